@@ -1,0 +1,2 @@
+//! Simulated org.
+fn main() {}
