@@ -1,0 +1,304 @@
+//! The configuration: one JSON document, typed once it is read.
+
+pub mod schema;
+
+use crate::{
+    key::PrivateKey,
+    origin::Origin,
+    problem::{Kind, Problem},
+    secret::Secret,
+};
+use schema::{Checked, Flaw, Key, Shape};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+const fn days(n: u64) -> Duration {
+    minutes(n * 24 * 60)
+}
+
+const DOCUMENT: &[Key] = &[
+    Key::required(
+        "instance_url",
+        Shape::Text(origin),
+        "The My Domain address of the org, such as \"https://acme.my.salesforce.com\".",
+    ),
+    Key::defaulted("api_version", Shape::Text(api_version), "65.0", "The version of the REST API, at least 46.0."),
+    Key::required("auth", Shape::Table(AUTH), "How to sign in."),
+    Key::optional("batch", Shape::Table(BATCH), "What one poll returns at most."),
+    Key::required("streams", Shape::Table(STREAMS), "What to collect."),
+];
+
+const AUTH: &[Key] = &[
+    Key::required("flow", Shape::OneOf(&["jwt-bearer"]), "The OAuth 2.0 flow."),
+    Key::required("client_id", Shape::Text(filled), "The consumer key of the connected app or external client app."),
+    Key::required("username", Shape::Text(filled), "The user to sign in as, pre-authorised for the app."),
+    Key::required(
+        "private_key",
+        Shape::Secret,
+        "The RSA private key, in PEM form, whose certificate the app holds. PKCS#1 or PKCS#8, not encrypted.",
+    ),
+    Key::defaulted(
+        "audience",
+        Shape::Text(audience),
+        "https://login.salesforce.com",
+        "The audience of the assertion: https://login.salesforce.com, https://test.salesforce.com for sandboxes, or the \
+         address of an Experience Cloud site.",
+    ),
+    Key::optional(
+        "token_url",
+        Shape::Text(token_url),
+        "Where to ask for tokens: a host, or the full endpoint. The instance_url if left out.",
+    ),
+];
+
+const BATCH: &[Key] = &[
+    Key::defaulted("max_events", Shape::Count(1, 100_000), "5000", "Events in a batch at most."),
+    Key::defaulted(
+        "max_bytes",
+        Shape::Size(1 << 10, 64 << 20),
+        "4MiB",
+        "Bytes of the events of a batch at most, exceeded by no more than the last event.",
+    ),
+    Key::defaulted(
+        "max_time",
+        Shape::Span(Duration::from_millis(100), minutes(5)),
+        "10s",
+        "How long a poll goes on before it returns what it has. Finding the place again in a file is not counted.",
+    ),
+];
+
+const STREAMS: &[Key] = &[Key::optional("login", Shape::Table(LOGIN), "Logins, successful and failed.")];
+
+const LOGIN: &[Key] = &[
+    Key::defaulted(
+        "initial_interval",
+        Shape::Span(minutes(1), days(365)),
+        "7d",
+        "How far back to collect when there is no state.",
+    ),
+    Key::optional("event_log_file", Shape::Table(EVENT_LOG_FILE), "Collect the event log files of the stream."),
+];
+
+const EVENT_LOG_FILE: &[Key] = &[
+    Key::defaulted("interval", Shape::Span(minutes(1), days(7)), "1h", "How often to look for new files."),
+    Key::defaulted(
+        "log_file_interval",
+        Shape::OneOf(&["hourly", "daily"]),
+        "hourly",
+        "Which files to collect. Hourly ones need the Event Monitoring add-on and may be completed by later files.",
+    ),
+    Key::defaulted(
+        "overlap",
+        Shape::Span(Duration::ZERO, days(7)),
+        "1h",
+        "How far behind the newest file to look for files that became visible late.",
+    ),
+];
+
+fn filled(text: &str) -> Result<(), Flaw> {
+    if text.trim().is_empty() { Err(Flaw::new("is empty")) } else { Ok(()) }
+}
+
+fn origin(text: &str) -> Result<(), Flaw> {
+    Origin::parse(text).map(|_| ())
+}
+
+fn token_url(text: &str) -> Result<(), Flaw> {
+    Origin::parse_token_url(text).map(|_| ())
+}
+
+/// The audience is compared by Salesforce as text; it need not be a host that is ever contacted.
+fn audience(text: &str) -> Result<(), Flaw> {
+    if text.trim().starts_with("https://") || Origin::parse(text).is_ok() {
+        return Ok(());
+    }
+    Err(Flaw::with_hint("must be an https:// URL", "use \"https://login.salesforce.com\", or test for sandboxes"))
+}
+
+fn api_version(text: &str) -> Result<(), Flaw> {
+    match text.split_once('.').map(|(major, minor)| (major.parse::<u16>(), minor)) {
+        Some((Ok(46..), "0")) => Ok(()),
+        _ => Err(Flaw::with_hint("must be a version of at least 46.0", "use \"65.0\"")),
+    }
+}
+
+/// A configuration in which nothing is left to be checked.
+pub struct Config {
+    /// The org.
+    pub instance: Origin,
+    /// `65.0`
+    pub api_version: String,
+    /// How to sign in.
+    pub auth: JwtBearer,
+    /// What one poll returns at most.
+    pub limits: Limits,
+    /// What to collect, in the order in which it is collected.
+    pub sources: Vec<Source>,
+}
+
+/// The JWT bearer flow.
+pub struct JwtBearer {
+    /// Consumer key.
+    pub client_id: String,
+    /// User to sign in as.
+    pub username: String,
+    /// Signs the assertion.
+    pub private_key: PrivateKey,
+    /// Audience of the assertion.
+    pub audience: String,
+    /// Where to ask for tokens.
+    pub token_host: Origin,
+}
+
+/// What one poll returns at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Events.
+    pub events: usize,
+    /// Bytes of all events together, exceeded by no more than the last event.
+    pub bytes: usize,
+    /// Time after which a poll returns what it has.
+    pub time: Duration,
+}
+
+/// The event log files of a stream.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Name of the stream: `login`.
+    pub stream: String,
+    /// How far back to collect when there is no state.
+    pub initial_interval: Duration,
+    /// How often to look for new files.
+    pub interval: Duration,
+    /// Which files to collect.
+    pub cadence: Cadence,
+    /// How far behind the newest file to look for late ones.
+    pub overlap: Duration,
+}
+
+/// How much time one event log file covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cadence {
+    /// One hour; completed by files of a higher `Sequence`.
+    Hourly,
+    /// One day; replaced as a whole when it changes.
+    Daily,
+}
+
+impl Cadence {
+    /// As it stands in `EventLogFile.Interval`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hourly => "Hourly",
+            Self::Daily => "Daily",
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration, or names everything that is wrong with it.
+    ///
+    /// # Errors
+    /// One problem for each mistake, each with its path.
+    pub fn parse(json: &str) -> Result<Self, Vec<Problem>> {
+        let value: Value = serde_json::from_str(json).map_err(|error| {
+            let position = format!("line {}, column {}", error.line(), error.column());
+            vec![Problem::new(Kind::Config, format!("the configuration is not a JSON document ({position})"))]
+        })?;
+        let Value::Object(document) = &value else {
+            return Err(vec![Problem::new(Kind::Config, "the configuration is not a JSON object")]);
+        };
+        let mut problems = Vec::new();
+        schema::check(document, DOCUMENT, "", &mut problems);
+        let checked = Checked::new(document, DOCUMENT);
+        let sources = checked.table("streams").map_or_else(Vec::new, |streams| sources(streams, &mut problems));
+        let auth = checked.table("auth").and_then(|auth| jwt_bearer(auth, &checked, &mut problems));
+        let instance = checked.text("instance_url").and_then(|text| Origin::parse(text).ok());
+        match (instance, auth) {
+            (Some(instance), Some(auth)) if problems.is_empty() => Ok(Self {
+                instance,
+                api_version: checked.text("api_version").unwrap_or_default().to_owned(),
+                auth,
+                limits: limits(checked.table("batch")),
+                sources,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// The authorities that a collection contacts.
+    pub fn authorities(&self) -> Vec<String> {
+        let mut authorities = vec![self.instance.authority.clone(), self.auth.token_host.authority.clone()];
+        authorities.dedup();
+        authorities
+    }
+}
+
+fn limits(batch: Option<Checked<'_>>) -> Limits {
+    let empty = serde_json::Map::new();
+    let batch = batch.unwrap_or(Checked::new(&empty, BATCH));
+    Limits {
+        events: batch.count("max_events") as usize,
+        bytes: usize::try_from(batch.size("max_bytes")).unwrap_or(usize::MAX),
+        time: batch.span("max_time"),
+    }
+}
+
+fn jwt_bearer(auth: Checked<'_>, document: &Checked<'_>, problems: &mut Vec<Problem>) -> Option<JwtBearer> {
+    let private_key = match PrivateKey::from_pem(&Secret::new(auth.text("private_key")?.to_owned())) {
+        Ok(key) => Some(key),
+        Err(_) if auth.text("private_key")?.trim().is_empty() => None,
+        Err(problem) => {
+            problems.push(problem.at("auth.private_key"));
+            None
+        }
+    };
+    let token_url = auth.text("token_url").or_else(|| document.text("instance_url"))?;
+    Some(JwtBearer {
+        client_id: auth.text("client_id")?.trim().to_owned(),
+        username: auth.text("username")?.trim().to_owned(),
+        private_key: private_key?,
+        audience: auth.text("audience")?.trim().trim_end_matches('/').to_owned(),
+        token_host: Origin::parse_token_url(token_url).ok()?,
+    })
+}
+
+fn sources(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    if let Some(login) = streams.table("login") {
+        match login.table("event_log_file") {
+            Some(files) => sources.push(Source {
+                stream: String::from("login"),
+                initial_interval: login.span("initial_interval"),
+                interval: files.span("interval"),
+                cadence: match files.text("log_file_interval") {
+                    Some("daily") => Cadence::Daily,
+                    _ => Cadence::Hourly,
+                },
+                overlap: files.span("overlap"),
+            }),
+            None if problems.is_empty() => problems.push(
+                Problem::new(Kind::Config, "the stream 'login' has nothing to collect from")
+                    .at("streams.login")
+                    .hint("add event_log_file = {}"),
+            ),
+            None => {}
+        }
+    } else if problems.is_empty() {
+        let problem = Problem::new(Kind::Config, "no stream is configured");
+        problems.push(problem.at("streams").hint("add streams.login with event_log_file = {}"));
+    }
+    sources
+}
+
+/// The configuration's JSON Schema, draft 2020-12.
+pub fn json_schema() -> Value {
+    let mut schema = schema::json_schema(DOCUMENT);
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("Salesforce source");
+    schema
+}

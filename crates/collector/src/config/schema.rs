@@ -1,0 +1,359 @@
+//! One description of the configuration, from which come the checks, the defaults and the JSON Schema.
+//!
+//! A document is walked once. Every problem is noted with its path, unknown keys with the nearest known one, so that
+//! an operator mends a file in one go and not one error at a time.
+
+use crate::problem::{Kind, Problem};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// A key of a table.
+pub struct Key {
+    /// As written in the document.
+    pub name: &'static str,
+    /// What its value must be.
+    pub shape: Shape,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What holds when it is not, as the document would say it.
+    pub default: Option<&'static str>,
+    /// What it is for. One sentence, for the schema.
+    pub about: &'static str,
+}
+
+impl Key {
+    /// A key that must be there.
+    pub const fn required(name: &'static str, shape: Shape, about: &'static str) -> Self {
+        Self { name, shape, required: true, default: None, about }
+    }
+
+    /// A key that may be left out.
+    pub const fn optional(name: &'static str, shape: Shape, about: &'static str) -> Self {
+        Self { name, shape, required: false, default: None, about }
+    }
+
+    /// A key that has a value even when it is left out.
+    pub const fn defaulted(
+        name: &'static str,
+        shape: Shape,
+        default: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self { name, shape, required: false, default: Some(default), about }
+    }
+}
+
+/// What a value must be.
+pub enum Shape {
+    /// A text that passes a check, which answers what is wrong and what to do about it.
+    Text(fn(&str) -> Result<(), Flaw>),
+    /// A text that must not be shown.
+    Secret,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A whole number within bounds, both included.
+    Count(u32, u32),
+    /// A length of time within bounds, both included: `90s`, `1h30m`, `7d`, `500ms`.
+    Span(Duration, Duration),
+    /// An amount of bytes within bounds, both included: `4MiB`, `64KiB`, `1000000`.
+    Size(u64, u64),
+    /// A table with these keys.
+    Table(&'static [Key]),
+}
+
+/// What is wrong with a value, and what to do about it.
+pub struct Flaw {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Flaw {
+    /// A flaw that explains itself.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    /// A flaw with advice.
+    pub fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// Notes everything in `table` that does not fit `keys`.
+pub fn check(table: &Map<String, Value>, keys: &[Key], path: &str, problems: &mut Vec<Problem>) {
+    for name in table.keys().filter(|name| !keys.iter().any(|key| key.name == **name)) {
+        problems.push(unknown(name, keys, path));
+    }
+    for key in keys {
+        let path = join(path, key.name);
+        match table.get(key.name) {
+            Some(value) => check_value(value, key, &path, problems),
+            None if key.required => problems.push(
+                Problem::new(Kind::Config, format!("'{}' is missing", key.name)).hint(key.about).at(path),
+            ),
+            None => {}
+        }
+    }
+}
+
+fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>) {
+    let flaw = match (&key.shape, value) {
+        (Shape::Table(keys), Value::Object(table)) => return check(table, keys, path, problems),
+        (Shape::Table(_), _) => Some(Flaw::new("must be a table")),
+        (Shape::Text(check), Value::String(text)) => check(text).err(),
+        (Shape::Secret, Value::String(text)) if text.trim().is_empty() => {
+            Some(Flaw::with_hint("is empty", "the file or environment variable it comes from has no content"))
+        }
+        (Shape::Secret, Value::String(_)) => None,
+        (Shape::Text(_) | Shape::Secret, _) => Some(Flaw::new("must be a text")),
+        (Shape::OneOf(words), Value::String(text)) if words.contains(&text.as_str()) => None,
+        (Shape::OneOf(words), Value::String(text)) => {
+            let nearest = nearest(text, words.iter().copied()).map(|word| format!("did you mean '{word}'?"));
+            Some(Flaw { message: format!("must be {}, not '{text}'", alternatives(words)), hint: nearest })
+        }
+        (Shape::OneOf(words), _) => Some(Flaw::new(format!("must be {}", alternatives(words)))),
+        (Shape::Count(least, most), _) => match value.as_u64() {
+            Some(n) if (u64::from(*least)..=u64::from(*most)).contains(&n) => None,
+            _ => Some(Flaw::new(format!("must be a whole number from {least} to {most}"))),
+        },
+        (Shape::Span(least, most), _) => match value.as_str().and_then(parse_span) {
+            Some(span) if (*least..=*most).contains(&span) => None,
+            _ => Some(Flaw::new(format!(
+                "must be a length of time from {} to {}, such as \"90s\", \"5m\", \"1h30m\" or \"7d\"",
+                write_span(*least),
+                write_span(*most)
+            ))),
+        },
+        (Shape::Size(least, most), _) => match parse_size(value) {
+            Some(size) if (*least..=*most).contains(&size) => None,
+            _ => Some(Flaw::new(format!(
+                "must be an amount of bytes from {} to {}, such as \"4MiB\" or 1000000",
+                write_size(*least),
+                write_size(*most)
+            ))),
+        },
+    };
+    if let Some(flaw) = flaw {
+        let message = format!("'{}' {}", key.name, flaw.message);
+        let problem = Problem::new(Kind::Config, message).at(path);
+        problems.push(match flaw.hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        });
+    }
+}
+
+fn unknown(name: &str, keys: &[Key], path: &str) -> Problem {
+    let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+    let mut hint = format!("allowed here: {}", names.join(", "));
+    if let Some(nearest) = nearest(name, names.into_iter()) {
+        hint = format!("did you mean '{nearest}'? {hint}");
+    }
+    let name = crate::problem::quoted(name, 60);
+    Problem::new(Kind::Config, format!("'{name}' is not a known key")).hint(hint).at(join(path, &name))
+}
+
+/// The JSON Schema of a table.
+pub fn json_schema(keys: &[Key]) -> Value {
+    let properties: Map<String, Value> =
+        keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
+    let required: Vec<_> = keys.iter().filter(|key| key.required).map(|key| key.name).collect();
+    let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn property(key: &Key) -> Value {
+    let mut schema = match &key.shape {
+        Shape::Text(_) => json!({"type": "string"}),
+        Shape::Secret => json!({"type": "string", "writeOnly": true, "minLength": 1}),
+        Shape::OneOf(words) => json!({"enum": words}),
+        Shape::Count(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Shape::Span(..) => json!({"type": "string", "pattern": "^\\s*([0-9]+\\s*(ms|s|m|h|d|w)\\s*)+$"}),
+        Shape::Size(least, most) => json!({"oneOf": [
+            {"type": "integer", "minimum": least, "maximum": most},
+            {"type": "string", "pattern": "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB|KB|MB|GB)?\\s*$"},
+        ]}),
+        Shape::Table(keys) => json_schema(keys),
+    };
+    let bounds = match &key.shape {
+        Shape::Span(least, most) => format!(" From {} to {}.", write_span(*least), write_span(*most)),
+        Shape::Size(least, most) => format!(" From {} to {}.", write_size(*least), write_size(*most)),
+        _ => String::new(),
+    };
+    schema["description"] = json!(format!("{}{bounds}", key.about));
+    if let Some(default) = key.default {
+        schema["default"] = match key.shape {
+            Shape::Count(..) => default.parse::<u32>().map_or(Value::Null, Value::from),
+            _ => json!(default),
+        };
+    }
+    schema
+}
+
+/// A checked table, to take values from. What is missing has its default; what was refused, something harmless.
+#[derive(Clone, Copy)]
+pub struct Checked<'a> {
+    table: &'a Map<String, Value>,
+    keys: &'static [Key],
+}
+
+impl<'a> Checked<'a> {
+    /// A table that `check` has seen.
+    pub fn new(table: &'a Map<String, Value>, keys: &'static [Key]) -> Self {
+        Self { table, keys }
+    }
+
+    /// A text, or its default.
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        let default = || self.keys.iter().find(|key| key.name == name).and_then(|key| key.default);
+        self.table.get(name).and_then(Value::as_str).or_else(default)
+    }
+
+    /// A length of time, or its default.
+    pub fn span(&self, name: &str) -> Duration {
+        self.text(name).and_then(parse_span).unwrap_or_default()
+    }
+
+    /// An amount of bytes, or its default.
+    pub fn size(&self, name: &str) -> u64 {
+        let given = self.table.get(name).and_then(parse_size);
+        given.or_else(|| self.text(name).and_then(parse_size_text)).unwrap_or_default()
+    }
+
+    /// A whole number, or its default.
+    pub fn count(&self, name: &str) -> u32 {
+        let given = self.table.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        given.or_else(|| self.text(name).and_then(|text| text.parse().ok())).unwrap_or_default()
+    }
+
+    /// A table within, if it is there.
+    pub fn table(&self, name: &str) -> Option<Self> {
+        let key = self.keys.iter().find(|key| key.name == name)?;
+        match (&key.shape, self.table.get(name)) {
+            (Shape::Table(keys), Some(Value::Object(table))) => Some(Self { table, keys }),
+            _ => None,
+        }
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn alternatives(words: &[&str]) -> String {
+    words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" or ")
+}
+
+/// The known name that a mistyped one most likely meant: at most a third of its letters differ.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let best = known.map(|known| (distance(name, known), known)).min()?;
+    (best.0 <= best.1.len().div_ceil(3)).then_some(best.1)
+}
+
+/// Levenshtein's distance in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().take(64).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+const SPANS: [(&str, u64); 6] =
+    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+
+/// Reads `1h30m`, `7d`, `500ms`.
+pub fn parse_span(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut total = 0u64;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, after) = rest.split_at(digits);
+        let after = after.trim_start();
+        let letters = after.len() - after.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
+        let (unit, after) = after.split_at(letters);
+        let (_, factor) = SPANS.iter().find(|(name, _)| *name == unit)?;
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
+        rest = after.trim_start();
+    }
+    (!text.trim().is_empty()).then(|| Duration::from_millis(total))
+}
+
+fn write_span(span: Duration) -> String {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let whole = SPANS.iter().skip(1).find(|(_, factor)| millis >= *factor && millis.is_multiple_of(*factor));
+    whole.map_or_else(|| format!("{millis}ms"), |(name, factor)| format!("{}{name}", millis / factor))
+}
+
+const SIZES: [(&str, u64); 8] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("KB", 1000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+    ("", 1),
+];
+
+fn parse_size(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str().and_then(parse_size_text))
+}
+
+fn parse_size_text(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()))?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn write_size(size: u64) -> String {
+    let whole = SIZES[..3].iter().rev().find(|(_, factor)| size >= *factor && size.is_multiple_of(*factor));
+    whole.map_or_else(|| format!("{size} bytes"), |(name, factor)| format!("{}{name}", size / factor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_in_the_units_people_write() {
+        for (text, seconds) in [("90s", 90), ("5m", 300), ("1h30m", 5400), ("7d", 604_800), (" 2 w ", 1_209_600)] {
+            assert_eq!(parse_span(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(parse_span("500ms"), Some(Duration::from_millis(500)));
+        for text in ["", "5", "h", "-1h", "1.5h", "5 minutes", "99999999999999999999d"] {
+            assert_eq!(parse_span(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_with_and_without_units() {
+        for (value, bytes) in [(json!("4MiB"), 4 << 20), (json!("64 kib"), 64 << 10), (json!(1000), 1000), (json!("2MB"), 2_000_000)] {
+            assert_eq!(parse_size(&value), Some(bytes), "{value}");
+        }
+        for value in [json!("4MiBs"), json!(-1), json!(1.5), json!(null), json!("MiB")] {
+            assert_eq!(parse_size(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_is_named_only_when_it_is_near() {
+        let known = ["interval", "log_file_interval", "overlap"];
+        assert_eq!(nearest("intervall", known.into_iter()), Some("interval"));
+        assert_eq!(nearest("overlp", known.into_iter()), Some("overlap"));
+        assert_eq!(nearest("password", known.into_iter()), None);
+    }
+}

@@ -1,0 +1,438 @@
+//! CSV rows out of a stream of bytes, as borrowed fields.
+//!
+//! The grammar is RFC 4180 as event log files use it ("Event Log File: Supported Event Types", object reference): every
+//! value in quotes, a quote within doubled, line breaks within allowed, LF between rows. CRLF, values without quotes and
+//! empty lines are read as well. A field that goes on after its closing quote is read as if the quote were text.
+//!
+//! Why no CSV library: a row must be handed out together with the exact bytes it came from. They are what a
+//! checkpoint counts and verifies, and what is delivered when the row makes no sense. A reader that unescapes into
+//! buffers of its own cannot tell them, and copies every field once more than needed.
+
+use memchr::{memchr, memchr2};
+use std::io::{self, Read};
+
+/// A row longer than this is not held in memory. Salesforce's longest fields have 131,072 characters.
+pub const MAX_ROW: usize = 1 << 20;
+const CHUNK: usize = 128 * 1024;
+
+/// Where a field's text lies.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    end: usize,
+    /// Whether it lies in the unescaped text and not in the row itself.
+    unescaped: bool,
+}
+
+/// A position in the row being scanned.
+enum Scan {
+    /// The row ends before this offset from its start.
+    End(usize),
+    /// More bytes are needed to tell.
+    More,
+}
+
+/// Reads rows from a stream.
+pub struct Rows<R> {
+    input: R,
+    buffer: Vec<u8>,
+    /// The current row, and what follows it, lie between these.
+    start: usize,
+    end: usize,
+    exhausted: bool,
+    /// Offset in the stream of what lies at `start`.
+    offset: u64,
+    row: usize,
+    spans: Vec<Span>,
+    unescaped: Vec<u8>,
+}
+
+/// What the stream holds next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A row; see [`Rows::row`].
+    Row,
+    /// A row of more than [`MAX_ROW`] bytes. Its beginning is the row; the rest was skipped.
+    TooLong,
+    /// Nothing any more.
+    End,
+}
+
+impl<R: Read> Rows<R> {
+    /// Rows of a stream of which `offset` bytes were read before.
+    pub fn new(input: R, offset: u64) -> Self {
+        Self {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            exhausted: false,
+            offset,
+            row: 0,
+            spans: Vec::new(),
+            unescaped: Vec::new(),
+        }
+    }
+
+    /// Goes on to the next row. Empty lines are passed over.
+    pub fn advance(&mut self) -> io::Result<Next> {
+        self.consume(self.row);
+        self.row = 0;
+        loop {
+            match self.scan() {
+                Scan::End(0) if self.exhausted => return Ok(Next::End),
+                Scan::End(length) if self.is_blank(length) => self.consume(length),
+                Scan::End(length) => {
+                    self.row = length;
+                    return Ok(Next::Row);
+                }
+                Scan::More if self.end - self.start >= MAX_ROW => {
+                    self.row = self.end - self.start;
+                    self.spans.clear();
+                    return Ok(Next::TooLong);
+                }
+                Scan::More => self.fill()?,
+            }
+        }
+    }
+
+    /// After [`Next::TooLong`]: passes over the rest of the row, up to a line break outside quotes.
+    pub fn skip_rest(&mut self) -> io::Result<()> {
+        // A quote opens or closes wherever it stands; a doubled one does both.
+        let mut quoted = self.row().iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        self.consume(self.row);
+        self.row = 0;
+        loop {
+            let bytes = &self.buffer[self.start..self.end];
+            let mut at = 0;
+            while let Some(found) = memchr2(b'"', b'\n', &bytes[at..]) {
+                at += found + 1;
+                if bytes[at - 1] == b'"' {
+                    quoted = !quoted;
+                } else if !quoted {
+                    self.consume(at);
+                    return Ok(());
+                }
+            }
+            self.consume(self.end - self.start);
+            if self.exhausted {
+                return Ok(());
+            }
+            self.fill()?;
+        }
+    }
+
+    /// The bytes of the row, with its line break.
+    pub fn row(&self) -> &[u8] {
+        &self.buffer[self.start..self.start + self.row]
+    }
+
+    /// How many fields the row has.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The bytes of a field, unescaped. Empty if there is no such field.
+    pub fn field(&self, index: usize) -> &[u8] {
+        match self.spans.get(index) {
+            Some(span) if span.unescaped => &self.unescaped[span.start..span.end],
+            Some(span) => &self.buffer[self.start + span.start..self.start + span.end],
+            None => &[],
+        }
+    }
+
+    /// Offset in the stream of the end of the row.
+    pub fn position(&self) -> u64 {
+        self.offset + self.row as u64
+    }
+
+    /// Reads exactly `length` bytes past the row, in parts. False if the stream ends before.
+    pub fn skip(&mut self, mut length: u64, mut visit: impl FnMut(&[u8])) -> io::Result<bool> {
+        self.consume(self.row);
+        self.row = 0;
+        while length > 0 {
+            if self.start == self.end {
+                if self.exhausted {
+                    return Ok(false);
+                }
+                self.fill()?;
+                continue;
+            }
+            let part = usize::try_from(length).unwrap_or(usize::MAX).min(self.end - self.start);
+            visit(&self.buffer[self.start..self.start + part]);
+            self.consume(part);
+            length -= part as u64;
+        }
+        Ok(true)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start += count;
+        self.offset += count as u64;
+    }
+
+    fn is_blank(&self, length: usize) -> bool {
+        matches!(&self.buffer[self.start..self.start + length], b"\n" | b"\r\n" | b"\r")
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.buffer.len() < self.end + CHUNK {
+            // Doubled, so that a long row is scanned again only as often as it doubles.
+            self.buffer.resize((self.buffer.len() * 2).max(2 * CHUNK).min(MAX_ROW + 2 * CHUNK).max(self.end + CHUNK), 0);
+        }
+        loop {
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(count) => {
+                    self.exhausted = count == 0;
+                    self.end += count;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Finds the fields of the row at `start`, and its end.
+    fn scan(&mut self) -> Scan {
+        let bytes = &self.buffer[self.start..self.end];
+        self.spans.clear();
+        self.unescaped.clear();
+        let mut at = 0;
+        loop {
+            let (span, next) = if bytes.get(at) == Some(&b'"') {
+                match quoted(bytes, at, self.exhausted, &mut self.unescaped) {
+                    Some(found) => found,
+                    None => return Scan::More,
+                }
+            } else {
+                let end = memchr2(b',', b'\n', &bytes[at..]).map(|found| at + found);
+                match end {
+                    Some(end) => (plain(bytes, at, end), end),
+                    None if self.exhausted => (plain(bytes, at, bytes.len()), bytes.len()),
+                    None => return Scan::More,
+                }
+            };
+            if next == 0 && bytes.is_empty() {
+                return Scan::End(0);
+            }
+            self.spans.push(span);
+            match bytes.get(next) {
+                Some(b',') => at = next + 1,
+                Some(_) => return Scan::End(next + 1),
+                None => return Scan::End(next),
+            }
+        }
+    }
+}
+
+/// A field without quotes. A CR before the line break belongs to the line break.
+fn plain(bytes: &[u8], start: usize, end: usize) -> Span {
+    let line_ends = bytes.get(end).is_none_or(|byte| *byte == b'\n');
+    let end = if line_ends && end > start && bytes[end - 1] == b'\r' { end - 1 } else { end };
+    Span { start, end, unescaped: false }
+}
+
+/// A field that starts with a quote: its span, and the offset of what follows it. None if more bytes are needed.
+fn quoted(bytes: &[u8], start: usize, exhausted: bool, unescaped: &mut Vec<u8>) -> Option<(Span, usize)> {
+    let mut field = Quoted { bytes, begin: start + 1, from: start + 1, copied: unescaped.len(), unescaped };
+    let mut at = field.from;
+    loop {
+        let Some(quote) = memchr(b'"', &bytes[at..]).map(|found| at + found) else {
+            // An unclosed quote goes on to the end of the stream.
+            return exhausted.then(|| (field.until(bytes.len()), bytes.len()));
+        };
+        match bytes.get(quote + 1) {
+            Some(b'"') => {
+                field.unescape(quote);
+                at = field.from;
+                continue;
+            }
+            Some(b',' | b'\n') => return Some((field.until(quote), quote + 1)),
+            Some(b'\r') if bytes.get(quote + 2) == Some(&b'\n') => return Some((field.until(quote), quote + 2)),
+            Some(b'\r') if bytes.len() == quote + 2 => return exhausted.then(|| (field.until(quote), quote + 2)),
+            None => return exhausted.then(|| (field.until(quote), quote + 1)),
+            Some(_) => {}
+        }
+        // The field goes on after its closing quote. It ends where one without quotes would.
+        let end = match memchr2(b',', b'\n', &bytes[quote..]) {
+            Some(found) => quote + found,
+            None if exhausted => bytes.len(),
+            None => return None,
+        };
+        return Some((field.until(plain(bytes, quote, end).end), end));
+    }
+}
+
+/// A field that started with a quote.
+struct Quoted<'a> {
+    bytes: &'a [u8],
+    begin: usize,
+    /// What lies before this was copied.
+    from: usize,
+    /// Where in the unescaped text the copy starts.
+    copied: usize,
+    unescaped: &'a mut Vec<u8>,
+}
+
+impl Quoted<'_> {
+    /// Copies up to a doubled quote, and the first quote of it.
+    fn unescape(&mut self, quote: usize) {
+        self.unescaped.extend_from_slice(&self.bytes[self.from..=quote]);
+        self.from = quote + 2;
+    }
+
+    /// The field, if its text ends here. Borrowed as long as nothing was copied.
+    fn until(&mut self, end: usize) -> Span {
+        if self.from == self.begin {
+            return Span { start: self.begin, end, unescaped: false };
+        }
+        self.unescaped.extend_from_slice(&self.bytes[self.from..end]);
+        Span { start: self.copied, end: self.unescaped.len(), unescaped: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives out its bytes in pieces of the given sizes, and an error at the end if asked to.
+    struct Pieces<'a> {
+        bytes: &'a [u8],
+        size: usize,
+        fails: bool,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.bytes.is_empty() && self.fails {
+                return Err(io::Error::other("cut"));
+            }
+            let count = self.size.min(buffer.len()).min(self.bytes.len());
+            buffer[..count].copy_from_slice(&self.bytes[..count]);
+            self.bytes = &self.bytes[count..];
+            Ok(count)
+        }
+    }
+
+    fn read(text: &[u8], size: usize) -> Vec<Vec<String>> {
+        let mut rows = Rows::new(Pieces { bytes: text, size, fails: false }, 0);
+        let mut all = Vec::new();
+        let mut raw = Vec::new();
+        while rows.advance().expect("no error") == Next::Row {
+            all.push((0..rows.len()).map(|i| String::from_utf8_lossy(rows.field(i)).into_owned()).collect());
+            raw.extend_from_slice(rows.row());
+            assert!(rows.position() <= text.len() as u64);
+        }
+        assert_eq!(rows.position(), text.len() as u64, "{:?}", String::from_utf8_lossy(text));
+        all
+    }
+
+    #[test]
+    fn fields_are_read_as_salesforce_writes_them() {
+        for (text, expected) in [
+            ("\"a\",\"b\"\n\"c\",\"d\"\n", vec![vec!["a", "b"], vec!["c", "d"]]),
+            ("\"a\",\"\"\n", vec![vec!["a", ""]]),
+            ("\"\"\"https://x\"\"\",\"b\"\n", vec![vec!["\"https://x\"", "b"]]),
+            ("\"two\nlines\",\"b\"\n", vec![vec!["two\nlines", "b"]]),
+            ("\"a\",\"b\"\r\n\"c\",\"d\"", vec![vec!["a", "b"], vec!["c", "d"]]),
+            ("a,b\r\nc,\n", vec![vec!["a", "b"], vec!["c", ""]]),
+            ("\n\n\"a\"\n\r\n\"b\"\n", vec![vec!["a"], vec!["b"]]),
+            ("\"a\"x,\"b\"\n", vec![vec!["a\"x", "b"]]),
+            ("\"open,\n\"b\"\n", vec![vec!["open,\n\"b\""]]),
+            ("\"a\0b\"\n", vec![vec!["a\0b"]]),
+            ("", vec![]),
+            ("\n", vec![]),
+        ] {
+            for size in [1, 2, 3, 1000] {
+                assert_eq!(read(text.as_bytes(), size), expected, "{text:?} in pieces of {size}");
+            }
+        }
+    }
+
+    /// The `csv` crate as the judge, on texts made of the characters that matter.
+    #[test]
+    fn any_regular_text_is_read_as_another_reader_reads_it() {
+        let mut seed = 7u64;
+        let mut random = |n: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % n
+        };
+        for _ in 0..3000 {
+            let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+            if random(2) == 0 {
+                writer = csv::WriterBuilder::new().flexible(true).quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+            }
+            for _ in 0..=random(4) {
+                let fields: Vec<String> = (0..=random(4))
+                    .map(|_| (0..random(6)).map(|_| ["a", "\"", ",", "\n", "é", " ", "\r\n"][random(7) as usize]).collect())
+                    .collect();
+                // A row of one empty field is an empty line in one reader and a field in the other.
+                if fields.len() > 1 || !fields[0].is_empty() {
+                    writer.write_record(&fields).expect("memory does not fail");
+                }
+            }
+            let text = writer.into_inner().expect("memory does not fail");
+            let mut judge = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&text[..]);
+            let expected: Vec<Vec<String>> =
+                judge.records().map(|record| record.expect("valid").iter().map(str::to_owned).collect()).collect();
+            let size = 1 + random(9) as usize;
+            assert_eq!(read(&text, size), expected, "{:?}", String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn a_row_knows_the_bytes_it_came_from_and_where_it_ends() {
+        let text = b"\"a\",\"x\"\"y\"\n\"c\",\"d\"\n";
+        let mut rows = Rows::new(&text[..], 100);
+        assert_eq!(rows.advance().expect("row"), Next::Row);
+        assert_eq!((rows.row(), rows.position()), (&text[..11], 111));
+        assert_eq!(rows.advance().expect("row"), Next::Row);
+        assert_eq!((rows.row(), rows.position()), (&text[11..], 119));
+        assert_eq!(rows.advance().expect("end"), Next::End);
+    }
+
+    #[test]
+    fn rows_before_a_cut_are_read_and_the_cut_is_told() {
+        for size in [1, 5, 100] {
+            let mut rows = Rows::new(Pieces { bytes: b"\"a\"\n\"b\"\n\"c", size, fails: true }, 0);
+            assert_eq!(rows.advance().expect("row"), Next::Row);
+            assert_eq!(rows.advance().expect("row"), Next::Row);
+            assert_eq!(rows.field(0), b"b");
+            assert_eq!(rows.advance().expect_err("cut").to_string(), "cut");
+            assert_eq!(rows.position(), 8);
+        }
+    }
+
+    #[test]
+    fn a_row_that_never_ends_is_given_up_in_bounded_memory() {
+        let mut text = b"\"id\",\"".to_vec();
+        text.extend(std::iter::repeat_n(b'x', 5 * MAX_ROW));
+        text.extend(b"\"\n\"next\",\"row\"\n");
+        let mut rows = Rows::new(Pieces { bytes: &text, size: 40_000, fails: false }, 0);
+        assert_eq!(rows.advance().expect("row"), Next::TooLong);
+        assert!(rows.row().starts_with(b"\"id\",\"xxx"));
+        assert!(rows.buffer.len() <= MAX_ROW + 2 * CHUNK, "{}", rows.buffer.len());
+        rows.skip_rest().expect("no error");
+        assert_eq!(rows.advance().expect("row"), Next::Row);
+        assert_eq!(rows.field(1), b"row");
+        assert_eq!(rows.position(), text.len() as u64);
+    }
+
+    #[test]
+    fn bytes_can_be_skipped_up_to_a_checkpoint() {
+        let mut rows = Rows::new(Pieces { bytes: b"\"h\"\n\"a\"\n\"b\"\n", size: 3, fails: false }, 0);
+        assert_eq!(rows.advance().expect("header"), Next::Row);
+        let mut seen = Vec::new();
+        assert!(rows.skip(4, |part| seen.extend_from_slice(part)).expect("no error"));
+        assert_eq!((seen.as_slice(), rows.position()), (&b"\"a\"\n"[..], 8));
+        assert_eq!(rows.advance().expect("row"), Next::Row);
+        assert_eq!(rows.field(0), b"b");
+        assert!(!rows.skip(1, |_| ()).expect("no error"));
+    }
+}
