@@ -26,7 +26,12 @@ const DOCUMENT: &[Key] = &[
         Shape::Text(origin),
         "The My Domain address of the org, such as \"https://acme.my.salesforce.com\".",
     ),
-    Key::defaulted("api_version", Shape::Text(api_version), "65.0", "The version of the REST API, at least 46.0."),
+    Key::defaulted(
+        "api_version",
+        Shape::Text(api_version),
+        "65.0",
+        "The version of the REST API, at least 46.0.",
+    ),
     Key::required("auth", Shape::Table(AUTH), "How to sign in."),
     Key::optional("batch", Shape::Table(BATCH), "What one poll returns at most."),
     Key::required("streams", Shape::Table(STREAMS), "What to collect."),
@@ -34,7 +39,11 @@ const DOCUMENT: &[Key] = &[
 
 const AUTH: &[Key] = &[
     Key::required("flow", Shape::OneOf(&["jwt-bearer"]), "The OAuth 2.0 flow."),
-    Key::required("client_id", Shape::Text(filled), "The consumer key of the connected app or external client app."),
+    Key::required(
+        "client_id",
+        Shape::Text(filled),
+        "The consumer key of the connected app or external client app.",
+    ),
     Key::required("username", Shape::Text(filled), "The user to sign in as, pre-authorised for the app."),
     Key::required(
         "private_key",
@@ -80,7 +89,11 @@ const LOGIN: &[Key] = &[
         "7d",
         "How far back to collect when there is no state.",
     ),
-    Key::optional("event_log_file", Shape::Table(EVENT_LOG_FILE), "Collect the event log files of the stream."),
+    Key::optional(
+        "event_log_file",
+        Shape::Table(EVENT_LOG_FILE),
+        "Collect the event log files of the stream.",
+    ),
 ];
 
 const EVENT_LOG_FILE: &[Key] = &[
@@ -116,7 +129,10 @@ fn audience(text: &str) -> Result<(), Flaw> {
     if text.trim().starts_with("https://") || Origin::parse(text).is_ok() {
         return Ok(());
     }
-    Err(Flaw::with_hint("must be an https:// URL", "use \"https://login.salesforce.com\", or test for sandboxes"))
+    Err(Flaw::with_hint(
+        "must be an https:// URL",
+        "use \"https://login.salesforce.com\", or test for sandboxes",
+    ))
 }
 
 fn api_version(text: &str) -> Result<(), Flaw> {
@@ -215,7 +231,8 @@ impl Config {
         let mut problems = Vec::new();
         schema::check(document, DOCUMENT, "", &mut problems);
         let checked = Checked::new(document, DOCUMENT);
-        let sources = checked.table("streams").map_or_else(Vec::new, |streams| sources(streams, &mut problems));
+        let sources =
+            checked.table("streams").map_or_else(Vec::new, |streams| sources(streams, &mut problems));
         let auth = checked.table("auth").and_then(|auth| jwt_bearer(auth, &checked, &mut problems));
         let instance = checked.text("instance_url").and_then(|text| Origin::parse(text).ok());
         match (instance, auth) {

@@ -38,13 +38,14 @@ struct OAuthError {
 impl Refusal {
     /// Reads the body of an answer with an error status.
     pub fn read(status: u16, retry_after: Option<u32>, body: &[u8]) -> Self {
-        let (code, message) = if let Ok([first, ..]) = serde_json::from_slice::<Vec<ApiError>>(body).as_deref() {
-            (Some(first.code.clone()), first.message.clone())
-        } else if let Ok(error) = serde_json::from_slice::<OAuthError>(body) {
-            (Some(error.error), error.error_description)
-        } else {
-            (None, String::new())
-        };
+        let (code, message) =
+            if let Ok([first, ..]) = serde_json::from_slice::<Vec<ApiError>>(body).as_deref() {
+                (Some(first.code.clone()), first.message.clone())
+            } else if let Ok(error) = serde_json::from_slice::<OAuthError>(body) {
+                (Some(error.error), error.error_description)
+            } else {
+                (None, String::new())
+            };
         Self { status, code: code.map(|code| quoted(&code, 80)), message: quoted(&message, 300), retry_after }
     }
 
@@ -56,7 +57,9 @@ impl Refusal {
     /// Whether a new sign-in may help. Two texts under the same code say that it will not.
     pub fn is_expired_session(&self) -> bool {
         let hopeless = ["not valid for use with the REST API", "Connected app is not attached to Agent"];
-        (self.is("INVALID_SESSION_ID") || self.is("INVALID_AUTH_HEADER") || (self.status == 401 && self.code.is_none()))
+        (self.is("INVALID_SESSION_ID")
+            || self.is("INVALID_AUTH_HEADER")
+            || (self.status == 401 && self.code.is_none()))
             && !hopeless.iter().any(|text| self.message.contains(text))
     }
 
@@ -164,14 +167,14 @@ const OAUTH: &[OAuthRow] = &[
         "the user may not sign in at this hour",
         "widen the login hours of the user's profile",
     ),
+    row("invalid_grant", "locked", Kind::Auth, "the user is locked", "unlock the user in Setup, Users"),
     row(
         "invalid_grant",
-        "locked",
+        "inactive user",
         Kind::Auth,
-        "the user is locked",
-        "unlock the user in Setup, Users",
+        "the user is not active",
+        "activate the user in Setup, Users",
     ),
-    row("invalid_grant", "inactive user", Kind::Auth, "the user is not active", "activate the user in Setup, Users"),
     row(
         "invalid_grant",
         "organization",
@@ -230,9 +233,21 @@ const OAUTH: &[OAuthRow] = &[
         "the app is not installed in this org",
         "install the connected app in the org, or give the user the permission 'Approve Uninstalled Connected Apps'",
     ),
-    row("unknown_error", "", Kind::Transient, "Salesforce has an error of its own", "check auth.token_url if it stays"),
+    row(
+        "unknown_error",
+        "",
+        Kind::Transient,
+        "Salesforce has an error of its own",
+        "check auth.token_url if it stays",
+    ),
     row("server_error", "", Kind::Transient, "Salesforce has an error of its own", "nothing to do but wait"),
-    row("", "", Kind::Auth, "the request was refused", "compare the auth table with the app's settings in Salesforce"),
+    row(
+        "",
+        "",
+        Kind::Auth,
+        "the request was refused",
+        "compare the auth table with the app's settings in Salesforce",
+    ),
 ];
 
 /// A refusal of the REST API as a problem.
@@ -261,11 +276,16 @@ pub fn api_problem(refusal: &Refusal, what: &str) -> Problem {
              more than the free event types",
         ),
         (
-            "INSUFFICIENT_ACCESS" | "FUNCTIONALITY_NOT_ENABLED" | "CLIENT_NOT_ACCESSIBLE_FOR_USER" | "INSUFFICIENT_ACCESS_OR_READONLY",
+            "INSUFFICIENT_ACCESS"
+            | "FUNCTIONALITY_NOT_ENABLED"
+            | "CLIENT_NOT_ACCESSIBLE_FOR_USER"
+            | "INSUFFICIENT_ACCESS_OR_READONLY",
             _,
         ) => (Kind::Permission, "give the user the permissions 'API Enabled' and 'View Event Log Files'"),
         ("URL_NOT_RESET", _) => (Kind::Config, "set instance_url to the My Domain address of the org"),
-        ("UNSUPPORTED_API_VERSION", _) | (_, 410) => (Kind::Config, "set api_version to one that the org has"),
+        ("UNSUPPORTED_API_VERSION", _) | (_, 410) => {
+            (Kind::Config, "set api_version to one that the org has")
+        }
         ("QUERY_TIMEOUT" | "UNABLE_TO_LOCK_ROW" | "UNKNOWN_EXCEPTION" | "REQUEST_RUNNING_TOO_LONG", _)
         | ("SERVER_UNAVAILABLE" | "ORG_IN_MAINTENANCE" | "INVALID_QUERY_LOCATOR", _) => {
             (Kind::Transient, "nothing to do but wait")
@@ -273,8 +293,13 @@ pub fn api_problem(refusal: &Refusal, what: &str) -> Problem {
         (_, 429) => (Kind::RateLimited, "nothing to do but wait"),
         (_, 420 | 500..) => (Kind::Transient, "nothing to do but wait"),
         (_, 404) => (Kind::Config, "check instance_url and api_version"),
-        (_, 403) => (Kind::Permission, "give the user the permissions 'API Enabled' and 'View Event Log Files'"),
-        _ => (Kind::Config, "check instance_url and api_version; if they are right, this is worth a bug report"),
+        (_, 403) => {
+            (Kind::Permission, "give the user the permissions 'API Enabled' and 'View Event Log Files'")
+        }
+        _ => (
+            Kind::Config,
+            "check instance_url and api_version; if they are right, this is worth a bug report",
+        ),
     };
     let problem = Problem::new(kind, format!("{what} failed: {}", refusal.said())).hint(hint);
     match refusal.retry_after_ms() {
@@ -327,7 +352,9 @@ mod tests {
 
     #[test]
     fn the_two_texts_that_a_new_sign_in_cannot_mend_do_not_ask_for_one() {
-        let session = |message| refusal(401, &format!(r#"[{{"errorCode":"INVALID_SESSION_ID","message":"{message}"}}]"#));
+        let session = |message| {
+            refusal(401, &format!(r#"[{{"errorCode":"INVALID_SESSION_ID","message":"{message}"}}]"#))
+        };
         assert!(session("Session expired or invalid").is_expired_session());
         assert!(!session("This session is not valid for use with the REST API").is_expired_session());
         assert!(!session("Connected app is not attached to Agent").is_expired_session());

@@ -5,7 +5,7 @@ use crate::{
     secret::Secret,
 };
 use rsa::{
-    RsaPrivateKey,
+    PrivateKey as RsaPrivateKey,
     pkcs1::DecodeRsaPrivateKey,
     pkcs1v15::SigningKey,
     pkcs8::DecodePrivateKey,
@@ -41,10 +41,12 @@ impl PrivateKey {
                 "only RSA keys sign RS256 assertions; if it is one, the file is damaged: openssl rsa -in KEY -check",
             ));
         };
-        let bits = key.n().bits_vartime();
+        let bits = key.n().bit_width_vartime();
         if !(MIN_BITS..=MAX_BITS).contains(&bits) {
             let message = format!("the private key has {bits} bits, and must have {MIN_BITS} to {MAX_BITS}");
-            return Err(Problem::new(Kind::Config, message).hint("make one: openssl genrsa -out client-key.pem 2048"));
+            return Err(
+                Problem::new(Kind::Config, message).hint("make one: openssl genrsa -out client-key.pem 2048")
+            );
         }
         Ok(Self(SigningKey::new(key)))
     }

@@ -1,15 +1,60 @@
-#![doc = "Collects"]
-pub mod config;
+//! Collects Salesforce logs: signs in, finds what is new, reads it, makes events of it, and knows where it stands.
+//!
+//! The network and the clock come in through two traits ([`io::Http`], [`io::Clock`]); nothing here knows that WASM
+//! exists. Data flows one way: configuration, plan, request, rows, events, batch.
+//!
+//! | to read about | look into |
+//! |---|---|
+//! | what a poll does | `collector` |
+//! | which files are read when, and what happens when one cannot be | `files`, `listing`, `state` |
+//! | reading one file, and finding a place in it again | `file`, `rows` |
+//! | what an event looks like | `ecs`, `event_id` |
+//! | signing in | `session`, `key`, `errors` |
+//!
+//! ```
+//! # use collector::Collector;
+//! let mut collector = Collector::new();
+//! let problems = collector.configure(r#"{"instance_url": "acme.my.salesforce.com"}"#).unwrap_err();
+//! assert_eq!(problems[0].to_string(),
+//!     "instance_url: 'instance_url' has no scheme (use \"https://acme.my.salesforce.com\")");
+//! ```
+
+#![deny(missing_docs)]
+
+mod backoff;
+pub mod batch;
+pub mod check;
+mod collector;
+mod config;
+mod ecs;
 mod errors;
 mod event_id;
+mod file;
+mod files;
 pub mod io;
+mod json;
 mod key;
+mod listing;
 mod origin;
 pub mod problem;
 mod rows;
 pub mod secret;
 mod session;
 mod soql;
+mod state;
 mod time;
+
+pub use collector::Collector;
+
+/// Name of the source.
 pub const NAME: &str = "salesforce-source";
+/// Version of the source.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The streams it can emit: name, and what their events are.
+pub const STREAMS: &[(&str, &str)] = &[("login", "Logins, successful and failed, from event log files.")];
+
+/// The JSON Schema of the configuration, draft 2020-12.
+pub fn config_schema() -> String {
+    config::json_schema().to_string()
+}

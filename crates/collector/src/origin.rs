@@ -22,7 +22,10 @@ impl Origin {
         if path.is_empty() {
             return Ok(origin);
         }
-        Err(Flaw::with_hint(format!("must be a host without a path, not '{path}'"), format!("use \"{origin}\"")))
+        Err(Flaw::with_hint(
+            format!("must be a host without a path, not '{path}'"),
+            format!("use \"{origin}\""),
+        ))
     }
 
     /// Reads the URL of a token endpoint, given in full or as its host alone.
@@ -56,7 +59,10 @@ fn split(text: &str) -> Result<(Origin, &str), Flaw> {
     let (host, port) = split_port(&authority);
     if !is_host(host) || port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
         let shown = crate::problem::quoted(&authority, 80);
-        return Err(Flaw::with_hint(format!("has no valid host: '{shown}'"), "use \"https://DOMAIN.my.salesforce.com\""));
+        return Err(Flaw::with_hint(
+            format!("has no valid host: '{shown}'"),
+            "use \"https://DOMAIN.my.salesforce.com\"",
+        ));
     }
     if let Some(domain) = host.strip_suffix(".lightning.force.com") {
         return Err(Flaw::with_hint(
@@ -76,7 +82,12 @@ fn split(text: &str) -> Result<(Origin, &str), Flaw> {
         "http" => {
             return Err(Flaw::with_hint("is not encrypted", format!("use \"https://{authority}{path}\"")));
         }
-        _ => return Err(Flaw::with_hint("has an unknown scheme", format!("use \"https://{authority}{path}\""))),
+        _ => {
+            return Err(Flaw::with_hint(
+                "has an unknown scheme",
+                format!("use \"https://{authority}{path}\""),
+            ));
+        }
     };
     Ok((Origin { secure, authority }, path))
 }
@@ -94,7 +105,8 @@ fn is_host(host: &str) -> bool {
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
     let label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     host.len() <= 253 && host.split('.').all(label)
 }
@@ -119,7 +131,10 @@ mod tests {
             let origin = Origin::parse(text).ok().expect(text);
             assert_eq!(origin.to_string(), "https://acme.my.salesforce.com");
         }
-        assert_eq!(Origin::parse("http://127.0.0.1:8080").ok().map(|o| o.to_string()).as_deref(), Some("http://127.0.0.1:8080"));
+        assert_eq!(
+            Origin::parse("http://127.0.0.1:8080").ok().map(|o| o.to_string()).as_deref(),
+            Some("http://127.0.0.1:8080")
+        );
         assert_eq!(Origin::parse("http://[::1]:80").ok().map(|o| o.authority).as_deref(), Some("[::1]:80"));
     }
 
@@ -149,7 +164,14 @@ mod tests {
 
     #[test]
     fn an_address_that_hides_its_host_is_refused() {
-        for text in ["https://acme.my.salesforce.com@evil.example", "https://a b", "https://", "https://a:0", "https://a:99999", "https://[x]"] {
+        for text in [
+            "https://acme.my.salesforce.com@evil.example",
+            "https://a b",
+            "https://",
+            "https://a:0",
+            "https://a:99999",
+            "https://[x]",
+        ] {
             assert!(message(Origin::parse(text)).contains("valid host"), "{text}");
         }
     }

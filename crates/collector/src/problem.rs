@@ -24,6 +24,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 8] = [
+        Self::Config,
+        Self::Auth,
+        Self::Permission,
+        Self::RateLimited,
+        Self::Transient,
+        Self::Data,
+        Self::State,
+        Self::Internal,
+    ];
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name as it stands in the contract and in the state.
     pub const fn name(self) -> &'static str {
         match self {

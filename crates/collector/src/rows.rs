@@ -43,8 +43,11 @@ pub struct Rows<R> {
     /// Offset in the stream of what lies at `start`.
     offset: u64,
     row: usize,
+    fills: u32,
     spans: Vec<Span>,
     unescaped: Vec<u8>,
+    /// The row before.
+    previous: Vec<u8>,
 }
 
 /// What the stream holds next.
@@ -69,13 +72,19 @@ impl<R: Read> Rows<R> {
             exhausted: false,
             offset,
             row: 0,
+            fills: 0,
             spans: Vec::new(),
             unescaped: Vec::new(),
+            previous: Vec::new(),
         }
     }
 
     /// Goes on to the next row. Empty lines are passed over.
     pub fn advance(&mut self) -> io::Result<Next> {
+        if self.row > 0 {
+            self.previous.clear();
+            self.previous.extend_from_slice(&self.buffer[self.start..self.start + self.row]);
+        }
         self.consume(self.row);
         self.row = 0;
         loop {
@@ -102,6 +111,7 @@ impl<R: Read> Rows<R> {
         let mut quoted = self.row().iter().filter(|byte| **byte == b'"').count() % 2 == 1;
         self.consume(self.row);
         self.row = 0;
+        self.previous.clear();
         loop {
             let bytes = &self.buffer[self.start..self.end];
             let mut at = 0;
@@ -127,6 +137,12 @@ impl<R: Read> Rows<R> {
         &self.buffer[self.start..self.start + self.row]
     }
 
+    /// The last row that was handed out whole: this one, or the one before if this one could not be read. Empty if not
+    /// known any more.
+    pub fn last_row(&self) -> &[u8] {
+        if self.row > 0 { self.row() } else { &self.previous }
+    }
+
     /// How many fields the row has.
     pub fn len(&self) -> usize {
         self.spans.len()
@@ -139,6 +155,12 @@ impl<R: Read> Rows<R> {
             Some(span) => &self.buffer[self.start + span.start..self.start + span.end],
             None => &[],
         }
+    }
+
+    /// Gives the row back: the position is that before it. To be used when nothing more is read.
+    pub fn unread(&mut self) {
+        self.row = 0;
+        self.spans.clear();
     }
 
     /// Offset in the stream of the end of the row.
@@ -175,7 +197,13 @@ impl<R: Read> Rows<R> {
         matches!(&self.buffer[self.start..self.start + length], b"\n" | b"\r\n" | b"\r")
     }
 
+    /// How often more was asked of the stream: between two equal answers no time was spent waiting.
+    pub fn fills(&self) -> u32 {
+        self.fills
+    }
+
     fn fill(&mut self) -> io::Result<()> {
+        self.fills = self.fills.wrapping_add(1);
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -183,7 +211,10 @@ impl<R: Read> Rows<R> {
         }
         if self.buffer.len() < self.end + CHUNK {
             // Doubled, so that a long row is scanned again only as often as it doubles.
-            self.buffer.resize((self.buffer.len() * 2).max(2 * CHUNK).min(MAX_ROW + 2 * CHUNK).max(self.end + CHUNK), 0);
+            self.buffer.resize(
+                (self.buffer.len() * 2).clamp(2 * CHUNK, MAX_ROW + 2 * CHUNK).max(self.end + CHUNK),
+                0,
+            );
         }
         loop {
             match self.input.read(&mut self.buffer[self.end..]) {
@@ -254,8 +285,12 @@ fn quoted(bytes: &[u8], start: usize, exhausted: bool, unescaped: &mut Vec<u8>) 
                 continue;
             }
             Some(b',' | b'\n') => return Some((field.until(quote), quote + 1)),
-            Some(b'\r') if bytes.get(quote + 2) == Some(&b'\n') => return Some((field.until(quote), quote + 2)),
-            Some(b'\r') if bytes.len() == quote + 2 => return exhausted.then(|| (field.until(quote), quote + 2)),
+            Some(b'\r') if bytes.get(quote + 2) == Some(&b'\n') => {
+                return Some((field.until(quote), quote + 2));
+            }
+            Some(b'\r') if bytes.len() == quote + 2 => {
+                return exhausted.then(|| (field.until(quote), quote + 2));
+            }
             None => return exhausted.then(|| (field.until(quote), quote + 1)),
             Some(_) => {}
         }
@@ -366,11 +401,18 @@ mod tests {
         for _ in 0..3000 {
             let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
             if random(2) == 0 {
-                writer = csv::WriterBuilder::new().flexible(true).quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+                writer = csv::WriterBuilder::new()
+                    .flexible(true)
+                    .quote_style(csv::QuoteStyle::Always)
+                    .from_writer(Vec::new());
             }
             for _ in 0..=random(4) {
                 let fields: Vec<String> = (0..=random(4))
-                    .map(|_| (0..random(6)).map(|_| ["a", "\"", ",", "\n", "é", " ", "\r\n"][random(7) as usize]).collect())
+                    .map(|_| {
+                        (0..random(6))
+                            .map(|_| ["a", "\"", ",", "\n", "é", " ", "\r\n"][random(7) as usize])
+                            .collect()
+                    })
                     .collect();
                 // A row of one empty field is an empty line in one reader and a field in the other.
                 if fields.len() > 1 || !fields[0].is_empty() {
@@ -378,9 +420,12 @@ mod tests {
                 }
             }
             let text = writer.into_inner().expect("memory does not fail");
-            let mut judge = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&text[..]);
-            let expected: Vec<Vec<String>> =
-                judge.records().map(|record| record.expect("valid").iter().map(str::to_owned).collect()).collect();
+            let mut judge =
+                csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&text[..]);
+            let expected: Vec<Vec<String>> = judge
+                .records()
+                .map(|record| record.expect("valid").iter().map(str::to_owned).collect())
+                .collect();
             let size = 1 + random(9) as usize;
             assert_eq!(read(&text, size), expected, "{:?}", String::from_utf8_lossy(&text));
         }
@@ -405,7 +450,7 @@ mod tests {
             assert_eq!(rows.advance().expect("row"), Next::Row);
             assert_eq!(rows.field(0), b"b");
             assert_eq!(rows.advance().expect_err("cut").to_string(), "cut");
-            assert_eq!(rows.position(), 8);
+            assert_eq!((rows.position(), rows.last_row()), (8, &b"\"b\"\n"[..]));
         }
     }
 

@@ -110,10 +110,11 @@ fn transport_problem(error: &TransportError, authority: &str) -> Problem {
             Problem::new(Kind::Config, format!("the host does not allow requests to {authority}"))
                 .hint("add it to what the host allows")
         }
-        TransportError::Failed(why) => {
-            Problem::new(Kind::Transient, format!("no answer from {authority}: {}", crate::problem::quoted(why, 200)))
-                .hint("check that this host reaches it, through proxies and firewalls too")
-        }
+        TransportError::Failed(why) => Problem::new(
+            Kind::Transient,
+            format!("no answer from {authority}: {}", crate::problem::quoted(why, 200)),
+        )
+        .hint("check that this host reaches it, through proxies and firewalls too"),
     }
 }
 
@@ -180,7 +181,11 @@ impl Org<'_> {
     pub fn get_versions<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T, Trouble> {
         let headers = vec![("accept", Secret::new(String::from("application/json")))];
         let response = self.send(&self.config.instance, "/services/data", None, headers)?;
-        if response.status == 200 { read_json(response, PAGE_BODY) } else { Err(Trouble::Refused(read_refusal(response))) }
+        if response.status == 200 {
+            read_json(response, PAGE_BODY)
+        } else {
+            Err(Trouble::Refused(read_refusal(response)))
+        }
     }
 
     fn request_token(&mut self) -> Result<Secret, Trouble> {
@@ -261,8 +266,11 @@ fn assertion(auth: &JwtBearer, expires: Time) -> Result<Secret, Problem> {
         "aud": auth.audience,
         "exp": expires.0 / 1000,
     });
-    let unsigned =
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let unsigned = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
     let signature = auth.private_key.sign(&unsigned)?;
     Ok(Secret::new(format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }

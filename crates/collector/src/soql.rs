@@ -33,7 +33,9 @@ pub fn query_path(api_version: &str, soql: &str) -> String {
     let mut path = format!("/services/data/v{api_version}/query?q=");
     for byte in soql.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                path.push(char::from(byte))
+            }
             b' ' => path.push('+'),
             _ => {
                 const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -52,6 +54,9 @@ mod tests {
 
     #[test]
     fn a_query_travels_with_everything_but_plain_letters_escaped() {
-        assert_eq!(query_path("65.0", "a = 'b+c' é"), "/services/data/v65.0/query?q=a+%3D+%27b%2Bc%27+%C3%A9");
+        assert_eq!(
+            query_path("65.0", "a = 'b+c' é"),
+            "/services/data/v65.0/query?q=a+%3D+%27b%2Bc%27+%C3%A9"
+        );
     }
 }

@@ -1,2 +1,41 @@
-//! Tasks.
-fn main() {}
+//! What make needs in Rust.
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use std::{fs, path::PathBuf};
+
+#[derive(Parser)]
+#[command(about = "What make needs in Rust", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Makes a component of a core module that was compiled for wasm32-unknown-unknown.
+    Componentize {
+        /// The core module.
+        module: PathBuf,
+        /// Where the component goes.
+        component: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Componentize { module, component } => componentize(&module, &component),
+    }
+}
+
+/// The WIT stands in a section of the module that `wit_bindgen::generate!` wrote, so nothing else is needed.
+fn componentize(module: &PathBuf, component: &PathBuf) -> Result<()> {
+    let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+    let encoded = wit_component::ComponentEncoder::default().validate(true).module(&bytes)?.encode()?;
+    if let Some(folder) = component.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    fs::write(component, &encoded).with_context(|| format!("cannot write {}", component.display()))?;
+    println!("{}: {} KiB", component.display(), encoded.len().div_ceil(1024));
+    Ok(())
+}

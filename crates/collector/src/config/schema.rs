@@ -330,7 +330,9 @@ mod tests {
 
     #[test]
     fn spans_are_read_in_the_units_people_write() {
-        for (text, seconds) in [("90s", 90), ("5m", 300), ("1h30m", 5400), ("7d", 604_800), (" 2 w ", 1_209_600)] {
+        for (text, seconds) in
+            [("90s", 90), ("5m", 300), ("1h30m", 5400), ("7d", 604_800), (" 2 w ", 1_209_600)]
+        {
             assert_eq!(parse_span(text), Some(Duration::from_secs(seconds)), "{text}");
         }
         assert_eq!(parse_span("500ms"), Some(Duration::from_millis(500)));
@@ -341,7 +343,12 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_and_without_units() {
-        for (value, bytes) in [(json!("4MiB"), 4 << 20), (json!("64 kib"), 64 << 10), (json!(1000), 1000), (json!("2MB"), 2_000_000)] {
+        for (value, bytes) in [
+            (json!("4MiB"), 4 << 20),
+            (json!("64 kib"), 64 << 10),
+            (json!(1000), 1000),
+            (json!("2MB"), 2_000_000),
+        ] {
             assert_eq!(parse_size(&value), Some(bytes), "{value}");
         }
         for value in [json!("4MiBs"), json!(-1), json!(1.5), json!(null), json!("MiB")] {

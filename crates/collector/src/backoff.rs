@@ -1,0 +1,90 @@
+//! Waiting after failures: longer each time, never in step with others, and remembered in the state.
+//!
+//! Why in the state: a host that restarts in a loop would otherwise try again at once each time, and hammer an org that
+//! has asked for patience.
+
+use crate::{
+    problem::{Kind, Problem},
+    time::Time,
+};
+use serde::{Deserialize, Serialize};
+
+/// The first wait, and the longest, in milliseconds.
+const SHORT: (i64, i64) = (2_000, 15 * 60_000);
+/// The same where somebody must act first, or an allowance must come back.
+const LONG: (i64, i64) = (60_000, 60 * 60_000);
+
+/// A wait that is under way.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Backoff {
+    /// Failures in a row.
+    pub attempts: u32,
+    /// When to try again, on the host's clock.
+    pub until: Time,
+    /// Kind of the last failure.
+    pub kind: String,
+    /// What the last failure was.
+    pub reason: String,
+}
+
+impl Backoff {
+    /// The wait after one more failure. `seed` tells apart those who fail at the same time.
+    pub fn after(earlier: Option<&Self>, problem: &Problem, now: Time, seed: &str) -> Self {
+        let attempts = earlier.map_or(0, |backoff| backoff.attempts).saturating_add(1);
+        let (first, longest) = match problem.kind {
+            Kind::Transient | Kind::Data | Kind::Internal | Kind::State => SHORT,
+            Kind::Auth | Kind::Config | Kind::Permission | Kind::RateLimited => LONG,
+        };
+        let full = first.saturating_mul(1 << (attempts - 1).min(20)).min(longest);
+        let asked = problem.retry_after_ms.map_or(0, i64::from);
+        // Between three quarters and the whole of it.
+        let digest = blake3::hash(format!("{seed}\0{attempts}\0{}", now.0).as_bytes());
+        let jitter = i64::from(digest.as_bytes()[0]) * full / 4 / 255;
+        Self {
+            attempts,
+            until: Time(now.0.saturating_add((full - jitter).max(asked))),
+            kind: problem.kind.name().to_owned(),
+            reason: crate::problem::quoted(&problem.message, 300),
+        }
+    }
+
+    /// Milliseconds still to wait. At most the longest wait of all, should a clock have jumped.
+    pub fn remaining(&self, now: Time) -> i64 {
+        (self.until.0 - now.0).clamp(0, 24 * 60 * 60_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(kind: Kind, seed: &str) -> Vec<i64> {
+        let problem = Problem::new(kind, "x");
+        let mut backoff = None;
+        (0..12)
+            .map(|_| {
+                let next = Backoff::after(backoff.as_ref(), &problem, Time(0), seed);
+                let wait = next.remaining(Time(0));
+                backoff = Some(next);
+                wait
+            })
+            .collect()
+    }
+
+    #[test]
+    fn waits_grow_up_to_a_bound_and_differ_between_tenants() {
+        let one = waits(Kind::Transient, "a");
+        assert!((1500..=2000).contains(&one[0]), "{one:?}");
+        assert!(one.windows(2).take(5).all(|pair| pair[1] > pair[0]), "{one:?}");
+        assert!(one.iter().all(|wait| *wait <= 900_000), "{one:?}");
+        assert_eq!(one, waits(Kind::Transient, "a"));
+        assert_ne!(one, waits(Kind::Transient, "b"));
+        assert!(waits(Kind::RateLimited, "a")[0] >= 45_000);
+    }
+
+    #[test]
+    fn what_the_service_asks_for_is_waited_at_least() {
+        let problem = Problem::new(Kind::RateLimited, "x").retry_after_ms(7_200_000);
+        assert_eq!(Backoff::after(None, &problem, Time(5), "a").remaining(Time(5)), 7_200_000);
+    }
+}

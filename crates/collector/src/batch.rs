@@ -1,0 +1,119 @@
+//! What a poll returns, and how it knows that it has enough.
+
+use crate::{config::Limits, io::Clock, problem::Problem};
+use std::time::Duration;
+
+/// The next events, and where they lead to.
+#[derive(Debug)]
+pub struct Batch {
+    /// Each is one JSON object without line breaks.
+    pub events: Vec<String>,
+    /// To be passed to the next poll.
+    pub state: String,
+    /// When to poll again, in milliseconds. 0 = more is ready now.
+    pub next_poll_ms: u32,
+    /// What went wrong in single streams.
+    pub problems: Vec<Problem>,
+    /// What the poll did.
+    pub stats: Stats,
+}
+
+/// A poll that could do nothing at all.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub problem: Problem,
+    /// The old place plus the back-off, where waiting is part of the answer.
+    pub state: Option<String>,
+}
+
+/// What a poll did, as in `wit/source.wit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Requests sent, token requests included.
+    pub requests: u32,
+    /// Token requests among them.
+    pub token_requests: u32,
+    /// Bytes of bodies as they came over the wire.
+    pub bytes_received: u64,
+    /// Bytes of log content read.
+    pub bytes_read: u64,
+    /// Rows read, malformed ones included.
+    pub rows_read: u32,
+    /// Rows that could not be understood.
+    pub rows_malformed: u32,
+    /// Files read to their end.
+    pub files_completed: u32,
+    /// Requests used and allowed in 24 hours.
+    pub api_usage: Option<(u32, u32)>,
+    /// Files known of and not read to their end.
+    pub backlog_files: u32,
+    /// Bytes of them still to read.
+    pub backlog_bytes: u64,
+}
+
+/// A batch that is being filled.
+pub struct Progress<'a> {
+    /// The events so far.
+    pub events: Vec<String>,
+    /// The counts so far.
+    pub stats: Stats,
+    bytes: usize,
+    limits: Limits,
+    clock: &'a dyn Clock,
+    start: Duration,
+    out_of_time: bool,
+    /// Whether the state has moved on.
+    moved: bool,
+}
+
+impl<'a> Progress<'a> {
+    /// An empty batch.
+    pub fn new(limits: Limits, clock: &'a dyn Clock) -> Self {
+        Self {
+            events: Vec::new(),
+            stats: Stats::default(),
+            bytes: 0,
+            limits,
+            clock,
+            start: clock.elapsed(),
+            out_of_time: false,
+            moved: false,
+        }
+    }
+
+    /// Whether the batch has enough, in events, bytes or time.
+    pub fn is_full(&self) -> bool {
+        self.events.len() >= self.limits.events || self.bytes >= self.limits.bytes || self.out_of_time
+    }
+
+    /// Looks at the clock; to be called wherever time may have passed. The time is never over before the state has
+    /// moved on: a poll that takes long to find its place again must not come back empty-handed for ever.
+    pub fn look_at_the_clock(&mut self) {
+        self.out_of_time = self.moved && self.clock.elapsed().saturating_sub(self.start) >= self.limits.time;
+    }
+
+    /// Notes that the state has moved on, with or without an event.
+    pub fn moved(&mut self) {
+        self.moved = true;
+    }
+
+    /// Adds an event.
+    pub fn push(&mut self, event: String) {
+        self.stats.rows_read = self.stats.rows_read.saturating_add(1);
+        self.bytes += event.len();
+        self.events.push(event);
+        self.moved = true;
+    }
+
+    /// Adds an event for a row that could not be understood.
+    pub fn push_malformed(&mut self, event: String) {
+        self.stats.rows_malformed = self.stats.rows_malformed.saturating_add(1);
+        self.push(event);
+    }
+
+    /// Counts bytes of log content.
+    pub fn count_bytes(&mut self, bytes: u64) {
+        self.stats.bytes_read = self.stats.bytes_read.saturating_add(bytes);
+    }
+}

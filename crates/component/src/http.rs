@@ -1,0 +1,137 @@
+//! HTTP through `wasi:http`: one request at a time, the body read as it comes.
+
+use crate::bindings::wasi::{
+    http::{
+        outgoing_handler,
+        types::{
+            ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
+            RequestOptions, Scheme,
+        },
+    },
+    io::streams::{InputStream, StreamError},
+};
+use collector::io::{Http, Request, Response, TransportError};
+use std::io::{self, Read};
+
+const SECOND: u64 = 1_000_000_000;
+/// Time to connect.
+const CONNECT: u64 = 10 * SECOND;
+/// Time until an answer begins. A query may run for two minutes, but one over EventLogFile takes seconds.
+const FIRST_BYTE: u64 = 60 * SECOND;
+/// Time between two parts of a body. A body as a whole may take any time, as long as it flows.
+const BETWEEN_BYTES: u64 = 30 * SECOND;
+/// More than a host returns from one read.
+const READ: u64 = 64 * 1024;
+
+/// The host's HTTP.
+pub struct WasiHttp;
+
+impl Http for WasiHttp {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        send(request).map_err(|code| match code {
+            ErrorCode::HttpRequestDenied => TransportError::Denied(String::from("the host denies it")),
+            code => TransportError::Failed(words(&code)),
+        })
+    }
+}
+
+fn send(request: &Request) -> Result<Response, ErrorCode> {
+    let internal = |_| ErrorCode::InternalError(None);
+    let headers: Vec<_> = request
+        .headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.reveal().as_bytes().to_vec()))
+        .collect();
+    let headers = Fields::from_list(&headers).map_err(|_| ErrorCode::InternalError(None))?;
+    let outgoing = OutgoingRequest::new(headers);
+    let method = if request.body.is_some() { Method::Post } else { Method::Get };
+    outgoing.set_method(&method).map_err(internal)?;
+    let scheme = if request.secure { Scheme::Https } else { Scheme::Http };
+    outgoing.set_scheme(Some(&scheme)).map_err(internal)?;
+    outgoing.set_authority(Some(&request.authority)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
+    outgoing.set_path_with_query(Some(&request.path)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
+    let options = RequestOptions::new();
+    // A host that cannot keep one of these has limits of its own.
+    let _ = options.set_connect_timeout(Some(CONNECT));
+    let _ = options.set_first_byte_timeout(Some(FIRST_BYTE));
+    let _ = options.set_between_bytes_timeout(Some(BETWEEN_BYTES));
+
+    let body = outgoing.body().map_err(internal)?;
+    let future = outgoing_handler::handle(outgoing, Some(options))?;
+    if let Some(content) = &request.body {
+        let stream = body.write().map_err(internal)?;
+        for part in content.reveal().as_bytes().chunks(4096) {
+            stream.blocking_write_and_flush(part).map_err(|_| ErrorCode::ConnectionTerminated)?;
+        }
+    }
+    OutgoingBody::finish(body, None)?;
+
+    let answer = loop {
+        match future.get() {
+            Some(answer) => break answer,
+            None => future.subscribe().block(),
+        }
+    };
+    let response = answer.map_err(internal)??;
+    let status = response.status();
+    let headers = response
+        .headers()
+        .entries()
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), String::from_utf8_lossy(&value).into_owned()))
+        .collect();
+    let body = response.consume().map_err(internal)?;
+    let stream = body.stream().map_err(internal)?;
+    Ok(Response { status, headers, body: Box::new(Body { stream, _body: body, _response: response }) })
+}
+
+/// The body of an answer. The fields are dropped in this order, children first.
+struct Body {
+    stream: InputStream,
+    _body: IncomingBody,
+    _response: IncomingResponse,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.stream.blocking_read(READ.min(buffer.len() as u64)) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => {
+                    buffer[..bytes.len()].copy_from_slice(&bytes);
+                    return Ok(bytes.len());
+                }
+                Err(StreamError::Closed) => return Ok(0),
+                Err(StreamError::LastOperationFailed(error)) => {
+                    let words =
+                        crate::bindings::wasi::http::types::http_error_code(&error).map(|code| words(&code));
+                    return Err(io::Error::other(words.unwrap_or_else(|| error.to_debug_string())));
+                }
+            }
+        }
+    }
+}
+
+/// What happened, for a person who reads a message.
+fn words(code: &ErrorCode) -> String {
+    let text = match code {
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
+            "its name cannot be resolved"
+        }
+        ErrorCode::ConnectionRefused => "the connection was refused",
+        ErrorCode::ConnectionTimeout => "connecting took too long",
+        ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => "nothing came for too long",
+        ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => {
+            "the connection was closed early"
+        }
+        ErrorCode::ConnectionLimitReached => "the host allows no more connections",
+        ErrorCode::DestinationIpProhibited => "the host does not allow its address",
+        ErrorCode::TlsCertificateError => "its certificate is not trusted",
+        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => "no TLS connection could be made",
+        other => return format!("{other:?}"),
+    };
+    text.to_owned()
+}
