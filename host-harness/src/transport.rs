@@ -7,6 +7,9 @@
 //! Names are resolved here and not by the operating system's `connect`, so that the addresses that were checked are the
 //! ones connected to: asking twice would let a name server answer "public" the first time and "127.0.0.1" the second.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -21,7 +24,6 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -142,7 +144,10 @@ impl Transport for HttpTransport {
                 .await
                 .map_err(|_| Error::ConnectionReadTimeout)?
                 .map_err(|error| sending_failed(&error))?;
-            Ok(response.map(|body| TimedBody::new(body, timeouts.between_bytes).boxed_unsync()))
+            Ok(response.map(|body| {
+                let body = body.map_err(|error| exchange_failed(&error));
+                TimedBody::new(body, timeouts.between_bytes).boxed_unsync()
+            }))
         })
     }
 }
@@ -346,20 +351,20 @@ fn exchange_failed(error: &hyper::Error) -> Error {
 
 /// A response body that fails when nothing comes for too long. The clock starts when a reader waits and stops with each
 /// piece: a component that takes its time between two reads loses nothing.
-struct TimedBody {
-    inner: Incoming,
+struct TimedBody<B> {
+    inner: B,
     limit: Duration,
     alarm: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl TimedBody {
-    fn new(inner: Incoming, limit: Duration) -> Self {
+impl<B> TimedBody<B> {
+    fn new(inner: B, limit: Duration) -> Self {
         Self { inner, limit, alarm: Box::pin(sleep(limit)), waiting: false }
     }
 }
 
-impl Body for TimedBody {
+impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for TimedBody<B> {
     type Data = Bytes;
     type Error = Error;
 
@@ -371,7 +376,7 @@ impl Body for TimedBody {
         match Pin::new(&mut this.inner).poll_frame(context) {
             Poll::Ready(frame) => {
                 this.waiting = false;
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| exchange_failed(&error))))
+                Poll::Ready(frame)
             }
             Poll::Pending => {
                 if !this.waiting {

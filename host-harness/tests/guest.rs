@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use source_host::{Configured, Egress, Error, Limits, Options, Plugin, Pollable, ProblemKind, Runtime, Secret};
+use source_host::{
+    Configured, Egress, Error, Limits, Options, Plugin, Pollable, ProblemKind, Runtime, Secret,
+};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -99,7 +101,8 @@ async fn an_endless_loop_is_stopped_at_the_limit() {
 
 #[tokio::test]
 async fn an_endless_loop_leaves_other_tasks_their_turn() {
-    let mut source = plugin().open(options(limits(|l| l.call_time = Duration::from_secs(600)))).await.unwrap();
+    let mut source =
+        plugin().open(options(limits(|l| l.call_time = Duration::from_secs(600)))).await.unwrap();
     // On this one thread, the other branch can end only if the loop gives way.
     tokio::select! {
         outcome = source.poll(Some("l")) => panic!("{outcome:?}"),
@@ -160,10 +163,9 @@ fn a_component_that_wants_more_than_a_source_gets_is_refused_by_name() {
 
 #[test]
 fn a_component_of_another_version_of_the_contract_is_told() {
-    let bytes = wat::parse_str(
-        r#"(component (instance $i) (export "pipeline:source/source@0.2.0" (instance $i)))"#,
-    )
-    .unwrap();
+    let bytes =
+        wat::parse_str(r#"(component (instance $i) (export "pipeline:source/source@0.2.0" (instance $i)))"#)
+            .unwrap();
     let error = Runtime::new().unwrap().load_bytes("next.wasm", &bytes).unwrap_err().to_string();
     assert!(error.contains("source@0.2.0") && error.contains("source@0.1.0"), "{error}");
 }
