@@ -1,2 +1,124 @@
-//! Host.
-fn main() {}
+//! `source-host`: runs a log source from a configuration file.
+
+mod commands;
+mod console;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLE: &str = r#"Configuration, CONFIG.toml (paths are relative to it):
+  component = "source.wasm"
+  [source]                                # for the component; see `describe`
+  url   = "https://logs.example.com"
+  token = { env = "LOGS_TOKEN" }          # or { file = "token.txt" }
+  [state]
+  path = "state.json"                     # how far collection has come
+  [output]
+  kind = "file"                           # or "stdout", the default
+  path = "events.ndjson"
+  [egress]
+  allow = ["logs.example.com"]            # or "*.example.com", "host:port"; nothing else
+  #ca_file = "ca.pem"                     # trusted besides the public authorities
+  [limits]                                # optional; these are the defaults
+  memory = "64MiB"
+  call_time = "120s"
+
+Start with:
+  source-host describe source.wasm                what it collects and how it is configured
+  source-host check CONFIG.toml                   whether everything is in place
+  source-host run CONFIG.toml --until-caught-up   collect what is there, then end
+  source-host run CONFIG.toml                     collect until stopped (Ctrl-C loses nothing)
+
+Exit status: 0 done, 1 something failed, 2 a mistake in what was given (configuration, component, state)."#;
+
+/// Runs a log source, a WebAssembly component, and writes its events as NDJSON.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Keep compiled components in this folder; later starts are faster.
+    #[arg(long, global = true, value_name = "FOLDER", env = "SOURCE_HOST_CACHE")]
+    cache: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Args)]
+struct LogArgs {
+    /// How log lines are written to standard error.
+    #[arg(long = "log", global = true, value_enum, default_value_t = LogFormat::Text)]
+    format: LogFormat,
+    /// Say more: each request and each wait. Twice: everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say nothing but warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Collect events.
+    Run(RunArgs),
+    /// Try each thing that collecting needs, and say how to mend what fails.
+    Check {
+        /// The configuration file.
+        config: PathBuf,
+        /// Print the findings as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a component collects and how it is configured.
+    Describe {
+        /// The component's file.
+        component: PathBuf,
+        /// Print all of it as JSON, the configuration's JSON Schema included.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// The configuration file.
+    config: PathBuf,
+    /// End when nothing is left to read.
+    #[arg(long)]
+    until_caught_up: bool,
+    /// With --until-caught-up: how long to wait out trouble that passes by itself without any progress.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = source_host::parse_time)]
+    give_up_after: Duration,
+    /// Write what was done to this file, as one JSON object.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = console::Console::start(&cli.log, matches!(cli.command, Command::Run(_)));
+    let cache = cli.cache.as_deref();
+    let outcome = match cli.command {
+        Command::Run(args) => commands::run::run(args, cache, &console).await,
+        Command::Check { config, json } => commands::check::run(&config, json, cache).await,
+        Command::Describe { component, json } => commands::describe::run(&component, json, cache).await,
+    };
+    console.clear();
+    match outcome {
+        Ok(code) => code,
+        Err(exit) => {
+            eprintln!("error: {}", exit.message);
+            ExitCode::from(exit.status)
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The program's commands, one file each.
+
+pub(crate) mod check;
+pub(crate) mod describe;
+pub(crate) mod run;
+mod setup;
+
+use source_host::Error;
+
+/// An end with an error message.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    pub(crate) status: u8,
+    pub(crate) message: String,
+}
+
+impl Exit {
+    /// A mistake in what was given: status 2.
+    pub(crate) fn mistake(message: impl ToString) -> Self {
+        Self { status: 2, message: message.to_string() }
+    }
+
+    /// Something failed that was asked for rightly: status 1.
+    pub(crate) fn failure(message: impl ToString) -> Self {
+        Self { status: 1, message: message.to_string() }
+    }
+}
+
+impl From<Error> for Exit {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unreadable { .. } | Error::NotAdmitted { .. } | Error::Configuration(_) => {
+                Self::mistake(error)
+            }
+            Error::Setup(_) => Self::mistake(error),
+            error => Self::failure(error),
+        }
+    }
+}

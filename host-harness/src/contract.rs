@@ -1,0 +1,373 @@
+//! What a source says, as plain Rust types.
+//!
+//! They mirror `wit/source.wit` one to one and serialize to JSON with the same names in snake case. All text meant for
+//! people has passed [`printable`] on its way in: a component is not trusted, and a message with control characters in
+//! it could forge log lines or send escape sequences to the operator's terminal.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::bindings::exports::pipeline::source::source as wit;
+
+/// The longest message, hint, path or name kept of what a component says, in characters.
+const LONGEST_TEXT: usize = 4096;
+
+/// Who must act on a problem, and so what a host should do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemKind {
+    /// The configuration is wrong. Polling again will not help.
+    Config,
+    /// The credentials were refused.
+    Auth,
+    /// Signed in, but not allowed to read something.
+    Permission,
+    /// The service asks for patience.
+    RateLimited,
+    /// The network or the service failed in a way that passes.
+    Transient,
+    /// The service sent something that is not what it promises. Reported and stepped around.
+    Data,
+    /// The state is not one that this source wrote, or a newer version wrote it.
+    State,
+    /// A mistake in the component.
+    Internal,
+}
+
+impl ProblemKind {
+    /// The name as the contract spells it: `rate-limited`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Auth => "auth",
+            Self::Permission => "permission",
+            Self::RateLimited => "rate-limited",
+            Self::Transient => "transient",
+            Self::Data => "data",
+            Self::State => "state",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether waiting is the answer, with nobody having to act.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Transient)
+    }
+
+    /// Whether it lies with what the operator gave: the configuration or the state. Polling again cannot help.
+    pub fn is_users(self) -> bool {
+        matches!(self, Self::Config | Self::State)
+    }
+}
+
+impl fmt::Display for ProblemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that went wrong, in words for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Who must act.
+    pub kind: ProblemKind,
+    /// The stream it happened in, if in one.
+    pub stream: Option<String>,
+    /// Where in the configuration, as dotted keys: `auth.private_key`.
+    pub path: Option<String>,
+    /// What happened.
+    pub message: String,
+    /// What to do about it, where something can be done.
+    pub hint: Option<String>,
+    /// Milliseconds after which trying again makes sense.
+    pub retry_after_ms: Option<u32>,
+}
+
+impl fmt::Display for Problem {
+    /// `path: message (hint)`, or with the stream in front where there is no path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.path, &self.stream) {
+            (Some(path), _) => write!(f, "{path}: ")?,
+            (None, Some(stream)) => write!(f, "{stream}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A stream of events that the source can emit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StreamDescription {
+    /// As it stands in the configuration and in each event's `data_stream.dataset`.
+    pub name: String,
+    /// What its events are. One sentence.
+    pub summary: String,
+}
+
+/// What the source is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// The source's name.
+    pub name: String,
+    /// Semantic version of the component.
+    pub version: String,
+    /// JSON Schema (draft 2020-12) of the document that `configure` takes. As the component gave it.
+    pub config_schema: String,
+    /// The streams it can emit.
+    pub streams: Vec<StreamDescription>,
+}
+
+/// What a configuration needs of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Grants {
+    /// The authorities (`host` or `host:port`) it will contact. What is not in [`crate::Egress`] as well stays denied.
+    pub authorities: Vec<String>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// The outcome of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It works.
+    Pass,
+    /// It works, but something is probably not meant.
+    Warn,
+    /// A poll cannot do without it, and it does not work.
+    Fail,
+}
+
+/// The result of trying one thing that a poll needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Short and stable, fit to be matched by a program: `sign-in`.
+    pub name: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub message: String,
+    /// What to do, unless it passed.
+    pub hint: Option<String>,
+}
+
+/// How much of the service's allowance is used, as the service last told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ApiUsage {
+    /// Used so far.
+    pub used: u32,
+    /// Allowed at most.
+    pub maximum: u32,
+}
+
+/// What one poll did. Counts are of this poll alone; the last three describe the present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// HTTP requests sent, token requests included.
+    pub requests: u32,
+    /// Requests for a token among them.
+    pub token_requests: u32,
+    /// Bytes of response bodies as they came over the wire.
+    pub bytes_received: u32,
+    /// Bytes of log content read, after decompression.
+    pub bytes_read: u32,
+    /// Records read from files or query answers, malformed ones included.
+    pub rows_read: u32,
+    /// Records that could not be understood.
+    pub rows_malformed: u32,
+    /// Files read to their end.
+    pub files_completed: u32,
+    /// Absent until the service has told.
+    pub api_usage: Option<ApiUsage>,
+    /// Files known of and not read to their end.
+    pub backlog_files: u32,
+    /// Bytes of them still to read, after decompression.
+    pub backlog_bytes: u64,
+}
+
+/// The next events, and where they lead to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Batch {
+    /// Each is one JSON object without line breaks; the host has checked that.
+    pub events: Vec<String>,
+    /// To be stored once the events are safe, and passed to the next poll. Opaque.
+    pub state: String,
+    /// When to poll again, in milliseconds from now. 0 = more is ready now.
+    pub next_poll_ms: u32,
+    /// What went wrong in single streams while others went on.
+    pub problems: Vec<Problem>,
+    /// What the poll did.
+    pub stats: Stats,
+}
+
+/// A poll that could do nothing at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What went wrong.
+    pub problem: Problem,
+    /// The old place plus the back-off, where waiting is part of the answer. Worth storing, never necessary.
+    pub state: Option<String>,
+}
+
+/// Makes text of an untrusted component fit for a terminal or a log: control characters (line breaks, escape sequences)
+/// and invisible characters that reorder text become spaces, and text beyond 4096 characters is cut.
+pub fn printable(text: String) -> String {
+    let bad = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.len() <= LONGEST_TEXT && !text.chars().any(bad) {
+        return text;
+    }
+    let mut clean: String = text.chars().take(LONGEST_TEXT).map(|c| if bad(c) { ' ' } else { c }).collect();
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        clean.push('…');
+    }
+    clean
+}
+
+impl From<wit::ProblemKind> for ProblemKind {
+    fn from(kind: wit::ProblemKind) -> Self {
+        match kind {
+            wit::ProblemKind::Config => Self::Config,
+            wit::ProblemKind::Auth => Self::Auth,
+            wit::ProblemKind::Permission => Self::Permission,
+            wit::ProblemKind::RateLimited => Self::RateLimited,
+            wit::ProblemKind::Transient => Self::Transient,
+            wit::ProblemKind::Data => Self::Data,
+            wit::ProblemKind::State => Self::State,
+            wit::ProblemKind::Internal => Self::Internal,
+        }
+    }
+}
+
+impl From<wit::Problem> for Problem {
+    fn from(problem: wit::Problem) -> Self {
+        Self {
+            kind: problem.kind.into(),
+            stream: problem.stream.map(printable),
+            path: problem.path.map(printable),
+            message: printable(problem.message),
+            hint: problem.hint.map(printable),
+            retry_after_ms: problem.retry_after_ms,
+        }
+    }
+}
+
+impl From<wit::Description> for Description {
+    fn from(description: wit::Description) -> Self {
+        Self {
+            name: printable(description.name),
+            version: printable(description.version),
+            config_schema: description.config_schema,
+            streams: description
+                .streams
+                .into_iter()
+                .map(|s| StreamDescription { name: printable(s.name), summary: printable(s.summary) })
+                .collect(),
+        }
+    }
+}
+
+impl From<wit::Grants> for Grants {
+    fn from(grants: wit::Grants) -> Self {
+        Self {
+            authorities: grants.authorities.into_iter().map(printable).collect(),
+            warnings: problems(grants.warnings),
+        }
+    }
+}
+
+impl From<wit::Finding> for Finding {
+    fn from(finding: wit::Finding) -> Self {
+        Self {
+            name: printable(finding.name),
+            verdict: match finding.verdict {
+                wit::Verdict::Pass => Verdict::Pass,
+                wit::Verdict::Warn => Verdict::Warn,
+                wit::Verdict::Fail => Verdict::Fail,
+            },
+            message: printable(finding.message),
+            hint: finding.hint.map(printable),
+        }
+    }
+}
+
+impl From<wit::Stats> for Stats {
+    fn from(stats: wit::Stats) -> Self {
+        Self {
+            requests: stats.requests,
+            token_requests: stats.token_requests,
+            bytes_received: stats.bytes_received,
+            bytes_read: stats.bytes_read,
+            rows_read: stats.rows_read,
+            rows_malformed: stats.rows_malformed,
+            files_completed: stats.files_completed,
+            api_usage: stats.api_usage.map(|u| ApiUsage { used: u.used, maximum: u.maximum }),
+            backlog_files: stats.backlog_files,
+            backlog_bytes: stats.backlog_bytes,
+        }
+    }
+}
+
+impl From<wit::Batch> for Batch {
+    fn from(batch: wit::Batch) -> Self {
+        Self {
+            events: batch.events,
+            state: batch.state,
+            next_poll_ms: batch.next_poll_ms,
+            problems: problems(batch.problems),
+            stats: batch.stats.into(),
+        }
+    }
+}
+
+impl From<wit::Failure> for Failure {
+    fn from(failure: wit::Failure) -> Self {
+        Self { problem: failure.problem.into(), state: failure.state }
+    }
+}
+
+pub(crate) fn problems(problems: Vec<wit::Problem>) -> Vec<Problem> {
+    problems.into_iter().map(Into::into).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_and_line_breaks_do_not_reach_the_terminal() {
+        let forged = "ok\u{1b}[2J\r\n2026-01-01 ERROR forged\u{202e}gnp.exe\u{7}".to_owned();
+        assert_eq!(printable(forged), "ok [2J  2026-01-01 ERROR forged gnp.exe ");
+    }
+
+    #[test]
+    fn honest_text_passes_unchanged() {
+        let text = "Zugriff verweigert: „Login“ – 権限がありません".to_owned();
+        assert_eq!(printable(text.clone()), text);
+    }
+
+    #[test]
+    fn endless_text_is_cut() {
+        assert_eq!(printable("a".repeat(1 << 20)).chars().count(), LONGEST_TEXT + 1);
+    }
+
+    #[test]
+    fn a_problem_reads_as_path_message_hint() {
+        let problem = Problem {
+            kind: ProblemKind::Config,
+            stream: None,
+            path: Some("auth.user".into()),
+            message: "is missing".into(),
+            hint: Some("add it".into()),
+            retry_after_ms: None,
+        };
+        assert_eq!(problem.to_string(), "auth.user: is missing (add it)");
+    }
+}

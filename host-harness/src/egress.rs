@@ -1,0 +1,583 @@
+//! Where a component may connect to. Nowhere, unless the operator wrote it down and the component announced it.
+//!
+//! The threat is a component, or a service that talks to it, that makes the host send requests for it (SSRF): to the
+//! cloud's metadata service, to a database on the private network, to an attacker's server with a token in the header.
+//! What stops which attack:
+//!
+//! | attack | what stops it |
+//! |---|---|
+//! | a request to a host nobody meant | [`Gate::admit`]: the authority must match a rule of the operator **and** a grant of the component, for every single request |
+//! | a look-alike: `evil-example.com`, `example.com.evil.net`, `example.com@evil.net` | rules compare whole labels; user information in an authority is refused |
+//! | an address in disguise: `0x7f.1`, `2130706433`, `127.1` | no rule can name such a host, so none matches |
+//! | a listed name that resolves to an inner address, at once or later (DNS rebinding) | [`name_may_resolve_to`] looks at each address after resolution, and the connection goes to those very addresses |
+//! | an IPv4 address wrapped in IPv6: `::ffff:169.254.169.254`, NAT64, 6to4 | addresses are unwrapped first, or refused |
+//! | a redirect to elsewhere | the host follows none; a component that does passes this gate again |
+//! | reading credentials on the wire | plain `http` reaches loopback only |
+//!
+//! Literal addresses count only where they are listed literally. One that is listed may be private, since the operator
+//! said so; link-local (where metadata services live), multicast and unspecified addresses are refused even then.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use http::Uri;
+use http::uri::Scheme;
+
+/// The operator's allow-list. The default allows nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Egress {
+    rules: Vec<Rule>,
+}
+
+impl Egress {
+    /// Allows nothing.
+    pub fn deny_all() -> Self {
+        Self::default()
+    }
+
+    /// Reads rules: `host`, `host:port`, `*.suffix`, `*.suffix:port`. Without a port, the scheme's own port is meant.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is none, and why.
+    ///
+    /// ```
+    /// let egress = source_host::Egress::allow(["*.example.com", "127.0.0.1:8080"])?;
+    /// assert!(egress.covers("logs.example.com"));
+    /// assert!(!egress.covers("example.com"));
+    /// # Ok::<(), source_host::RuleError>(())
+    /// ```
+    pub fn allow<I>(rules: I) -> Result<Self, RuleError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let rules = rules.into_iter().map(|rule| rule.as_ref().parse()).collect::<Result<_, _>>()?;
+        Ok(Self { rules })
+    }
+
+    /// Whether requests to this authority (`host` or `host:port`), as a component grants it, would be allowed.
+    pub fn covers(&self, authority: &str) -> bool {
+        let Ok(Rule { pattern, port }) = authority.parse() else { return false };
+        let same_port = |rule: &Rule| match (rule.port, port) {
+            (None, None) => true,
+            (None, Some(port)) => port == 443,
+            (Some(rule), port) => rule == port.unwrap_or(443),
+        };
+        self.rules.iter().any(|rule| {
+            same_port(rule)
+                && match &pattern {
+                    Pattern::Host(host) => rule.pattern.matches(host),
+                    Pattern::Suffix(_) => rule.pattern == pattern,
+                }
+        })
+    }
+}
+
+/// One line of an allow-list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pattern: Pattern,
+    port: Option<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    Host(Host),
+    /// With the leading dot: `.example.com`.
+    Suffix(String),
+}
+
+/// A host in normal form: lower-case without trailing dot, or an address with IPv4 unwrapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    Name(String),
+    Address(IpAddr),
+}
+
+impl Host {
+    /// From a URI's or a rule's host, brackets of an IPv6 address included.
+    fn parse(text: &str) -> Option<Self> {
+        let unbracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+        if let Some(inner) = unbracketed {
+            return inner.parse::<Ipv6Addr>().ok().map(|a| Self::Address(IpAddr::V6(a).to_canonical()));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        if let Ok(address) = name.parse::<Ipv4Addr>() {
+            return Some(Self::Address(address.into()));
+        }
+        let label = |l: &str| {
+            !l.is_empty()
+                && l.len() <= 63
+                && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        let fits = name.len() <= 253 && name.split('.').all(label);
+        // The system's resolver reads `0x7f.1`, `127.1` and `2130706433` as addresses, so they are not names.
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let numeric = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
+        (fits && !numeric).then_some(Self::Name(name))
+    }
+
+    fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) => name == "localhost",
+            Self::Address(address) => address.is_loopback(),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(IpAddr::V4(address)) => write!(f, "{address}"),
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+impl Pattern {
+    fn matches(&self, host: &Host) -> bool {
+        match (self, host) {
+            (Self::Host(rule), host) => rule == host,
+            // More than the suffix itself, so there is at least one label in front.
+            (Self::Suffix(suffix), Host::Name(name)) => name.len() > suffix.len() && name.ends_with(suffix),
+            (Self::Suffix(_), Host::Address(_)) => false,
+        }
+    }
+}
+
+impl Rule {
+    fn matches(&self, target: &Target) -> bool {
+        let port = self.port.unwrap_or(if target.tls { 443 } else { 80 });
+        port == target.port && self.pattern.matches(&target.host)
+    }
+}
+
+/// Why a text is no rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{rule}` is not a host to allow: {reason}")]
+pub struct RuleError {
+    rule: String,
+    reason: &'static str,
+}
+
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let bad = |reason| RuleError { rule: crate::contract::printable(text.to_owned()), reason };
+        if text.contains("://") || text.contains('/') {
+            return Err(bad("write the host alone, without scheme and path"));
+        }
+        if text.contains('@') {
+            return Err(bad("user information does not belong here"));
+        }
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return Err(bad("write an IPv6 address in brackets: `[::1]`"));
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => match port.parse() {
+                Ok(port) if port != 0 => (host, Some(port)),
+                _ => return Err(bad("the port is a number from 1 to 65535")),
+            },
+            _ => (text, None),
+        };
+        let form =
+            "a host name (`logs.example.com`), a suffix (`*.example.com`) or a literal address is expected";
+        let pattern = match host.strip_prefix("*.") {
+            None => Pattern::Host(Host::parse(host).ok_or_else(|| bad(form))?),
+            Some(suffix) => match Host::parse(suffix) {
+                Some(Host::Name(name)) if name.contains('.') => Pattern::Suffix(format!(".{name}")),
+                Some(Host::Name(_)) => {
+                    return Err(bad("a suffix needs at least two labels, as in `*.example.com`"));
+                }
+                _ => return Err(bad(form)),
+            },
+        };
+        Ok(Self { pattern, port })
+    }
+}
+
+/// Where a request goes, after it was admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    tls: bool,
+    host: Host,
+    port: u16,
+}
+
+impl Target {
+    fn parse(uri: &Uri) -> Result<Self, &'static str> {
+        let authority = uri.authority().ok_or("it names no host")?;
+        if authority.as_str().contains('@') {
+            return Err("there is user information in the authority");
+        }
+        let tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            _ => return Err("only https is supported"),
+        };
+        let host = Host::parse(authority.host()).ok_or("its host is neither a name nor an address")?;
+        let default = if tls { 443 } else { 80 };
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if authority.as_str().ends_with(':') || authority.port().is_none() => default,
+            None => return Err("its port is not a number"),
+        };
+        Ok(Self { tls, host, port })
+    }
+
+    /// `host` or `host:port` in normal form. The request is sent with this one, so that what was checked, what is
+    /// resolved, what the certificate is compared with and what the `Host` header says are one and the same.
+    pub(crate) fn authority(&self) -> String {
+        match (self.tls, self.port) {
+            (true, 443) | (false, 80) => self.host.to_string(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
+}
+
+/// Decides on each request of one source.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    allowed: Egress,
+    granted: Vec<Rule>,
+}
+
+impl Gate {
+    pub(crate) fn new(allowed: Egress) -> Self {
+        Self { allowed, granted: Vec::new() }
+    }
+
+    /// Replaces what the component asked for. Grants are exact: a component cannot ask for `*.suffix`.
+    pub(crate) fn grant(&mut self, authorities: &[String]) -> Result<(), RuleError> {
+        self.granted.clear();
+        self.granted = authorities
+            .iter()
+            .map(|authority| {
+                let rule: Rule = authority.parse()?;
+                match rule.pattern {
+                    Pattern::Host(_) => Ok(rule),
+                    Pattern::Suffix(_) => Err(RuleError {
+                        rule: authority.clone(),
+                        reason: "a component names each host in full",
+                    }),
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Those of the authorities that the operator does not allow.
+    pub(crate) fn denied(&self, authorities: &[String]) -> Vec<String> {
+        authorities.iter().filter(|a| !self.allowed.covers(a)).cloned().collect()
+    }
+
+    /// Whether a request may be sent, and where to; or why not.
+    pub(crate) fn admit(&self, uri: &Uri) -> Result<Target, &'static str> {
+        let target = Target::parse(uri)?;
+        if !target.tls && !target.host.is_loopback() {
+            return Err("plain http is for loopback alone");
+        }
+        if !self.allowed.rules.iter().any(|rule| rule.matches(&target)) {
+            return Err("the egress rules do not allow it");
+        }
+        if !self.granted.iter().any(|rule| rule.matches(&target)) {
+            return Err("the source did not ask for it when it was configured");
+        }
+        match target.host {
+            Host::Address(address) if never(address) => Err("such an address is never allowed"),
+            _ => Ok(target),
+        }
+    }
+}
+
+/// Whether a connection for this name may go to this address that it resolved to.
+pub(crate) fn name_may_resolve_to(name: &str, address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    match name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case("localhost") {
+        true => address.is_loopback(),
+        false => is_public(address),
+    }
+}
+
+/// Refused even where an operator lists them: nothing that serves logs lives there, and metadata services do.
+fn never(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(a) => {
+            a.octets()[0] == 0
+                || a.is_link_local()
+                || a.is_multicast()
+                || a.is_broadcast()
+                || a == Ipv4Addr::new(100, 100, 100, 200)
+                || a == Ipv4Addr::new(168, 63, 129, 16)
+        }
+        IpAddr::V6(a) => {
+            let embedded = matches!(a.segments(), [0, 0, 0, 0, 0, 0, _, _] | [0x64, 0xff9b, ..]);
+            a.is_unspecified()
+                || a.is_multicast()
+                || a.is_unicast_link_local()
+                || a.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+                || (embedded && !a.is_loopback())
+        }
+    }
+}
+
+/// Whether an address is reachable for everybody: in none of the special-purpose registries (RFC 6890 and successors).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => {
+            let [b0, b1, b2, _] = a.octets();
+            !(never(address)
+                || a.is_private()
+                || a.is_loopback()
+                || a.is_documentation()
+                || (b0 == 100 && b1 & 0b1100_0000 == 64)
+                || (b0, b1, b2) == (192, 0, 0)
+                || (b0, b1, b2) == (192, 88, 99)
+                || (b0 == 198 && b1 & 0b1111_1110 == 18)
+                || b0 >= 240)
+        }
+        IpAddr::V6(a) => match a.segments() {
+            // NAT64: what counts is the IPv4 address inside.
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                let [[b0, b1], [b2, b3]] = [high.to_be_bytes(), low.to_be_bytes()];
+                is_public(Ipv4Addr::new(b0, b1, b2, b3).into())
+            }
+            // Teredo and other protocol assignments; documentation; 6to4.
+            [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2002, ..] => false,
+            // Global unicast, and nothing else.
+            [first, ..] => first & 0xe000 == 0x2000,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(allow: &[&str], grant: &[&str]) -> Gate {
+        let mut gate = Gate::new(Egress::allow(allow).unwrap());
+        let grant: Vec<String> = grant.iter().map(|g| (*g).to_owned()).collect();
+        gate.grant(&grant).unwrap();
+        gate
+    }
+
+    fn admits(gate: &Gate, uri: &str) -> bool {
+        gate.admit(&uri.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn everything_is_denied_by_default() {
+        let gate = gate(&[], &["logs.example.com"]);
+        assert!(!admits(&gate, "https://logs.example.com/"));
+    }
+
+    #[test]
+    fn what_the_operator_allows_is_denied_until_the_source_asks_for_it() {
+        let gate = gate(&["*.example.com"], &["a.example.com"]);
+        assert!(admits(&gate, "https://a.example.com/x?y=z"));
+        assert!(!admits(&gate, "https://b.example.com/"));
+    }
+
+    #[test]
+    fn what_the_source_asks_for_is_denied_unless_the_operator_allows_it() {
+        let gate = gate(&["a.example.com"], &["a.example.com", "evil.net"]);
+        assert!(!admits(&gate, "https://evil.net/"));
+        assert_eq!(gate.denied(&["a.example.com".into(), "evil.net".into()]), ["evil.net"]);
+    }
+
+    #[test]
+    fn grants_of_an_earlier_configuration_are_gone() {
+        let mut gate = gate(&["*.example.com"], &["a.example.com"]);
+        gate.grant(&["b.example.com".into()]).unwrap();
+        assert!(!admits(&gate, "https://a.example.com/"));
+        assert!(gate.grant(&["not a host".into()]).is_err());
+        assert!(!admits(&gate, "https://b.example.com/"));
+    }
+
+    #[test]
+    fn a_source_cannot_grant_itself_a_wildcard() {
+        let mut gate = Gate::new(Egress::allow(["*.example.com"]).unwrap());
+        assert!(gate.grant(&["*.example.com".into()]).is_err());
+    }
+
+    #[test]
+    fn a_suffix_needs_a_label_before_it_and_matches_whole_labels() {
+        let egress = Egress::allow(["*.example.com"]).unwrap();
+        assert!(egress.covers("a.example.com") && egress.covers("a.b.example.com"));
+        for no in ["example.com", "evilexample.com", "a.example.com.evil.net", ".example.com"] {
+            assert!(!egress.covers(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_trailing_dot() {
+        let gate = gate(&["Logs.Example.COM."], &["logs.example.com"]);
+        assert!(admits(&gate, "https://LOGS.example.com./"));
+        let target = gate.admit(&"https://LOGS.example.com.:443/".parse().unwrap()).unwrap();
+        assert_eq!(target.authority(), "logs.example.com");
+    }
+
+    #[test]
+    fn another_port_is_another_place() {
+        let gate = gate(
+            &["logs.example.com", "api.example.com:8443"],
+            &["logs.example.com", "api.example.com:8443"],
+        );
+        assert!(admits(&gate, "https://logs.example.com:443/"));
+        assert!(!admits(&gate, "https://logs.example.com:22/"));
+        assert!(admits(&gate, "https://api.example.com:8443/"));
+        assert!(!admits(&gate, "https://api.example.com/"));
+        assert!(!admits(&gate, "https://api.example.com:99999/"));
+    }
+
+    #[test]
+    fn user_information_is_refused() {
+        let gate = gate(&["logs.example.com"], &["logs.example.com"]);
+        assert!(!admits(&gate, "https://user:pw@logs.example.com/"));
+        assert!(!admits(&gate, "https://logs.example.com@evil.net/"));
+        assert!("u@example.com".parse::<Rule>().is_err());
+    }
+
+    #[test]
+    fn plain_http_reaches_loopback_alone() {
+        let all = ["logs.example.com:80", "127.0.0.1:8080", "localhost:8080", "[::1]:8080"];
+        let gate = gate(&all, &all);
+        assert!(!admits(&gate, "http://logs.example.com/"));
+        assert!(admits(&gate, "http://127.0.0.1:8080/"));
+        assert!(admits(&gate, "http://localhost:8080/"));
+        assert!(admits(&gate, "http://[::1]:8080/"));
+        assert!(!admits(&gate, "ftp://127.0.0.1:8080/"));
+    }
+
+    #[test]
+    fn the_metadata_address_is_denied_by_default() {
+        let gate = gate(&["*.example.com"], &["169.254.169.254"]);
+        assert!(!admits(&gate, "https://169.254.169.254/"));
+    }
+
+    #[test]
+    fn the_metadata_address_is_denied_even_if_listed_and_in_every_spelling() {
+        let spellings = [
+            "169.254.169.254",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:a9fe:a9fe]",
+            "[::169.254.169.254]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[fd00:ec2::254]",
+            "[fe80::1]",
+            "0.0.0.0",
+            "[::]",
+        ];
+        let gate = gate(&spellings, &spellings);
+        for spelling in spellings {
+            assert!(!admits(&gate, &format!("https://{spelling}/")), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn addresses_in_disguise_are_no_hosts() {
+        for disguise in
+            ["2130706433", "127.1", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.0.0.256", "1.2.3.4.5"]
+        {
+            assert!(disguise.parse::<Rule>().is_err(), "{disguise}");
+            assert!(Host::parse(disguise).is_none(), "{disguise}");
+        }
+    }
+
+    #[test]
+    fn a_literal_address_counts_only_where_it_is_listed_literally() {
+        let gate = gate(&["*.example.com", "10.1.2.3"], &["10.1.2.3", "10.1.2.4", "93.184.216.34"]);
+        assert!(admits(&gate, "https://10.1.2.3/"));
+        assert!(admits(&gate, "https://[::ffff:10.1.2.3]/"));
+        assert!(!admits(&gate, "https://10.1.2.4/"));
+        assert!(!admits(&gate, "https://93.184.216.34/"));
+    }
+
+    #[test]
+    fn a_name_may_not_resolve_to_an_inner_address() {
+        let inner = [
+            "127.0.0.1",
+            "169.254.169.254",
+            "10.0.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "100.100.100.200",
+            "168.63.129.16",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
+            "2001::1",
+            "2001:db8::1",
+            "3fff::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "100::1",
+        ];
+        for address in inner {
+            assert!(!name_may_resolve_to("logs.example.com", address.parse().unwrap()), "{address}");
+        }
+        for address in ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"] {
+            assert!(name_may_resolve_to("logs.example.com", address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn localhost_is_loopback_and_nothing_else() {
+        assert!(name_may_resolve_to("localhost", "127.0.0.1".parse().unwrap()));
+        assert!(name_may_resolve_to("localhost", "::1".parse().unwrap()));
+        assert!(!name_may_resolve_to("localhost", "93.184.216.34".parse().unwrap()));
+        assert!(!name_may_resolve_to("localhost.example.com", "127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_rule_that_is_none_says_how_to_write_it() {
+        for (rule, says) in [
+            ("https://example.com/x", "without scheme and path"),
+            ("example.com:0", "from 1 to 65535"),
+            ("example.com:https", "from 1 to 65535"),
+            ("*", "is expected"),
+            ("*.com", "at least two labels"),
+            ("a.*.example.com", "is expected"),
+            ("*.10.0.0.1", "is expected"),
+            ("", "is expected"),
+            ("exa mple.com", "is expected"),
+            ("::1", "in brackets"),
+        ] {
+            let error = rule.parse::<Rule>().unwrap_err().to_string();
+            assert!(error.contains(says), "{rule}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_grant_with_the_usual_port_is_covered_by_a_rule_without_one() {
+        let egress = Egress::allow(["logs.example.com", "127.0.0.1:9000"]).unwrap();
+        assert!(egress.covers("logs.example.com:443"));
+        assert!(egress.covers("127.0.0.1:9000"));
+        assert!(!egress.covers("127.0.0.1:9001"));
+        assert!(!egress.covers("127.0.0.1"));
+    }
+}

@@ -1,0 +1,73 @@
+//! What can go wrong between a host and a source: one type, so that `?` carries all of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::contract::{Failure, Problem};
+use crate::units::bytes;
+
+/// What can go wrong between a host and a source.
+///
+/// [`Configuration`](Self::Configuration) and [`Failure`](Self::Failure) are answers that the contract provides for: the
+/// source is well and may be called again. All others are the host's own findings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The component's file could not be read.
+    #[error("cannot read the component {}: {reason}; if it was not built yet, build it with `make build`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// It is not a component, not a source, or wants more than a source gets.
+    #[error("{name} is not admitted: {reason}")]
+    NotAdmitted {
+        /// The file, or what the embedder called it.
+        name: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The engine, the transport or a limit could not be set up.
+    #[error("cannot set up the host: {0}")]
+    Setup(String),
+    /// `configure` refused the configuration. Every problem, in the component's words.
+    #[error("the source refuses its configuration: {}", list(.0))]
+    Configuration(Vec<Problem>),
+    /// `poll` could do nothing at all. See [`Failure::problem`] for who must act.
+    #[error("{}", .0.problem)]
+    Failure(Box<Failure>),
+    /// A call asked for more memory than the limit. The instance is spent.
+    #[error("the component needs more memory than its limit of {}; raise `limits.memory` if it should have it", bytes(*limit))]
+    Memory {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A call took longer than the limit and was stopped. The instance is spent.
+    #[error("a call of `{call}` took longer than its limit of {} s and was stopped", limit.as_secs_f64())]
+    Timeout {
+        /// The function called.
+        call: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The component trapped. The instance is spent.
+    #[error("the component failed in `{call}`: {reason}")]
+    Trap {
+        /// The function called.
+        call: &'static str,
+        /// What wasmtime said.
+        reason: String,
+    },
+    /// What came back breaks the contract or a limit. Nothing of it may be delivered.
+    #[error("the component returned {0}")]
+    Refused(String),
+    /// The instance was spent by an earlier call; open a new one.
+    #[error("this instance was stopped in an earlier call and cannot be called again; open a new one")]
+    Spent,
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

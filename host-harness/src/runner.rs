@@ -1,0 +1,518 @@
+//! The loop: poll, deliver, save the state, wait.
+//!
+//! The order is the whole point. Events are delivered before the state is saved, so a host that dies in between delivers
+//! them again and loses none. Whatever goes wrong, the state on disk never runs ahead of the events delivered.
+//!
+//! Time is tokio's, so that a test can pause it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::contract::{Batch, Grants, Problem, ProblemKind};
+use crate::{
+    Error, HttpTransport, Options, Plugin, Secret, Sink, SinkError, Source, StateError, StateStore, bytes,
+};
+
+/// The wait after a failure that names none.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// The shortest wait after a failure, whatever it names: no source makes the host hammer a service.
+const SHORTEST_RETRY: Duration = Duration::from_millis(100);
+/// The wait after the first crash of a component; doubled with each further one in a row.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
+/// Crashes in a row after which `until_caught_up` gives up.
+const CRASHES: u32 = 3;
+/// Polls in a row that promise more at once and bring nothing, after which each costs a wait.
+const EMPTY_PROMISES: u32 = 10;
+
+/// What the runner polls: a [`Configured`] source, or a stand-in for tests.
+pub trait Pollable: Send {
+    /// As [`Source::poll`].
+    fn poll(&mut self, state: Option<&str>) -> impl Future<Output = Result<Batch, Error>> + Send;
+
+    /// Puts a fresh instance, configured the same way, in the place of one that crashed.
+    fn renew(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// The most memory any instance has held, in bytes.
+    fn peak_memory(&self) -> u64;
+}
+
+/// A source with all that is needed to open it again.
+#[derive(Debug)]
+pub struct Configured {
+    plugin: Plugin,
+    options: OpaqueOptions,
+    config: Secret,
+    source: Source,
+    peak: u64,
+}
+
+struct OpaqueOptions(Options);
+
+impl std::fmt::Debug for OpaqueOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("limits", &self.0.limits)
+            .field("egress", &self.0.egress)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Configured {
+    /// Opens a source and configures it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plugin::open`] and [`Source::configure`].
+    pub async fn open(plugin: Plugin, mut options: Options, config: Secret) -> Result<(Self, Grants), Error> {
+        if options.transport.is_none() {
+            // One pool of connections for all instances of this source.
+            options.transport = Some(std::sync::Arc::new(HttpTransport::new()?));
+        }
+        let (source, grants) = configured(&plugin, &options, &config).await?;
+        Ok((Self { plugin, options: OpaqueOptions(options), config, source, peak: 0 }, grants))
+    }
+
+    /// The source itself, for [`Source::check`] and [`Source::denied`].
+    pub fn source(&mut self) -> &mut Source {
+        &mut self.source
+    }
+}
+
+async fn configured(plugin: &Plugin, options: &Options, config: &Secret) -> Result<(Source, Grants), Error> {
+    let mut source = plugin.open(options.clone()).await?;
+    let grants = source.configure(config.expose()).await?;
+    Ok((source, grants))
+}
+
+impl Pollable for Configured {
+    async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
+        self.source.poll(state).await
+    }
+
+    async fn renew(&mut self) -> Result<(), Error> {
+        self.peak = self.peak_memory();
+        let (source, _) = configured(&self.plugin, &self.options.0, &self.config).await?;
+        self.source = source;
+        Ok(())
+    }
+
+    fn peak_memory(&self) -> u64 {
+        self.peak.max(self.source.peak_memory())
+    }
+}
+
+/// When a run ends by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Ends when nothing is left to read. Otherwise runs until it is stopped.
+    pub until_caught_up: bool,
+    /// With `until_caught_up`: how long trouble that passes by itself is waited out without any progress.
+    pub give_up_after: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { until_caught_up: false, give_up_after: Duration::from_secs(300) }
+    }
+}
+
+/// Asks a runner to stop after the batch it is at.
+#[derive(Clone, Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stopper {
+    /// Asks.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// What a run has done so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Events delivered.
+    pub events: u64,
+    /// Their bytes, line breaks not counted.
+    pub event_bytes: u64,
+    /// Files read to their end.
+    pub files: u64,
+    /// Bytes of response bodies as they came over the wire.
+    pub bytes_received: u64,
+    /// Bytes of log content read, after decompression.
+    pub bytes_read: u64,
+    /// Records read, malformed ones included.
+    pub rows: u64,
+    /// Records that could not be understood.
+    pub rows_malformed: u64,
+    /// HTTP requests sent, token requests included.
+    pub requests: u64,
+    /// Requests for a token.
+    pub token_requests: u64,
+    /// Calls of `poll`.
+    pub polls: u64,
+    /// Problems and failures reported by the source, and its crashes.
+    pub problems: u64,
+    /// How long the run took.
+    pub seconds: f64,
+    /// The most memory the component has held.
+    pub peak_memory_bytes: u64,
+    /// Whether the run ended because nothing was left to read.
+    pub caught_up: bool,
+}
+
+impl Report {
+    fn add(&mut self, batch: &Batch) {
+        let stats = &batch.stats;
+        self.events += batch.events.len() as u64;
+        self.event_bytes += batch.events.iter().map(|event| event.len() as u64).sum::<u64>();
+        self.files += u64::from(stats.files_completed);
+        self.bytes_received += u64::from(stats.bytes_received);
+        self.bytes_read += u64::from(stats.bytes_read);
+        self.rows += u64::from(stats.rows_read);
+        self.rows_malformed += u64::from(stats.rows_malformed);
+        self.requests += u64::from(stats.requests);
+        self.token_requests += u64::from(stats.token_requests);
+        self.problems += batch.problems.len() as u64;
+    }
+}
+
+/// Where a run stands, after each poll.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// What was done so far.
+    pub report: &'a Report,
+    /// Files known of and not read to their end.
+    pub backlog_files: u32,
+    /// Bytes of them still to read.
+    pub backlog_bytes: u64,
+    /// The wait that begins now, if any.
+    pub wait: Option<Duration>,
+}
+
+/// How a run ended, when it ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing is left to read.
+    CaughtUp,
+    /// It was asked to stop.
+    Stopped,
+    /// Whoever read the events has gone.
+    ReaderGone,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The state cannot be loaded or saved.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Events cannot be delivered.
+    #[error(transparent)]
+    Sink(SinkError),
+    /// The component crashed too often.
+    #[error("given up after {} failures in a row: {}", CRASHES, .0)]
+    Crashed(Error),
+    /// The source reports what waiting cannot mend.
+    #[error("{}: {}", .0.kind, .0)]
+    Problem(Box<Problem>),
+    /// Nothing came for too long.
+    #[error("given up, as nothing came for {} s and the next attempt is {} s away: {why}", waited.as_secs(), next.as_secs())]
+    NoProgress {
+        /// How long nothing came.
+        waited: Duration,
+        /// When the source wants to be asked again.
+        next: Duration,
+        /// What it waits for.
+        why: String,
+    },
+}
+
+impl RunError {
+    /// Whether it lies with what the operator gave: configuration, state or output.
+    pub fn is_users(&self) -> bool {
+        match self {
+            Self::State(error) => error.is_users(),
+            Self::Sink(error) => error.is_users(),
+            Self::Problem(problem) => problem.kind.is_users(),
+            Self::Crashed(_) | Self::NoProgress { .. } => false,
+        }
+    }
+}
+
+/// The end of a run: what was done in any case, and how it ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was done.
+    pub report: Report,
+    /// How it ended.
+    pub end: Result<End, RunError>,
+}
+
+type Watcher = Box<dyn FnMut(Progress<'_>) + Send>;
+
+/// Drives one source.
+pub struct Runner<P> {
+    source: P,
+    sink: Box<dyn Sink>,
+    store: Box<dyn StateStore>,
+    policy: Policy,
+    stopped: watch::Receiver<bool>,
+    stopper: Stopper,
+    watcher: Option<Watcher>,
+}
+
+impl<P> std::fmt::Debug for Runner<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// What to do after a poll.
+enum Next {
+    Again,
+    Wait(Duration),
+    End(End),
+}
+
+impl<P: Pollable> Runner<P> {
+    /// A runner that goes on until it is stopped.
+    pub fn new(source: P, sink: Box<dyn Sink>, store: Box<dyn StateStore>) -> Self {
+        let (sender, stopped) = watch::channel(false);
+        let policy = Policy::default();
+        Self { source, sink, store, policy, stopped, stopper: Stopper(sender), watcher: None }
+    }
+
+    /// Sets when it ends by itself.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Has a function called after each poll.
+    #[must_use]
+    pub fn watch(mut self, watcher: impl FnMut(Progress<'_>) + Send + 'static) -> Self {
+        self.watcher = Some(Box::new(watcher));
+        self
+    }
+
+    /// What stops this runner, from anywhere.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Runs to the end.
+    pub async fn run(mut self) -> Finished {
+        let started = Instant::now();
+        let mut report = Report::default();
+        let end = self.drive(&mut report).await;
+        report.seconds = started.elapsed().as_secs_f64();
+        report.peak_memory_bytes = self.source.peak_memory();
+        report.caught_up = matches!(end, Ok(End::CaughtUp));
+        Finished { report, end }
+    }
+
+    async fn drive(&mut self, report: &mut Report) -> Result<End, RunError> {
+        let mut state = self.store.load()?;
+        let mut tally = Tally { progress_at: Instant::now(), crashes: 0, empty_promises: 0, backlog: (0, 0) };
+        loop {
+            if *self.stopped.borrow() {
+                return Ok(End::Stopped);
+            }
+            report.polls += 1;
+            let next = match self.source.poll(state.as_deref()).await {
+                Ok(batch) => self.deliver(batch, &mut state, report, &mut tally).await?,
+                Err(Error::Failure(failure)) => {
+                    tally.crashes = 0;
+                    report.problems += 1;
+                    log(&failure.problem);
+                    if let Some(new) = failure.state
+                        && !failure.problem.kind.is_users()
+                    {
+                        self.store.save(&new)?;
+                        state = Some(new);
+                    }
+                    self.after_failure(failure.problem, &tally)?
+                }
+                Err(error) => {
+                    report.problems += 1;
+                    self.after_crash(error, &mut tally).await?
+                }
+            };
+            let wait = match next {
+                Next::Wait(wait) => Some(wait),
+                Next::Again | Next::End(_) => None,
+            };
+            if let Some(watcher) = &mut self.watcher {
+                report.peak_memory_bytes = self.source.peak_memory();
+                let (backlog_files, backlog_bytes) = tally.backlog;
+                watcher(Progress { report, backlog_files, backlog_bytes, wait });
+            }
+            match next {
+                Next::Again => {}
+                Next::End(end) => return Ok(end),
+                Next::Wait(wait) => {
+                    tokio::select! {
+                        () = sleep(wait) => {}
+                        // Fails only if all senders are gone, and one of them is ours.
+                        _ = self.stopped.wait_for(|stop| *stop) => return Ok(End::Stopped),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn deliver(
+        &mut self,
+        batch: Batch,
+        state: &mut Option<String>,
+        report: &mut Report,
+        tally: &mut Tally,
+    ) -> Result<Next, RunError> {
+        if !batch.events.is_empty() {
+            match self.sink.deliver(&batch.events).await {
+                Ok(()) => {}
+                Err(SinkError::Closed) => return Ok(Next::End(End::ReaderGone)),
+                Err(error) => return Err(RunError::Sink(error)),
+            }
+        }
+        self.store.save(&batch.state)?;
+        report.add(&batch);
+        tally.note(&batch);
+        tracing::info!(
+            target: "source_host::progress",
+            events = batch.events.len(),
+            requests = batch.stats.requests,
+            files_left = batch.stats.backlog_files,
+            bytes_left = batch.stats.backlog_bytes,
+            next_poll_ms = batch.next_poll_ms,
+            "batch delivered"
+        );
+        batch.problems.iter().for_each(log);
+        let next = self.after_batch(&batch, tally);
+        *state = Some(batch.state);
+        next
+    }
+
+    fn after_batch(&self, batch: &Batch, tally: &Tally) -> Result<Next, RunError> {
+        if batch.next_poll_ms == 0 {
+            return if tally.empty_promises <= EMPTY_PROMISES {
+                Ok(Next::Again)
+            } else {
+                self.wait(FIRST_BACK_OFF, tally, || "the source promises more and brings nothing".into())
+            };
+        }
+        let wait = Duration::from_millis(batch.next_poll_ms.into());
+        if !self.policy.until_caught_up {
+            return Ok(Next::Wait(wait));
+        }
+        let passing = batch.problems.iter().find(|problem| problem.kind.passes());
+        let lasting = batch.problems.iter().find(|problem| blocks(problem.kind) && !problem.kind.passes());
+        match (passing, lasting, batch.stats.backlog_files) {
+            (None, None, 0) => Ok(Next::End(End::CaughtUp)),
+            (None, Some(problem), _) => Err(RunError::Problem(Box::new(problem.clone()))),
+            (Some(problem), ..) => self.wait(wait, tally, || problem.to_string()),
+            (None, None, files) => self.wait(wait, tally, || format!("{files} files are not read yet")),
+        }
+    }
+
+    fn after_failure(&self, problem: Problem, tally: &Tally) -> Result<Next, RunError> {
+        if problem.kind.is_users() || (self.policy.until_caught_up && !problem.kind.passes()) {
+            return Err(RunError::Problem(Box::new(problem)));
+        }
+        let wait = problem.retry_after_ms.map_or(RETRY_AFTER, |ms| Duration::from_millis(ms.into()));
+        self.wait(wait.max(SHORTEST_RETRY), tally, || problem.to_string())
+    }
+
+    async fn after_crash(&mut self, mut error: Error, tally: &mut Tally) -> Result<Next, RunError> {
+        loop {
+            tally.crashes += 1;
+            if self.policy.until_caught_up && tally.crashes >= CRASHES {
+                return Err(RunError::Crashed(error));
+            }
+            let back_off = FIRST_BACK_OFF.saturating_mul(1 << tally.crashes.min(7).saturating_sub(1));
+            let back_off = back_off.min(LONGEST_BACK_OFF);
+            tracing::error!(%error, again_in_s = back_off.as_secs(), "the component failed; starting a new instance");
+            tokio::select! {
+                () = sleep(back_off) => {}
+                _ = self.stopped.wait_for(|stop| *stop) => return Ok(Next::End(End::Stopped)),
+            }
+            match self.source.renew().await {
+                Ok(()) => return Ok(Next::Again),
+                Err(again) => error = again,
+            }
+        }
+    }
+
+    /// Waits, unless the wait would end after the patience of `until_caught_up` does.
+    fn wait(&self, wait: Duration, tally: &Tally, why: impl FnOnce() -> String) -> Result<Next, RunError> {
+        let waited = tally.progress_at.elapsed();
+        if self.policy.until_caught_up && waited + wait > self.policy.give_up_after {
+            return Err(RunError::NoProgress { waited, next: wait, why: why() });
+        }
+        tracing::debug!(wait_ms = wait.as_millis(), "waiting");
+        Ok(Next::Wait(wait))
+    }
+}
+
+/// What the runner remembers from poll to poll.
+struct Tally {
+    progress_at: Instant,
+    crashes: u32,
+    empty_promises: u32,
+    backlog: (u32, u64),
+}
+
+impl Tally {
+    fn note(&mut self, batch: &Batch) {
+        let stats = &batch.stats;
+        self.crashes = 0;
+        self.backlog = (stats.backlog_files, stats.backlog_bytes);
+        if !batch.events.is_empty()
+            || stats.bytes_read > 0
+            || stats.rows_read > 0
+            || stats.files_completed > 0
+        {
+            self.progress_at = Instant::now();
+            self.empty_promises = 0;
+        } else {
+            self.empty_promises = self.empty_promises.saturating_add(1);
+        }
+    }
+}
+
+/// Whether a problem in a batch means that something may be missing that could still be read.
+fn blocks(kind: ProblemKind) -> bool {
+    !matches!(kind, ProblemKind::Data | ProblemKind::State)
+}
+
+fn log(problem: &Problem) {
+    let kind = problem.kind.as_str();
+    if problem.kind.passes() || problem.kind == ProblemKind::Data {
+        tracing::warn!(kind, "{problem}");
+    } else {
+        tracing::error!(kind, "{problem}");
+    }
+}
+
+/// The one line for people at the end of a run.
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let grouped = crate::grouped;
+        write!(
+            f,
+            "{} events from {} files, {} received in {} requests, {:.1} s, component's peak memory {}",
+            grouped(self.events),
+            grouped(self.files),
+            bytes(self.bytes_received),
+            grouped(self.requests),
+            self.seconds,
+            bytes(self.peak_memory_bytes),
+        )
+    }
+}

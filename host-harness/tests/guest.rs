@@ -1,0 +1,180 @@
+//! The sandbox against a component that misbehaves on request.
+
+use std::time::Duration;
+
+use source_host::{
+    Configured, Egress, Error, Limits, Options, Plugin, Pollable, ProblemKind, Runtime, Secret,
+};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// The guest in `guest/guest.wat` as a component, with a world of this text around the contract's export.
+fn component() -> Vec<u8> {
+    let mut module = wat::parse_str(include_str!("guest/guest.wat")).unwrap();
+    let mut resolve = Resolve::default();
+    resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit")).unwrap();
+    let package = resolve
+        .push_str("world.wit", "package t:t; world w { export pipeline:source/source@0.1.0; }")
+        .unwrap();
+    let world = resolve.select_world(&[package], None).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+fn plugin() -> Plugin {
+    Runtime::new().unwrap().load_bytes("guest.wasm", &component()).unwrap()
+}
+
+fn options(limits: Limits) -> Options {
+    Options { limits, egress: Egress::allow(["*.example.com"]).unwrap(), ..Options::default() }
+}
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
+}
+
+async fn poll(limits: Limits, letter: &str) -> (Error, bool) {
+    let mut source = plugin().open(options(limits)).await.unwrap();
+    source.configure("{}").await.unwrap();
+    let error = source.poll(Some(letter)).await.unwrap_err();
+    (error, source.is_usable())
+}
+
+#[tokio::test]
+async fn a_well_behaved_source_describes_configures_and_polls() {
+    let mut source = plugin().open(options(Limits::default())).await.unwrap();
+    let description = source.describe().await.unwrap();
+    assert_eq!((description.name.as_str(), description.version.as_str()), ("guest", "0.0.0"));
+    assert_eq!(source.configure("{}").await.unwrap().authorities, ["logs.example.com"]);
+    assert!(source.denied().is_empty());
+    assert!(source.check().await.unwrap().is_empty());
+    let batch = source.poll(None).await.unwrap();
+    assert_eq!(batch.events, ["{\"n\":1}"]);
+    assert_eq!((batch.state.as_str(), batch.next_poll_ms), ("{}", 60_000));
+    assert_eq!(source.peak_memory(), 40 * 65_536);
+}
+
+#[tokio::test]
+async fn what_the_operator_does_not_allow_is_listed_after_configuring() {
+    let mut source = plugin().open(Options::default()).await.unwrap();
+    source.configure("{}").await.unwrap();
+    assert_eq!(source.denied(), ["logs.example.com"]);
+}
+
+#[tokio::test]
+async fn a_refused_configuration_is_an_answer_and_the_source_stays_usable() {
+    let mut source = plugin().open(Options::default()).await.unwrap();
+    let error = source.configure("{\"a\":1}").await.unwrap_err();
+    let Error::Configuration(problems) = error else { panic!("{error}") };
+    assert_eq!(problems[0].message, "nothing [2Jworks");
+    assert!(source.is_usable());
+    source.configure("{}").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_is_an_answer_without_control_characters() {
+    let (error, usable) = poll(Limits::default(), "e").await;
+    let Error::Failure(failure) = error else { panic!("{error}") };
+    assert_eq!(failure.problem.kind, ProblemKind::Transient);
+    assert_eq!(failure.problem.message, "nothing [2Jworks");
+    assert_eq!(failure.problem.retry_after_ms, Some(250));
+    assert!(usable);
+}
+
+#[tokio::test]
+async fn a_trap_spends_the_instance_and_the_next_call_says_so() {
+    let mut source = plugin().open(Options::default()).await.unwrap();
+    let error = source.poll(Some("t")).await.unwrap_err();
+    assert!(matches!(&error, Error::Trap { call: "poll", .. }), "{error}");
+    assert!(!source.is_usable());
+    assert!(matches!(source.poll(None).await.unwrap_err(), Error::Spent));
+}
+
+#[tokio::test]
+async fn an_endless_loop_is_stopped_at_the_limit() {
+    let (error, usable) = poll(limits(|l| l.call_time = Duration::from_millis(100)), "l").await;
+    assert!(matches!(error, Error::Timeout { call: "poll", .. }), "{error}");
+    assert!(!usable);
+}
+
+#[tokio::test]
+async fn an_endless_loop_leaves_other_tasks_their_turn() {
+    let mut source =
+        plugin().open(options(limits(|l| l.call_time = Duration::from_secs(600)))).await.unwrap();
+    // On this one thread, the other branch can end only if the loop gives way.
+    tokio::select! {
+        outcome = source.poll(Some("l")) => panic!("{outcome:?}"),
+        () = tokio::time::sleep(Duration::from_millis(50)) => {}
+    }
+    assert!(!source.is_usable(), "a call that was dropped half-way spends the instance");
+}
+
+#[tokio::test]
+async fn a_memory_bomb_is_stopped_with_the_name_of_the_limit() {
+    let (error, usable) = poll(Limits::default(), "m").await;
+    assert!(matches!(error, Error::Memory { .. }), "{error}");
+    assert!(error.to_string().contains("64 MiB") && error.to_string().contains("limits.memory"), "{error}");
+    assert!(!usable);
+}
+
+#[tokio::test]
+async fn a_source_that_needs_too_much_from_the_start_is_not_opened() {
+    let error = plugin().open(options(limits(|l| l.memory = 1 << 20))).await.unwrap_err();
+    assert!(matches!(error, Error::Memory { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_breaks_the_contract_is_refused() {
+    for (letter, says) in [
+        ("j", "not one JSON object"),
+        ("s", "a state of 1.0 MiB"),
+        ("n", "200000 events"),
+        ("f", "more than its limits"),
+    ] {
+        let (error, _) = poll(Limits::default(), letter).await;
+        assert!(matches!(error, Error::Refused(_)), "{letter}: {error:?}");
+        assert!(error.to_string().contains(says), "{letter}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_crashed_source_is_renewed_and_goes_on() {
+    let secret = Secret::new("{}".into());
+    let (mut source, _) = Configured::open(plugin(), options(Limits::default()), secret).await.unwrap();
+    assert!(source.poll(Some("t")).await.is_err());
+    source.renew().await.unwrap();
+    assert_eq!(source.poll(None).await.unwrap().events.len(), 1);
+    assert_eq!(source.peak_memory(), 40 * 65_536);
+}
+
+#[test]
+fn a_component_that_wants_more_than_a_source_gets_is_refused_by_name() {
+    let text = r#"(component
+        (import "wasi:filesystem/types@0.2.0" (instance))
+        (import "wasi:cli/environment@0.2.0" (instance))
+        (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#;
+    let bytes = wat::parse_str(text).unwrap();
+    let error = Runtime::new().unwrap().load_bytes("greedy.wasm", &bytes).unwrap_err().to_string();
+    assert!(error.contains("`wasi:cli/environment@0.2.0`, `wasi:filesystem/types@0.2.0`"), "{error}");
+    assert!(!error.contains("wall-clock@"), "{error}");
+}
+
+#[test]
+fn a_component_of_another_version_of_the_contract_is_told() {
+    let bytes =
+        wat::parse_str(r#"(component (instance $i) (export "pipeline:source/source@0.2.0" (instance $i)))"#)
+            .unwrap();
+    let error = Runtime::new().unwrap().load_bytes("next.wasm", &bytes).unwrap_err().to_string();
+    assert!(error.contains("source@0.2.0") && error.contains("source@0.1.0"), "{error}");
+}
+
+#[test]
+fn a_cached_component_is_the_same_component() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let runtime = Runtime::with_cache(&folder.path().canonicalize().unwrap()).unwrap();
+        assert!(runtime.load_bytes("guest.wasm", &component()).unwrap().imports().is_empty());
+    }
+}

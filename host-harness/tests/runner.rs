@@ -1,0 +1,383 @@
+//! The loop, against a scripted source, with time that only the test moves.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use source_host::{
+    Batch, Delivery, End, Error, Failure, Finished, Policy, Pollable, Problem, ProblemKind, RunError, Runner,
+    Sink, SinkError, StateError, StateStore, Stats,
+};
+use tokio::time::Instant;
+
+/// One thing after the other, as it happened.
+#[derive(Clone, Default)]
+struct Diary(Arc<Mutex<Vec<String>>>);
+
+impl Diary {
+    fn note(&self, entry: String) {
+        self.0.lock().unwrap().push(entry);
+    }
+
+    fn entries(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+type Answer = Result<Batch, Error>;
+
+struct Scripted {
+    answers: VecDeque<Answer>,
+    renewals: VecDeque<Result<(), Error>>,
+    diary: Diary,
+    started: Instant,
+}
+
+impl Pollable for Scripted {
+    async fn poll(&mut self, state: Option<&str>) -> Answer {
+        let at = self.started.elapsed().as_secs();
+        self.diary.note(format!("poll({}) at {at} s", state.unwrap_or("-")));
+        match self.answers.pop_front() {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), Error> {
+        self.diary.note("renew".into());
+        self.renewals.pop_front().unwrap_or(Ok(()))
+    }
+
+    fn peak_memory(&self) -> u64 {
+        4096
+    }
+}
+
+struct Memory {
+    diary: Diary,
+    closed: bool,
+}
+
+impl Sink for Memory {
+    fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
+        self.diary.note(format!("deliver {}", events.join(",")));
+        let result = if self.closed { Err(SinkError::Closed) } else { Ok(()) };
+        Box::pin(async { result })
+    }
+}
+
+struct Kept {
+    diary: Diary,
+    state: Option<String>,
+}
+
+impl StateStore for Kept {
+    fn load(&mut self) -> Result<Option<String>, StateError> {
+        Ok(self.state.clone())
+    }
+
+    fn save(&mut self, state: &str) -> Result<(), StateError> {
+        self.diary.note(format!("save {state}"));
+        Ok(())
+    }
+}
+
+fn runner(answers: Vec<Answer>, until_caught_up: bool) -> (Runner<Scripted>, Diary) {
+    build(answers, until_caught_up, None, false)
+}
+
+fn build(
+    answers: Vec<Answer>,
+    until_caught_up: bool,
+    state: Option<&str>,
+    closed: bool,
+) -> (Runner<Scripted>, Diary) {
+    let diary = Diary::default();
+    let source = Scripted {
+        answers: answers.into(),
+        renewals: VecDeque::new(),
+        diary: diary.clone(),
+        started: Instant::now(),
+    };
+    let sink = Memory { diary: diary.clone(), closed };
+    let store = Kept { diary: diary.clone(), state: state.map(str::to_owned) };
+    let policy = Policy { until_caught_up, ..Policy::default() };
+    (Runner::new(source, Box::new(sink), Box::new(store)).policy(policy), diary)
+}
+
+fn batch(events: &[&str], state: &str, next_poll_ms: u32) -> Batch {
+    Batch {
+        events: events.iter().map(|e| (*e).to_owned()).collect(),
+        state: state.into(),
+        next_poll_ms,
+        problems: Vec::new(),
+        stats: Stats { requests: 2, rows_read: events.len() as u32, ..Stats::default() },
+    }
+}
+
+fn problem(kind: ProblemKind, retry_after_ms: Option<u32>) -> Problem {
+    Problem { kind, stream: None, path: None, message: "trouble".into(), hint: None, retry_after_ms }
+}
+
+fn troubled(kind: ProblemKind, state: &str, next_poll_ms: u32) -> Answer {
+    Ok(Batch { problems: vec![problem(kind, None)], ..batch(&[], state, next_poll_ms) })
+}
+
+fn failure(kind: ProblemKind, retry_after_ms: Option<u32>, state: Option<&str>) -> Answer {
+    let problem = problem(kind, retry_after_ms);
+    Err(Error::Failure(Box::new(Failure { problem, state: state.map(str::to_owned) })))
+}
+
+fn trap() -> Answer {
+    Err(Error::Trap { call: "poll", reason: "unreachable".into() })
+}
+
+fn failed(finished: Finished) -> RunError {
+    finished.end.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_delivered_before_their_state_is_saved() {
+    let (runner, diary) =
+        runner(vec![Ok(batch(&["{1}", "{2}"], "a", 0)), Ok(batch(&["{3}"], "b", 1000))], true);
+    let finished = runner.run().await;
+    assert_eq!(finished.end.unwrap(), End::CaughtUp);
+    let expected = ["poll(-) at 0 s", "deliver {1},{2}", "save a", "poll(a) at 0 s", "deliver {3}", "save b"];
+    assert_eq!(diary.entries(), expected);
+    let report = finished.report;
+    assert_eq!((report.events, report.event_bytes, report.requests, report.polls), (3, 9, 4, 2));
+    assert!(report.caught_up);
+    assert_eq!(report.peak_memory_bytes, 4096);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_goes_on_from_the_stored_state() {
+    let (runner, diary) = build(vec![Ok(batch(&[], "b", 1000))], true, Some("a"), false);
+    runner.run().await.end.unwrap();
+    assert_eq!(diary.entries(), ["poll(a) at 0 s", "save b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_without_end_waits_as_long_as_the_source_says() {
+    let (runner, diary) = runner(vec![Ok(batch(&[], "a", 60_000)), Ok(batch(&[], "b", 5_000))], false);
+    let stopper = runner.stopper();
+    let (finished, ()) = tokio::join!(runner.run(), async {
+        tokio::time::sleep(Duration::from_secs(63)).await;
+        stopper.stop();
+    });
+    assert_eq!(finished.end.unwrap(), End::Stopped);
+    assert_eq!(diary.entries(), ["poll(-) at 0 s", "save a", "poll(a) at 60 s", "save b"]);
+    assert_eq!(finished.report.seconds.round(), 63.0);
+    assert!(!finished.report.caught_up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_the_batch_under_way_be_delivered_and_saved() {
+    let (runner, diary) = runner(vec![Ok(batch(&["{1}"], "a", 0)), Ok(batch(&["{2}"], "b", 0))], false);
+    let stopper = runner.stopper();
+    // Called after the first batch, before the second poll.
+    let finished = runner.watch(move |_| stopper.stop()).run().await;
+    assert_eq!(finished.end.unwrap(), End::Stopped);
+    assert_eq!(diary.entries(), ["poll(-) at 0 s", "deliver {1}", "save a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_has_gone_ends_the_run_well_and_leaves_the_state_of_what_was_read() {
+    let (runner, diary) = build(vec![Ok(batch(&["{1}"], "b", 0))], false, Some("a"), true);
+    assert_eq!(runner.run().await.end.unwrap(), End::ReaderGone);
+    assert_eq!(diary.entries(), ["poll(a) at 0 s", "deliver {1}"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_waited_out_with_its_back_off_stored() {
+    let answers = vec![
+        failure(ProblemKind::Transient, Some(7_000), Some("a+back-off")),
+        failure(ProblemKind::RateLimited, None, None),
+        Ok(batch(&["{1}"], "b", 1000)),
+    ];
+    let (runner, diary) = build(answers, true, Some("a"), false);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+    let expected = [
+        "poll(a) at 0 s",
+        "save a+back-off",
+        "poll(a+back-off) at 7 s",
+        "poll(a+back-off) at 37 s",
+        "deliver {1}",
+        "save b",
+    ];
+    assert_eq!(diary.entries(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_asks_for_no_wait_gets_one_all_the_same() {
+    let answers = vec![failure(ProblemKind::Transient, Some(0), None), Ok(batch(&[], "b", 1000))];
+    let (runner, _) = runner(answers, true);
+    let started = Instant::now();
+    runner.run().await.end.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_state_ends_the_run_at_once_and_is_not_overwritten() {
+    for until_caught_up in [true, false] {
+        let answers = vec![failure(ProblemKind::State, None, Some("overwritten"))];
+        let (runner, diary) = build(answers, until_caught_up, Some("foreign"), false);
+        assert!(failed(runner.run().await).is_users());
+        assert_eq!(diary.entries(), ["poll(foreign) at 0 s"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_end_a_run_until_caught_up_and_are_retried_in_one_without_end() {
+    let (first, _) = runner(vec![failure(ProblemKind::Auth, None, None)], true);
+    let error = failed(first.run().await);
+    assert!(!error.is_users());
+    assert_eq!(error.to_string(), "auth: trouble");
+
+    let (second, diary) =
+        runner(vec![failure(ProblemKind::Auth, None, None), failure(ProblemKind::State, None, None)], false);
+    second.run().await.end.unwrap_err();
+    assert_eq!(diary.entries(), ["poll(-) at 0 s", "poll(-) at 30 s"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_is_not_caught_up() {
+    let mut waiting = batch(&["{1}"], "a", 2_000);
+    waiting.stats.backlog_files = 1;
+    let (runner, diary) = runner(vec![Ok(waiting), Ok(batch(&["{2}"], "b", 1000))], true);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+    assert_eq!(diary.entries()[3], "poll(a) at 2 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_in_passing_trouble_is_not_caught_up() {
+    for kind in [ProblemKind::Transient, ProblemKind::RateLimited] {
+        let (runner, diary) = runner(vec![troubled(kind, "a", 10_000), Ok(batch(&[], "b", 1000))], true);
+        assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+        assert_eq!(diary.entries()[2], "poll(a) at 10 s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_in_lasting_trouble_fails_the_run_once_the_others_are_read() {
+    for kind in [ProblemKind::Config, ProblemKind::Auth, ProblemKind::Permission, ProblemKind::Internal] {
+        let (runner, diary) = runner(vec![troubled(kind, "a", 0), troubled(kind, "b", 1000)], true);
+        assert!(matches!(failed(runner.run().await), RunError::Problem(_)));
+        assert_eq!(diary.entries(), ["poll(-) at 0 s", "save a", "poll(a) at 0 s", "save b"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_data_that_was_stepped_around_does_not_fail_the_run() {
+    let (runner, _) = runner(vec![troubled(ProblemKind::Data, "a", 1000)], true);
+    let finished = runner.run().await;
+    assert_eq!(finished.end.unwrap(), End::CaughtUp);
+    assert_eq!(finished.report.problems, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_without_progress_is_given_up_on_before_a_useless_wait() {
+    let wait = |_| troubled(ProblemKind::Transient, "a", 100_000);
+    let (runner, diary) = runner((0..9).map(wait).collect(), true);
+    let error = failed(runner.run().await);
+    // The troubled batches still say that rows were read: none here.
+    assert!(matches!(error, RunError::NoProgress { .. }), "{error}");
+    let polls = diary.entries().iter().filter(|e| e.starts_with("poll")).count();
+    assert_eq!(polls, 4, "at 0, 100, 200 and 300 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_renews_the_patience() {
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        answers.push(failure(ProblemKind::Transient, Some(200_000), None));
+        answers.push(Ok(batch(&["{}"], "a", 0)));
+    }
+    answers.push(Ok(batch(&[], "b", 1000)));
+    let (runner, _) = runner(answers, true);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_starts_a_new_instance_with_the_same_state() {
+    let (runner, diary) = build(vec![trap(), trap(), Ok(batch(&["{1}"], "b", 1000))], true, Some("a"), false);
+    let finished = runner.run().await;
+    assert_eq!(finished.end.unwrap(), End::CaughtUp);
+    let expected =
+        ["poll(a) at 0 s", "renew", "poll(a) at 1 s", "renew", "poll(a) at 3 s", "deliver {1}", "save b"];
+    assert_eq!(diary.entries(), expected);
+    assert_eq!(finished.report.problems, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_crashes_in_a_row_end_a_run_until_caught_up() {
+    let (runner, diary) = runner(vec![trap(), trap(), trap()], true);
+    let error = failed(runner.run().await);
+    assert!(matches!(error, RunError::Crashed(Error::Trap { .. })), "{error}");
+    assert_eq!(diary.entries().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn crashes_with_success_between_them_are_not_in_a_row() {
+    let ok = || Ok(batch(&["{}"], "a", 0));
+    let answers = vec![trap(), trap(), ok(), trap(), trap(), Ok(batch(&[], "b", 1000))];
+    let (runner, _) = runner(answers, true);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_without_end_backs_off_from_crashes_up_to_a_minute() {
+    let (runner, diary) = runner((0..9).map(|_| trap()).collect(), false);
+    let stopper = runner.stopper();
+    let (finished, ()) = tokio::join!(runner.run(), async {
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        stopper.stop();
+    });
+    assert_eq!(finished.end.unwrap(), End::Stopped);
+    let polls: Vec<_> = diary.entries().into_iter().filter(|e| e.starts_with("poll")).collect();
+    let times = [0, 1, 3, 7, 15, 31, 63, 123, 183];
+    assert_eq!(polls, times.map(|t| format!("poll(-) at {t} s")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_promises_more_and_brings_nothing_cannot_spin() {
+    let answers = (0..40).map(|_| Ok(batch(&[], "a", 0))).collect();
+    let (runner, _) = runner(answers, false);
+    let stopper = runner.stopper();
+    let (finished, ()) = tokio::join!(runner.run(), async {
+        tokio::time::sleep(Duration::from_millis(5_500)).await;
+        stopper.stop();
+    });
+    assert_eq!(finished.report.polls, 16, "ten at once, then one a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_watcher_sees_the_backlog_and_the_wait() {
+    let mut waiting = batch(&["{1}"], "a", 2_000);
+    (waiting.stats.backlog_files, waiting.stats.backlog_bytes) = (3, 4_000);
+    let (runner, _) = runner(vec![Ok(waiting), Ok(batch(&[], "b", 1000))], true);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let runner = runner.watch(move |p| {
+        sender
+            .send((p.report.events, p.backlog_files, p.backlog_bytes, p.wait.map(|w| w.as_secs())))
+            .unwrap();
+    });
+    runner.run().await.end.unwrap();
+    assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [(1, 3, 4_000, Some(2)), (1, 0, 0, None)]);
+}
+
+#[test]
+fn the_summary_is_one_line_for_people() {
+    let report = source_host::Report {
+        events: 50_123,
+        files: 24,
+        bytes_received: 1_500_000,
+        requests: 30,
+        seconds: 4.25,
+        peak_memory_bytes: 3 << 20,
+        ..Default::default()
+    };
+    let line =
+        "50,123 events from 24 files, 1.4 MiB received in 30 requests, 4.2 s, component's peak memory 3 MiB";
+    assert_eq!(report.to_string(), line);
+}
