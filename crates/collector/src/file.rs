@@ -112,6 +112,11 @@ impl OpenFile {
         self.accepted_end = Some(length);
     }
 
+    /// Bytes read.
+    pub fn position(&self) -> u64 {
+        self.rows.position()
+    }
+
     fn is_whole(&self, position: u64) -> bool {
         position >= self.length || self.accepted_end == Some(position)
     }
@@ -136,7 +141,7 @@ impl OpenFile {
                 Next::Row => {
                     // A row without a line break that is not the end of the file: the download was cut.
                     let at = self.rows.position();
-                    if !self.rows.row().ends_with(b"\n") && !self.is_whole(at) {
+                    if !self.rows.is_terminated() && !self.is_whole(at) {
                         self.rows.unread();
                         return Ok(Stop::Short(at));
                     }
@@ -225,9 +230,7 @@ fn header(rows: &Rows<Box<dyn Read>>) -> Option<Vec<String>> {
 
 fn no_header(file: &FileInfo) -> Failure {
     let message = format!("event log file {} does not begin with a header", file.id);
-    Failure::File(
-        Problem::new(Kind::Data, message).hint("it is tried again later; it is none of the others' business"),
-    )
+    Failure::File(Problem::new(Kind::Data, message).hint("it is tried again later; the other files go on"))
 }
 
 fn broken(file: &FileInfo, at: u64, error: &std::io::Error) -> Failure {

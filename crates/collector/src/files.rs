@@ -175,7 +175,7 @@ impl FilesWork {
             match OpenFile::open(turn.org, &turn.source.stream, &file, reading.checkpoint.as_ref()) {
                 Ok(Opened::Ready(open)) => self.open = Some(open),
                 Ok(Opened::Empty) if file.length == 0 || accepted_end(&reading) == Some(0) => {
-                    return Ok(self.complete(turn, state, reading));
+                    return Ok(self.complete(turn, state, &reading, 0));
                 }
                 Ok(Opened::Empty) => return Ok(self.short(turn, state, reading, 0, now)),
                 Ok(Opened::Changed) => {
@@ -224,7 +224,10 @@ impl FilesWork {
                 state.reading = Some(reading);
                 Ok(Step::Worked)
             }
-            Ok(Stop::End) => Ok(self.complete(turn, state, reading)),
+            Ok(Stop::End) => {
+                let length = open.position();
+                Ok(self.complete(turn, state, &reading, length))
+            }
             Ok(Stop::Short(length)) => Ok(self.short(turn, state, reading, length, now)),
             Err(Failure::File(problem)) => Ok(self.set_aside(turn, state, reading, problem, now)),
             Err(Failure::Trouble(trouble)) => {
@@ -235,9 +238,15 @@ impl FilesWork {
     }
 
     /// A file that is read to its end.
-    fn complete(&mut self, turn: &mut Turn<'_, '_, '_>, state: &mut FilesState, reading: Reading) -> Step {
-        if let Some(length) = accepted_end(&reading) {
-            let file = &reading.file;
+    fn complete(
+        &mut self,
+        turn: &mut Turn<'_, '_, '_>,
+        state: &mut FilesState,
+        reading: &Reading,
+        length: u64,
+    ) -> Step {
+        let file = &reading.file;
+        if length < file.length {
             let message = format!(
                 "event log file {} ended after {length} of {} bytes {SHORT_ATTEMPTS} times and is taken to be complete",
                 file.id, file.length
@@ -245,7 +254,7 @@ impl FilesWork {
             turn.problems.push(Problem::new(Kind::Data, message).in_stream(&turn.source.stream));
         }
         turn.progress.stats.files_completed = turn.progress.stats.files_completed.saturating_add(1);
-        self.done(turn, state, &reading)
+        self.done(turn, state, reading)
     }
 
     /// A file of which nothing more is wanted.

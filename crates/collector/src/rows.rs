@@ -43,6 +43,8 @@ pub struct Rows<R> {
     /// Offset in the stream of what lies at `start`.
     offset: u64,
     row: usize,
+    /// Whether a line break ended the row, and not the stream.
+    terminated: bool,
     fills: u32,
     spans: Vec<Span>,
     unescaped: Vec<u8>,
@@ -72,6 +74,7 @@ impl<R: Read> Rows<R> {
             exhausted: false,
             offset,
             row: 0,
+            terminated: false,
             fills: 0,
             spans: Vec::new(),
             unescaped: Vec::new(),
@@ -135,6 +138,11 @@ impl<R: Read> Rows<R> {
     /// The bytes of the row, with its line break.
     pub fn row(&self) -> &[u8] {
         &self.buffer[self.start..self.start + self.row]
+    }
+
+    /// Whether a line break ended the row. If not, the stream ended, and there may have been more of the row.
+    pub fn is_terminated(&self) -> bool {
+        self.terminated
     }
 
     /// The last row that was handed out whole: this one, or the one before if this one could not be read. Empty if not
@@ -255,8 +263,14 @@ impl<R: Read> Rows<R> {
             self.spans.push(span);
             match bytes.get(next) {
                 Some(b',') => at = next + 1,
-                Some(_) => return Scan::End(next + 1),
-                None => return Scan::End(next),
+                Some(_) => {
+                    self.terminated = true;
+                    return Scan::End(next + 1);
+                }
+                None => {
+                    self.terminated = false;
+                    return Scan::End(next);
+                }
             }
         }
     }

@@ -1,0 +1,505 @@
+//! What a poll does when files are many, cut, changed or gone, and when Salesforce refuses.
+
+use crate::cases::{NOW, configured};
+use collector::{
+    Collector,
+    batch::{Batch, Failure},
+    problem::Kind,
+};
+use e2e::canned::{CannedFile, CannedOrg, Mishap, StillClock, What};
+use std::collections::BTreeSet;
+
+const HOUR: i64 = 3_600_000;
+
+/// The CSV of a file with these request ids.
+fn csv(ids: impl IntoIterator<Item = String>) -> Vec<u8> {
+    let mut text = String::from("\"EVENT_TYPE\",\"REQUEST_ID\",\"TIMESTAMP_DERIVED\",\"BROWSER_TYPE\"\n");
+    for id in ids {
+        text.push_str(&format!("\"Login\",\"{id}\",\"2026-06-01T10:00:00.000Z\",\"a \"\"b\"\"\nc\"\n"));
+    }
+    text.into_bytes()
+}
+
+fn file(n: u32, rows: u32) -> CannedFile {
+    CannedFile::new(n, csv((0..rows).map(|row| format!("{n}-{row}"))))
+}
+
+/// Request ids in the order of the events.
+fn ids(events: &[String]) -> Vec<String> {
+    let id = |event: &String| {
+        let event: serde_json::Value = serde_json::from_str(event).expect("JSON");
+        event["salesforce"]["login"]["request"]["id"].as_str().unwrap_or("malformed").to_owned()
+    };
+    events.iter().map(id).collect()
+}
+
+fn expected(files: &[(u32, u32)]) -> Vec<String> {
+    files.iter().flat_map(|(n, rows)| (0..*rows).map(move |row| format!("{n}-{row}"))).collect()
+}
+
+/// A collection that goes on from poll to poll, through waits.
+struct Run {
+    collector: Collector,
+    clock: StillClock,
+    state: Option<String>,
+    events: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl Run {
+    fn new(more: &str) -> Self {
+        Self {
+            collector: configured(more),
+            clock: StillClock::at(NOW),
+            state: None,
+            events: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn poll(&mut self, org: &mut CannedOrg) -> Result<Batch, Failure> {
+        let result = self.collector.poll(org, &self.clock, self.state.as_deref());
+        match &result {
+            Ok(batch) => {
+                self.state = Some(batch.state.clone());
+                self.events.extend(batch.events.iter().cloned());
+                self.problems.extend(batch.problems.iter().map(ToString::to_string));
+            }
+            Err(failure) => {
+                self.state = failure.state.clone().or(self.state.take());
+                self.problems.push(failure.problem.to_string());
+            }
+        }
+        result
+    }
+
+    /// Polls until all is read and nothing is waited for but the next listing.
+    fn until_caught_up(&mut self, org: &mut CannedOrg) {
+        for _ in 0..500 {
+            let wait = match self.poll(org) {
+                Ok(batch) if batch.next_poll_ms == 0 => 0,
+                Ok(batch) if batch.stats.backlog_files == 0 => return,
+                Ok(batch) => batch.next_poll_ms,
+                Err(failure) => failure.problem.retry_after_ms.expect("a wait"),
+            };
+            self.clock.advance(i64::from(wait));
+        }
+        panic!("never caught up: {:?}", self.problems);
+    }
+}
+
+#[test]
+fn any_batch_size_on_any_instance_gives_the_same_events_in_the_same_order() {
+    let files = vec![file(1, 5), file(2, 0), file(3, 1), file(4, 12)];
+    let mut whole = Run::new("");
+    whole.until_caught_up(&mut CannedOrg::with(files.clone()));
+    assert_eq!(ids(&whole.events), expected(&[(1, 5), (3, 1), (4, 12)]));
+    for events in [1, 2, 3, 5, 6, 7, 17, 18, 19] {
+        for fresh in [false, true] {
+            for gzip in [false, true] {
+                let limit = format!("\"batch\": {{\"max_events\": {events}}},");
+                let mut org = CannedOrg { gzip, ..CannedOrg::with(files.clone()) };
+                let mut run = Run::new(&limit);
+                loop {
+                    let batch = run.poll(&mut org).expect("a batch");
+                    assert!(batch.events.len() <= events);
+                    if batch.next_poll_ms > 0 {
+                        break;
+                    }
+                    if fresh {
+                        run.collector = configured(&limit);
+                    }
+                }
+                assert_eq!(run.events, whole.events, "{events} events, fresh {fresh}, gzip {gzip}");
+                assert!(run.problems.is_empty(), "{:?}", run.problems);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unsaved_state_gives_the_same_events_again() {
+    let mut org = CannedOrg::with(vec![file(1, 9)]);
+    let mut run = Run::new("\"batch\": {\"max_events\": 2},");
+    run.poll(&mut org).expect("a batch");
+    let state = run.state.clone();
+    let first = run.poll(&mut org).expect("a batch");
+    run.poll(&mut org).expect("a batch");
+    run.state = state;
+    let again = run.poll(&mut org).expect("a batch");
+    assert_eq!((again.events, again.state), (first.events, first.state));
+}
+
+#[test]
+fn a_batch_ends_with_the_event_that_exceeds_its_bytes() {
+    let mut run = Run::new("\"batch\": {\"max_bytes\": \"2KiB\"},");
+    let batch = run.poll(&mut CannedOrg::with(vec![file(1, 100)])).expect("a batch");
+    let bytes: usize = batch.events.iter().map(String::len).sum();
+    let last = batch.events.last().map_or(0, String::len);
+    assert!(bytes >= 2048 && bytes - last < 2048, "{bytes}");
+}
+
+#[test]
+fn the_next_poll_is_due_exactly_at_the_interval_and_costs_nothing_before() {
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    let mut run = Run::new("");
+    assert_eq!(run.poll(&mut org).expect("a batch").next_poll_ms, 3_600_000);
+    let requests = org.requests.len();
+    run.clock.advance(10 * 60_000);
+    let batch = run.poll(&mut org).expect("a batch");
+    assert_eq!((batch.next_poll_ms, batch.stats.requests, org.requests.len()), (50 * 60_000, 0, requests));
+    run.clock.advance(50 * 60_000);
+    assert_eq!(run.poll(&mut org).expect("a batch").next_poll_ms, 3_600_000);
+    assert_eq!(org.requests.len(), requests + 1);
+}
+
+#[test]
+fn a_clock_that_jumps_back_delays_a_poll_by_no_more_than_the_interval() {
+    let mut org = CannedOrg::with(vec![]);
+    let mut run = Run::new("");
+    run.poll(&mut org).expect("a batch");
+    run.clock.advance(-1000 * HOUR);
+    assert_eq!(run.poll(&mut org).expect("a batch").next_poll_ms, 3_600_000);
+}
+
+#[test]
+fn a_download_that_is_cut_goes_on_where_it_was_cut() {
+    let whole = file(1, 10);
+    for error in [true, false] {
+        for after in 0..whole.body.len() {
+            let mut org = CannedOrg::with(vec![whole.clone(), file(2, 2)]);
+            org.mishaps.push(Mishap { path: "/LogFile", what: What::Cut { after, error } });
+            let mut run = Run::new("");
+            let batch = run.poll(&mut org);
+            // What came whole before the cut is delivered, and the second file is not held up.
+            let rows =
+                whole.body[..after].iter().filter(|byte| **byte == b'\n').count().saturating_sub(1) / 2;
+            let events = ids(&batch.expect("a batch").events);
+            assert_eq!(events, expected(&[(1, u32::try_from(rows).expect("few")), (2, 2)]), "after {after}");
+            if after % 2 == 0 {
+                run.collector = configured("");
+            }
+            run.clock.advance(60_000);
+            run.until_caught_up(&mut org);
+            let mut all = ids(&run.events);
+            all.sort();
+            let mut wanted = expected(&[(1, 10), (2, 2)]);
+            wanted.sort();
+            assert_eq!(all, wanted, "after {after}, with an error: {error}");
+            assert_eq!(run.problems.len(), 1, "{:?}", run.problems);
+            assert!(run.problems[0].contains("0AT000000000000001"), "{:?}", run.problems);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_always_ends_early_at_the_same_place_is_taken_as_it_is_in_the_end() {
+    let mut short = file(1, 3);
+    let mut body = short.body.to_vec();
+    body.extend_from_slice(b"\"Login\",\"1-last\",\"2026-06-01T10:00:00.000Z\",\"no line break\"");
+    short.length = Some(body.len() as u64 + 100);
+    short.body = body.into();
+    let mut run = Run::new("");
+    run.until_caught_up(&mut CannedOrg::with(vec![short]));
+    assert_eq!(ids(&run.events), ["1-0", "1-1", "1-2", "1-last"]);
+    assert_eq!(run.problems.len(), 5, "{:?}", run.problems);
+    assert!(run.problems[4].contains("taken to be complete"), "{:?}", run.problems);
+}
+
+#[test]
+fn a_file_that_changed_under_a_checkpoint_is_read_from_its_beginning() {
+    let mut org = CannedOrg::with(vec![file(1, 6)]);
+    let mut run = Run::new("\"batch\": {\"max_events\": 4},");
+    run.poll(&mut org).expect("a batch");
+    org.files[0].body = csv((0..8).map(|row| format!("other-{row}"))).into();
+    run.collector = configured("");
+    run.until_caught_up(&mut org);
+    let all: BTreeSet<String> = ids(&run.events).into_iter().collect();
+    assert!((0..8).all(|row| all.contains(&format!("other-{row}"))), "{all:?}");
+    assert!(run.problems[0].contains("is not what it was"), "{:?}", run.problems);
+}
+
+#[test]
+fn a_file_that_is_gone_is_reported_once_and_passed_over() {
+    let mut org = CannedOrg::with(vec![file(1, 2), file(2, 2)]);
+    org.mishaps.push(Mishap {
+        path: "0AT000000000000001/LogFile",
+        what: What::Answer(
+            404,
+            r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#,
+        ),
+    });
+    let mut run = Run::new("");
+    run.until_caught_up(&mut org);
+    run.clock.advance(HOUR);
+    run.until_caught_up(&mut org);
+    assert_eq!(ids(&run.events), expected(&[(2, 2)]));
+    assert_eq!(run.problems.len(), 1, "{:?}", run.problems);
+    assert!(run.problems[0].contains("is gone"), "{:?}", run.problems);
+}
+
+#[test]
+fn an_expired_session_is_renewed_in_the_middle_without_a_trace() {
+    for path in ["/query", "/LogFile"] {
+        let mut org = CannedOrg::with(vec![file(1, 2)]);
+        org.mishaps.push(Mishap {
+            path,
+            what: What::Answer(
+                401,
+                r#"[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]"#,
+            ),
+        });
+        let mut run = Run::new("");
+        let batch = run.poll(&mut org).expect("a batch");
+        assert_eq!(batch.stats.token_requests, 2, "{path}");
+        assert_eq!(ids(&batch.events), expected(&[(1, 2)]));
+        assert!(batch.problems.is_empty(), "{:?}", batch.problems);
+    }
+}
+
+#[test]
+fn a_session_that_always_expires_does_not_sign_in_for_ever() {
+    let mut org = CannedOrg::with(vec![file(1, 2)]);
+    for _ in 0..50 {
+        let body = r#"[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]"#;
+        org.mishaps.push(Mishap { path: "/query", what: What::Answer(401, body) });
+    }
+    let failure = Run::new("").poll(&mut org).expect_err("nothing works");
+    assert_eq!(failure.problem.kind, Kind::Auth);
+    assert_eq!(org.requests.len(), 4, "{:?}", org.requests);
+}
+
+#[test]
+fn a_host_whose_clock_is_wrong_signs_in_by_the_clock_of_the_org() {
+    let mut org = CannedOrg::with(vec![file(1, 2)]);
+    org.date = Some("Mon, 01 Jun 2026 13:50:00 GMT");
+    let body = r#"{"error":"invalid_grant","error_description":"invalid assertion"}"#;
+    org.mishaps.push(Mishap { path: "/token", what: What::Answer(400, body) });
+    let batch = Run::new("").poll(&mut org).expect("a batch");
+    assert_eq!((batch.stats.token_requests, batch.events.len()), (2, 2));
+}
+
+#[test]
+fn a_sign_in_that_fails_is_tried_again_only_after_a_wait_that_survives_a_restart() {
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    let body = r#"{"error":"invalid_grant","error_description":"user hasn't approved this consumer"}"#;
+    for _ in 0..2 {
+        org.mishaps.push(Mishap { path: "/token", what: What::Answer(400, body) });
+    }
+    let mut run = Run::new("");
+    let first = run.poll(&mut org).expect_err("no sign-in").problem;
+    assert_eq!(first.kind, Kind::Auth);
+    let requests = org.requests.len();
+    run.collector = configured("");
+    let waiting = run.poll(&mut org).expect_err("a wait").problem;
+    assert!(waiting.message.contains("waiting until"), "{waiting}");
+    assert_eq!((waiting.kind, org.requests.len()), (Kind::Auth, requests));
+    run.clock.advance(i64::from(waiting.retry_after_ms.expect("a wait")));
+    let second = run.poll(&mut org).expect_err("no sign-in").problem;
+    assert!(second.retry_after_ms > first.retry_after_ms, "{second:?}");
+    run.clock.advance(i64::from(second.retry_after_ms.expect("a wait")));
+    assert_eq!(run.poll(&mut org).expect("a batch").events.len(), 1);
+}
+
+#[test]
+fn a_listing_that_fails_is_a_failure_with_a_wait_and_not_a_silent_pause() {
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    let body = r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]"#;
+    org.mishaps.push(Mishap { path: "/query", what: What::Answer(403, body) });
+    let mut run = Run::new("");
+    let failure = run.poll(&mut org).expect_err("a failure");
+    assert_eq!(failure.problem.kind, Kind::RateLimited);
+    assert!(failure.problem.retry_after_ms >= Some(45_000));
+    let requests = org.requests.len();
+    run.collector = configured("");
+    let waiting = run.poll(&mut org).expect_err("a wait");
+    assert_eq!((waiting.problem.kind, org.requests.len()), (Kind::RateLimited, requests));
+    run.clock.advance(HOUR);
+    run.until_caught_up(&mut org);
+    assert_eq!(run.events.len(), 1);
+}
+
+#[test]
+fn a_file_that_appears_late_with_an_older_date_is_found() {
+    let at = |n: u32, created: &str| CannedFile { created: created.to_owned(), ..file(n, 1) };
+    let mut org = CannedOrg::with(vec![at(1, "2026-06-01T13:30:00.000+0000")]);
+    let mut run = Run::new("");
+    run.until_caught_up(&mut org);
+    org.files.push(at(2, "2026-06-01T12:45:00.000+0000"));
+    org.files.push(at(3, "2026-06-01T13:30:00.000+0000"));
+    run.collector = configured("");
+    run.clock.advance(HOUR);
+    run.until_caught_up(&mut org);
+    run.clock.advance(HOUR);
+    run.until_caught_up(&mut org);
+    assert_eq!(ids(&run.events), ["1-0", "2-0", "3-0"]);
+}
+
+#[test]
+fn files_are_read_in_the_order_of_their_creation() {
+    let at = |n: u32, created: &str| CannedFile { created: created.to_owned(), ..file(n, 1) };
+    let mut org = CannedOrg::with(vec![
+        at(2, "2026-06-01T13:20:00.000+0000"),
+        at(9, "2026-06-01T13:10:00.000+0000"),
+        at(1, "2026-06-01T13:20:00.000+0000"),
+    ]);
+    let mut run = Run::new("");
+    run.until_caught_up(&mut org);
+    assert_eq!(ids(&run.events), ["9-0", "1-0", "2-0"]);
+}
+
+#[test]
+fn every_page_of_a_listing_is_read() {
+    let mut org = CannedOrg::with((1..=7).map(|n| file(n, 1)).collect());
+    org.page = Some(2);
+    let mut run = Run::new("");
+    run.until_caught_up(&mut org);
+    assert_eq!(run.events.len(), 7);
+    assert_eq!(org.requests.iter().filter(|path| path.contains("/query")).count(), 4);
+}
+
+#[test]
+fn a_next_page_on_another_host_is_not_asked_for() {
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    let body = r#"{"done":false,"records":[],"nextRecordsUrl":"https://evil.example/services/data/"}"#;
+    org.mishaps.push(Mishap { path: "/query", what: What::Answer(200, body) });
+    let failure = Run::new("").poll(&mut org).expect_err("a failure");
+    assert!(failure.problem.message.contains("not a path of this org"), "{}", failure.problem);
+    assert!(org.requests.iter().all(|path| !path.contains("evil")), "{:?}", org.requests);
+}
+
+#[test]
+fn pages_that_go_on_for_ever_come_to_an_end() {
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    for _ in 0..1000 {
+        let body = r#"{"done":false,"records":[],"nextRecordsUrl":"/services/data/v65.0/query/again"}"#;
+        org.mishaps.push(Mishap { path: "/query", what: What::Answer(200, body) });
+    }
+    let batch = Run::new("").poll(&mut org).expect("a batch");
+    assert!(batch.stats.requests < 500, "{}", batch.stats.requests);
+}
+
+#[test]
+fn an_org_without_hourly_files_is_told_apart() {
+    let body =
+        r#"[{"errorCode":"INVALID_FIELD","message":"No such column 'Interval' on entity 'EventLogFile'."}]"#;
+    let mishap = || Mishap { path: "/query", what: What::Answer(400, body) };
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    org.mishaps.push(mishap());
+    let failure = Run::new("").poll(&mut org).expect_err("a failure");
+    assert_eq!(failure.problem.kind, Kind::Config);
+    assert_eq!(failure.problem.path.as_deref(), Some("streams.login.event_log_file.log_file_interval"));
+
+    org.mishaps.push(mishap());
+    let mut run = Run::new("");
+    run.collector = crate::cases::configured_with(&[(
+        "\"event_log_file\": {}",
+        "\"event_log_file\": {\"log_file_interval\": \"daily\"}",
+    )]);
+    run.until_caught_up(&mut org);
+    assert_eq!((run.events.len(), run.problems.len()), (1, 0), "{:?}", run.problems);
+    assert!(org.requests.iter().any(|path| path.contains("Sequence+%3D+0")), "{:?}", org.requests);
+}
+
+#[test]
+fn a_host_that_denies_a_request_is_named_as_the_reason() {
+    let mut org = CannedOrg::with(vec![]);
+    org.mishaps.push(Mishap { path: "/token", what: What::Denied });
+    let failure = Run::new("").poll(&mut org).expect_err("a failure");
+    assert_eq!(failure.problem.kind, Kind::Config);
+    assert!(failure.problem.message.contains("acme.my.salesforce.com"), "{}", failure.problem);
+}
+
+#[test]
+fn an_org_that_does_not_answer_is_waited_for() {
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    org.mishaps.push(Mishap { path: "/token", what: What::NoAnswer });
+    org.mishaps.push(Mishap { path: "/query", what: What::NoAnswer });
+    org.mishaps.push(Mishap { path: "/LogFile", what: What::NoAnswer });
+    let mut run = Run::new("");
+    assert_eq!(run.poll(&mut org).expect_err("a failure").problem.kind, Kind::Transient);
+    run.clock.advance(60_000);
+    run.until_caught_up(&mut org);
+    assert_eq!((run.events.len(), run.problems.len()), (1, 3), "{:?}", run.problems);
+}
+
+#[test]
+fn a_row_that_is_too_long_is_delivered_in_part_and_the_file_goes_on() {
+    let mut body = csv([String::from("before")]);
+    body.extend_from_slice(b"\"Login\",\"");
+    body.extend(std::iter::repeat_n(b'x', 3_000_000));
+    body.extend_from_slice(b"\",\"\",\"\"\n");
+    body.extend_from_slice(&csv([String::from("after")])[60..]);
+    let mut run = Run::new("");
+    let batch = run.poll(&mut CannedOrg::with(vec![CannedFile::new(1, body)])).expect("a batch");
+    assert_eq!(ids(&batch.events), ["before", "malformed", "after"]);
+    assert!(batch.events[1].contains("longer than"));
+    assert!(batch.events[1].len() < 100_000);
+    assert_eq!((batch.stats.rows_read, batch.stats.rows_malformed), (3, 1));
+}
+
+#[test]
+fn a_foreign_state_is_refused_before_anything_is_asked() {
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    let mut run = Run::new("");
+    for state in ["", "{}", "null", r#"{"format":"salesforce-source/state","version":99}"#] {
+        let failure = run.collector.poll(&mut org, &run.clock, Some(state)).expect_err(state);
+        assert_eq!((failure.problem.kind, failure.state), (Kind::State, None));
+    }
+    assert!(org.requests.is_empty());
+}
+
+#[test]
+fn places_of_streams_that_are_not_configured_are_kept() {
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    let mut run = Run::new("");
+    run.state = Some(String::from(
+        r#"{"format":"salesforce-source/state","version":1,"streams":{"mine":{"event_log_file":{"due":"2026-06-01T00:00:00Z","floor":"2026-05-01T00:00:00Z"}}}}"#,
+    ));
+    run.until_caught_up(&mut org);
+    let state: serde_json::Value = serde_json::from_str(&run.state.expect("a state")).expect("JSON");
+    assert_eq!(state["streams"]["mine"]["event_log_file"]["floor"], "2026-05-01T00:00:00.000Z");
+    assert!(state["streams"]["login"]["event_log_file"].is_object());
+}
+
+#[test]
+fn neither_token_nor_key_stands_in_anything_that_comes_out() {
+    let mut org = CannedOrg::with(vec![file(1, 3)]);
+    for (path, status, body) in [
+        ("/token", 400, r#"{"error":"invalid_grant","error_description":"authentication failure"}"#),
+        ("/query", 500, "<html>"),
+        ("/LogFile", 403, r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"no"}]"#),
+    ] {
+        org.mishaps.push(Mishap { path, what: What::Answer(status, body) });
+    }
+    let mut run = Run::new("");
+    run.until_caught_up(&mut org);
+    let out = format!("{:?}{:?}{:?}", run.events, run.problems, run.state);
+    assert_eq!(run.problems.len(), 3, "{:?}", run.problems);
+    assert!(!out.contains("00D!token") && !out.contains("Bearer") && !out.contains("PRIVATE KEY"), "{out}");
+    assert!(org.requests.iter().all(|path| !path.contains("00D!token")));
+}
+
+#[test]
+fn a_check_tries_each_thing_and_stops_where_nothing_more_can_work() {
+    let check = |org: &mut CannedOrg| {
+        let findings = configured("").check(org, &StillClock::at(NOW));
+        findings
+            .into_iter()
+            .map(|finding| format!("{} {:?}", finding.name, finding.verdict))
+            .collect::<Vec<_>>()
+    };
+    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    org.date = Some("Mon, 01 Jun 2026 14:00:00 GMT");
+    assert_eq!(
+        check(&mut org),
+        ["instance-url Pass", "api-version Pass", "clock Pass", "sign-in Pass", "event-log-file Pass"]
+    );
+    org.date = Some("Mon, 01 Jun 2026 13:50:00 GMT");
+    let versions = r#"[{"version":"60.0"}]"#;
+    org.mishaps.push(Mishap { path: "/services/data", what: What::Answer(200, versions) });
+    org.mishaps.push(Mishap { path: "/token", what: What::Answer(400, r#"{"error":"invalid_client_id"}"#) });
+    assert_eq!(check(&mut org), ["instance-url Pass", "api-version Fail", "clock Warn", "sign-in Fail"]);
+    org.mishaps.push(Mishap { path: "/services/data", what: What::NoAnswer });
+    assert_eq!(check(&mut org), ["instance-url Fail"]);
+}

@@ -1,0 +1,214 @@
+//! An org in memory: canned event log files behind just enough of the REST API to collect them, without a network.
+//!
+//! It knows nothing that Salesforce might refuse; that is the simulated org's job. Here a test says exactly which bytes
+//! come, and where they break off.
+
+use collector::io::{Clock, Http, Request, Response, TransportError};
+use flate2::{Compression, read::GzEncoder};
+use serde_json::json;
+use std::{
+    cell::Cell,
+    io::{self, Cursor, Read},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+/// A file that the org has.
+#[derive(Clone)]
+pub struct CannedFile {
+    /// `Id`
+    pub id: String,
+    /// `CreatedDate`
+    pub created: String,
+    /// `LogDate`
+    pub log_date: &'static str,
+    /// The log.
+    pub body: Arc<[u8]>,
+    /// `LogFileLength`, where it differs from the truth.
+    pub length: Option<u64>,
+}
+
+impl CannedFile {
+    /// A file of an hour in June 2026, created three hours later.
+    pub fn new(n: u32, body: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            id: format!("0AT{n:015}"),
+            created: String::from("2026-06-01T13:00:00.000+0000"),
+            log_date: "2026-06-01T10:00:00.000+0000",
+            body: body.into(),
+            length: None,
+        }
+    }
+}
+
+/// What happens to a request whose path contains a text, once.
+pub struct Mishap {
+    /// Part of the path.
+    pub path: &'static str,
+    /// What happens.
+    pub what: What,
+}
+
+/// What can happen to a request.
+pub enum What {
+    /// This answer instead.
+    Answer(u16, &'static str),
+    /// No answer.
+    NoAnswer,
+    /// The decoded body ends after so many bytes, with or without an error.
+    Cut {
+        /// Bytes that come.
+        after: usize,
+        /// Whether an error follows them.
+        error: bool,
+    },
+    /// The host denies the request.
+    Denied,
+}
+
+/// The org.
+#[derive(Default)]
+pub struct CannedOrg {
+    /// Its files.
+    pub files: Vec<CannedFile>,
+    /// Whether it compresses what is downloaded.
+    pub gzip: bool,
+    /// What will happen.
+    pub mishaps: Vec<Mishap>,
+    /// Paths asked for so far.
+    pub requests: Vec<String>,
+    /// The `Date` it answers.
+    pub date: Option<&'static str>,
+    /// Records on a page.
+    pub page: Option<usize>,
+}
+
+/// The body of an answer.
+pub type Body = Box<dyn Read + Send>;
+
+impl CannedOrg {
+    /// An org with some files.
+    pub fn with(files: Vec<CannedFile>) -> Self {
+        Self { files, ..Self::default() }
+    }
+
+    /// Answers a request: status, headers, body.
+    pub fn answer(&mut self, path: &str) -> Option<(u16, Vec<(String, String)>, Body)> {
+        self.requests.push(path.to_owned());
+        let mut headers = Vec::new();
+        if let Some(date) = self.date {
+            headers.push((String::from("date"), date.to_owned()));
+        }
+        let mut cut = None;
+        if let Some(index) = self.mishaps.iter().position(|mishap| path.contains(mishap.path)) {
+            match self.mishaps.remove(index).what {
+                What::Answer(status, body) => return Some((status, headers, Box::new(body.as_bytes()))),
+                What::NoAnswer | What::Denied => return None,
+                What::Cut { after, error } => cut = Some((after, error)),
+            }
+        }
+        if path.ends_with("/LogFile") {
+            let file = self.files.iter().find(|file| path.contains(&file.id))?;
+            let body: Body = match cut {
+                None => Box::new(Cursor::new(Arc::clone(&file.body))),
+                Some((after, error)) => Box::new(Broken {
+                    body: Cursor::new(file.body[..after.min(file.body.len())].to_vec()),
+                    error,
+                }),
+            };
+            if self.gzip && cut.is_none() {
+                headers.push((String::from("content-encoding"), String::from("gzip")));
+                return Some((200, headers, Box::new(GzEncoder::new(body, Compression::fast()))));
+            }
+            return Some((200, headers, body));
+        }
+        let text = match path {
+            "/services/oauth2/token" => json!({"access_token": "00D!token"}).to_string(),
+            "/services/data" => json!([{"version": "64.0"}, {"version": "65.0"}]).to_string(),
+            _ => self.records(path),
+        };
+        Some((200, headers, Box::new(Cursor::new(text.into_bytes()))))
+    }
+
+    fn records(&self, path: &str) -> String {
+        let page = self.page.unwrap_or(2000);
+        let from = path.rsplit_once("/query/from-").and_then(|(_, from)| from.parse().ok()).unwrap_or(0);
+        let since = path.split_once("CreatedDate+%3E%3D+").map_or("", |(_, rest)| &rest[..10]);
+        let mut files: Vec<_> = self.files.iter().filter(|file| &file.created[..10] >= since).collect();
+        files.sort_by_key(|file| (&file.created, &file.id));
+        let records: Vec<_> = files
+            .iter()
+            .skip(from)
+            .take(page)
+            .map(|file| {
+                json!({
+                    "attributes": {"type": "EventLogFile"},
+                    "Id": file.id, "EventType": "Login", "CreatedDate": file.created, "LogDate": file.log_date,
+                    "LogFileLength": file.length.unwrap_or(file.body.len() as u64) as f64,
+                    "Sequence": 1, "ApiVersion": 65.0, "Interval": "Hourly",
+                })
+            })
+            .collect();
+        let mut answer = json!({"totalSize": files.len(), "done": true, "records": records});
+        if files.len() > from + page {
+            answer["done"] = json!(false);
+            answer["nextRecordsUrl"] = json!(format!("/services/data/v65.0/query/from-{}", from + page));
+        }
+        answer.to_string()
+    }
+}
+
+impl Http for CannedOrg {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        let denied = self
+            .mishaps
+            .first()
+            .is_some_and(|next| matches!(next.what, What::Denied) && request.path.contains(next.path));
+        match self.answer(&request.path) {
+            Some((status, headers, body)) => Ok(Response { status, headers, body }),
+            None if denied => Err(TransportError::Denied(String::from("denied"))),
+            None => Err(TransportError::Failed(String::from("connection refused"))),
+        }
+    }
+}
+
+struct Broken {
+    body: Cursor<Vec<u8>>,
+    error: bool,
+}
+
+impl Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.body.read(buffer)? {
+            0 if self.error => Err(io::Error::other("connection reset")),
+            count => Ok(count),
+        }
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Clone)]
+pub struct StillClock(Rc<Cell<i64>>);
+
+impl StillClock {
+    /// A clock that shows a moment, in milliseconds since 1970.
+    pub fn at(now_ms: i64) -> Self {
+        Self(Rc::new(Cell::new(now_ms)))
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, by_ms: i64) {
+        self.0.set(self.0.get() + by_ms);
+    }
+}
+
+impl Clock for StillClock {
+    fn now_ms(&self) -> i64 {
+        self.0.get()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.get().unsigned_abs())
+    }
+}

@@ -1,0 +1,3 @@
+//! What the tests share: an org in memory, and where the programs are.
+
+pub mod canned;
