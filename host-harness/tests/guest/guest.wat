@@ -72,4 +72,10 @@
       (i32.store8 (i32.const 520) (i32.const 4))
       (i32.store (i32.const 548) (i32.const 1067)) (i32.store (i32.const 552) (i32.const 16))
       (i32.store8 (i32.const 568) (i32.const 1)) (i32.store (i32.const 572) (i32.const 250))))
+    ;; x: err(failure): this is not my state
+    (if (i32.eq (local.get $letter) (i32.const 120)) (then
+      (memory.fill (i32.const 512) (i32.const 0) (i32.const 96))
+      (i32.store8 (i32.const 512) (i32.const 1))
+      (i32.store8 (i32.const 520) (i32.const 6))
+      (i32.store (i32.const 548) (i32.const 1067)) (i32.store (i32.const 552) (i32.const 16))))
     (i32.const 512)))

@@ -1,28 +1,15 @@
 //! The sandbox against a component that misbehaves on request.
 
+mod guest;
+
 use std::time::Duration;
 
 use source_host::{
     Configured, Egress, Error, Limits, Options, Plugin, Pollable, ProblemKind, Runtime, Secret,
 };
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
-
-/// The guest in `guest/guest.wat` as a component, with a world of this text around the contract's export.
-fn component() -> Vec<u8> {
-    let mut module = wat::parse_str(include_str!("guest/guest.wat")).unwrap();
-    let mut resolve = Resolve::default();
-    resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit")).unwrap();
-    let package = resolve
-        .push_str("world.wit", "package t:t; world w { export pipeline:source/source@0.1.0; }")
-        .unwrap();
-    let world = resolve.select_world(&[package], None).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
-}
 
 fn plugin() -> Plugin {
-    Runtime::new().unwrap().load_bytes("guest.wasm", &component()).unwrap()
+    Runtime::new().unwrap().load_bytes("guest.wasm", &guest::component()).unwrap()
 }
 
 fn options(limits: Limits) -> Options {
@@ -175,6 +162,6 @@ fn a_cached_component_is_the_same_component() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let runtime = Runtime::with_cache(&folder.path().canonicalize().unwrap()).unwrap();
-        assert!(runtime.load_bytes("guest.wasm", &component()).unwrap().imports().is_empty());
+        assert!(runtime.load_bytes("guest.wasm", &guest::component()).unwrap().imports().is_empty());
     }
 }
