@@ -1,3 +1,4 @@
-//! What the tests share: an org in memory, and where the programs are.
+//! What the tests share: an org in memory, the component, and where the programs are.
 
 pub mod canned;
+pub mod hosted;

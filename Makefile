@@ -1,0 +1,105 @@
+# Salesforce source: everything a person types. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+PYTHON ?= python3
+NODE ?= node
+
+WASM := wasm32-unknown-unknown
+MODULE := target/$(WASM)/component/salesforce_source.wasm
+COMPONENT := dist/salesforce-source.wasm
+# All of the host side is built in one go with one profile, so that features unify and wasmtime is built once.
+NATIVE := --release --workspace --exclude salesforce-source --locked
+
+.PHONY: help
+help: ## Lists the targets.
+	@echo "Targets:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "Start with: make demo"
+
+.PHONY: setup
+setup: setup-wasm setup-python setup-node ## Installs what is missing: the WASM target, and the Python and Node hosts into this folder.
+
+.PHONY: setup-wasm
+setup-wasm:
+	@command -v $(CARGO) >/dev/null || { echo "There is no cargo. Install Rust with rustup first."; exit 1; }
+	@libdir=$$(rustc --print target-libdir --target $(WASM) 2>/dev/null || true); \
+	if [ -z "$$libdir" ] || ! ls "$$libdir"/libcore-*.rlib >/dev/null 2>&1; then \
+		echo "Adding the target $(WASM)"; \
+		rustup target add $(WASM) || { \
+			echo "rustup could not add the target $(WASM)."; \
+			echo "Without a network, install it from a mirror (RUSTUP_DIST_SERVER), or use a Rust that brings it."; \
+			exit 1; }; \
+	fi
+
+# The Python host. Left out where there is no Python 3.11.
+PYTHON_STAMP := embed/python/.venv/.installed
+.PHONY: setup-python
+setup-python:
+	@if $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		$(MAKE) --no-print-directory $(PYTHON_STAMP); \
+	else \
+		echo "There is no Python 3.11 with venv: the Python host is left out."; \
+	fi
+
+$(PYTHON_STAMP): embed/python/requirements.txt
+	@echo "Installing the Python host into embed/python/.venv"
+	@$(PYTHON) -m venv --clear embed/python/.venv
+	@embed/python/.venv/bin/pip install --quiet --disable-pip-version-check -r embed/python/requirements.txt
+	@touch $@
+
+# The Node host. Left out where there is no Node 20.
+NODE_STAMP := embed/node/node_modules/.installed
+.PHONY: setup-node
+setup-node:
+	@if command -v npm >/dev/null && $(NODE) -e 'process.exit(+process.versions.node.split(".")[0] < 20)' 2>/dev/null; then \
+		$(MAKE) --no-print-directory $(NODE_STAMP); \
+	else \
+		echo "There is no Node 20 with npm: the Node host is left out."; \
+	fi
+
+$(NODE_STAMP): embed/node/package.json embed/node/package-lock.json
+	@echo "Installing the Node host into embed/node/node_modules"
+	@cd embed/node && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: build
+build: setup-wasm component native ## Builds the component (dist/salesforce-source.wasm) and the programs (target/release/).
+
+.PHONY: native
+native:
+	@$(CARGO) build $(NATIVE) --bins
+
+.PHONY: component
+component: setup-wasm native
+	@$(CARGO) build --profile component --target $(WASM) --package salesforce-source --locked
+	@if ! [ $(COMPONENT) -nt $(MODULE) ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
+
+.PHONY: demo
+demo: build ## Collects 24 hours of logins from a simulated org and compares them with the truth.
+	@target/release/xtask demo
+
+.PHONY: test
+test: setup lint build ## Checks format and lints, and runs all tests.
+	@$(MAKE) --no-print-directory transpile
+	@$(CARGO) test $(NATIVE) --all-targets
+	@$(CARGO) test $(NATIVE) --doc
+
+.PHONY: lint
+lint: setup-wasm ## Checks format, and clippy with warnings as errors.
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
+	@$(CARGO) clippy --profile component --target $(WASM) --package salesforce-source --locked -- -D warnings
+
+.PHONY: bench
+bench: build ## Measures rows/s and MB/s from CSV to events, native and in the component.
+	@target/release/bench
+
+.PHONY: clean
+clean: ## Removes everything that was built, installed or collected.
+	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled

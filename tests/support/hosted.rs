@@ -1,0 +1,81 @@
+//! The component in the Rust host, with requests answered from memory.
+
+use crate::canned::CannedOrg;
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use source_host::{Answer, Egress, Limits, Options, Plugin, Runtime, Source, Timeouts, Transport, TransportError, WasiBody};
+use std::{
+    io::Read,
+    path::PathBuf,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+/// Where `make build` puts the component.
+pub fn component_path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../dist/salesforce-source.wasm")
+}
+
+/// A program of this workspace, as built with the tests.
+pub fn program(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap_or_default();
+    let folder = tests.ancestors().find(|folder| folder.join(name).is_file());
+    folder.map_or_else(|| panic!("there is no program '{name}'; run `make build` first"), |folder| folder.join(name))
+}
+
+/// The component, compiled.
+pub fn plugin() -> Result<Plugin> {
+    let path = component_path();
+    let runtime = Runtime::new()?;
+    runtime.load(&path).with_context(|| format!("{} is not there or no component; run `make build`", path.display()))
+}
+
+/// Opens the component with an org in memory behind it.
+pub async fn open(plugin: &Plugin, org: CannedOrg, limits: Limits) -> Result<Source> {
+    let transport = Arc::new(CannedTransport(Mutex::new(org)));
+    let egress = Egress::allow(["acme.my.salesforce.com"])?;
+    Ok(plugin.open(Options { limits, egress, transport: Some(transport), ..Options::default() }).await?)
+}
+
+struct CannedTransport(Mutex<CannedOrg>);
+
+impl Transport for CannedTransport {
+    fn send(&self, request: http::Request<WasiBody>, _: Timeouts) -> Answer {
+        let path = request.uri().path_and_query().map_or("", |path| path.as_str()).to_owned();
+        let answer = self.0.lock().ok().and_then(|mut org| org.answer(&path));
+        Box::pin(async move {
+            // The request is done once its body is read.
+            request.into_body().collect().await?;
+            let (status, headers, body) = answer.ok_or(TransportError::ConnectionTerminated)?;
+            let mut response = http::Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(name, value);
+            }
+            let body = FromReader(body).boxed_unsync();
+            response.body(body).map_err(|_| TransportError::HttpProtocolError)
+        })
+    }
+}
+
+/// The bytes of a reader that never waits.
+struct FromReader(crate::canned::Body);
+
+impl Body for FromReader {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let mut part = vec![0; 64 * 1024];
+        Poll::Ready(match self.0.read(&mut part) {
+            Ok(0) => None,
+            Ok(count) => {
+                part.truncate(count);
+                Some(Ok(Frame::data(part.into())))
+            }
+            Err(_) => Some(Err(TransportError::ConnectionTerminated)),
+        })
+    }
+}
