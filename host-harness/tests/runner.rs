@@ -1,4 +1,5 @@
 //! The loop, against a scripted source, with time that only the test moves.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
