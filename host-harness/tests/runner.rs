@@ -314,7 +314,7 @@ async fn a_crash_starts_a_new_instance_with_the_same_state() {
 async fn three_crashes_in_a_row_end_a_run_until_caught_up() {
     let (runner, diary) = runner(vec![trap(), trap(), trap()], true);
     let error = failed(runner.run().await);
-    assert!(matches!(error, RunError::Crashed(Error::Trap { .. })), "{error}");
+    assert!(matches!(error, RunError::Crashed { times: 3, last: Error::Trap { .. } }), "{error}");
     assert_eq!(diary.entries().len(), 5);
 }
 
