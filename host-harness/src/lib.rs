@@ -30,10 +30,13 @@ mod bindings;
 pub mod config;
 mod contract;
 mod egress;
+mod ending;
 mod error;
 mod limits;
 mod outgoing;
 mod plugin;
+mod pollable;
+mod report;
 mod runner;
 mod runtime;
 mod secrets;
@@ -48,10 +51,13 @@ pub use contract::{
     Verdict, printable,
 };
 pub use egress::{Egress, RuleError};
+pub use ending::{End, Finished, RunError};
 pub use error::Error;
 pub use limits::Limits;
 pub use plugin::{Options, Plugin, WallClock};
-pub use runner::{Configured, End, Finished, Policy, Pollable, Progress, Report, RunError, Runner, Stopper};
+pub use pollable::{Configured, Pollable};
+pub use report::{Progress, Report};
+pub use runner::{Policy, Runner, Stopper};
 pub use runtime::Runtime;
 pub use secrets::Secret;
 pub use sink::{Delivery, EventFile, Lines, Sink, SinkError};

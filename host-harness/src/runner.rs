@@ -7,14 +7,14 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::contract::{Batch, Grants, Problem, ProblemKind};
-use crate::{
-    Error, HttpTransport, Options, Plugin, Secret, Sink, SinkError, Source, StateError, StateStore, bytes,
-};
+use crate::contract::{Batch, Problem, ProblemKind};
+use crate::ending::{End, Finished, RunError};
+use crate::pollable::Pollable;
+use crate::report::{Progress, Report};
+use crate::{Error, Sink, SinkError, StateStore};
 
 /// The wait after a failure that names none.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -27,83 +27,6 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 const CRASHES: u32 = 3;
 /// Polls in a row that promise more at once and bring nothing, after which each costs a wait.
 const EMPTY_PROMISES: u32 = 10;
-
-/// What the runner polls: a [`Configured`] source, or a stand-in for tests.
-pub trait Pollable: Send {
-    /// As [`Source::poll`].
-    fn poll(&mut self, state: Option<&str>) -> impl Future<Output = Result<Batch, Error>> + Send;
-
-    /// Puts a fresh instance, configured the same way, in the place of one that crashed.
-    fn renew(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// The most memory any instance has held, in bytes.
-    fn peak_memory(&self) -> u64;
-}
-
-/// A source with all that is needed to open it again.
-#[derive(Debug)]
-pub struct Configured {
-    plugin: Plugin,
-    options: OpaqueOptions,
-    config: Secret,
-    source: Source,
-    peak: u64,
-}
-
-struct OpaqueOptions(Options);
-
-impl std::fmt::Debug for OpaqueOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("limits", &self.0.limits)
-            .field("egress", &self.0.egress)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Configured {
-    /// Opens a source and configures it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Plugin::open`] and [`Source::configure`].
-    pub async fn open(plugin: Plugin, mut options: Options, config: Secret) -> Result<(Self, Grants), Error> {
-        if options.transport.is_none() {
-            // One pool of connections for all instances of this source.
-            options.transport = Some(std::sync::Arc::new(HttpTransport::new()?));
-        }
-        let (source, grants) = configured(&plugin, &options, &config).await?;
-        Ok((Self { plugin, options: OpaqueOptions(options), config, source, peak: 0 }, grants))
-    }
-
-    /// The source itself, for [`Source::check`] and [`Source::denied`].
-    pub fn source(&mut self) -> &mut Source {
-        &mut self.source
-    }
-}
-
-async fn configured(plugin: &Plugin, options: &Options, config: &Secret) -> Result<(Source, Grants), Error> {
-    let mut source = plugin.open(options.clone()).await?;
-    let grants = source.configure(config.expose()).await?;
-    Ok((source, grants))
-}
-
-impl Pollable for Configured {
-    async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
-        self.source.poll(state).await
-    }
-
-    async fn renew(&mut self) -> Result<(), Error> {
-        self.peak = self.peak_memory();
-        let (source, _) = configured(&self.plugin, &self.options.0, &self.config).await?;
-        self.source = source;
-        Ok(())
-    }
-
-    fn peak_memory(&self) -> u64 {
-        self.peak.max(self.source.peak_memory())
-    }
-}
 
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug)]
@@ -129,128 +52,6 @@ impl Stopper {
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
-}
-
-/// What a run has done so far.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Report {
-    /// Events delivered.
-    pub events: u64,
-    /// Their bytes, line breaks not counted.
-    pub event_bytes: u64,
-    /// Files read to their end.
-    pub files: u64,
-    /// Bytes of response bodies as they came over the wire.
-    pub bytes_received: u64,
-    /// Bytes of log content read, after decompression.
-    pub bytes_read: u64,
-    /// Records read, malformed ones included.
-    pub rows: u64,
-    /// Records that could not be understood.
-    pub rows_malformed: u64,
-    /// HTTP requests sent, token requests included.
-    pub requests: u64,
-    /// Requests for a token.
-    pub token_requests: u64,
-    /// Calls of `poll`.
-    pub polls: u64,
-    /// Problems and failures reported by the source, and its crashes.
-    pub problems: u64,
-    /// How long the run took.
-    pub seconds: f64,
-    /// The most memory the component has held.
-    pub peak_memory_bytes: u64,
-    /// Whether the run ended because nothing was left to read.
-    pub caught_up: bool,
-}
-
-impl Report {
-    fn add(&mut self, batch: &Batch) {
-        let stats = &batch.stats;
-        self.events += batch.events.len() as u64;
-        self.event_bytes += batch.events.iter().map(|event| event.len() as u64).sum::<u64>();
-        self.files += u64::from(stats.files_completed);
-        self.bytes_received += u64::from(stats.bytes_received);
-        self.bytes_read += u64::from(stats.bytes_read);
-        self.rows += u64::from(stats.rows_read);
-        self.rows_malformed += u64::from(stats.rows_malformed);
-        self.requests += u64::from(stats.requests);
-        self.token_requests += u64::from(stats.token_requests);
-        self.problems += batch.problems.len() as u64;
-    }
-}
-
-/// Where a run stands, after each poll.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress<'a> {
-    /// What was done so far.
-    pub report: &'a Report,
-    /// Files known of and not read to their end.
-    pub backlog_files: u32,
-    /// Bytes of them still to read.
-    pub backlog_bytes: u64,
-    /// The wait that begins now, if any.
-    pub wait: Option<Duration>,
-}
-
-/// How a run ended, when it ended well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Nothing is left to read.
-    CaughtUp,
-    /// It was asked to stop.
-    Stopped,
-    /// Whoever read the events has gone.
-    ReaderGone,
-}
-
-/// Why a run could not go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RunError {
-    /// The state cannot be loaded or saved.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// Events cannot be delivered.
-    #[error(transparent)]
-    Sink(SinkError),
-    /// The component crashed too often.
-    #[error("given up after {} failures in a row: {}", CRASHES, .0)]
-    Crashed(Error),
-    /// The source reports what waiting cannot mend.
-    #[error("{}: {}", .0.kind, .0)]
-    Problem(Box<Problem>),
-    /// Nothing came for too long.
-    #[error("given up, as nothing came for {} s and the next attempt is {} s away: {why}", waited.as_secs(), next.as_secs())]
-    NoProgress {
-        /// How long nothing came.
-        waited: Duration,
-        /// When the source wants to be asked again.
-        next: Duration,
-        /// What it waits for.
-        why: String,
-    },
-}
-
-impl RunError {
-    /// Whether it lies with what the operator gave: configuration, state or output.
-    pub fn is_users(&self) -> bool {
-        match self {
-            Self::State(error) => error.is_users(),
-            Self::Sink(error) => error.is_users(),
-            Self::Problem(problem) => problem.kind.is_users(),
-            Self::Crashed(_) | Self::NoProgress { .. } => false,
-        }
-    }
-}
-
-/// The end of a run: what was done in any case, and how it ended.
-#[derive(Debug)]
-pub struct Finished {
-    /// What was done.
-    pub report: Report,
-    /// How it ended.
-    pub end: Result<End, RunError>,
 }
 
 type Watcher = Box<dyn FnMut(Progress<'_>) + Send>;
@@ -433,7 +234,7 @@ impl<P: Pollable> Runner<P> {
         loop {
             tally.crashes += 1;
             if self.policy.until_caught_up && tally.crashes >= CRASHES {
-                return Err(RunError::Crashed(error));
+                return Err(RunError::Crashed { times: tally.crashes, last: error });
             }
             let back_off = FIRST_BACK_OFF.saturating_mul(1 << tally.crashes.min(7).saturating_sub(1));
             let back_off = back_off.min(LONGEST_BACK_OFF);
@@ -497,22 +298,5 @@ fn log(problem: &Problem) {
         tracing::warn!(kind, "{problem}");
     } else {
         tracing::error!(kind, "{problem}");
-    }
-}
-
-/// The one line for people at the end of a run.
-impl std::fmt::Display for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let grouped = crate::grouped;
-        write!(
-            f,
-            "{} events from {} files, {} received in {} requests, {:.1} s, component's peak memory {}",
-            grouped(self.events),
-            grouped(self.files),
-            bytes(self.bytes_received),
-            grouped(self.requests),
-            self.seconds,
-            bytes(self.peak_memory_bytes),
-        )
     }
 }

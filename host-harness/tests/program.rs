@@ -1,4 +1,5 @@
 //! The program, as an operator meets it: what it prints, what it leaves on disk, with which status it ends.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod guest;
 

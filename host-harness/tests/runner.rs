@@ -1,4 +1,5 @@
 //! The loop, against a scripted source, with time that only the test moves.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -313,7 +314,7 @@ async fn a_crash_starts_a_new_instance_with_the_same_state() {
 async fn three_crashes_in_a_row_end_a_run_until_caught_up() {
     let (runner, diary) = runner(vec![trap(), trap(), trap()], true);
     let error = failed(runner.run().await);
-    assert!(matches!(error, RunError::Crashed(Error::Trap { .. })), "{error}");
+    assert!(matches!(error, RunError::Crashed { times: 3, last: Error::Trap { .. } }), "{error}");
     assert_eq!(diary.entries().len(), 5);
 }
 

@@ -1,4 +1,5 @@
 //! The sandbox against a component that misbehaves on request.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod guest;
 
