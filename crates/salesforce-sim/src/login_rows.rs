@@ -182,7 +182,7 @@ impl LoginRows {
                     name: format!("{}.{}{n}@example.com", rng.pick(&FIRST_NAMES), rng.pick(&LAST_NAMES)),
                     browser: rng.below(browsers.len() as u64) as usize,
                     address: rng.below(addresses.len() as u64) as usize,
-                    country: *rng.pick(&COUNTRIES),
+                    country: rng.pick::<&str>(&COUNTRIES),
                     id15,
                 }
             })

@@ -87,7 +87,7 @@ fn versions() -> Answer {
             let since = version - VERSIONS.start();
             let season = ["Summer", "Winter", "Spring"][since as usize % 3];
             json!({
-                "label": format!("{season} '{}", 19 + (since + 2) / 3),
+                "label": format!("{season} '{}", 19 + since.div_ceil(3)),
                 "url": format!("/services/data/v{version}.0"),
                 "version": format!("{version}.0"),
             })

@@ -192,11 +192,10 @@ fn render(
                 bytes.truncate(cut.after as usize);
             }
             entry.made(bytes.len() as u64);
-            if gzip && bytes.len() >= COMPRESSED_FROM && short.is_none() {
-                if let Ok(compressed) = compress(&bytes) {
-                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                    bytes = compressed;
-                }
+            let compressible = gzip && bytes.len() >= COMPRESSED_FROM && short.is_none();
+            if let Some(compressed) = compressible.then(|| compress(&bytes)).and_then(Result::ok) {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                bytes = compressed;
             }
             match short {
                 Some(CutAt { breaks: true, .. }) => Body::written(move |mut writer| {
