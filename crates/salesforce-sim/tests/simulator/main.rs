@@ -1,0 +1,8 @@
+//! The simulator over real HTTP, seen from outside.
+
+mod client;
+mod control;
+mod files;
+mod program;
+mod queries;
+mod sign_in;
