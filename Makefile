@@ -82,7 +82,7 @@ component: setup-wasm native
 
 .PHONY: demo
 demo: build ## Collects 24 hours of logins from a simulated org and compares them with the truth.
-	@target/release/xtask demo
+	@target/release/demo
 
 .PHONY: test
 test: setup lint build ## Checks format and lints, and runs all tests.

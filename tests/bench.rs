@@ -27,14 +27,16 @@ fn main() -> Result<()> {
     let body: Arc<[u8]> = content(MEGABYTES << 20).into();
     let rows = body.iter().filter(|byte| **byte == b'\n').count() - 1;
     let average = body.len() / rows;
-    println!("{} rows of {average} bytes on average, {MEGABYTES} MiB of CSV; three runs each, the best counts\n", rows);
+    println!(
+        "{} rows of {average} bytes on average, {MEGABYTES} MiB of CSV; three runs each, the best counts\n",
+        rows
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let plugin = hosted::plugin()?;
     let mut table = Vec::new();
-    for (gzip, native, component) in [
-        (false, "native, plain", "component, plain"),
-        (true, "native, gzip", "component, gzip"),
-    ] {
+    for (gzip, native, component) in
+        [(false, "native, plain", "component, plain"), (true, "native, gzip", "component, gzip")]
+    {
         let org = || CannedOrg { gzip, ..CannedOrg::with(vec![CannedFile::new(1, Arc::clone(&body))]) };
         table.push(best(|| in_native(native, org()))?);
         table.push(best(|| runtime.block_on(in_component(component, &plugin, org())))?);

@@ -5,7 +5,9 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use source_host::{Answer, Egress, Limits, Options, Plugin, Runtime, Source, Timeouts, Transport, TransportError, WasiBody};
+use source_host::{
+    Answer, Egress, Limits, Options, Plugin, Runtime, Source, Timeouts, Transport, TransportError, WasiBody,
+};
 use std::{
     io::Read,
     path::PathBuf,
@@ -23,14 +25,19 @@ pub fn component_path() -> PathBuf {
 pub fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap_or_default();
     let folder = tests.ancestors().find(|folder| folder.join(name).is_file());
-    folder.map_or_else(|| panic!("there is no program '{name}'; run `make build` first"), |folder| folder.join(name))
+    folder.map_or_else(
+        || panic!("there is no program '{name}'; run `make build` first"),
+        |folder| folder.join(name),
+    )
 }
 
 /// The component, compiled.
 pub fn plugin() -> Result<Plugin> {
     let path = component_path();
     let runtime = Runtime::new()?;
-    runtime.load(&path).with_context(|| format!("{} is not there or no component; run `make build`", path.display()))
+    runtime
+        .load(&path)
+        .with_context(|| format!("{} is not there or no component; run `make build`", path.display()))
 }
 
 /// Opens the component with an org in memory behind it.
@@ -67,7 +74,10 @@ impl Body for FromReader {
     type Data = Bytes;
     type Error = TransportError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         let mut part = vec![0; 64 * 1024];
         Poll::Ready(match self.0.read(&mut part) {
             Ok(0) => None,

@@ -2,3 +2,5 @@
 
 pub mod canned;
 pub mod hosted;
+pub mod org;
+pub mod truth;

@@ -1,0 +1,87 @@
+//! A simulated org, and a folder with all that `source-host` needs to collect from it.
+
+use anyhow::{Context, Result};
+use salesforce_sim::{OrgSettings, PrivateKey, Simulator, generate_key};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A simulated org that runs, and the key that opens it.
+pub struct TestOrg {
+    /// The org.
+    pub simulator: Simulator,
+    key: PrivateKey,
+    client_id: String,
+    username: String,
+}
+
+impl TestOrg {
+    /// Starts an org with a key of its own.
+    pub async fn start(settings: OrgSettings) -> Result<Self> {
+        let key = generate_key()?;
+        let (client_id, username) = (settings.client_id.clone(), settings.username.clone());
+        let public_key = Some(key.public_key()?);
+        let simulator = Simulator::start(OrgSettings { public_key, ..settings }).await?;
+        Ok(Self { simulator, key, client_id, username })
+    }
+
+    /// Host and port of the org.
+    pub fn authority(&self) -> &str {
+        self.simulator.url().trim_start_matches("http://")
+    }
+
+    /// The configuration for the component, as `configure` takes it.
+    pub fn source(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({
+            "instance_url": self.simulator.url(),
+            "auth": {
+                "flow": "jwt-bearer",
+                "client_id": self.client_id,
+                "username": self.username,
+                "private_key": self.key.pkcs8_pem()?,
+            },
+            "streams": {"login": {"event_log_file": {}}},
+        }))
+    }
+
+    /// Writes a key file and a configuration for `source-host` into a folder. `more` is TOML for its end.
+    pub fn write_config(&self, folder: &Path, output: &str, more: &str) -> Result<PathBuf> {
+        let key = folder.join("client-key.pem");
+        fs::write(&key, self.key.pkcs8_pem()?.as_str())
+            .with_context(|| format!("cannot write {}", key.display()))?;
+        let component =
+            fs::canonicalize(crate::hosted::component_path()).context("run `make build` first")?;
+        let config = format!(
+            r#"# Collects from a simulated org. A real one differs in the addresses, the client id and the user.
+component = {component:?}
+
+[source]
+instance_url = "{url}"
+[source.auth]
+flow = "jwt-bearer"
+client_id = "{client_id}"
+username = "{username}"
+private_key = {{ file = "client-key.pem" }}
+[source.streams.login]
+event_log_file = {{ interval = "1h", log_file_interval = "hourly" }}
+
+[state]
+path = "state.json"
+
+[output]
+{output}
+
+[egress]
+allow = ["{authority}"]
+{more}"#,
+            url = self.simulator.url(),
+            client_id = self.client_id,
+            username = self.username,
+            authority = self.authority(),
+        );
+        let path = folder.join("source-host.toml");
+        fs::write(&path, config).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+}
