@@ -1,1 +1,57 @@
-//! Simulated org.
+//! A simulated Salesforce org: the ground that tests of a log collector stand on.
+//!
+//! It speaks real HTTP, verifies real JWT signatures, parses SOQL for real and refuses what Salesforce refuses. Its event
+//! log files are seeded and made while they are sent, so a file of any size costs no memory; its clock is moved by hand;
+//! and it knows the exact set of event ids that a complete collection delivers ([`Org::truth`]).
+//!
+//! ```
+//! use salesforce_sim::{Interval, OrgSettings, Rows, Simulator, Workload, generate_key};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = generate_key()?; // give key.pkcs8_pem()? to the client
+//! let simulator = Simulator::start(OrgSettings {
+//!     public_key: Some(key.public_key()?),
+//!     workload: Workload { hours: 3, rows: Rows::Total(1_000), ..Workload::default() },
+//!     ..OrgSettings::default()
+//! })
+//! .await?;
+//! assert!(simulator.url().starts_with("http://127.0.0.1:"));
+//! assert_eq!(simulator.org().truth(Interval::Hourly).count(), 1_000);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A request passes `server` (HTTP, planned faults, the request log), `rest` (session, version, path) and one of `oauth`,
+//! `query` and `download`. Each module says which page of Salesforce's documentation it follows.
+
+mod answer;
+mod body;
+mod clock;
+mod control;
+mod download;
+mod event_log_file;
+mod faults;
+mod ids;
+mod keys;
+mod login_rows;
+mod oauth;
+mod org;
+mod prng;
+mod query;
+mod requests;
+mod rest;
+mod server;
+mod settings;
+mod soql;
+mod truth;
+
+pub use clock::Clock;
+pub use event_log_file::{EventLogFile, Interval};
+pub use faults::{Fault, FaultAction};
+pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
+pub use org::Org;
+pub use requests::{RequestLog, RequestRecord, RequestTotals};
+pub use server::Simulator;
+pub use settings::{OrgSettings, Rows, Workload};
+pub use truth::{EventId, TrueEvent, Truth, event_id};

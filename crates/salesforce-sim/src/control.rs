@@ -1,0 +1,117 @@
+//! The control listener: what a test in another process may see and do.
+//!
+//! It has a port of its own, so that nothing a client sends to the org can reach it. Loopback only, no sign-in.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /truth?interval=hourly` or `daily` | NDJSON, one `{"event_id":…,"file":…,"row":…}` for each event |
+//! | `GET /stats` | counters |
+//! | `POST /expire-sessions` | `{"expired":n}` |
+//! | `POST /clock` with `{"advance_seconds":n}` | `{"now":…}`; n may be negative |
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::body::{Body, PieceWriter};
+use crate::event_log_file::Interval;
+use crate::org::Org;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MoveClock {
+    advance_seconds: i64,
+}
+
+/// Answers one request to the control listener.
+pub(crate) async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response<Body> {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    match (&method, path.as_str()) {
+        (&Method::GET, "/truth") => truth(org, request.uri().query().unwrap_or("")),
+        (&Method::GET, "/stats") => json_response(StatusCode::OK, &stats(&org)),
+        (&Method::POST, "/expire-sessions") => {
+            json_response(StatusCode::OK, &json!({ "expired": org.expire_sessions() }))
+        }
+        (&Method::POST, "/clock") => move_clock(&org, request).await,
+        _ => problem(
+            StatusCode::NOT_FOUND,
+            "there are GET /truth?interval=hourly|daily, GET /stats, POST /expire-sessions and POST /clock",
+        ),
+    }
+}
+
+fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
+    let given = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "interval");
+    let interval = match given.as_ref().map(|(_, value)| value.as_ref()) {
+        Some("hourly") | None => Interval::Hourly,
+        Some("daily") => Interval::Daily,
+        Some(_) => return problem(StatusCode::BAD_REQUEST, "interval is hourly or daily"),
+    };
+    let body = Body::written(move |writer| {
+        // An error means that the client has gone.
+        let _ = write_truth(&org, interval, writer);
+    });
+    response(StatusCode::OK, "application/x-ndjson", body)
+}
+
+fn write_truth(org: &Org, interval: Interval, mut writer: PieceWriter) -> io::Result<()> {
+    for event in org.truth(interval) {
+        let mut line = serde_json::to_vec(&event)?;
+        line.push(b'\n');
+        writer.write_all(&line)?;
+    }
+    writer.finish()
+}
+
+fn stats(org: &Org) -> Value {
+    let files = |interval| {
+        let files = org.event_log_files(interval);
+        json!({ "files": files.len(), "rows": files.iter().map(|file| file.rows).sum::<u64>() })
+    };
+    let totals = org.requests().totals();
+    json!({
+        "now": org.clock().now().to_rfc3339(),
+        "hourly": files(Interval::Hourly),
+        "daily": files(Interval::Daily),
+        "requests": totals.requests,
+        "body_bytes": totals.body_bytes,
+        "api_calls": org.api_calls(),
+        "tokens_issued": org.tokens_issued(),
+        "live_sessions": org.live_sessions(),
+    })
+}
+
+async fn move_clock(org: &Org, request: Request<Incoming>) -> Response<Body> {
+    let body = Limited::new(request.into_body(), 1024).collect().await.map(|body| body.to_bytes());
+    let asked = body.ok().and_then(|bytes| serde_json::from_slice::<MoveClock>(&bytes).ok());
+    match asked.and_then(|asked| TimeDelta::try_seconds(asked.advance_seconds)) {
+        Some(delta) => {
+            org.clock().advance(delta);
+            json_response(StatusCode::OK, &json!({ "now": org.clock().now().to_rfc3339() }))
+        }
+        None => problem(StatusCode::BAD_REQUEST, "the body is {\"advance_seconds\": <whole number>}"),
+    }
+}
+
+fn problem(status: StatusCode, text: &str) -> Response<Body> {
+    json_response(status, &json!({ "error": text }))
+}
+
+fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
+    response(status, "application/json", Body::whole(format!("{value}\n")))
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,144 @@
+//! The state of one org.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::clock::Clock;
+use crate::event_log_file::{Catalogue, EventLogFile, Interval};
+use crate::faults::{Fault, Faults};
+use crate::ids::{Ids, case_suffix};
+use crate::prng::Rng;
+use crate::query::Locators;
+use crate::requests::RequestLog;
+use crate::settings::OrgSettings;
+use crate::truth::Truth;
+
+/// A simulated org: its logs, its clock, its sessions, what it was asked.
+pub struct Org {
+    pub(crate) settings: OrgSettings,
+    /// `http://127.0.0.1:<port>`, which is also what `instance_url` says.
+    pub(crate) base_url: String,
+    org_id15: String,
+    user_id: String,
+    clock: Clock,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) locators: Locators,
+    pub(crate) faults: Faults,
+    requests: RequestLog,
+    sessions: Mutex<HashSet<String>>,
+    tokens_issued: AtomicU64,
+    api_calls: AtomicU64,
+}
+
+impl Org {
+    pub(crate) fn new(settings: OrgSettings, base_url: String) -> Self {
+        let clock = Clock::new(settings.clock_fixed_at, settings.clock_skew);
+        let org_id15 = Ids::new("00D", settings.seed).nth(0);
+        let catalogue =
+            Catalogue::new(settings.seed, &org_id15, &settings.workload, settings.hourly_files, clock.now());
+        Self {
+            user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
+            locators: Locators::new(settings.seed),
+            faults: Faults::default(),
+            requests: RequestLog::default(),
+            sessions: Mutex::default(),
+            tokens_issued: AtomicU64::new(0),
+            api_calls: AtomicU64::new(0),
+            settings,
+            base_url,
+            org_id15,
+            clock,
+            catalogue,
+        }
+    }
+
+    /// The org's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What the org was asked so far.
+    pub fn requests(&self) -> &RequestLog {
+        &self.requests
+    }
+
+    /// Plans a fault.
+    pub fn plan_fault(&self, fault: Fault) {
+        self.faults.plan(fault);
+    }
+
+    /// The files of one interval that are visible now, in the order of (`CreatedDate`, `Id`).
+    pub fn event_log_files(&self, interval: Interval) -> Vec<EventLogFile> {
+        self.files(interval).into_iter().cloned().collect()
+    }
+
+    fn files(&self, interval: Interval) -> Vec<&EventLogFile> {
+        let mut files: Vec<&EventLogFile> =
+            self.catalogue.visible(self.clock.now()).filter(|file| file.interval == interval).collect();
+        files.sort_by(|a, b| (a.created_date, &a.id).cmp(&(b.created_date, &b.id)));
+        files
+    }
+
+    /// Every event that a complete collection of these files delivers now: file by file in the order of
+    /// (`CreatedDate`, `Id`), row by row. Rows are made as the iterator is read; none is held.
+    pub fn truth(&self, interval: Interval) -> Truth<'_> {
+        Truth::new(&self.catalogue, self.files(interval))
+    }
+
+    /// `LogFileLength` of a file: its exact length in bytes, before any content coding.
+    pub fn log_file_length(&self, file: &EventLogFile) -> u64 {
+        self.catalogue.length(file)
+    }
+
+    /// Ends every session and says how many there were. The next call of each client gets `INVALID_SESSION_ID`.
+    pub fn expire_sessions(&self) -> usize {
+        std::mem::take(&mut *self.sessions()).len()
+    }
+
+    /// How many sessions are live.
+    pub fn live_sessions(&self) -> usize {
+        self.sessions().len()
+    }
+
+    /// How many access tokens were issued since the start.
+    pub fn tokens_issued(&self) -> u64 {
+        self.tokens_issued.load(Ordering::SeqCst)
+    }
+
+    /// How many calls count against the API limit so far.
+    pub fn api_calls(&self) -> u64 {
+        self.api_calls.load(Ordering::SeqCst)
+    }
+
+    fn sessions(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a session and returns its access token, `<org id>!<96 characters>`.
+    pub(crate) fn open_session(&self) -> String {
+        const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
+        let number = self.tokens_issued.fetch_add(1, Ordering::SeqCst);
+        let mut rng = Rng::of(&[self.settings.seed, number, 0x70c]);
+        let secret = (0..96).map(|_| char::from(*rng.pick(CHARACTERS)));
+        let token: String = self.org_id15.chars().chain(['!']).chain(secret).collect();
+        self.sessions().insert(token.clone());
+        token
+    }
+
+    pub(crate) fn is_live(&self, token: &str) -> bool {
+        self.sessions().contains(token)
+    }
+
+    /// Counts a call against the limit; the value of `Sforce-Limit-Info`.
+    pub(crate) fn count_api_call(&self) -> String {
+        let used = self.api_calls.fetch_add(1, Ordering::SeqCst) + 1;
+        format!("api-usage={used}/{}", self.settings.daily_api_limit)
+    }
+
+    /// The URL that names the signed-in user.
+    pub(crate) fn identity_url(&self) -> String {
+        let org = &self.org_id15;
+        format!("https://login.salesforce.com/id/{org}{}/{}", case_suffix(org), self.user_id)
+    }
+}

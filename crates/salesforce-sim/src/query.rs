@@ -1,0 +1,187 @@
+//! `GET /services/data/vNN.0/query`: SOQL over HTTP, page by page.
+//!
+//! REST guide, `dome_query` and `headers_queryoptions`: a page has at most 2,000 records, or as many as
+//! `Sforce-Query-Options: batchSize=` asks for between 200 and 2,000; `nextRecordsUrl` names the next one as
+//! `<locator>-<offset>`. Results are kept two days (cursor limits of API 56 and later).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::answer::Answer;
+use crate::event_log_file::{EventLogFile, FileRow, OBJECT};
+use crate::ids::Ids;
+use crate::org::Org;
+use crate::soql::eval::{Row as _, Value};
+use crate::soql::parser::parse;
+use crate::soql::{Fault, SoqlError};
+
+/// How long the rest of a result can be fetched.
+const KEPT: TimeDelta = TimeDelta::days(2);
+
+/// Results that have pages left to fetch.
+pub(crate) struct Locators {
+    ids: Ids,
+    count: AtomicU64,
+    results: Mutex<HashMap<String, QueryResult>>,
+}
+
+#[derive(Clone)]
+struct QueryResult {
+    select: Vec<usize>,
+    files: Vec<EventLogFile>,
+    page_size: usize,
+    since: DateTime<Utc>,
+}
+
+impl Locators {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { ids: Ids::new("0r8", seed), count: AtomicU64::new(0), results: Mutex::default() }
+    }
+
+    /// Keeps a result and returns its locator; drops those that are too old.
+    fn keep(&self, result: QueryResult) -> String {
+        let locator = self.ids.nth_18(self.count.fetch_add(1, Ordering::SeqCst));
+        let now = result.since;
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.retain(|_, kept| now - kept.since <= KEPT);
+        results.insert(locator.clone(), result);
+        locator
+    }
+
+    fn get(&self, locator: &str, now: DateTime<Utc>) -> Option<QueryResult> {
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.get(locator).filter(|kept| now - kept.since <= KEPT).cloned()
+    }
+}
+
+/// Runs the statement in `q` and answers with its first page.
+pub(crate) fn first_page(org: &Org, version: u32, query: &str, headers: &HeaderMap) -> Answer {
+    let statement =
+        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "q").map(|(_, value)| value);
+    let statement = statement.as_deref().unwrap_or("");
+    let result = match run(org, version, statement, page_size(org, headers)) {
+        Ok(result) => result,
+        Err(error) if error.fault == Fault::NotImplemented => {
+            let message = format!("the simulator does not implement: {}", error.message);
+            return Answer::error(StatusCode::NOT_IMPLEMENTED, error.fault.code(), &message);
+        }
+        Err(error) => {
+            return Answer::error(StatusCode::BAD_REQUEST, error.fault.code(), &error.render(statement));
+        }
+    };
+    let locator = (result.files.len() > result.page_size).then(|| org.locators.keep(result.clone()));
+    page(org, version, &result, 0, locator.as_deref())
+}
+
+/// Answers with a further page, `<locator>-<offset>`.
+pub(crate) fn next_page(org: &Org, version: u32, locator: &str) -> Answer {
+    let found = locator.rsplit_once('-').and_then(|(locator, offset)| {
+        let offset = offset.parse().ok()?;
+        let result = org.locators.get(locator, org.clock().now())?;
+        (offset < result.files.len()).then_some((result, offset, locator))
+    });
+    match found {
+        Some((result, offset, locator)) => page(org, version, &result, offset, Some(locator)),
+        None => Answer::error(StatusCode::BAD_REQUEST, "INVALID_QUERY_LOCATOR", "invalid query locator"),
+    }
+}
+
+fn run(org: &Org, version: u32, statement: &str, page_size: usize) -> Result<QueryResult, SoqlError> {
+    let query = parse(statement)?;
+    if !query.object.text.eq_ignore_ascii_case(OBJECT.name) {
+        let message = format!(
+            "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to append the \
+             '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.",
+            query.object.text
+        );
+        return Err(SoqlError::new(Fault::InvalidType, query.object.at, message));
+    }
+    let since = org.clock().now();
+    let (plan, rows) = org.catalogue.query(&query, org.settings.hourly_files, version, since)?;
+    let files = rows.into_iter().map(|row| row.file.clone()).collect();
+    Ok(QueryResult { select: plan.select, files, page_size, since })
+}
+
+fn page_size(org: &Org, headers: &HeaderMap) -> usize {
+    let options = headers.get("sforce-query-options").and_then(|value| value.to_str().ok()).unwrap_or("");
+    let asked = options.split([',', ';']).find_map(|option| {
+        let (name, value) = option.split_once('=')?;
+        let size = value.trim().parse::<usize>().ok()?;
+        name.trim().eq_ignore_ascii_case("batchSize").then(|| size.clamp(200, 2_000))
+    });
+    asked.unwrap_or(2_000).min(org.settings.page_size.max(1))
+}
+
+fn page(org: &Org, version: u32, result: &QueryResult, offset: usize, locator: Option<&str>) -> Answer {
+    let end = (offset + result.page_size).min(result.files.len());
+    let files = &result.files[offset..end];
+    if result.select.iter().any(|field| OBJECT.fields[*field].name == "LogFileLength") {
+        org.catalogue.measure(&files.iter().collect::<Vec<_>>());
+    }
+    let records = files
+        .iter()
+        .map(|file| Record { row: FileRow::new(&org.catalogue, file, version), select: &result.select })
+        .collect();
+    let next = locator.filter(|_| end < result.files.len());
+    Answer::json(
+        StatusCode::OK,
+        &Page {
+            total_size: result.files.len(),
+            done: next.is_none(),
+            next_records_url: next
+                .map(|locator| format!("/services/data/v{version}.0/query/{locator}-{end}")),
+            records,
+        },
+    )
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<'a> {
+    total_size: usize,
+    done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_records_url: Option<String>,
+    records: Vec<Record<'a>>,
+}
+
+/// A record: its attributes, then the fields in the order of SELECT.
+struct Record<'a> {
+    row: FileRow<'a>,
+    select: &'a [usize],
+}
+
+#[derive(Serialize)]
+struct Attributes {
+    r#type: &'static str,
+    url: String,
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = serializer.serialize_map(Some(self.select.len() + 1))?;
+        let attributes = Attributes { r#type: OBJECT.name, url: self.row.url() };
+        record.serialize_entry("attributes", &attributes)?;
+        for field in self.select {
+            let name = OBJECT.fields[*field].name;
+            match self.row.value(*field) {
+                Value::Null => record.serialize_entry(name, &())?,
+                Value::Text(text) => record.serialize_entry(name, &text)?,
+                // The zone has no colon: not RFC 3339.
+                Value::DateTime(at) => {
+                    record.serialize_entry(name, &at.format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string())?;
+                }
+                Value::Double(number) => record.serialize_entry(name, &number)?,
+                Value::Int(number) => record.serialize_entry(name, &number)?,
+                Value::Boolean(flag) => record.serialize_entry(name, &flag)?,
+            }
+        }
+        record.end()
+    }
+}

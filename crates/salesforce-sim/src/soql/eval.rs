@@ -1,0 +1,481 @@
+//! A parsed query against an object: names resolved, types checked, rows selected.
+//!
+//! Text compares without regard to case, ids with regard to it and in either length; `!=` also selects rows without a
+//! value (SOQL guide, "Comparison Operators").
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use chrono::{DateTime, Utc};
+
+use super::parser::{Expr, Literal, Name, Operator, Query, Value as Given};
+use super::{Fault, SoqlError};
+use crate::ids;
+
+/// An object that can be queried.
+pub(crate) struct Object {
+    pub(crate) name: &'static str,
+    pub(crate) fields: &'static [Field],
+}
+
+/// A field of an object.
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: FieldType,
+    /// Whether WHERE and ORDER BY may name it.
+    pub(crate) filterable: bool,
+}
+
+/// The type of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldType {
+    Id,
+    Text,
+    DateTime,
+    Double,
+    Int,
+    Boolean,
+    Base64,
+}
+
+impl FieldType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Text => "string",
+            Self::DateTime => "dateTime",
+            Self::Double => "double",
+            Self::Int => "int",
+            Self::Boolean => "boolean",
+            Self::Base64 => "base64",
+        }
+    }
+}
+
+/// The value of a field in a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    DateTime(DateTime<Utc>),
+    Double(f64),
+    Int(i64),
+    Boolean(bool),
+}
+
+/// A row of an object: gives the value of a field by its place in [`Object::fields`].
+pub(crate) trait Row {
+    fn value(&self, field: usize) -> Value<'_>;
+}
+
+/// A query whose every name and literal fits the object.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The selected fields, by their place in [`Object::fields`].
+    pub(crate) select: Vec<usize>,
+    filter: Option<Condition>,
+    order: Vec<(usize, bool, bool)>,
+    limit: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Compare(usize, Operator, Literal),
+}
+
+impl Plan {
+    /// Checks `query` against `object`, of which the org lacks the fields named in `absent`.
+    pub(crate) fn new(query: &Query, object: &Object, absent: &[&str]) -> Result<Self, SoqlError> {
+        let binder = Binder { object, absent };
+        let mut select = Vec::new();
+        for name in &query.fields {
+            let field = binder.field(name)?;
+            if select.contains(&field) {
+                let message = format!("duplicate field selected: {}", object.fields[field].name);
+                return Err(SoqlError::new(Fault::MalformedQuery, name.at, message));
+            }
+            select.push(field);
+        }
+        let filter = query.filter.as_ref().map(|expr| binder.condition(expr)).transpose()?;
+        let order = query
+            .order
+            .iter()
+            .map(|term| Ok((binder.usable(&term.field, "sorted")?, term.descending, term.nulls_last)))
+            .collect::<Result<_, SoqlError>>()?;
+        Ok(Self { select, filter, order, limit: query.limit })
+    }
+
+    /// Whether WHERE names the field.
+    pub(crate) fn filters_on(&self, field: usize) -> bool {
+        self.filter.as_ref().is_some_and(|condition| condition.names(field))
+    }
+
+    /// Whether WHERE or ORDER BY names the field.
+    pub(crate) fn depends_on(&self, field: usize) -> bool {
+        self.filters_on(field) || self.order.iter().any(|(sorted, ..)| *sorted == field)
+    }
+
+    /// The rows that the query selects, in its order.
+    pub(crate) fn run<R: Row>(&self, rows: impl Iterator<Item = R>) -> Vec<R> {
+        let mut found: Vec<R> =
+            rows.filter(|row| self.filter.as_ref().is_none_or(|condition| condition.holds(row))).collect();
+        if !self.order.is_empty() {
+            found.sort_by(|a, b| self.compare(a, b));
+        }
+        found.truncate(self.limit.unwrap_or(usize::MAX));
+        found
+    }
+
+    fn compare(&self, a: &impl Row, b: &impl Row) -> Ordering {
+        let by_term = |&(field, descending, nulls_last): &(usize, bool, bool)| {
+            let (a, b) = (a.value(field), b.value(field));
+            match (a == Value::Null, b == Value::Null) {
+                (true, true) => Ordering::Equal,
+                (true, false) => {
+                    if nulls_last {
+                        Ordering::Greater
+                    } else {
+                        Ordering::Less
+                    }
+                }
+                (false, true) => {
+                    if nulls_last {
+                        Ordering::Less
+                    } else {
+                        Ordering::Greater
+                    }
+                }
+                (false, false) => {
+                    let ordering = ascending(&a, &b);
+                    if descending { ordering.reverse() } else { ordering }
+                }
+            }
+        };
+        self.order.iter().map(by_term).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    }
+}
+
+/// The order of two values of one field.
+fn ascending(a: &Value<'_>, b: &Value<'_>) -> Ordering {
+    match (a, b) {
+        (Value::Text(a), Value::Text(b)) => a.cmp(b),
+        (Value::DateTime(a), Value::DateTime(b)) => a.cmp(b),
+        (Value::Double(a), Value::Double(b)) => a.total_cmp(b),
+        (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
+        _ => Ordering::Equal,
+    }
+}
+
+struct Binder<'a> {
+    object: &'a Object,
+    absent: &'a [&'a str],
+}
+
+impl Binder<'_> {
+    fn field(&self, name: &Name) -> Result<usize, SoqlError> {
+        let known =
+            |field: &Field| field.name.eq_ignore_ascii_case(&name.text) && !self.absent.contains(&field.name);
+        self.object.fields.iter().position(known).ok_or_else(|| {
+            let message = format!(
+                "No such column '{}' on entity '{}'. If you are attempting to use a custom field, be sure to append the \
+                 '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate \
+                 names.",
+                name.text, self.object.name
+            );
+            SoqlError::new(Fault::InvalidField, name.at, message)
+        })
+    }
+
+    fn usable(&self, name: &Name, purpose: &str) -> Result<usize, SoqlError> {
+        let field = self.field(name)?;
+        let Field { name: known, filterable, .. } = &self.object.fields[field];
+        if *filterable {
+            return Ok(field);
+        }
+        let message = format!("field '{known}' can not be {purpose} in a query call");
+        Err(SoqlError::new(Fault::InvalidField, name.at, message))
+    }
+
+    fn condition(&self, expr: &Expr) -> Result<Condition, SoqlError> {
+        let each = |terms: &[Expr]| terms.iter().map(|term| self.condition(term)).collect::<Result<_, _>>();
+        Ok(match expr {
+            Expr::And(terms) => Condition::All(each(terms)?),
+            Expr::Or(terms) => Condition::Any(each(terms)?),
+            Expr::Not(term) => Condition::Not(Box::new(self.condition(term)?)),
+            Expr::Compare { field, operator, value } => {
+                let place = self.usable(field, "filtered")?;
+                Condition::Compare(place, *operator, self.literal(place, field, *operator, value)?)
+            }
+            Expr::In { field, values, negated } => {
+                let place = self.usable(field, "filtered")?;
+                let equal = |value| {
+                    Ok(Condition::Compare(
+                        place,
+                        Operator::Equal,
+                        self.literal(place, field, Operator::Equal, value)?,
+                    ))
+                };
+                let any = Condition::Any(values.iter().map(equal).collect::<Result<_, SoqlError>>()?);
+                if *negated { Condition::Not(Box::new(any)) } else { any }
+            }
+        })
+    }
+
+    /// Checks that a literal fits the field and the operator; ids come back in their 18-character form.
+    fn literal(
+        &self,
+        place: usize,
+        name: &Name,
+        operator: Operator,
+        value: &Given,
+    ) -> Result<Literal, SoqlError> {
+        let Field { name: field, kind, .. } = &self.object.fields[place];
+        let kind = *kind;
+        let wrong_operator =
+            |message: String| SoqlError::new(Fault::InvalidQueryFilterOperator, name.at, message);
+        let ordered = !matches!(operator, Operator::Equal | Operator::NotEqual | Operator::Like);
+        if operator == Operator::Like && kind != FieldType::Text {
+            return Err(wrong_operator(format!("invalid operator on {} field", kind.name())));
+        }
+        if ordered && (kind == FieldType::Boolean || value.literal == Literal::Null) {
+            return Err(wrong_operator(format!("invalid operator on {} field", kind.name())));
+        }
+        match (&value.literal, kind) {
+            (Literal::Text(id), FieldType::Id) => ids::canonical(id)
+                .map(Literal::Text)
+                .ok_or_else(|| wrong_operator(format!("invalid ID field: {id}"))),
+            (Literal::Text(_), FieldType::Text)
+            | (Literal::DateTime(_), FieldType::DateTime)
+            | (Literal::Boolean(_), FieldType::Boolean)
+            | (Literal::Number(_), FieldType::Double)
+            | (Literal::Null, _) => Ok(value.literal.clone()),
+            (Literal::Number(n), FieldType::Int) if n.fract() == 0.0 => Ok(value.literal.clone()),
+            _ => {
+                let quotes = match kind {
+                    FieldType::Id | FieldType::Text => "should be enclosed in quotes",
+                    _ => "should not be enclosed in quotes",
+                };
+                let message = format!(
+                    "value of filter criterion for field '{field}' must be of type {} and {quotes}",
+                    kind.name()
+                );
+                Err(SoqlError::new(Fault::InvalidField, value.at, message))
+            }
+        }
+    }
+}
+
+impl Condition {
+    fn names(&self, field: usize) -> bool {
+        match self {
+            Self::All(terms) | Self::Any(terms) => terms.iter().any(|term| term.names(field)),
+            Self::Not(term) => term.names(field),
+            Self::Compare(named, ..) => *named == field,
+        }
+    }
+
+    fn holds(&self, row: &impl Row) -> bool {
+        match self {
+            Self::All(terms) => terms.iter().all(|term| term.holds(row)),
+            Self::Any(terms) => terms.iter().any(|term| term.holds(row)),
+            Self::Not(term) => !term.holds(row),
+            Self::Compare(field, operator, literal) => compares(&row.value(*field), *operator, literal),
+        }
+    }
+}
+
+fn compares(value: &Value<'_>, operator: Operator, literal: &Literal) -> bool {
+    let ordering = match (value, literal) {
+        (Value::Null, Literal::Null) => Some(Ordering::Equal),
+        (Value::Text(text), Literal::Text(pattern)) if operator == Operator::Like => {
+            return like(&lower(text), &lower(pattern));
+        }
+        // An id in full is equal to itself alone; text has no ids in it that differ in case only.
+        (Value::Text(text), Literal::Text(other)) if ids::canonical(text).is_some() => {
+            Some(text.as_ref().cmp(other))
+        }
+        (Value::Text(text), Literal::Text(other)) => Some(lower(text).cmp(&lower(other))),
+        (Value::DateTime(time), Literal::DateTime(other)) => Some(time.cmp(other)),
+        (Value::Double(number), Literal::Number(other)) => Some(number.total_cmp(other)),
+        (Value::Int(number), Literal::Number(other)) => Some((*number as f64).total_cmp(other)),
+        (Value::Boolean(flag), Literal::Boolean(other)) => Some(flag.cmp(other)),
+        _ => None,
+    };
+    match operator {
+        Operator::Equal => ordering == Some(Ordering::Equal),
+        Operator::NotEqual => ordering != Some(Ordering::Equal),
+        Operator::Less => ordering == Some(Ordering::Less),
+        Operator::LessOrEqual => ordering.is_some_and(Ordering::is_le),
+        Operator::Greater => ordering == Some(Ordering::Greater),
+        Operator::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
+        Operator::Like => false,
+    }
+}
+
+fn lower(text: &str) -> Vec<char> {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// LIKE: `%` stands for any characters, `_` for one, a backslash before either takes its meaning away.
+fn like(text: &[char], pattern: &[char]) -> bool {
+    let (mut at, mut next) = (0, 0);
+    let mut retry = None;
+    while at < text.len() {
+        match (pattern.get(next), pattern.get(next + 1)) {
+            (Some('%'), _) => {
+                retry = Some((at, next));
+                next += 1;
+            }
+            (Some('\\'), Some(c @ ('%' | '_'))) if *c == text[at] => {
+                at += 1;
+                next += 2;
+            }
+            (Some('_'), _) => {
+                at += 1;
+                next += 1;
+            }
+            (Some(c), following)
+                if *c == text[at] && !(*c == '\\' && matches!(following, Some('%' | '_'))) =>
+            {
+                at += 1;
+                next += 1;
+            }
+            _ => match retry {
+                // The last `%` takes one character more.
+                Some((from, star)) => {
+                    retry = Some((from + 1, star));
+                    at = from + 1;
+                    next = star + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[next..].iter().all(|c| *c == '%')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soql::parser::parse;
+
+    const OBJECT: Object = Object {
+        name: "Thing",
+        fields: &[
+            Field { name: "Id", kind: FieldType::Id, filterable: true },
+            Field { name: "Name", kind: FieldType::Text, filterable: true },
+            Field { name: "Count", kind: FieldType::Int, filterable: true },
+            Field { name: "Body", kind: FieldType::Base64, filterable: false },
+            Field { name: "When", kind: FieldType::DateTime, filterable: true },
+            Field { name: "Flag", kind: FieldType::Boolean, filterable: true },
+        ],
+    };
+
+    struct Thing(u64, Option<&'static str>, i64);
+
+    impl Row for &Thing {
+        fn value(&self, field: usize) -> Value<'_> {
+            match field {
+                0 => Value::Text(ids::Ids::new("0XX", 1).nth_18(self.0).into()),
+                1 => self.1.map_or(Value::Null, |name| Value::Text(name.into())),
+                2 => Value::Int(self.2),
+                4 => Value::DateTime(DateTime::from_timestamp(self.2, 0).unwrap()),
+                5 => Value::Boolean(self.2 > 2),
+                _ => Value::Null,
+            }
+        }
+    }
+
+    const THINGS: [Thing; 4] =
+        [Thing(0, Some("Alpha"), 3), Thing(1, None, 1), Thing(2, Some("beta"), 2), Thing(3, Some("50%"), 3)];
+
+    fn select(rest: &str) -> Vec<u64> {
+        let query = parse(&format!("SELECT Id FROM Thing {rest}")).unwrap();
+        Plan::new(&query, &OBJECT, &[]).unwrap().run(THINGS.iter()).iter().map(|thing| thing.0).collect()
+    }
+
+    fn refused(statement: &str) -> (Fault, String) {
+        let error = Plan::new(&parse(statement).unwrap(), &OBJECT, &["Flag"]).unwrap_err();
+        (error.fault, error.message)
+    }
+
+    #[test]
+    fn conditions_select_what_they_say() {
+        assert_eq!(select(""), [0, 1, 2, 3]);
+        assert_eq!(select("WHERE Name = 'ALPHA'"), [0]);
+        assert_eq!(select("WHERE Name != 'alpha'"), [1, 2, 3]);
+        assert_eq!(select("WHERE Name = null"), [1]);
+        assert_eq!(select("WHERE Name != null"), [0, 2, 3]);
+        assert_eq!(select("WHERE Name LIKE 'A%a'"), [0]);
+        assert_eq!(select("WHERE Name LIKE '____'"), [2]);
+        assert_eq!(select(r"WHERE Name LIKE '%\%'"), [3]);
+        assert_eq!(select("WHERE Count >= 2 AND (NOT Name = 'beta')"), [0, 3]);
+        assert_eq!(select("WHERE Count IN (1, 2)"), [1, 2]);
+        assert_eq!(select("WHERE Count NOT IN (1, 2)"), [0, 3]);
+        assert_eq!(select("WHERE Name = 'beta' OR Count = 1"), [1, 2]);
+        assert_eq!(select("WHERE When > 1970-01-01T00:00:01Z AND When <= 1970-01-01T00:00:02.000Z"), [2]);
+        assert_eq!(select("WHERE Flag = true"), [0, 3]);
+    }
+
+    #[test]
+    fn an_id_matches_in_either_length() {
+        let id = ids::Ids::new("0XX", 1).nth_18(2);
+        assert_eq!(select(&format!("WHERE Id = '{id}'")), [2]);
+        assert_eq!(select(&format!("WHERE Id IN ('{}')", &id[..15])), [2]);
+    }
+
+    #[test]
+    fn order_by_sorts_by_several_fields_and_places_nulls() {
+        assert_eq!(select("ORDER BY Count DESC, Name DESC"), [0, 3, 2, 1]);
+        assert_eq!(select("ORDER BY Name LIMIT 1"), [1]);
+        assert_eq!(select("ORDER BY Name NULLS LAST"), [3, 0, 2, 1]);
+    }
+
+    #[test]
+    fn limit_cuts_after_sorting() {
+        assert_eq!(select("ORDER BY Count LIMIT 2"), [1, 2]);
+        assert_eq!(select("LIMIT 0"), [0_u64; 0]);
+    }
+
+    #[test]
+    fn an_unknown_or_absent_field_is_an_invalid_field() {
+        for statement in ["SELECT Nope FROM Thing", "SELECT Id FROM Thing WHERE Flag = true"] {
+            let (fault, message) = refused(statement);
+            assert_eq!(fault, Fault::InvalidField);
+            assert!(
+                message.starts_with("No such column '") && message.contains("on entity 'Thing'"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_quoted_date_time_is_refused_as_salesforce_words_it() {
+        for literal in ["'2026-01-01T00:00:00Z'", "2026-01-01", "5"] {
+            let (fault, message) = refused(&format!("SELECT Id FROM Thing WHERE When > {literal}"));
+            assert_eq!(fault, Fault::InvalidField);
+            assert!(
+                message.ends_with("must be of type dateTime and should not be enclosed in quotes"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_operator_that_the_type_has_not_is_refused() {
+        for condition in ["Count LIKE '1%'", "Id = 'short'", "Name < null"] {
+            let (fault, message) = refused(&format!("SELECT Id FROM Thing WHERE {condition}"));
+            assert_eq!(fault, Fault::InvalidQueryFilterOperator, "{condition}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_filtered_cannot_be_sorted_either() {
+        assert_eq!(refused("SELECT Id FROM Thing WHERE Body = 'x'").0, Fault::InvalidField);
+        assert_eq!(refused("SELECT Id FROM Thing ORDER BY Body").0, Fault::InvalidField);
+    }
+}
