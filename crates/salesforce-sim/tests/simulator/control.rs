@@ -1,0 +1,66 @@
+//! The control listener.
+
+use http::{Method, StatusCode};
+use salesforce_sim::{Interval, Rows, Simulator};
+use serde_json::Value;
+
+use crate::client::{Client, call, settings};
+
+#[tokio::test]
+async fn the_truth_is_streamed_as_ndjson() {
+    let simulator = Simulator::start(settings(48, Rows::Total(3_000))).await.unwrap();
+    for (name, interval) in [("hourly", Interval::Hourly), ("daily", Interval::Daily)] {
+        let path = format!("/truth?interval={name}");
+        let answer = call(simulator.control_url(), Method::GET, &path, &[], "").await;
+        let lines: Vec<Value> =
+            serde_json::Deserializer::from_slice(&answer.body).into_iter().map(Result::unwrap).collect();
+        let expected: Vec<Value> =
+            simulator.org().truth(interval).map(|event| serde_json::to_value(event).unwrap()).collect();
+        assert!(!expected.is_empty() && lines == expected);
+    }
+}
+
+#[tokio::test]
+async fn sessions_and_clock_are_controlled_from_outside() {
+    let simulator = Simulator::start(settings(1, Rows::Total(3))).await.unwrap();
+    let client = Client::sign_in(&simulator).await;
+    let post = async |path, body| call(simulator.control_url(), Method::POST, path, &[], body).await;
+    assert_eq!(post("/expire-sessions", "").await.json()["expired"], 1);
+    assert_eq!(client.query("SELECT Id FROM EventLogFile").await.status, StatusCode::UNAUTHORIZED);
+    let moved = post("/clock", r#"{"advance_seconds":60}"#).await;
+    assert_eq!(moved.json()["now"], "2026-03-04T18:21:00+00:00");
+    assert_eq!(post("/clock", r#"{"seconds":60}"#).await.status, StatusCode::BAD_REQUEST);
+    let stats = call(simulator.control_url(), Method::GET, "/stats", &[], "").await.json();
+    assert_eq!(
+        (&stats["tokens_issued"], &stats["live_sessions"], &stats["hourly"]["rows"]),
+        (&1.into(), &0.into(), &3.into())
+    );
+}
+
+#[tokio::test]
+async fn the_orgs_port_serves_no_control() {
+    let simulator = Simulator::start(settings(1, Rows::Total(1))).await.unwrap();
+    let client = Client::sign_in(&simulator).await;
+    assert_eq!(client.get("/truth?interval=hourly").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(client.get("/stats").await.status, StatusCode::NOT_FOUND);
+    let foreign = call(simulator.control_url(), Method::GET, "/services/data", &[], "").await;
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_dropped_simulator_frees_its_ports() {
+    let simulator = Simulator::start(settings(1, Rows::Total(1))).await.unwrap();
+    let port = simulator.url().rsplit(':').next().unwrap().parse().unwrap();
+    let taken = Simulator::start(salesforce_sim::OrgSettings { port, ..settings(1, Rows::Total(1)) }).await;
+    assert!(taken.err().unwrap().to_string().contains(&port.to_string()));
+    drop(simulator);
+    // The tasks end at their next turn, so the port is free after a few.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+        let again = salesforce_sim::OrgSettings { port, ..settings(1, Rows::Total(1)) };
+        if Simulator::start(again).await.is_ok() {
+            return;
+        }
+    }
+    panic!("port {port} is still taken");
+}

@@ -1,0 +1,9 @@
+//! The simulator over real HTTP, seen from outside.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod client;
+mod control;
+mod files;
+mod program;
+mod queries;
+mod sign_in;

@@ -1,0 +1,91 @@
+//! The program.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_salesforce-sim"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a program that ends by itself; its exit status and what it wrote.
+fn ended(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = program().args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn terminate(child: &Child) {
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn it_prints_one_line_with_everything_a_client_needs_and_ends_on_sigterm() {
+    let directory = Directory::new("program_line");
+    let key = directory.0.join("key.pem");
+    let mut child = program().args(["--hours", "5", "--rows", "70", "--key-file"]).arg(&key).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    for name in ["url", "control_url"] {
+        assert!(line[name].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    }
+    assert_eq!((&line["hours"], &line["rows"]), (&5.into(), &70.into()));
+    assert_eq!(line["audience"], "https://login.salesforce.com");
+    assert_eq!(line["key_file"].as_str(), key.to_str());
+    assert!(line["client_id"].is_string() && line["username"].is_string());
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn a_wrong_flag_is_named_and_ends_with_status_2() {
+    let directory = Directory::new("program_flags");
+    let broken = directory.0.join("broken.pem");
+    std::fs::write(&broken, "not a key").unwrap();
+    for (arguments, named) in [
+        (vec!["--prot", "1"], "--prot"),
+        (vec!["--port", "70000"], "--port"),
+        (vec!["--hours", "0"], "--hours"),
+        (vec!["--rows", "many"], "--rows"),
+        (vec!["--page-size", "2001"], "--page-size"),
+        (vec!["--key-file", broken.to_str().unwrap()], "--key-file"),
+    ] {
+        let (status, out, problem) = ended(&arguments);
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}: {problem}");
+        assert!(problem.contains(named), "{problem}");
+    }
+}
+
+#[test]
+fn help_explains_every_flag_and_gives_examples() {
+    let (status, help, _) = ended(&["--help"]);
+    assert_eq!(status, Some(0));
+    for word in
+        ["--port", "--control-port", "--seed", "--hours", "--rows", "--key-file", "--client-id", "--username"]
+    {
+        assert!(help.contains(word), "{word}");
+    }
+    assert!(help.contains("--no-hourly") && help.contains("--page-size") && help.contains("Examples:"));
+}
