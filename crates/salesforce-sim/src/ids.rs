@@ -21,6 +21,7 @@ pub(crate) struct Ids {
 impl Ids {
     /// Ids that begin with the three characters of `prefix` (the key prefix of the object).
     pub(crate) fn new(prefix: &str, seed: u64) -> Self {
+        let seed = prefix.bytes().fold(seed, |seed, byte| mix(seed ^ u64::from(byte)));
         let mut step = (mix(seed ^ 0x51) % SPACE) | 1;
         while step.is_multiple_of(31) {
             step += 2; // 62 = 2 * 31: a step that shares no factor with it visits every id before it repeats one

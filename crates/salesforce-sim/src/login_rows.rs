@@ -232,8 +232,9 @@ impl LoginRows {
         row.text(way.api_type);
         row.text(way.api_version);
         row.text(&user.name);
-        row.text(if rng.one_in(5) { "TLSv1.2" } else { "TLSv1.3" });
-        row.text(*rng.pick(&CIPHERS));
+        let (protocol, cipher) = rng.pick(&CIPHERS);
+        row.text(protocol);
+        row.text(cipher);
         row.text(way.use_api_token);
         row.text(way.referer);
         row.text(way.login_url);
@@ -427,11 +428,11 @@ const FAILURES: [&str; 7] = [
     "LOGIN_ERROR_SSO_PWD_INVALID",
     "LOGIN_ERROR_EXPIRED_PASSWORD",
 ];
-const CIPHERS: [&str; 4] = [
-    "TLS_AES_256_GCM_SHA384",
-    "TLS_AES_128_GCM_SHA256",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES128-GCM-SHA256",
+const CIPHERS: [(&str, &str); 4] = [
+    ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+    ("TLSv1.3", "TLS_AES_128_GCM_SHA256"),
+    ("TLSv1.2", "ECDHE-RSA-AES256-GCM-SHA384"),
+    ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256"),
 ];
 const COUNTRIES: [&str; 7] = ["US", "DE", "FR", "GB", "IN", "JP", ""];
 const FIRST_NAMES: [&str; 12] = [

@@ -1,7 +1,8 @@
 //! Event log files, their downloads, and the truth about them.
 
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use salesforce_sim::{
     EventId, EventLogFile, Fault, FaultAction, Interval, OrgSettings, Rows, Simulator, TrueEvent, Workload,
     event_id,
@@ -180,19 +181,28 @@ async fn a_slow_reader_holds_the_generator_back_so_a_file_of_300_mb_is_never_in_
     let client = Client::sign_in(&simulator).await;
     let file = simulator.org().event_log_files(Interval::Hourly).remove(0);
     let bearer = format!("Bearer {}", client.token);
-    let response = start(simulator.url(), Method::GET, &path(&file), &[("authorization", &bearer)], "").await;
-    let mut body = response.into_body();
-    let (mut read, mut checked) = (0, 0);
-    while let Some(frame) = body.frame().await {
-        read += frame.unwrap().data_ref().unwrap().len() as u64;
-        if read - checked > 1_000_000 {
-            checked = read;
-            let made = simulator.org().requests().records().pop().unwrap().decoded_bytes;
-            assert!(made - read <= UNDER_WAY, "{made} bytes made, {read} read");
+    let begin =
+        async || start(simulator.url(), Method::GET, &path(&file), &[("authorization", &bearer)], "").await;
+    let read = async |response: Response<Incoming>| {
+        let (mut body, mut bytes) = (response.into_body(), 0);
+        while let Some(frame) = body.frame().await {
+            bytes += frame.unwrap().data_ref().unwrap().len() as u64;
         }
-    }
-    assert_eq!(read, simulator.org().log_file_length(&file));
-    assert!(read > 295_000_000);
+        bytes
+    };
+    let slow = begin().await;
+    // All the time that a whole download takes, nobody reads the first one.
+    let whole = read(begin().await).await;
+    let records = simulator.org().requests().records();
+    let made: Vec<u64> = records
+        .iter()
+        .filter(|record| record.path.contains("/LogFile"))
+        .map(|record| record.decoded_bytes)
+        .collect();
+    assert!(made[0] <= UNDER_WAY && made[1] == whole, "{made:?}");
+    assert_eq!(read(slow).await, whole);
+    assert_eq!(simulator.org().log_file_length(&file), whole);
+    assert!(whole > 295_000_000);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! The simulator over real HTTP, seen from outside.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod client;
 mod control;
