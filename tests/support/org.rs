@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use salesforce_sim::{OrgSettings, PrivateKey, Simulator, generate_key};
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -48,8 +50,8 @@ impl TestOrg {
     /// Writes a key file and a configuration for `source-host` into a folder. `more` is TOML for its end.
     pub fn write_config(&self, folder: &Path, output: &str, more: &str) -> Result<PathBuf> {
         let key = folder.join("client-key.pem");
-        fs::write(&key, self.key.pkcs8_pem()?.as_str())
-            .with_context(|| format!("cannot write {}", key.display()))?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&key)?;
+        file.write_all(self.key.pkcs8_pem()?.as_bytes())?;
         let component =
             fs::canonicalize(crate::hosted::component_path()).context("run `make build` first")?;
         let config = format!(

@@ -5,13 +5,15 @@ use salesforce_sim::{Interval, Org};
 use std::{
     collections::HashMap,
     fmt,
+    hash::{DefaultHasher, Hash, Hasher},
     io::{BufRead, BufReader, Read},
 };
 
 /// How many times each event was delivered, and how it read.
 #[derive(Default)]
 pub struct Delivered {
-    events: HashMap<String, Vec<String>>,
+    /// By id, a digest of each delivery: a collection may be larger than memory.
+    events: HashMap<String, Vec<u64>>,
     count: u64,
 }
 
@@ -32,7 +34,9 @@ impl Delivered {
         let json: serde_json::Value =
             serde_json::from_str(event).with_context(|| format!("no JSON: {event}"))?;
         let id = json["event"]["id"].as_str().with_context(|| format!("no event.id: {event}"))?;
-        self.events.entry(id.to_owned()).or_default().push(event.to_owned());
+        let mut digest = DefaultHasher::new();
+        event.hash(&mut digest);
+        self.events.entry(id.to_owned()).or_default().push(digest.finish());
         self.count += 1;
         Ok(())
     }
@@ -44,7 +48,7 @@ impl Delivered {
 
     /// The id of an event that was delivered more than once, and not with the same bytes each time.
     pub fn changed(&self) -> Option<&str> {
-        let changed = |versions: &Vec<String>| versions.iter().any(|version| *version != versions[0]);
+        let changed = |versions: &Vec<u64>| versions.iter().any(|version| *version != versions[0]);
         self.events.iter().find(|(_, versions)| changed(versions)).map(|(id, _)| id.as_str())
     }
 

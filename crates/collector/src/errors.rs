@@ -40,7 +40,7 @@ impl Refusal {
     pub fn read(status: u16, retry_after: Option<u32>, body: &[u8]) -> Self {
         let (code, message) =
             if let Ok([first, ..]) = serde_json::from_slice::<Vec<ApiError>>(body).as_deref() {
-                (Some(first.code.clone()), first.message.clone())
+                (Some(first.code.clone()), reason(&first.message).to_owned())
             } else if let Ok(error) = serde_json::from_slice::<OAuthError>(body) {
                 (Some(error.error), error.error_description)
             } else {
@@ -74,6 +74,13 @@ impl Refusal {
     fn retry_after_ms(&self) -> Option<i64> {
         self.retry_after.map(|seconds| i64::from(seconds) * 1000)
     }
+}
+
+/// What is said of a query, without the query: where a query is refused, Salesforce repeats it, points into it, and
+/// gives the reason on the line after the position.
+fn reason(message: &str) -> &str {
+    let after = message.split_once("ERROR at Row:").and_then(|(_, position)| position.split_once('\n'));
+    after.map_or(message, |(_, reason)| reason)
 }
 
 /// A refusal of the token endpoint as a problem.
@@ -358,6 +365,15 @@ mod tests {
         assert!(session("Session expired or invalid").is_expired_session());
         assert!(!session("This session is not valid for use with the REST API").is_expired_session());
         assert!(!session("Connected app is not attached to Agent").is_expired_session());
+    }
+
+    #[test]
+    fn of_a_refused_query_the_reason_is_kept_and_not_the_query() {
+        let said = refusal(
+            400,
+            r#"[{"errorCode":"INVALID_FIELD","message":"\nSELECT X FROM Y\n       ^\nERROR at Row:1:Column:8\nNo such column 'X' on entity 'Y'."}]"#,
+        );
+        assert_eq!(said.message, "No such column 'X' on entity 'Y'.");
     }
 
     #[test]

@@ -1,0 +1,77 @@
+//! What crosses the borders: between the component and the world, and between the crates.
+
+use e2e::hosted::component_path;
+use std::{collections::BTreeSet, fs, process::Command};
+use wit_component::DecodedWasm;
+
+#[test]
+fn the_component_imports_and_exports_exactly_what_the_contract_says() {
+    let bytes = fs::read(component_path()).expect("the component; run `make build`");
+    let Ok(DecodedWasm::Component(resolve, world)) = wit_component::decode(&bytes) else {
+        panic!("not a component");
+    };
+    let names = |items: &wit_parser::IndexMap<wit_parser::WorldKey, wit_parser::WorldItem>| {
+        items.keys().map(|key| resolve.name_world_key(key)).collect::<BTreeSet<_>>()
+    };
+    let world = &resolve.worlds[world];
+    let expected = [
+        "wasi:clocks/monotonic-clock@0.2.0",
+        "wasi:clocks/wall-clock@0.2.0",
+        "wasi:http/outgoing-handler@0.2.0",
+        "wasi:http/types@0.2.0",
+        "wasi:io/error@0.2.0",
+        "wasi:io/poll@0.2.0",
+        "wasi:io/streams@0.2.0",
+    ];
+    assert_eq!(names(&world.imports), expected.map(str::to_owned).into());
+    assert_eq!(names(&world.exports), ["pipeline:source/source@0.1.0".to_owned()].into());
+}
+
+#[test]
+fn the_component_is_at_most_one_megabyte() {
+    let size = fs::metadata(component_path()).expect("the component; run `make build`").len();
+    assert!(size <= 1_000_000, "{size} bytes");
+}
+
+/// The names that a crate of the workspace lists as dependencies, those for its tests left out.
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let cargo = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo metadata");
+    let metadata: serde_json::Value = serde_json::from_slice(&cargo.stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let package = packages.iter().find(|found| found["name"] == package).expect("the package");
+    let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
+    dependencies
+        .filter(|dependency| dependency["kind"] != "dev")
+        .map(|dependency| dependency["name"].as_str().expect("a name").to_owned())
+        .collect()
+}
+
+#[test]
+fn the_collector_knows_neither_wasm_nor_http_nor_async() {
+    let allowed =
+        ["base64", "blake3", "chrono", "flate2", "memchr", "rsa", "serde", "serde_json", "sha2", "zeroize"];
+    assert_eq!(dependencies("collector"), allowed.map(str::to_owned).into());
+}
+
+#[test]
+fn the_component_is_glue_between_the_contract_and_the_collector() {
+    assert_eq!(
+        dependencies("salesforce-source"),
+        ["blake3", "collector", "wit-bindgen"].map(str::to_owned).into()
+    );
+}
+
+#[test]
+fn the_host_knows_nothing_of_salesforce() {
+    let dependencies = dependencies("source-host");
+    for package in ["collector", "salesforce-sim", "salesforce-source", "e2e"] {
+        assert!(!dependencies.contains(package), "{package}");
+    }
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../host-harness");
+    let search = Command::new("grep").args(["-ril", "salesforce", sources]).output().expect("grep");
+    assert_eq!(String::from_utf8_lossy(&search.stdout), "");
+}

@@ -1,0 +1,42 @@
+//! The README tells the truth.
+
+use std::fs;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).expect(path)
+}
+
+#[test]
+fn the_rust_host_in_the_readme_is_the_example_that_is_compiled() {
+    let example = read("host-harness/examples/collect.rs");
+    let code: String = example
+        .lines()
+        .skip_while(|line| line.starts_with("//!") || line.is_empty())
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(code.lines().count() <= 25, "{} lines", code.lines().count());
+    assert!(read("README.md").contains(&code), "copy host-harness/examples/collect.rs into README.md");
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_accepted() {
+    let readme = read("README.md");
+    let toml =
+        readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a TOML block");
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = read("crates/collector/tests/keys/pkcs8.pem");
+    fs::write(folder.path().join("client-key.pem"), key).expect("written");
+    let component = fs::canonicalize(e2e::hosted::component_path()).expect("the component");
+    let toml = toml.replace("dist/salesforce-source.wasm", &component.to_string_lossy());
+    fs::write(folder.path().join("source-host.toml"), toml).expect("written");
+    // The org of the README is not there; how far the host comes shows that the configuration is right.
+    let output = std::process::Command::new(e2e::hosted::program("source-host"))
+        .arg("run")
+        .arg(folder.path().join("source-host.toml"))
+        .args(["--until-caught-up", "--give-up-after", "1ms"])
+        .output()
+        .expect("the host");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no answer from acme.my.salesforce.com"), "{said}");
+}
