@@ -86,6 +86,8 @@ pub struct CannedOrg {
 
 /// The body of an answer.
 pub type Body = Box<dyn Read + Send>;
+/// Status, headers and body of an answer.
+pub type Answer = (u16, Vec<(String, String)>, Body);
 
 impl CannedOrg {
     /// An org with some files.
@@ -93,8 +95,8 @@ impl CannedOrg {
         Self { files, ..Self::default() }
     }
 
-    /// Answers a request: status, headers, body.
-    pub fn answer(&mut self, path: &str) -> Option<(u16, Vec<(String, String)>, Body)> {
+    /// Answers a request, or does not.
+    pub fn answer(&mut self, path: &str) -> Option<Answer> {
         self.requests.push(path.to_owned());
         let mut headers = Vec::new();
         if let Some(date) = self.date {
