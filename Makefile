@@ -55,9 +55,10 @@ $(PYTHON_STAMP): embed/python/requirements.txt
 
 # The Node host. Left out where there is no Node 20.
 NODE_STAMP := embed/node/node_modules/.installed
+NODE_MODULE := embed/node/transpiled/salesforce-source.js
 .PHONY: setup-node
 setup-node:
-	@if command -v npm >/dev/null && $(NODE) -e 'process.exit(+process.versions.node.split(".")[0] < 20)' 2>/dev/null; then \
+	@if command -v npm >/dev/null && $(NODE) -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null; then \
 		$(MAKE) --no-print-directory $(NODE_STAMP); \
 	else \
 		echo "There is no Node 20 with npm: the Node host is left out."; \
@@ -65,7 +66,7 @@ setup-node:
 
 $(NODE_STAMP): embed/node/package.json embed/node/package-lock.json
 	@echo "Installing the Node host into embed/node/node_modules"
-	@cd embed/node && npm ci --silent --no-audit --no-fund
+	@npm --prefix embed/node ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 .PHONY: build
@@ -80,13 +81,20 @@ component: setup-wasm native
 	@$(CARGO) build --profile component --target $(WASM) --package salesforce-source --locked
 	@if ! [ $(COMPONENT) -nt $(MODULE) ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
 
+# The component as the Node host loads it.
+.PHONY: transpile
+transpile: component setup-node
+	@if [ -e $(NODE_STAMP) ]; then $(MAKE) --no-print-directory $(NODE_MODULE); fi
+
+$(NODE_MODULE): $(COMPONENT) embed/node/transpile.mjs $(NODE_STAMP)
+	@npm --prefix embed/node run --silent transpile -- $(COMPONENT)
+
 .PHONY: demo
 demo: build ## Collects 24 hours of logins from a simulated org and compares them with the truth.
 	@target/release/demo
 
 .PHONY: test
-test: setup lint build ## Checks format and lints, and runs all tests.
-	@$(MAKE) --no-print-directory transpile
+test: setup lint build transpile ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 

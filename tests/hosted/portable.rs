@@ -14,8 +14,8 @@ fn root() -> PathBuf {
     fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).expect("the repository")
 }
 
-/// Collects with the Rust host and with another, and compares.
-async fn compare_with(mut other: Command) {
+/// Collects with the Rust host and with another, which loads `component`, and compares.
+async fn compare_with(mut other: Command, component: &Path) {
     let workload = Workload { hours: 3, rows: Rows::Total(6000), ..Workload::default() };
     let org = TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await.expect("an org");
     let folder = tempfile::tempdir().expect("a folder");
@@ -26,7 +26,7 @@ async fn compare_with(mut other: Command) {
     rust.arg("run").arg(config).args(["--until-caught-up", "-q"]);
     fs::write(path("config.json"), org.source().expect("a configuration").to_string()).expect("written");
     other
-        .arg(hosted::component_path())
+        .arg(component)
         .arg(path("config.json"))
         .arg("--state")
         .arg(path("other-state.json"))
@@ -64,15 +64,16 @@ async fn the_python_host_delivers_the_same_events() {
     }
     let mut command = Command::new(python);
     command.arg(root().join("embed/python/collect.py"));
-    compare_with(command).await;
+    compare_with(command, &hosted::component_path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_host_delivers_the_same_events() {
-    if left_out("Node", &root().join("embed/node/node_modules/.installed")) {
+    let module = root().join("embed/node/transpiled/salesforce-source.js");
+    if left_out("Node", &module) {
         return;
     }
     let mut command = Command::new("node");
     command.arg(root().join("embed/node/collect.mjs"));
-    compare_with(command).await;
+    compare_with(command, &module).await;
 }

@@ -302,6 +302,17 @@ fn a_sign_in_that_fails_is_tried_again_only_after_a_wait_that_survives_a_restart
 }
 
 #[test]
+fn an_answer_to_a_token_request_that_breaks_off_is_waited_out_and_not_blamed_on_the_operator() {
+    for error in [true, false] {
+        let mut org = CannedOrg::with(vec![file(1, 1)]);
+        org.mishaps.push(Mishap { path: "/token", what: What::Cut { after: 5, error } });
+        let failure = Run::new("").poll(&mut org).expect_err("no token");
+        let kind = if error { Kind::Transient } else { Kind::Auth };
+        assert_eq!(failure.problem.kind, kind, "{}", failure.problem);
+    }
+}
+
+#[test]
 fn a_listing_that_fails_is_a_failure_with_a_wait_and_not_a_silent_pause() {
     let mut org = CannedOrg::with(vec![file(1, 1)]);
     let body = r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]"#;

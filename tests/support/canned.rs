@@ -130,7 +130,13 @@ impl CannedOrg {
             "/services/data" => json!([{"version": "64.0"}, {"version": "65.0"}]).to_string(),
             _ => self.records(path),
         };
-        Some((200, headers, Box::new(Cursor::new(text.into_bytes()))))
+        let body: Body = match cut {
+            None => Box::new(Cursor::new(text.into_bytes())),
+            Some((after, error)) => {
+                Box::new(Broken { body: Cursor::new(text.as_bytes()[..after].to_vec()), error })
+            }
+        };
+        Some((200, headers, body))
     }
 
     fn records(&self, path: &str) -> String {

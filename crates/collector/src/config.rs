@@ -68,7 +68,7 @@ const BATCH: &[Key] = &[
     Key::defaulted("max_events", Shape::Count(1, 100_000), "5000", "Events in a batch at most."),
     Key::defaulted(
         "max_bytes",
-        Shape::Size(1 << 10, 64 << 20),
+        Shape::Size(1 << 10, 16 << 20),
         "4MiB",
         "Bytes of the events of a batch at most, exceeded by no more than the last event.",
     ),

@@ -162,7 +162,7 @@ impl Org<'_> {
             if response.status == 200 {
                 return Ok(response);
             }
-            let refusal = read_refusal(response);
+            let refusal = read_refusal(response)?;
             if !refusal.is_expired_session() || renewed {
                 return Err(Trouble::Refused(refusal));
             }
@@ -174,7 +174,7 @@ impl Org<'_> {
     /// Gets a path that answers JSON.
     pub fn get_json<T: for<'de> Deserialize<'de>>(&mut self, path: &str) -> Result<T, Trouble> {
         let response = self.get(path, &[("accept", "application/json")])?;
-        read_json(response, PAGE_BODY)
+        parse_json(&read_body(response, PAGE_BODY)?)
     }
 
     /// Gets the list of API versions, which needs no token.
@@ -182,9 +182,9 @@ impl Org<'_> {
         let headers = vec![("accept", Secret::new(String::from("application/json")))];
         let response = self.send(&self.config.instance, "/services/data", None, headers)?;
         if response.status == 200 {
-            read_json(response, PAGE_BODY)
+            parse_json(&read_body(response, PAGE_BODY)?)
         } else {
-            Err(Trouble::Refused(read_refusal(response)))
+            Err(Trouble::Refused(read_refusal(response)?))
         }
     }
 
@@ -204,8 +204,18 @@ impl Org<'_> {
             ];
             self.session.token_requests += 1;
             let response = self.send(&auth.token_host, TOKEN_PATH, Some(body), headers)?;
+            let interrupted = |_| {
+                Trouble::SignIn(
+                    Problem::new(
+                        Kind::Transient,
+                        "sign-in failed: the answer to the token request broke off",
+                    )
+                    .hint("nothing to do but wait"),
+                )
+            };
             if response.status == 200 {
-                let answer: TokenAnswer = read_json(response, SMALL_BODY).map_err(|_| {
+                let body = read_body(response, SMALL_BODY).map_err(interrupted)?;
+                let answer: TokenAnswer = parse_json(&body).map_err(|_| {
                     Trouble::SignIn(
                         Problem::new(Kind::Auth, "sign-in failed: the answer to the token request holds no token")
                             .hint("check auth.token_url; an address of a login page or of a proxy is a common mistake"),
@@ -213,7 +223,7 @@ impl Org<'_> {
                 })?;
                 return Ok(Secret::new(answer.access_token));
             }
-            let refusal = read_refusal(response);
+            let refusal = read_refusal(response).map_err(interrupted)?;
             let learned = self.session.skew_ms.unwrap_or(skew);
             if corrected || !refusal.is("invalid_grant") || (learned - skew).abs() <= TOLERATED_SKEW_MS {
                 return Err(Trouble::SignIn(sign_in_problem(&refusal)));
@@ -275,26 +285,27 @@ fn assertion(auth: &JwtBearer, expires: Time) -> Result<Secret, Problem> {
     Ok(Secret::new(format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }
 
-fn read_refusal(response: Response) -> Refusal {
+fn read_refusal(response: Response) -> Result<Refusal, Trouble> {
     let retry_after = response.header("retry-after").and_then(|text| text.trim().parse().ok());
     let status = response.status;
-    let mut body = Vec::new();
-    // What cannot be read of an error's explanation is not worth an error of its own.
-    let _ = response.body.take(SMALL_BODY).read_to_end(&mut body);
-    Refusal::read(status, retry_after, &body)
+    Ok(Refusal::read(status, retry_after, &read_body(response, SMALL_BODY)?))
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(response: Response, limit: u64) -> Result<T, Trouble> {
+/// A body as a whole; what lies beyond the limit is left unread.
+fn read_body(response: Response, limit: u64) -> Result<Vec<u8>, Trouble> {
     let mut body = Vec::new();
-    match response.body.take(limit + 1).read_to_end(&mut body) {
-        Err(error) => return Err(Trouble::Garbled(format!("the answer broke off ({error})"))),
-        Ok(length) if length as u64 > limit => {
-            return Err(Trouble::Garbled(format!("the answer is larger than {limit} bytes")));
+    match response.body.take(limit).read_to_end(&mut body) {
+        Ok(_) => Ok(body),
+        Err(error) => {
+            let reason = crate::problem::quoted(&error.to_string(), 200);
+            Err(Trouble::Garbled(format!("the answer broke off: {reason}")))
         }
-        Ok(_) => {}
     }
-    serde_json::from_slice(&body).map_err(|error| {
-        let position = format!("line {}, column {}", error.line(), error.column());
+}
+
+fn parse_json<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Trouble> {
+    serde_json::from_slice(body).map_err(|error| {
+        let position = format!("line {}, column {}, {} bytes", error.line(), error.column(), body.len());
         Trouble::Garbled(format!("the answer is not the JSON it should be ({position})"))
     })
 }
