@@ -1,10 +1,6 @@
 //! Whole collections: through kills, in little memory, with sessions that end.
 
-use e2e::{
-    hosted::{plugin, program},
-    org::TestOrg,
-    truth::Delivered,
-};
+use e2e::{hosted::plugin, org::TestOrg, truth::Delivered};
 use salesforce_sim::{Fault, FaultAction, Interval, OrgSettings, Rows, Workload};
 use source_host::{Egress, Limits, Options, Source};
 use std::{
@@ -31,9 +27,9 @@ async fn open(org: &TestOrg, limits: Limits, more: serde_json::Value) -> Source 
     source
 }
 
-fn host(config: &Path, cache: &Path) -> Command {
-    let mut host = Command::new(program("source-host"));
-    host.arg("run").arg(config).args(["--until-caught-up", "-q"]).env("SOURCE_HOST_CACHE", cache);
+fn host(config: &Path) -> Command {
+    let mut host = crate::host();
+    host.arg("run").arg(config).args(["--until-caught-up", "-q"]);
     host
 }
 
@@ -58,7 +54,6 @@ async fn a_host_that_is_killed_at_random_moments_loses_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let batch = "[source.batch]\nmax_events = 700\n";
     let file = "kind = \"file\"\npath = \"events.ndjson\"";
-    let cache = folder.path().join("cache");
     let mut delivered = Delivered::default();
     let mut hit = 0;
     for kill in 0..KILLS {
@@ -66,7 +61,7 @@ async fn a_host_that_is_killed_at_random_moments_loses_nothing() {
             // The reader of its standard output has seen so many lines.
             let config =
                 org.write_config(folder.path(), "kind = \"stdout\"", batch).expect("a configuration");
-            let mut child = host(&config, &cache).stdout(Stdio::piped()).spawn().expect("the host");
+            let mut child = host(&config).stdout(Stdio::piped()).spawn().expect("the host");
             let mut output = BufReader::new(child.stdout.take().expect("its output"));
             let mut line = String::new();
             for _ in 0..random.below(2 * ROWS / KILLS) {
@@ -84,7 +79,7 @@ async fn a_host_that_is_killed_at_random_moments_loses_nothing() {
         } else {
             // The org has sent so much to it, or has got so many requests of it.
             let config = org.write_config(folder.path(), file, batch).expect("a configuration");
-            let mut child = host(&config, &cache).stdout(Stdio::null()).spawn().expect("the host");
+            let mut child = host(&config).stdout(Stdio::null()).spawn().expect("the host");
             let requests = org.simulator.org().requests();
             if random.below(2) == 0 {
                 let sent = requests.totals().body_bytes;
@@ -100,7 +95,7 @@ async fn a_host_that_is_killed_at_random_moments_loses_nothing() {
     }
     assert!(hit >= KILLS / 2, "only {hit} kills came before the end");
     let config = org.write_config(folder.path(), file, batch).expect("a configuration");
-    assert!(host(&config, &cache).status().expect("the host").success());
+    assert!(host(&config).status().expect("the host").success());
     delivered.read(File::open(folder.path().join("events.ndjson")).expect("events")).expect("events");
 
     let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
@@ -184,7 +179,7 @@ async fn sessions_that_end_and_downloads_that_are_cut_leave_no_trace_in_the_even
     let output = "kind = \"file\"\npath = \"events.ndjson\"";
     let config = org.write_config(folder.path(), output, "").expect("a configuration");
     let report = folder.path().join("report.json");
-    let mut command = host(&config, &folder.path().join("cache"));
+    let mut command = host(&config);
     let status = tokio::task::spawn_blocking({
         let report = report.clone();
         move || command.arg("--report").arg(report).status()

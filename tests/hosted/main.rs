@@ -7,3 +7,13 @@ mod collection;
 mod mistakes;
 mod portable;
 mod readme;
+
+use e2e::hosted::program;
+use std::process::Command;
+
+/// The program `source-host`, with one place for the compiled component among all tests.
+fn host() -> Command {
+    let mut host = Command::new(program("source-host"));
+    host.env("SOURCE_HOST_CACHE", env!("CARGO_TARGET_TMPDIR"));
+    host
+}

@@ -1,9 +1,9 @@
 //! What an operator may do wrong, at the program itself: one sentence that says what to do, the right exit status, and
 //! nothing overwritten.
 
-use e2e::{hosted::program, org::TestOrg};
+use e2e::org::TestOrg;
 use salesforce_sim::{OrgSettings, Rows, Workload};
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 struct Said {
     status: i32,
@@ -11,7 +11,7 @@ struct Said {
 }
 
 fn run(folder: &Path) -> Said {
-    let output = Command::new(program("source-host"))
+    let output = crate::host()
         .arg("run")
         .arg(folder.join("source-host.toml"))
         .args(["--until-caught-up", "--give-up-after", "1ms"])

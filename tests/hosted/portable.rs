@@ -22,7 +22,7 @@ async fn compare_with(mut other: Command, component: &Path) {
     let path = |name: &str| folder.path().join(name);
     let output = "kind = \"file\"\npath = \"rust.ndjson\"";
     let config = org.write_config(folder.path(), output, "").expect("a configuration");
-    let mut rust = Command::new(hosted::program("source-host"));
+    let mut rust = crate::host();
     rust.arg("run").arg(config).args(["--until-caught-up", "-q"]);
     fs::write(path("config.json"), org.source().expect("a configuration").to_string()).expect("written");
     other

@@ -30,7 +30,7 @@ fn the_configuration_in_the_readme_is_accepted() {
     let toml = toml.replace("dist/salesforce-source.wasm", &component.to_string_lossy());
     fs::write(folder.path().join("source-host.toml"), toml).expect("written");
     // The org of the README is not there; how far the host comes shows that the configuration is right.
-    let output = std::process::Command::new(e2e::hosted::program("source-host"))
+    let output = crate::host()
         .arg("run")
         .arg(folder.path().join("source-host.toml"))
         .args(["--until-caught-up", "--give-up-after", "1ms"])

@@ -31,7 +31,7 @@ const TOLERATED_SKEW_MS: i64 = 30_000;
 /// More than any token answer or error body has.
 const SMALL_BODY: u64 = 64 * 1024;
 /// More than a page of 2,000 records has.
-const PAGE_BODY: u64 = 16 * 1024 * 1024;
+const PAGE_BODY: u64 = 8 * 1024 * 1024;
 
 /// What is remembered between requests. None of it is needed: it only saves requests.
 #[derive(Debug, Default)]
