@@ -15,11 +15,13 @@
 //!
 //! Rows that are equal in every column get the same id. There is nothing to tell them apart by.
 
+use crate::buffer::Buffer;
+
 /// Computes ids for the rows of one file.
 pub struct EventId {
     /// Index and name of each column, in ascending order of names. Of columns with the same name, in order of position.
     columns: Vec<(usize, Vec<u8>)>,
-    content: Vec<u8>,
+    content: Buffer,
 }
 
 impl EventId {
@@ -35,22 +37,22 @@ impl EventId {
             })
             .collect();
         columns.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
-        Self { columns, content: Vec::new() }
+        Self { columns, content: Buffer::default() }
     }
 
     /// The id of a row, whose fields `field` gives.
     pub fn of<'a>(&mut self, field: impl Fn(usize) -> &'a [u8]) -> Id {
-        self.content.clear();
+        self.content.truncate(0);
         for (index, name) in &self.columns {
             let value = field(*index);
             if !value.is_empty() {
                 let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-                self.content.extend_from_slice(name);
-                self.content.extend_from_slice(&length.to_le_bytes());
-                self.content.extend_from_slice(value);
+                self.content.put(name);
+                self.content.put(&length.to_le_bytes());
+                self.content.put(value);
             }
         }
-        Id::of(&self.content)
+        Id::of(self.content.bytes())
     }
 }
 
