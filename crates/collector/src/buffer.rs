@@ -45,6 +45,19 @@ impl Buffer {
         self.len = end;
     }
 
+    /// Adds a piece of a length that is known when compiled.
+    #[inline]
+    pub fn put_array<const N: usize>(&mut self, piece: &[u8; N]) {
+        let end = self.len + N;
+        if end > self.room.len() {
+            self.grow(end);
+        }
+        if let Some(to) = self.room[self.len..].first_chunk_mut() {
+            *to = *piece;
+        }
+        self.len = end;
+    }
+
     #[cold]
     fn grow(&mut self, end: usize) {
         self.room.resize(end.next_power_of_two().max(4096), 0);

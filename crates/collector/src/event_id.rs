@@ -42,8 +42,8 @@ impl EventId {
             let value = field(*index);
             if !value.is_empty() {
                 let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-                self.content.put(tag);
-                self.content.put(&length.to_le_bytes());
+                self.content.put_array(tag);
+                self.content.put_array(&length.to_le_bytes());
                 self.content.put(value);
             }
         }

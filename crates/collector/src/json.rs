@@ -33,7 +33,7 @@ impl Writer {
     pub fn begin(&mut self) {
         self.out.truncate(0);
         self.open.clear();
-        self.out.put(b"{");
+        self.out.put_array(b"{");
     }
 
     /// Ends the object as a whole.
@@ -48,7 +48,7 @@ impl Writer {
     pub fn open(&mut self, key: &Key) {
         self.open.push(self.out.len());
         self.out.put(key.bare());
-        self.out.put(b"{");
+        self.out.put_array(b"{");
     }
 
     /// Ends the object begun last.
@@ -66,7 +66,7 @@ impl Writer {
         if self.out.last() == Some(b',') {
             self.out.truncate(self.out.len() - 1);
         }
-        self.out.put(b"},");
+        self.out.put_array(b"},");
     }
 
     /// Puts in members that were rendered before: up to a comma, or to the brace that opens an object.
@@ -79,7 +79,7 @@ impl Writer {
     pub fn text(&mut self, key: &Key, value: &[u8]) -> bool {
         self.out.put(&key.0);
         let valid = self.string(value);
-        self.out.put(b"\",");
+        self.out.put_array(b"\",");
         valid
     }
 
@@ -87,26 +87,26 @@ impl Writer {
     pub fn raw(&mut self, key: &Key, value: &[u8]) {
         self.out.put(key.bare());
         self.out.put(value);
-        self.out.put(b",");
+        self.out.put_array(b",");
     }
 
     /// Writes a list of texts, unless it is empty. Returns whether they were UTF-8.
     pub fn list<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
         let start = self.out.len();
         self.out.put(key.bare());
-        self.out.put(b"[");
+        self.out.put_array(b"[");
         let empty = self.out.len();
         let mut valid = true;
         for value in values {
-            self.out.put(b"\"");
+            self.out.put_array(b"\"");
             valid &= self.string(value);
-            self.out.put(b"\",");
+            self.out.put_array(b"\",");
         }
         if self.out.len() == empty {
             self.out.truncate(start);
         } else {
             self.out.truncate(self.out.len() - 1);
-            self.out.put(b"],");
+            self.out.put_array(b"],");
         }
         valid
     }
@@ -137,15 +137,15 @@ impl Writer {
             self.out.put(&text[from..at]);
             from = at + 1;
             match byte {
-                b'"' => self.out.put(b"\\\""),
-                b'\\' => self.out.put(b"\\\\"),
-                b'\n' => self.out.put(b"\\n"),
-                b'\r' => self.out.put(b"\\r"),
-                b'\t' => self.out.put(b"\\t"),
+                b'"' => self.out.put_array(b"\\\""),
+                b'\\' => self.out.put_array(b"\\\\"),
+                b'\n' => self.out.put_array(b"\\n"),
+                b'\r' => self.out.put_array(b"\\r"),
+                b'\t' => self.out.put_array(b"\\t"),
                 _ => {
                     let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                    self.out.put(b"\\u00");
-                    self.out.put(&digits);
+                    self.out.put_array(b"\\u00");
+                    self.out.put_array(&digits);
                 }
             }
         }
