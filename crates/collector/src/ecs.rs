@@ -11,7 +11,7 @@ pub mod login;
 
 use crate::{
     event_id::{EventId, Id},
-    json::Writer,
+    json::{Key, Writer},
     rows::Rows,
     time::Time,
 };
@@ -82,15 +82,20 @@ pub struct File<'a> {
     pub api_version: &'a str,
 }
 
+/// What is done to write a document.
 enum Step {
-    Open(&'static str),
+    /// Members that are the same in every document, up to a comma or the brace that opens an object.
+    Put(String),
+    /// Ends an object that [`Step::Put`] began.
+    End,
+    /// Begins an object that may stay empty.
+    Open(Key),
+    /// Ends it.
     Close,
-    Fixed(&'static str, &'static str),
-    Column(Cow<'static, str>, usize, Form),
-    Distinct(&'static str, Vec<usize>, Form),
-    Timestamp,
-    Id,
-    File,
+    Column(Key, usize, Form),
+    Distinct(Key, Vec<usize>, Form),
+    Timestamp(Key),
+    Id(Key),
 }
 
 /// Writes the documents of one file.
@@ -100,31 +105,45 @@ pub struct Mapper {
     id: EventId,
     timestamp_derived: Option<usize>,
     timestamp: Option<usize>,
+    /// The columns of addresses, and of each column whether it holds one in this row.
+    address_columns: Vec<usize>,
+    is_address: Vec<bool>,
     /// The members `salesforce.instance_url` and `salesforce.event_log_file`.
     file: String,
     dataset: String,
     log_date: Time,
     errors: Vec<String>,
-    pending: Vec<&'static str>,
+    json: Writer,
 }
 
 impl Mapper {
     /// For a file with these columns.
     pub fn new(document: &'static [Node], file: &File<'_>, columns: Vec<String>) -> Self {
-        let mut plan = Vec::new();
-        let mentioned = mentioned(document);
-        lay_out(document, &columns, &mentioned, &mut plan);
+        let file_members = file.members();
+        let mut layout = Layout {
+            columns: &columns,
+            mentioned: mentioned(document),
+            file: &file_members,
+            plan: Vec::new(),
+        };
+        layout.add(document);
+        let plan = layout.plan;
+        let mut address_columns: Vec<usize> = plan.iter().flat_map(Step::addresses).copied().collect();
+        address_columns.sort_unstable();
+        address_columns.dedup();
         let position = |name: &str| columns.iter().position(|column| column == name);
         Self {
             plan,
             id: EventId::new(&columns),
             timestamp_derived: position("TIMESTAMP_DERIVED"),
             timestamp: position("TIMESTAMP"),
-            file: file.members(),
+            address_columns,
+            is_address: vec![false; columns.len()],
+            file: file_members,
             dataset: format!("salesforce.{}", file.stream),
             log_date: file.log_date,
             errors: Vec::new(),
-            pending: Vec::new(),
+            json: Writer::default(),
             columns,
         }
     }
@@ -139,30 +158,35 @@ impl Mapper {
         self.columns.iter().enumerate().all(|(index, name)| rows.field(index) == name.as_bytes())
     }
 
-    /// Writes the document of a row.
-    pub fn event<R: Read>(&mut self, rows: &Rows<R>, out: &mut String) {
+    /// The document of a row.
+    pub fn event<R: Read>(&mut self, rows: &Rows<R>) -> String {
         self.errors.clear();
-        let id = self.id.of(|index| rows.field(index));
-        let mut json = Writer::new(out, &mut self.pending);
+        for column in &self.address_columns {
+            self.is_address[*column] = is_address(rows.field(*column));
+        }
+        let json = &mut self.json;
+        json.begin();
         for step in &self.plan {
             match step {
+                Step::Put(members) => json.put(members),
+                Step::End => json.end(),
                 Step::Open(key) => json.open(key),
                 Step::Close => json.close(),
-                Step::Fixed(key, value) => json.raw(key, value),
-                Step::Id => json.text("id", id.as_str()),
-                Step::File => json.members(&self.file),
-                Step::Timestamp => {
+                Step::Id(key) => {
+                    json.text(key, self.id.of(|index| rows.field(index)).as_str().as_bytes());
+                }
+                Step::Timestamp(key) => {
                     let field = |index: Option<usize>| index.map_or(&[][..], |index| rows.field(index));
                     let derived = field(self.timestamp_derived);
                     let time = timestamp(derived, field(self.timestamp)).unwrap_or_else(|| {
                         self.errors.push(format!("TIMESTAMP: '{}' is not a time", shown(derived)));
                         Cow::Owned(self.log_date.to_rfc3339())
                     });
-                    json.text("@timestamp", &time);
+                    json.text(key, time.as_bytes());
                 }
                 Step::Column(key, column, form) => {
                     let value = rows.field(*column);
-                    if !value.is_empty() && !write(&mut json, key, value, *form) {
+                    if !value.is_empty() && !write(json, key, value, *form, self.is_address[*column]) {
                         self.errors.push(format!(
                             "{}: '{}' {}",
                             self.columns[*column],
@@ -174,62 +198,79 @@ impl Mapper {
                 Step::Distinct(key, columns, form) => {
                     let values = columns.iter().enumerate().filter_map(|(nth, column)| {
                         let value = rows.field(*column);
-                        let seen = columns[..nth].iter().any(|earlier| rows.field(*earlier) == value);
-                        let text = str::from_utf8(value).ok().filter(|text| !text.is_empty() && !seen)?;
-                        (!matches!(form, Form::Ip) || is_ip(text)).then_some(text)
+                        let fits = match form {
+                            Form::Ip => self.is_address[*column],
+                            _ => !value.is_empty() && str::from_utf8(value).is_ok(),
+                        };
+                        let seen = || columns[..nth].iter().any(|earlier| rows.field(*earlier) == value);
+                        (fits && !seen()).then_some(value)
                     });
                     json.list(key, values);
                 }
             }
         }
         if !self.errors.is_empty() {
-            json.open("error");
-            json.list("message", self.errors.iter().map(String::as_str));
+            json.open(&Key::new("error"));
+            json.list(&Key::new("message"), self.errors.iter().map(String::as_bytes));
             json.close();
         }
-        json.finish();
+        json.finish()
     }
 
-    /// Writes a document for a row that cannot be understood, so that it is not lost: its text, and what is wrong.
-    pub fn malformed(&mut self, row: &[u8], reason: &str, out: &mut String) {
-        let text = String::from_utf8_lossy(row);
-        let id = Id::of(row);
-        let mut json = Writer::new(out, &mut self.pending);
-        json.text("@timestamp", &self.log_date.to_rfc3339());
-        json.open("data_stream");
-        json.text("dataset", &self.dataset);
+    /// The document of a row that cannot be understood, so that it is not lost: its text, and what is wrong.
+    pub fn malformed(&mut self, row: &[u8], reason: &str) -> String {
+        let key = Key::new;
+        let line_break = row.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let json = &mut self.json;
+        json.begin();
+        json.text(&key("@timestamp"), self.log_date.to_rfc3339().as_bytes());
+        json.open(&key("data_stream"));
+        json.text(&key("dataset"), self.dataset.as_bytes());
         json.close();
-        json.open("event");
-        json.text("id", id.as_str());
-        json.raw("kind", "\"pipeline_error\"");
-        json.raw("provider", "\"EventLogFile\"");
-        json.text("original", text.trim_end_matches(['\r', '\n']));
+        json.open(&key("event"));
+        json.text(&key("id"), Id::of(row).as_str().as_bytes());
+        json.text(&key("kind"), b"pipeline_error");
+        json.text(&key("provider"), b"EventLogFile");
+        json.text(&key("original"), &row[..row.len() - line_break]);
         json.close();
-        json.open("salesforce");
-        json.members(&self.file);
+        json.open(&key("salesforce"));
+        json.put(&self.file);
         json.close();
-        json.open("error");
-        json.list("message", [reason]);
+        json.open(&key("error"));
+        json.list(&key("message"), [reason.as_bytes()]);
         json.close();
-        json.finish();
+        json.finish()
+    }
+}
+
+impl Step {
+    /// The columns of which it has to be known whether they hold an address.
+    fn addresses(&self) -> &[usize] {
+        match self {
+            Self::Column(_, column, Form::Ip | Form::NoIp) => std::slice::from_ref(column),
+            Self::Distinct(_, columns, Form::Ip) => columns,
+            _ => &[],
+        }
     }
 }
 
 impl File<'_> {
+    /// Its members, each with a comma behind it.
     fn members(&self) -> String {
-        let (mut out, mut pending) = (String::new(), Vec::new());
-        let mut json = Writer::new(&mut out, &mut pending);
-        json.text("instance_url", self.instance_url);
-        json.open("event_log_file");
-        json.text("id", self.id);
-        json.text("log_date", &self.log_date.to_rfc3339());
-        json.text("created_date", &self.created_date.to_rfc3339());
-        json.text("interval", self.interval);
-        json.raw("sequence", &self.sequence.to_string());
-        json.text("api_version", self.api_version);
+        let key = Key::new;
+        let mut json = Writer::default();
+        json.begin();
+        json.text(&key("instance_url"), self.instance_url.as_bytes());
+        json.open(&key("event_log_file"));
+        json.text(&key("id"), self.id.as_bytes());
+        json.text(&key("log_date"), self.log_date.to_rfc3339().as_bytes());
+        json.text(&key("created_date"), self.created_date.to_rfc3339().as_bytes());
+        json.text(&key("interval"), self.interval.as_bytes());
+        json.raw(&key("sequence"), self.sequence.to_string().as_bytes());
+        json.text(&key("api_version"), self.api_version.as_bytes());
         json.close();
-        json.finish();
-        out[1..out.len() - 1].to_owned()
+        let object = json.finish();
+        format!("{},", &object[1..object.len() - 1])
     }
 }
 
@@ -257,114 +298,156 @@ fn mentioned(nodes: &[Node]) -> Vec<&'static str> {
     names
 }
 
-/// Lays a document out against the columns of a file. What would stay empty in every row is left out.
-fn lay_out(nodes: &'static [Node], columns: &[String], mentioned: &[&str], plan: &mut Vec<Step>) {
-    let position = |name: &str| columns.iter().position(|column| column == name);
-    for node in nodes {
-        match node {
-            Node::Object(key, parts) => {
-                plan.push(Step::Open(key));
-                lay_out(parts, columns, mentioned, plan);
-                plan.push(Step::Close);
+/// A document laid out against the columns of a file. What would stay empty in every row is left out.
+struct Layout<'a> {
+    columns: &'a [String],
+    mentioned: Vec<&'static str>,
+    file: &'a str,
+    plan: Vec<Step>,
+}
+
+impl Layout<'_> {
+    fn add(&mut self, nodes: &'static [Node]) {
+        for node in nodes {
+            match node {
+                Node::Object(key, parts) if never_empty(parts) => {
+                    self.put(&format!("\"{key}\":{{"));
+                    self.add(parts);
+                    self.end();
+                }
+                Node::Object(key, parts) => {
+                    self.plan.push(Step::Open(Key::new(key)));
+                    self.add(parts);
+                    self.plan.push(Step::Close);
+                }
+                Node::Fixed(key, value) => self.put(&format!("\"{key}\":{value},")),
+                Node::Column(key, name, form) => {
+                    let index = self.position(name);
+                    self.plan.extend(index.map(|index| Step::Column(Key::new(key), index, *form)));
+                }
+                Node::Distinct(key, names, form) => {
+                    let present = names.iter().filter_map(|name| self.position(name)).collect();
+                    self.plan.push(Step::Distinct(Key::new(key), present, *form));
+                }
+                Node::Timestamp => self.plan.push(Step::Timestamp(Key::new("@timestamp"))),
+                Node::Id => self.plan.push(Step::Id(Key::new("id"))),
+                Node::File => self.put(self.file),
+                Node::Rest => self.rest(),
             }
-            Node::Fixed(key, value) => plan.push(Step::Fixed(key, value)),
-            Node::Column(key, name, form) => {
-                plan.extend(position(name).map(|index| Step::Column(Cow::Borrowed(key), index, *form)));
+        }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    /// Adds to what is the same in every document, in one piece with what comes before it.
+    fn put(&mut self, members: &str) {
+        match self.plan.last_mut() {
+            Some(Step::Put(text)) => text.push_str(members),
+            _ => self.plan.push(Step::Put(members.to_owned())),
+        }
+    }
+
+    /// Ends an object that is never empty.
+    fn end(&mut self) {
+        match self.plan.last_mut() {
+            Some(Step::Put(text)) if text.ends_with(',') => {
+                text.pop();
+                text.push_str("},");
             }
-            Node::Distinct(key, names, form) => {
-                let present = names.iter().filter_map(|name| position(name)).collect();
-                plan.push(Step::Distinct(key, present, *form));
+            _ => self.plan.push(Step::End),
+        }
+    }
+
+    /// Columns that are not mentioned, each under a key of its own.
+    fn rest(&mut self) {
+        let mut keys: Vec<String> = Vec::new();
+        for (index, name) in self.columns.iter().enumerate() {
+            // The second column of a name that was mentioned is as unknown as a new one.
+            let first = self.position(name) == Some(index);
+            if first && self.mentioned.contains(&name.as_str()) {
+                continue;
             }
-            Node::Timestamp => plan.push(Step::Timestamp),
-            Node::Id => plan.push(Step::Id),
-            Node::File => plan.push(Step::File),
-            Node::Rest => plan.extend(rest(columns, mentioned)),
+            let mut key: String = name
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
+                .collect();
+            if key.is_empty() || keys.contains(&key) || !first {
+                key = format!("{key}_{}", index + 1);
+            }
+            self.plan.push(Step::Column(Key::new(&key), index, Form::Keyword));
+            keys.push(key);
         }
     }
 }
 
-/// Columns that are not mentioned, each under a key of its own.
-fn rest(columns: &[String], mentioned: &[&str]) -> Vec<Step> {
-    let mut keys: Vec<String> = Vec::new();
-    let mut steps = Vec::new();
-    for (index, name) in columns.iter().enumerate() {
-        // The second column of a name that was mentioned is as unknown as a new one.
-        let first = columns.iter().position(|other| other == name) == Some(index);
-        if first && mentioned.contains(&name.as_str()) {
-            continue;
-        }
-        let mut key: String = name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
-            .collect();
-        if key.is_empty() || keys.contains(&key) || !first {
-            key = format!("{key}_{}", index + 1);
-        }
-        keys.push(key.clone());
-        steps.push(Step::Column(Cow::Owned(key), index, Form::Keyword));
-    }
-    steps
+/// Whether an object of these parts has a member in every document.
+fn never_empty(parts: &[Node]) -> bool {
+    parts.iter().any(|part| match part {
+        Node::Object(_, parts) => never_empty(parts),
+        Node::Fixed(..) | Node::Timestamp | Node::Id | Node::File => true,
+        Node::Column(..) | Node::Distinct(..) | Node::Rest => false,
+    })
 }
 
 /// Writes a value in its form. False if it is not what the form promises; what can be written is written all the same.
-fn write(json: &mut Writer<'_>, key: &str, bytes: &[u8], form: Form) -> bool {
-    let Ok(text) = str::from_utf8(bytes) else {
-        if matches!(form, Form::Keyword | Form::ListOfOne) {
-            json.text(key, &String::from_utf8_lossy(bytes));
-        }
-        return false;
-    };
+fn write(json: &mut Writer, key: &Key, value: &[u8], form: Form, is_address: bool) -> bool {
     match form {
-        Form::Keyword => json.text(key, text),
-        Form::ListOfOne => json.list(key, [text]),
-        Form::Long => match whole_number(text) {
+        Form::Keyword => return json.text(key, value),
+        Form::ListOfOne => return json.list(key, [value]),
+        Form::Long => match whole_number(value) {
             Some(digits) => json.raw(key, digits),
             None => return false,
         },
-        Form::MillisAsNanos => match whole_number(text) {
-            Some("0") => json.raw(key, "0"),
+        Form::MillisAsNanos => match whole_number(value) {
+            Some(b"0") => json.raw(key, b"0"),
             // Below zero it is not known, which its own field says as well.
-            Some(digits) if digits.starts_with('-') => {}
-            Some(digits) if digits.len() <= 12 => json.raw(key, &format!("{digits}000000")),
+            Some([b'-', ..]) => {}
+            Some(digits) if digits.len() <= 12 => json.raw(key, &[digits, b"000000"].concat()),
             _ => return false,
         },
-        Form::Ip => {
-            if is_ip(text) {
-                json.text(key, text);
-            }
-        }
-        Form::NoIp => {
-            if !is_ip(text) {
-                json.text(key, text);
-            }
-        }
+        Form::Ip if is_address => return json.text(key, value),
+        Form::NoIp if is_address => {}
+        _ if str::from_utf8(value).is_err() => return false,
+        Form::Ip => {}
+        Form::NoIp => return json.text(key, value),
         Form::Code(table) => {
-            let meaning = table.iter().find(|(code, _)| *code == text).map_or(text, |(_, meaning)| meaning);
-            json.text(key, meaning);
+            let meaning = table.iter().find(|(code, _)| code.as_bytes() == value);
+            return json.text(key, meaning.map_or(value, |(_, meaning)| meaning.as_bytes()));
         }
-        Form::Outcome(success) => json.raw(key, if text == success { "\"success\"" } else { "\"failure\"" }),
-        Form::TlsVersion | Form::TlsProtocol => match text.split_once(['v', 'V', ' ']) {
-            Some((protocol, version)) if version.starts_with(|c: char| c.is_ascii_digit()) => match form {
+        Form::Outcome(success) => {
+            return json.text(key, if value == success.as_bytes() { b"success" } else { b"failure" });
+        }
+        Form::TlsVersion | Form::TlsProtocol => {
+            let Some((protocol, [_, version @ ..])) =
+                value.iter().position(|byte| matches!(byte, b'v' | b'V' | b' ')).map(|at| value.split_at(at))
+            else {
+                return false;
+            };
+            if !version.first().is_some_and(u8::is_ascii_digit) {
+                return false;
+            }
+            return match form {
                 Form::TlsVersion => json.text(key, version),
                 _ => json.text(key, &protocol.to_ascii_lowercase()),
-            },
-            _ => return false,
-        },
+            };
+        }
     }
     true
 }
 
 /// A whole number that JSON and a `long` can hold, as its digits. Salesforce writes some with a fraction of zero.
-fn whole_number(text: &str) -> Option<&str> {
-    let text = text.strip_suffix(".0").unwrap_or(text);
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let canonical = digits == "0" || (!digits.starts_with('0') && !digits.is_empty());
+fn whole_number(text: &[u8]) -> Option<&[u8]> {
+    let text = text.strip_suffix(b".0").unwrap_or(text);
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let canonical = digits == b"0" || (!digits.starts_with(b"0") && !digits.is_empty());
     // 18 digits are below 2^63.
-    (canonical && digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
+    (canonical && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit)).then_some(text)
 }
 
-fn is_ip(text: &str) -> bool {
-    text.parse::<IpAddr>().is_ok()
+fn is_address(text: &[u8]) -> bool {
+    str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok())
 }
 
 /// `2026-01-02T03:04:05.678Z` as it is, everything else brought into this form.

@@ -4,54 +4,57 @@
 //! in a file changes when a file is issued again, and the same row comes again in late files. What stays is the content.
 //!
 //! The recipe, so that others can compute it: BLAKE3 over, for every column with a value that is not empty, in ascending
-//! byte order of the column names: the name, a zero byte, the length of the value in bytes as four bytes little-endian,
-//! the value. The first 16 bytes of the digest in hexadecimal are the id.
+//! byte order of the column names: the first four bytes of BLAKE3 over the name, the length of the value in bytes as four
+//! bytes little-endian, the value. The first 16 bytes of the digest in hexadecimal are the id.
 //!
 //! - Sorted names and no empty values: a column that is inserted between API versions does not change old ids.
 //! - The length: no value can be written so that it looks like the beginning of another column, which would let whoever
 //!   controls a User-Agent make two different rows look like one.
+//! - Four bytes for a name: written out, the names would be half of what is hashed. Names come from Salesforce alone;
+//!   that two of a hundred agree in their four bytes happens once in a million.
 //! - Why not SHA-256: in a component it takes three times as long (3.5 µs against 1.2 µs for a Login row, measured),
 //!   which is longer than all the rest of the work on a row.
 //!
 //! Rows that are equal in every column get the same id. There is nothing to tell them apart by.
 
+use crate::buffer::Buffer;
+
 /// Computes ids for the rows of one file.
 pub struct EventId {
-    /// Index and name of each column, in ascending order of names. Of columns with the same name, in order of position.
-    columns: Vec<(usize, Vec<u8>)>,
-    content: Vec<u8>,
+    /// Index and tag of each column, in ascending order of names. Of columns with the same name, in order of position.
+    columns: Vec<(usize, [u8; 4])>,
+    content: Buffer,
 }
 
 impl EventId {
     /// For rows with these columns.
     pub fn new(columns: &[String]) -> Self {
-        let mut columns: Vec<_> = columns
-            .iter()
-            .enumerate()
-            .map(|(index, name)| {
-                let mut name = name.clone().into_bytes();
-                name.push(0);
-                (index, name)
-            })
-            .collect();
-        columns.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
-        Self { columns, content: Vec::new() }
+        let mut columns: Vec<(usize, &String)> = columns.iter().enumerate().collect();
+        columns.sort_by_key(|(index, name)| (*name, *index));
+        let columns = columns.into_iter().map(|(index, name)| (index, tag(name))).collect();
+        Self { columns, content: Buffer::default() }
     }
 
     /// The id of a row, whose fields `field` gives.
     pub fn of<'a>(&mut self, field: impl Fn(usize) -> &'a [u8]) -> Id {
-        self.content.clear();
-        for (index, name) in &self.columns {
+        self.content.truncate(0);
+        for (index, tag) in &self.columns {
             let value = field(*index);
             if !value.is_empty() {
                 let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-                self.content.extend_from_slice(name);
-                self.content.extend_from_slice(&length.to_le_bytes());
-                self.content.extend_from_slice(value);
+                self.content.put_array(tag);
+                self.content.put_array(&length.to_le_bytes());
+                self.content.put(value);
             }
         }
-        Id::of(&self.content)
+        Id::of(self.content.bytes())
     }
+}
+
+/// A name in four bytes.
+fn tag(name: &str) -> [u8; 4] {
+    let [a, b, c, d, ..] = *blake3::hash(name.as_bytes()).as_bytes();
+    [a, b, c, d]
 }
 
 /// 128 bits in hexadecimal.
@@ -81,14 +84,16 @@ impl Id {
 mod tests {
     use super::*;
 
-    fn id(row: &[(&str, &str)]) -> String {
+    fn id<V: AsRef<[u8]>>(row: &[(&str, V)]) -> String {
         let columns: Vec<String> = row.iter().map(|(name, _)| (*name).to_owned()).collect();
-        EventId::new(&columns).of(|index| row[index].1.as_bytes()).as_str().to_owned()
+        EventId::new(&columns).of(|index| row[index].1.as_ref()).as_str().to_owned()
     }
 
     #[test]
     fn the_id_is_what_the_recipe_says() {
-        let expected = blake3::hash(b"A\0\x01\0\0\x00xB\0\x02\0\0\0yz").to_hex();
+        let tag = |name: &[u8]| blake3::hash(name).as_bytes()[..4].to_vec();
+        let content = [&tag(b"A")[..], b"\x01\0\0\0x", &tag(b"B"), b"\x02\0\0\0yz"].concat();
+        let expected = blake3::hash(&content).to_hex();
         assert_eq!(id(&[("B", "yz"), ("A", "x")]), expected.as_str()[..32]);
     }
 
@@ -100,12 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_looks_like_the_next_column_changes_it() {
+        let looks_like = [b"x", &tag("B")[..], b"\x01\0\0\0y"].concat();
+        assert_ne!(id(&[("A", &looks_like[..]), ("B", b"")]), id(&[("A", "x"), ("B", "y")]));
+    }
+
+    #[test]
     fn a_value_in_another_column_or_cut_elsewhere_changes_it() {
         let ids = [
             id(&[("A", "x"), ("B", "")]),
             id(&[("A", ""), ("B", "x")]),
-            id(&[("A", "xB\0\x01\0\0\0y"), ("B", "")]),
             id(&[("A", "x"), ("B", "y")]),
+            id(&[("A", "y"), ("B", "x")]),
             id(&[("A", "xy"), ("B", "")]),
         ];
         for (i, one) in ids.iter().enumerate() {

@@ -27,8 +27,6 @@ pub struct OpenFile {
     accepted_end: Option<u64>,
     /// Bytes counted in the stats already.
     counted: u64,
-    /// Length of the last event, a good guess at that of the next one.
-    guess: usize,
 }
 
 /// How opening a file ended.
@@ -104,7 +102,7 @@ impl OpenFile {
         let mapper = Mapper::new(ecs::login::DOCUMENT, &common, columns);
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let length = file.length;
-        Ok(Opened::Ready(Box::new(Self { rows, mapper, length, accepted_end: None, counted, guess: 1024 })))
+        Ok(Opened::Ready(Box::new(Self { rows, mapper, length, accepted_end: None, counted })))
     }
 
     /// Takes a length for the true one, whatever Salesforce says.
@@ -154,9 +152,7 @@ impl OpenFile {
                         file.id,
                         crate::rows::MAX_ROW
                     );
-                    let mut event = String::new();
-                    self.mapper.malformed(shown, &reason, &mut event);
-                    progress.push_malformed(event);
+                    progress.push_malformed(self.mapper.malformed(shown, &reason));
                     self.rows.skip_rest().map_err(|error| broken(file, before, &error))?;
                 }
                 Next::End if !self.is_whole(before) => return Ok(Stop::Short(before)),
@@ -172,21 +168,17 @@ impl OpenFile {
 
     fn deliver(&mut self, file: &FileInfo, before: u64, progress: &mut Progress<'_>) {
         let (has, must_have) = (self.rows.len(), self.mapper.columns());
-        let mut event = String::with_capacity(self.guess + 256);
         if has == must_have {
             if self.mapper.is_header(&self.rows) {
                 return;
             }
-            self.mapper.event(&self.rows, &mut event);
-            self.guess = event.len();
-            progress.push(event);
+            progress.push(self.mapper.event(&self.rows));
         } else {
             let reason = format!(
                 "row of file {} at byte {before} has {has} fields, and the header has {must_have}",
                 file.id
             );
-            self.mapper.malformed(self.rows.row(), &reason, &mut event);
-            progress.push_malformed(event);
+            progress.push_malformed(self.mapper.malformed(self.rows.row(), &reason));
         }
     }
 

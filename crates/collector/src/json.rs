@@ -1,157 +1,242 @@
 //! JSON written straight into the text of an event. No tree is built on the way.
+//!
+//! Every member is written with a comma behind it, which the brace that ends the object replaces. So a member needs not
+//! know whether it is the first, and what comes before it can be rendered once for a whole file.
 
-/// Writes one JSON object. Objects within that stay empty are left out.
-pub struct Writer<'a> {
-    out: &'a mut String,
-    /// Keys of objects that were begun and have nothing in them yet.
-    pending: &'a mut Vec<&'static str>,
+use crate::buffer::Buffer;
+
+/// A key as it stands before a text: `"key":"`.
+pub struct Key(Vec<u8>);
+
+/// Writes one JSON object after another. Objects within that stay empty are left out.
+#[derive(Default)]
+pub struct Writer {
+    out: Buffer,
+    /// Where each open object begins, with its key.
+    open: Vec<usize>,
 }
 
-impl<'a> Writer<'a> {
-    /// Begins an object. `pending` is room to work in.
-    pub fn new(out: &'a mut String, pending: &'a mut Vec<&'static str>) -> Self {
-        pending.clear();
-        out.push('{');
-        Self { out, pending }
+impl Key {
+    /// A key of letters that need no escape.
+    pub fn new(name: &str) -> Self {
+        Self(format!("\"{name}\":\"").into_bytes())
+    }
+
+    /// As it stands before all that is not a text.
+    fn bare(&self) -> &[u8] {
+        &self.0[..self.0.len() - 1]
+    }
+}
+
+impl Writer {
+    /// Begins an object. What was not finished is gone.
+    pub fn begin(&mut self) {
+        self.out.truncate(0);
+        self.open.clear();
+        self.out.put_array(b"{");
+    }
+
+    /// Ends the object as a whole.
+    pub fn finish(&mut self) -> String {
+        self.end();
+        let text = &self.out.bytes()[..self.out.len() - 1];
+        // All that was put in is UTF-8.
+        String::from_utf8(text.to_vec()).unwrap_or_else(|_| String::from_utf8_lossy(text).into_owned())
     }
 
     /// Begins an object within.
-    pub fn open(&mut self, key: &'static str) {
-        self.pending.push(key);
+    pub fn open(&mut self, key: &Key) {
+        self.open.push(self.out.len());
+        self.out.put(key.bare());
+        self.out.put_array(b"{");
     }
 
     /// Ends the object begun last.
     pub fn close(&mut self) {
-        if self.pending.pop().is_none() {
-            self.out.push('}');
+        let start = self.open.pop().unwrap_or_default();
+        if self.out.last() == Some(b'{') {
+            self.out.truncate(start);
+        } else {
+            self.end();
         }
     }
 
-    /// Ends the object as a whole.
-    pub fn finish(self) {
-        self.out.push('}');
+    /// Ends an object that [`put`](Self::put) began.
+    pub fn end(&mut self) {
+        if self.out.last() == Some(b',') {
+            self.out.truncate(self.out.len() - 1);
+        }
+        self.out.put_array(b"},");
     }
 
-    /// Writes a text.
-    pub fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        string(self.out, value);
+    /// Puts in members that were rendered before: up to a comma, or to the brace that opens an object.
+    pub fn put(&mut self, members: &str) {
+        self.out.put(members.as_bytes());
+    }
+
+    /// Writes a text. Returns whether it was UTF-8; what was not is replaced.
+    #[inline]
+    pub fn text(&mut self, key: &Key, value: &[u8]) -> bool {
+        self.out.put(&key.0);
+        let valid = self.string(value);
+        self.out.put_array(b"\",");
+        valid
     }
 
     /// Writes a value that is JSON already.
-    pub fn raw(&mut self, key: &str, value: &str) {
-        self.key(key);
-        self.out.push_str(value);
+    pub fn raw(&mut self, key: &Key, value: &[u8]) {
+        self.out.put(key.bare());
+        self.out.put(value);
+        self.out.put_array(b",");
     }
 
-    /// Writes members that are JSON already, without the braces around them.
-    pub fn members(&mut self, members: &str) {
-        self.begin();
-        self.out.push_str(members);
-    }
-
-    /// Writes a list of texts, unless it is empty.
-    pub fn list<'t>(&mut self, key: &str, values: impl IntoIterator<Item = &'t str>) {
-        let mut values = values.into_iter();
-        let Some(first) = values.next() else { return };
-        self.key(key);
-        self.out.push('[');
-        string(self.out, first);
+    /// Writes a list of texts, unless it is empty. Returns whether they were UTF-8.
+    pub fn list<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
+        let start = self.out.len();
+        self.out.put(key.bare());
+        self.out.put_array(b"[");
+        let empty = self.out.len();
+        let mut valid = true;
         for value in values {
-            self.out.push(',');
-            string(self.out, value);
+            self.out.put_array(b"\"");
+            valid &= self.string(value);
+            self.out.put_array(b"\",");
         }
-        self.out.push(']');
+        if self.out.len() == empty {
+            self.out.truncate(start);
+        } else {
+            self.out.truncate(self.out.len() - 1);
+            self.out.put_array(b"],");
+        }
+        valid
     }
 
-    fn key(&mut self, key: &str) {
-        self.begin();
-        self.push_key(key);
+    /// A text as it stands between the quotes.
+    #[inline]
+    fn string(&mut self, text: &[u8]) -> bool {
+        if is_plain(text) {
+            self.out.put(text);
+            return true;
+        }
+        let valid = str::from_utf8(text).is_ok();
+        if valid {
+            self.escape(text);
+        } else {
+            self.escape(String::from_utf8_lossy(text).as_bytes());
+        }
+        valid
     }
 
-    /// A comma where one is needed, and the objects that turn out not to be empty.
-    fn begin(&mut self) {
-        if !self.out.ends_with('{') {
-            self.out.push(',');
+    fn escape(&mut self, text: &[u8]) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut from = 0;
+        for (at, &byte) in text.iter().enumerate() {
+            if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+                continue;
+            }
+            self.out.put(&text[from..at]);
+            from = at + 1;
+            match byte {
+                b'"' => self.out.put_array(b"\\\""),
+                b'\\' => self.out.put_array(b"\\\\"),
+                b'\n' => self.out.put_array(b"\\n"),
+                b'\r' => self.out.put_array(b"\\r"),
+                b'\t' => self.out.put_array(b"\\t"),
+                _ => {
+                    let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                    self.out.put_array(b"\\u00");
+                    self.out.put_array(&digits);
+                }
+            }
         }
-        for index in 0..self.pending.len() {
-            self.push_key(self.pending[index]);
-            self.out.push('{');
-        }
-        self.pending.clear();
-    }
-
-    /// Keys are made of letters that need no escape.
-    fn push_key(&mut self, key: &str) {
-        self.out.push('"');
-        self.out.push_str(key);
-        self.out.push_str("\":");
+        self.out.put(&text[from..]);
     }
 }
 
-/// Writes a text as a JSON string.
-pub fn string(out: &mut String, text: &str) {
-    out.push('"');
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.push_str(&text[from..at]);
-        from = at + 1;
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.push_str("\\u00");
-                out.push(char::from(HEX[usize::from(byte >> 4)]));
-                out.push(char::from(HEX[usize::from(byte & 15)]));
-            }
-        }
-    }
-    out.push_str(&text[from..]);
-    out.push('"');
+/// Whether a text is ASCII that needs no escape, as nearly all are. Looks at eight bytes at a time.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else {
+        return text.iter().all(|byte| *byte >= 0x20 && *byte < 0x80 && *byte != b'"' && *byte != b'\\');
+    };
+    text.as_chunks().0.iter().chain([last]).all(|word| !holds_special(u64::from_le_bytes(*word)))
+}
+
+/// Whether one of eight bytes is a control character, a quote, a backslash or not ASCII.
+#[inline]
+fn holds_special(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // The highest bit of a byte is set where it is below the limit; and maybe in bytes above one where it is.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (word | below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES << 7) != 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn written(value: &[u8]) -> (String, bool) {
+        let mut json = Writer::default();
+        json.begin();
+        let valid = json.text(&Key::new("k"), value);
+        (json.finish(), valid)
+    }
+
+    fn read(json: &str) -> String {
+        let value: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        value["k"].as_str().expect("a text").to_owned()
+    }
+
     #[test]
     fn any_text_is_read_back_as_it_was() {
         let all: String = (0..0x300).filter_map(char::from_u32).collect();
         for text in ["", "plain", "a\"b\\c", "\n\r\t\0\u{1f}\u{7f}", "é💥", &all] {
-            let mut out = String::new();
-            string(&mut out, text);
-            assert_eq!(serde_json::from_str::<String>(&out).ok().as_deref(), Some(text));
-            assert!(!out.contains('\n'));
+            let (json, valid) = written(text.as_bytes());
+            assert_eq!((read(&json).as_str(), valid), (text, true));
+            assert!(!json.contains('\n'));
         }
     }
 
     #[test]
-    fn objects_without_members_are_left_out() {
-        let (mut out, mut pending) = (String::new(), Vec::new());
-        let mut json = Writer::new(&mut out, &mut pending);
-        json.open("a");
-        json.open("b");
-        json.close();
-        json.text("c", "1");
-        json.open("d");
-        json.raw("e", "2");
-        json.close();
-        json.close();
-        json.open("f");
-        json.open("g");
-        json.list("h", ["x", "y"]);
-        json.list("i", []);
-        json.close();
-        json.close();
-        json.members("\"j\":true");
-        json.finish();
-        assert_eq!(out, r#"{"a":{"c":"1","d":{"e":2}},"f":{"g":{"h":["x","y"]}},"j":true}"#);
+    fn every_byte_at_every_place_is_read_back() {
+        for length in 1..20 {
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut text = vec![b'x'; length];
+                    text[at] = byte;
+                    let (json, valid) = written(&text);
+                    assert_eq!(read(&json), String::from_utf8_lossy(&text), "{byte} at {at} of {length}");
+                    assert_eq!(valid, byte < 0x80);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn objects_and_lists_without_members_are_left_out() {
+        let key = Key::new;
+        let mut json = Writer::default();
+        for _ in 0..2 {
+            json.begin();
+            json.open(&key("a"));
+            json.open(&key("b"));
+            json.close();
+            json.text(&key("c"), b"1");
+            json.open(&key("d"));
+            json.raw(&key("e"), b"2");
+            json.close();
+            json.close();
+            json.open(&key("f"));
+            json.open(&key("g"));
+            json.list(&key("h"), [&b"x"[..], b"y"]);
+            json.list(&key("i"), []);
+            json.close();
+            json.close();
+            json.put("\"j\":true,");
+            assert_eq!(json.finish(), r#"{"a":{"c":"1","d":{"e":2}},"f":{"g":{"h":["x","y"]}},"j":true}"#);
+        }
+        json.begin();
+        assert_eq!(json.finish(), "{}");
     }
 }

@@ -9,6 +9,7 @@
 //! | which files are read when, and what happens when one cannot be | `files`, `listing`, `state` |
 //! | reading one file, and finding a place in it again | `file`, `rows` |
 //! | what an event looks like | `ecs`, `event_id` |
+//! | writing it fast | `json`, `buffer` |
 //! | signing in | `session`, `key`, `errors` |
 //!
 //! ```
@@ -23,6 +24,7 @@
 
 mod backoff;
 pub mod batch;
+mod buffer;
 pub mod check;
 mod collector;
 mod config;

@@ -3,8 +3,8 @@
 //! The id recipe, so that anyone can check a collector against it:
 //!
 //! > `event.id` is the lower-case hex of the first 16 bytes of BLAKE3 over, for every column whose decoded value is not
-//! > empty, in ascending byte order of the column's name: the name's bytes, one 0x00, the value's length in bytes as u32
-//! > little-endian, the value's bytes.
+//! > empty, in ascending byte order of the column's name: the first 4 bytes of BLAKE3 over the name, the value's length in
+//! > bytes as u32 little-endian, the value's bytes.
 //!
 //! It depends on nothing but the record, so the same record has the same id in the hourly and in the daily file, and
 //! columns that a later API version inserts empty do not change it. This implementation shares no code with any collector.
@@ -53,18 +53,24 @@ fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error
 pub fn event_id<'a>(columns: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> EventId {
     let mut columns: Vec<(&str, &[u8])> = columns.into_iter().collect();
     columns.sort_unstable_by_key(|(name, _)| *name);
-    digest(columns, &mut Vec::new())
+    digest(columns.into_iter().map(|(name, value)| (tag(name), value)), &mut Vec::new())
 }
 
-/// The digest of columns that come in ascending order.
-fn digest<'a>(columns: impl IntoIterator<Item = (&'a str, &'a [u8])>, buffer: &mut Vec<u8>) -> EventId {
+/// What stands for a column's name.
+fn tag(name: &str) -> [u8; 4] {
+    let mut tag = [0; 4];
+    tag.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..4]);
+    tag
+}
+
+/// The digest of tagged columns that come in ascending order of their names.
+fn digest<'a>(columns: impl IntoIterator<Item = ([u8; 4], &'a [u8])>, buffer: &mut Vec<u8>) -> EventId {
     buffer.clear();
-    for (name, value) in columns {
+    for (tag, value) in columns {
         if value.is_empty() {
             continue;
         }
-        buffer.extend_from_slice(name.as_bytes());
-        buffer.push(0);
+        buffer.extend_from_slice(&tag);
         buffer.extend_from_slice(&(value.len() as u32).to_le_bytes());
         buffer.extend_from_slice(value);
     }
@@ -73,11 +79,11 @@ fn digest<'a>(columns: impl IntoIterator<Item = (&'a str, &'a [u8])>, buffer: &m
     EventId(id)
 }
 
-/// Places in [`COLUMNS`], in ascending order of their names.
-static BY_NAME: LazyLock<[usize; COLUMNS.len()]> = LazyLock::new(|| {
-    let mut places = std::array::from_fn(|place| place);
-    places.sort_unstable_by_key(|place: &usize| COLUMNS[*place].0);
-    places
+/// Tags and places in [`COLUMNS`], in ascending order of the names.
+static BY_NAME: LazyLock<[([u8; 4], usize); COLUMNS.len()]> = LazyLock::new(|| {
+    let mut places: [usize; COLUMNS.len()] = std::array::from_fn(|place| place);
+    places.sort_unstable_by_key(|place| COLUMNS[*place].0);
+    places.map(|place| (tag(COLUMNS[place].0), place))
 });
 
 /// The events of some files, row by row; made as they are asked for.
@@ -127,7 +133,7 @@ impl Iterator for Truth<'_> {
                 continue;
             }
             self.catalogue.fill(hour, reading.index, &mut self.row);
-            let columns = BY_NAME.iter().map(|place| (COLUMNS[*place].0, self.row.value(*place)));
+            let columns = BY_NAME.iter().map(|(tag, place)| (*tag, self.row.value(*place)));
             let event_id = digest(columns, &mut self.buffer);
             let event = TrueEvent { event_id, file: Arc::clone(&reading.id), row: reading.row };
             reading.index += 1;
@@ -144,8 +150,10 @@ mod tests {
     #[test]
     fn the_id_is_the_one_of_the_recipe() {
         let mut bytes = Vec::new();
-        bytes.extend_from_slice(b"A\0\x02\0\0\0xy");
-        bytes.extend_from_slice(b"B_C\0\x01\0\0\0z");
+        bytes.extend_from_slice(&blake3::hash(b"A").as_bytes()[..4]);
+        bytes.extend_from_slice(b"\x02\0\0\0xy");
+        bytes.extend_from_slice(&blake3::hash(b"B_C").as_bytes()[..4]);
+        bytes.extend_from_slice(b"\x01\0\0\0z");
         let expected: String = blake3::hash(&bytes).to_hex()[..32].to_owned();
         let columns: [(&str, &[u8]); 3] = [("B_C", b"z"), ("EMPTY", b""), ("A", b"xy")];
         assert_eq!(event_id(columns).to_string(), expected);

@@ -1,0 +1,113 @@
+//! Bytes put together of many short pieces.
+//!
+//! Why not `Vec::extend_from_slice`: an event is made of some two hundred pieces of a few bytes. For a slice whose length
+//! is only known when running, the compiler emits a call: in WASM the instruction `memory.copy`, which engines carry out
+//! by leaving the component, at more cost than the copy of a whole event. Here a short piece is two loads and two stores
+//! of a fixed size that overlap.
+
+/// A buffer that keeps its room.
+#[derive(Default)]
+pub struct Buffer {
+    /// All of it can be written to; the content is the beginning.
+    room: Vec<u8>,
+    len: usize,
+}
+
+impl Buffer {
+    /// The content.
+    pub fn bytes(&self) -> &[u8] {
+        &self.room[..self.len]
+    }
+
+    /// The length of the content.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The last byte, if there is one.
+    pub fn last(&self) -> Option<u8> {
+        self.bytes().last().copied()
+    }
+
+    /// Cuts the content off. A length beyond its own changes nothing.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Adds a piece.
+    #[inline]
+    pub fn put(&mut self, piece: &[u8]) {
+        let end = self.len + piece.len();
+        if end > self.room.len() {
+            self.grow(end);
+        }
+        copy(&mut self.room[self.len..end], piece);
+        self.len = end;
+    }
+
+    /// Adds a piece of a length that is known when compiled.
+    #[inline]
+    pub fn put_array<const N: usize>(&mut self, piece: &[u8; N]) {
+        let end = self.len + N;
+        if end > self.room.len() {
+            self.grow(end);
+        }
+        if let Some(to) = self.room[self.len..].first_chunk_mut() {
+            *to = *piece;
+        }
+        self.len = end;
+    }
+
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        self.room.resize(end.next_power_of_two().max(4096), 0);
+    }
+}
+
+/// Copies between slices of the same length.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        0 => {}
+        1..4 => {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        }
+        4..8 => copy_ends::<4>(to, from),
+        8..16 => copy_ends::<8>(to, from),
+        16..=32 => copy_ends::<16>(to, from),
+        33..=64 => copy_ends::<32>(to, from),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// Copies the first and the last `N` bytes of slices of at most twice as many.
+#[inline]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
+        *to = *from;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_any_length_stand_one_after_another() {
+        let piece: Vec<u8> = (0..200).collect();
+        let (mut buffer, mut expected) = (Buffer::default(), Vec::new());
+        for length in (0..=piece.len()).chain((0..=piece.len()).rev()) {
+            buffer.put(&piece[..length]);
+            expected.extend_from_slice(&piece[..length]);
+            assert_eq!((buffer.bytes(), buffer.last()), (&expected[..], expected.last().copied()));
+        }
+        buffer.truncate(7);
+        buffer.truncate(9);
+        assert_eq!((buffer.bytes(), buffer.len()), (&expected[..7], 7));
+    }
+}
