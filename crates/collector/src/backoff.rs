@@ -19,6 +19,8 @@ const LONG: (i64, i64) = (60_000, 60 * 60_000);
 pub struct Backoff {
     /// Failures in a row.
     pub attempts: u32,
+    /// When the last failure was, on the host's clock.
+    pub since: Time,
     /// When to try again, on the host's clock.
     pub until: Time,
     /// Kind of the last failure.
@@ -32,7 +34,8 @@ impl Backoff {
     pub fn after(earlier: Option<&Self>, problem: &Problem, now: Time, seed: &str) -> Self {
         let attempts = earlier.map_or(0, |backoff| backoff.attempts).saturating_add(1);
         let (first, longest) = match problem.kind {
-            Kind::Transient | Kind::Data | Kind::Internal | Kind::State => SHORT,
+            Kind::Transient | Kind::Internal | Kind::State => SHORT,
+            Kind::Data => (SHORT.0, LONG.1),
             Kind::Auth | Kind::Config | Kind::Permission | Kind::RateLimited => LONG,
         };
         let full = first.saturating_mul(1 << (attempts - 1).min(20)).min(longest);
@@ -42,15 +45,16 @@ impl Backoff {
         let jitter = i64::from(digest.as_bytes()[0]) * full / 4 / 255;
         Self {
             attempts,
+            since: now,
             until: Time(now.0.saturating_add((full - jitter).max(asked))),
             kind: problem.kind.name().to_owned(),
             reason: crate::problem::quoted(&problem.message, 300),
         }
     }
 
-    /// Milliseconds still to wait. At most the longest wait of all, should a clock have jumped.
+    /// Milliseconds still to wait. Nothing if the clock went back behind the failure: it cannot tell any more.
     pub fn remaining(&self, now: Time) -> i64 {
-        (self.until.0 - now.0).clamp(0, 24 * 60 * 60_000)
+        if now < self.since { 0 } else { self.until.0.saturating_sub(now.0).max(0) }
     }
 }
 
@@ -80,6 +84,13 @@ mod tests {
         assert_eq!(one, waits(Kind::Transient, "a"));
         assert_ne!(one, waits(Kind::Transient, "b"));
         assert!(waits(Kind::RateLimited, "a")[0] >= 45_000);
+    }
+
+    #[test]
+    fn a_clock_that_went_back_ends_a_wait() {
+        let backoff = Backoff::after(None, &Problem::new(Kind::Transient, "x"), Time(1_000_000), "a");
+        assert!(backoff.remaining(Time(1_000_000)) > 0);
+        assert_eq!(backoff.remaining(Time(999_999)), 0);
     }
 
     #[test]

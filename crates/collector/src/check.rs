@@ -2,9 +2,11 @@
 
 use crate::{
     collector::not_configured,
+    config::{Cadence, Source},
+    files::{EVENT_TYPE, lacks_interval, no_hourly_files},
     problem::Problem,
-    session::{Org, Trouble},
-    soql::query_path,
+    session::Org,
+    soql::{IntervalField, event_log_files, query_path},
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -76,10 +78,8 @@ pub fn check(org: &mut Org<'_>) -> Vec<Finding> {
             return findings;
         }
     }
-    findings.push(match event_log_file(org) {
-        Ok(()) => Finding::new("event-log-file", Verdict::Pass, "event log files can be listed"),
-        Err(trouble) => Finding::failed("event-log-file", trouble.problem("the list of event log files")),
-    });
+    let config = org.config;
+    findings.extend(config.sources.iter().map(|source| event_log_file(org, source)));
     findings
 }
 
@@ -115,7 +115,20 @@ fn clock(skew_ms: i64) -> Finding {
     Finding { hint: Some(hint), ..Finding::new("clock", Verdict::Warn, message) }
 }
 
-fn event_log_file(org: &mut Org<'_>) -> Result<(), Trouble> {
-    let path = query_path(&org.config.api_version, "SELECT Id FROM EventLogFile LIMIT 1");
-    org.get_json::<IgnoredAny>(&path).map(|_| ())
+/// Lists one file as a poll would.
+fn event_log_file(org: &mut Org<'_>, source: &Source) -> Finding {
+    let soql = event_log_files(source, EVENT_TYPE, org.now(), IntervalField::Known);
+    let path = query_path(&org.config.api_version, &format!("{soql} LIMIT 1"));
+    let cadence = source.cadence.name().to_ascii_lowercase();
+    let listed = format!("{cadence} event log files can be listed");
+    match org.get_json::<IgnoredAny>(&path) {
+        Ok(_) => Finding::new("event-log-file", Verdict::Pass, listed),
+        Err(trouble) if lacks_interval(&trouble) && source.cadence == Cadence::Daily => {
+            Finding::new("event-log-file", Verdict::Pass, listed)
+        }
+        Err(trouble) if lacks_interval(&trouble) => {
+            Finding::failed("event-log-file", no_hourly_files(source))
+        }
+        Err(trouble) => Finding::failed("event-log-file", trouble.problem("the list of event log files")),
+    }
 }

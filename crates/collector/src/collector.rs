@@ -92,11 +92,14 @@ impl Configured {
     ) -> Result<Batch, Failure> {
         let state = given.map_or_else(|| Ok(State::new()), State::parse);
         let mut state = state.map_err(|problem| Failure { problem, state: None })?;
-        if given != self.last_state.as_deref() {
+        state
+            .belongs_to(&self.config.instance.authority)
+            .map_err(|problem| Failure { problem, state: None })?;
+        // Whatever way this poll ends, the memory fits no state but the one that is returned.
+        let last_state = self.last_state.take();
+        if last_state.is_none() || last_state.as_deref() != given {
             self.work.iter_mut().for_each(|work| *work = FilesWork::default());
         }
-        // Whatever way this poll ends, the memory fits no state but the one that is returned.
-        self.last_state = None;
         let now = Time(clock.now_ms());
         if let Some(backoff) = state.backoff.as_ref().filter(|backoff| backoff.remaining(now) > 0) {
             return Err(Failure { problem: waiting(backoff, now), state: None });
@@ -120,7 +123,8 @@ impl Configured {
         let wait = if more { 0 } else { next_poll(&self.config.sources, &state, now) };
         let text = state.to_json();
         self.last_state = Some(text.clone());
-        if !turns.useful {
+        // With events there is a batch, whatever went wrong besides: the state has moved past them.
+        if !turns.useful && progress.events.is_empty() {
             let stalled = || stalled(&self.config.sources, &state, now);
             if let Some(problem) = turns.problems.first().cloned().or_else(stalled) {
                 return Err(Failure { problem, state: Some(text) });

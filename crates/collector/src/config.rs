@@ -74,7 +74,7 @@ const BATCH: &[Key] = &[
     ),
     Key::defaulted(
         "max_time",
-        Shape::Span(Duration::from_millis(100), minutes(5)),
+        Shape::Span(Duration::from_millis(100), minutes(1)),
         "10s",
         "How long a poll goes on before it returns what it has. Finding the place again in a file is not counted.",
     ),
@@ -136,8 +136,8 @@ fn audience(text: &str) -> Result<(), Flaw> {
 }
 
 fn api_version(text: &str) -> Result<(), Flaw> {
-    match text.split_once('.').map(|(major, minor)| (major.parse::<u16>(), minor)) {
-        Some((Ok(46..), "0")) => Ok(()),
+    match text.strip_suffix(".0").map(|major| (major.len(), major.parse::<u16>())) {
+        Some((2 | 3, Ok(46..))) if text.starts_with(|first| ('1'..='9').contains(&first)) => Ok(()),
         _ => Err(Flaw::with_hint("must be a version of at least 46.0", "use \"65.0\"")),
     }
 }
@@ -298,14 +298,14 @@ fn sources(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Vec<Source> {
                 },
                 overlap: files.span("overlap"),
             }),
-            None if problems.is_empty() => problems.push(
+            None if login.is_empty("event_log_file") => problems.push(
                 Problem::new(Kind::Config, "the stream 'login' has nothing to collect from")
                     .at("streams.login")
                     .hint("add event_log_file = {}"),
             ),
             None => {}
         }
-    } else if problems.is_empty() {
+    } else if streams.is_empty("login") {
         let problem = Problem::new(Kind::Config, "no stream is configured");
         problems.push(problem.at("streams").hint("add streams.login with event_log_file = {}"));
     }

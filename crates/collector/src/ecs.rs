@@ -37,6 +37,17 @@ pub enum Node {
     Rest,
 }
 
+impl Node {
+    fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Object(key, _) | Self::Fixed(key, _) | Self::Column(key, ..) | Self::Distinct(key, ..) => {
+                Some(key)
+            }
+            Self::Timestamp | Self::Id | Self::File | Self::Rest => None,
+        }
+    }
+}
+
 /// How a column becomes a value.
 #[derive(Clone, Copy)]
 pub enum Form {
@@ -179,7 +190,7 @@ impl Mapper {
                     let field = |index: Option<usize>| index.map_or(&[][..], |index| rows.field(index));
                     let derived = field(self.timestamp_derived);
                     let time = timestamp(derived, field(self.timestamp)).unwrap_or_else(|| {
-                        self.errors.push(format!("TIMESTAMP: '{}' is not a time", shown(derived)));
+                        self.errors.push(format!("TIMESTAMP_DERIVED: '{}' is not a time", shown(derived)));
                         Cow::Owned(self.log_date.to_rfc3339())
                     });
                     json.text(key, time.as_bytes());
@@ -332,7 +343,7 @@ impl Layout<'_> {
                 Node::Timestamp => self.plan.push(Step::Timestamp(Key::new("@timestamp"))),
                 Node::Id => self.plan.push(Step::Id(Key::new("id"))),
                 Node::File => self.put(self.file),
-                Node::Rest => self.rest(),
+                Node::Rest => self.rest(nodes),
             }
         }
     }
@@ -361,8 +372,9 @@ impl Layout<'_> {
     }
 
     /// Columns that are not mentioned, each under a key of its own.
-    fn rest(&mut self) {
-        let mut keys: Vec<String> = Vec::new();
+    /// The columns that no part mentions, beside `siblings`.
+    fn rest(&mut self, siblings: &[Node]) {
+        let mut keys: Vec<String> = siblings.iter().filter_map(Node::key).map(str::to_owned).collect();
         for (index, name) in self.columns.iter().enumerate() {
             // The second column of a name that was mentioned is as unknown as a new one.
             let first = self.position(name) == Some(index);

@@ -4,7 +4,10 @@
 //! Responses" of the REST API guide for everything else. The token endpoint answers `{"error", "error_description"}`,
 //! the API a JSON array of `{"message", "errorCode"}`, and whatever stands in front of either may answer HTML.
 
-use crate::problem::{Kind, Problem, quoted};
+use crate::{
+    problem::{Kind, Problem, quoted},
+    secret::Secret,
+};
 use serde::Deserialize;
 
 /// An answer with an error status.
@@ -36,8 +39,12 @@ struct OAuthError {
 }
 
 impl Refusal {
-    /// Reads the body of an answer with an error status.
-    pub fn read(status: u16, retry_after: Option<u32>, body: &[u8]) -> Self {
+    /// Reads the body of an answer with an error status. `secrets` are taken out of it, should it repeat them.
+    pub fn read(status: u16, retry_after: Option<u32>, body: &[u8], secrets: &[&Secret]) -> Self {
+        let clean = |text: &str| {
+            let secrets = secrets.iter().map(|secret| secret.reveal()).filter(|secret| !secret.is_empty());
+            secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[secret]"))
+        };
         let (code, message) =
             if let Ok([first, ..]) = serde_json::from_slice::<Vec<ApiError>>(body).as_deref() {
                 (Some(first.code.clone()), reason(&first.message).to_owned())
@@ -46,12 +53,18 @@ impl Refusal {
             } else {
                 (None, String::new())
             };
-        Self { status, code: code.map(|code| quoted(&code, 80)), message: quoted(&message, 300), retry_after }
+        let code = code.map(|code| quoted(&clean(&code), 80));
+        Self { status, code, message: quoted(&clean(&message), 300), retry_after }
     }
 
     /// Whether the error code is this one.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
+    }
+
+    /// Whether Salesforce says that there is no such thing. A 404 without its code comes from something in between.
+    pub fn is_gone(&self) -> bool {
+        self.is("NOT_FOUND") || self.is("ENTITY_IS_DELETED")
     }
 
     /// Whether a new sign-in may help. Two texts under the same code say that it will not.
@@ -86,16 +99,18 @@ fn reason(message: &str) -> &str {
 /// A refusal of the token endpoint as a problem.
 pub fn sign_in_problem(refusal: &Refusal) -> Problem {
     let description = refusal.message.to_ascii_lowercase();
-    let row = OAUTH.iter().find(|row| {
-        refusal.code.as_deref().is_some_and(|code| row.error.is_empty() || row.error == code)
-            && description.contains(row.description)
-    });
+    let row = OAUTH.iter().find(|row| refusal.is(row.error) && description.contains(row.description));
     let (kind, meaning, hint) = match row {
         Some(row) => (row.kind, row.meaning, row.hint),
         None if refusal.status == 429 => (Kind::RateLimited, "too many requests", "wait"),
         None if refusal.status >= 500 || refusal.status == 420 => {
             (Kind::Transient, "the sign-in service is not available", "nothing to do but wait")
         }
+        None if refusal.code.is_some() => (
+            Kind::Auth,
+            "the request was refused",
+            "compare the auth table with the app's settings in Salesforce",
+        ),
         None => (
             Kind::Auth,
             "the token endpoint does not answer as Salesforce does",
@@ -248,24 +263,21 @@ const OAUTH: &[OAuthRow] = &[
         "check auth.token_url if it stays",
     ),
     row("server_error", "", Kind::Transient, "Salesforce has an error of its own", "nothing to do but wait"),
-    row(
-        "",
-        "",
-        Kind::Auth,
-        "the request was refused",
-        "compare the auth table with the app's settings in Salesforce",
-    ),
 ];
 
 /// A refusal of the REST API as a problem.
 pub fn api_problem(refusal: &Refusal, what: &str) -> Problem {
     let code = refusal.code.as_deref().unwrap_or_default();
     let (kind, hint) = match (code, refusal.status) {
+        ("REQUEST_LIMIT_EXCEEDED", _) if refusal.message.contains("Concurrent") => (
+            Kind::RateLimited,
+            "too many long requests run in the org at the same time; nothing to do but wait",
+        ),
         ("REQUEST_LIMIT_EXCEEDED", _) => (
             Kind::RateLimited,
             "the org's allowance of API requests is used up; it comes back over 24 hours, see Setup, Company Information",
         ),
-        ("INVALID_SESSION_ID" | "INVALID_AUTH_HEADER", _) if refusal.message.contains("REST API") => (
+        ("INVALID_SESSION_ID" | "INVALID_AUTH_HEADER", _) if !refusal.is_expired_session() => (
             Kind::Permission,
             "give the app the scope 'Manage user data via APIs (api)' and the user the permission 'API Enabled'",
         ),
@@ -299,14 +311,19 @@ pub fn api_problem(refusal: &Refusal, what: &str) -> Problem {
         }
         (_, 429) => (Kind::RateLimited, "nothing to do but wait"),
         (_, 420 | 500..) => (Kind::Transient, "nothing to do but wait"),
-        (_, 404) => (Kind::Config, "check instance_url and api_version"),
+        // Without a code it is not Salesforce's API that answers, but a proxy, or a page that says "back soon".
+        ("", _) => (
+            Kind::Transient,
+            "if it stays, check instance_url, and what stands between this host and Salesforce",
+        ),
+        ("NOT_FOUND", _) => (Kind::Config, "check instance_url and api_version"),
+        ("MALFORMED_QUERY" | "INVALID_FIELD", _) => {
+            (Kind::Config, "check api_version; if it is right, this is worth a bug report")
+        }
         (_, 403) => {
             (Kind::Permission, "give the user the permissions 'API Enabled' and 'View Event Log Files'")
         }
-        _ => (
-            Kind::Config,
-            "check instance_url and api_version; if they are right, this is worth a bug report",
-        ),
+        _ => (Kind::Transient, "if it stays, this is worth a bug report"),
     };
     let problem = Problem::new(kind, format!("{what} failed: {}", refusal.said())).hint(hint);
     match refusal.retry_after_ms() {
@@ -320,7 +337,7 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, body: &str) -> Refusal {
-        Refusal::read(status, None, body.as_bytes())
+        Refusal::read(status, None, body.as_bytes(), &[])
     }
 
     #[test]
@@ -353,6 +370,9 @@ mod tests {
     fn html_from_whatever_stands_in_front_is_judged_by_its_status() {
         assert_eq!(sign_in_problem(&refusal(503, "<html>")).kind, Kind::Transient);
         assert_eq!(sign_in_problem(&refusal(404, "<html>")).kind, Kind::Auth);
+        let unavailable = r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"back soon"}]"#;
+        assert_eq!(sign_in_problem(&refusal(503, unavailable)).kind, Kind::Transient);
+        assert_eq!(api_problem(&refusal(404, "<html>"), "x").kind, Kind::Transient);
         assert_eq!(api_problem(&refusal(502, "<html>"), "x").kind, Kind::Transient);
         assert_eq!(api_problem(&refusal(429, "<html>"), "x").kind, Kind::RateLimited);
     }

@@ -33,13 +33,13 @@ pub struct OpenFile {
 pub enum Opened {
     /// It can be read.
     Ready(Box<OpenFile>),
-    /// It has no rows, not even a header.
-    Empty,
+    /// It ended at this length, before its header or before the checkpoint.
+    Short(u64),
     /// It is not the file that the checkpoint was made in.
     Changed,
 }
 
-/// Why a file could not be opened or read on.
+/// Why a file could not be opened.
 pub enum Failure {
     /// Salesforce or the network refused; it would refuse other requests as well.
     Trouble(Trouble),
@@ -77,16 +77,19 @@ impl OpenFile {
             response.body
         };
         let mut rows = Rows::new(body, 0);
-        let columns = match rows.advance().map_err(|error| broken(file, 0, &error))? {
+        let columns = match rows.advance().map_err(|error| Failure::File(broken(file, 0, &error)))? {
             Next::Row => header(&rows).ok_or_else(|| no_header(file))?,
             Next::TooLong => return Err(no_header(file)),
-            Next::End if checkpoint.is_none() => return Ok(Opened::Empty),
-            Next::End => return Ok(Opened::Changed),
+            Next::End => return Ok(Opened::Short(0)),
         };
-        if let Some(checkpoint) = checkpoint
-            && !find(&mut rows, checkpoint).map_err(|error| broken(file, rows.position(), &error))?
-        {
-            return Ok(Opened::Changed);
+        if let Some(checkpoint) = checkpoint {
+            let found = find(&mut rows, checkpoint);
+            match found.map_err(|error| Failure::File(broken(file, rows.position(), &error)))? {
+                Found::Yes => {}
+                Found::OtherRow => return Ok(Opened::Changed),
+                Found::End if checkpoint.offset <= file.length => return Ok(Opened::Short(rows.position())),
+                Found::End => return Ok(Opened::Changed),
+            }
         }
         let instance_url = org.config.instance.to_string();
         let common = File {
@@ -123,7 +126,7 @@ impl OpenFile {
     ///
     /// # Errors
     /// When the download broke off. What was read before is in the batch.
-    pub fn read(&mut self, file: &FileInfo, progress: &mut Progress<'_>) -> Result<Stop, Failure> {
+    pub fn read(&mut self, file: &FileInfo, progress: &mut Progress<'_>) -> Result<Stop, Problem> {
         let result = self.read_rows(file, progress);
         let position = self.rows.position();
         progress.count_bytes(position.saturating_sub(self.counted));
@@ -131,7 +134,7 @@ impl OpenFile {
         result
     }
 
-    fn read_rows(&mut self, file: &FileInfo, progress: &mut Progress<'_>) -> Result<Stop, Failure> {
+    fn read_rows(&mut self, file: &FileInfo, progress: &mut Progress<'_>) -> Result<Stop, Problem> {
         let mut fills = self.rows.fills();
         while !progress.is_full() {
             let before = self.rows.position();
@@ -146,14 +149,17 @@ impl OpenFile {
                     self.deliver(file, before, progress);
                 }
                 Next::TooLong => {
-                    let shown = &self.rows.row()[..SHOWN_OF_TOO_LONG];
+                    let shown = self.rows.row()[..SHOWN_OF_TOO_LONG].to_vec();
+                    let terminated = self.rows.skip_rest().map_err(|error| broken(file, before, &error))?;
+                    if !terminated && !self.is_whole(self.rows.position()) {
+                        return Ok(Stop::Short(self.rows.position()));
+                    }
                     let reason = format!(
                         "row of file {} at byte {before} is longer than {} bytes; its first {SHOWN_OF_TOO_LONG} are kept",
                         file.id,
                         crate::rows::MAX_ROW
                     );
-                    progress.push_malformed(self.mapper.malformed(shown, &reason));
-                    self.rows.skip_rest().map_err(|error| broken(file, before, &error))?;
+                    progress.push_malformed(self.mapper.malformed(&shown, &reason));
                 }
                 Next::End if !self.is_whole(before) => return Ok(Stop::Short(before)),
                 Next::End => return Ok(Stop::End),
@@ -184,29 +190,37 @@ impl OpenFile {
 
     /// The place after the last row that was read.
     pub fn checkpoint(&self) -> Checkpoint {
-        let row = self.rows.last_row();
-        Checkpoint {
-            offset: self.rows.position(),
-            row_length: row.len() as u64,
-            row_digest: Id::of(row).as_str().to_owned(),
-        }
+        let (row, offset) = self.rows.last_row();
+        Checkpoint { offset, row_length: row.len() as u64, row_digest: Id::of(row).as_str().to_owned() }
     }
 }
 
-/// Goes on to a checkpoint. False if the bytes there are not those of the row that was read last.
-fn find(rows: &mut Rows<Box<dyn Read>>, checkpoint: &Checkpoint) -> std::io::Result<bool> {
-    let Some(distance) = checkpoint.offset.checked_sub(checkpoint.row_length + rows.position()) else {
-        // The last row read is the header itself.
-        return Ok(
-            checkpoint.offset == rows.position() && Id::of(rows.last_row()).as_str() == checkpoint.row_digest
-        );
+/// What stands at a checkpoint.
+enum Found {
+    /// The row that was read last.
+    Yes,
+    /// Something else.
+    OtherRow,
+    /// Nothing: the file ended before.
+    End,
+}
+
+/// Goes on to a checkpoint.
+fn find(rows: &mut Rows<Box<dyn Read>>, checkpoint: &Checkpoint) -> std::io::Result<Found> {
+    let start = checkpoint.offset.checked_sub(checkpoint.row_length);
+    let Some(distance) = start.and_then(|start| start.checked_sub(rows.position())) else {
+        return Ok(Found::OtherRow);
     };
-    if checkpoint.row_length > crate::rows::MAX_ROW as u64 * 2 || !rows.skip(distance, |_| ())? {
-        return Ok(false);
+    if checkpoint.row_length > 2 * crate::rows::MAX_ROW as u64 {
+        return Ok(Found::OtherRow);
     }
     let mut row = Vec::new();
-    let complete = rows.skip(checkpoint.row_length, |part| row.extend_from_slice(part))?;
-    Ok(complete && Id::of(&row).as_str() == checkpoint.row_digest)
+    if !rows.skip(distance, |_| ())?
+        || !rows.skip(checkpoint.row_length, |part| row.extend_from_slice(part))?
+    {
+        return Ok(Found::End);
+    }
+    Ok(if Id::of(&row).as_str() == checkpoint.row_digest { Found::Yes } else { Found::OtherRow })
 }
 
 /// The names of the columns, if this is a header.
@@ -225,8 +239,8 @@ fn no_header(file: &FileInfo) -> Failure {
     Failure::File(Problem::new(Kind::Data, message).hint("it is tried again later; the other files go on"))
 }
 
-fn broken(file: &FileInfo, at: u64, error: &std::io::Error) -> Failure {
+fn broken(file: &FileInfo, at: u64, error: &std::io::Error) -> Problem {
     let reason = crate::problem::quoted(&error.to_string(), 200);
     let message = format!("the download of event log file {} broke off after byte {at}: {reason}", file.id);
-    Failure::File(Problem::new(Kind::Transient, message).hint("it goes on from there"))
+    Problem::new(Kind::Transient, message).hint("it goes on from there")
 }

@@ -16,10 +16,14 @@ use crate::{
     state::{FileInfo, FilesState, MAX_SET_ASIDE, Reading, StreamState},
     time::Time,
 };
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
-/// How often a file may end at the same length before its LogFileLength before that is taken for its true end.
-const SHORT_ATTEMPTS: u32 = 5;
+/// How long a file must have ended at the same length, before its LogFileLength, until that is taken for its true end.
+const ACCEPTED_AFTER: Duration = Duration::from_secs(6 * 3600);
+/// How long Salesforce must have said that it has no such file, until it is believed.
+const GONE_AFTER: Duration = Duration::from_secs(3600);
+/// How often a refused download holds up the whole stream, before the trouble is taken for the file's own.
+const HOLD_UPS: u32 = 2;
 
 /// What is kept in memory of a stream's files. None of it is needed: it only saves requests.
 #[derive(Default)]
@@ -71,9 +75,10 @@ impl FilesWork {
             // The org's clock decides how far back the beginning lies, and a sign-in tells it.
             turn.org.sign_in().map_err(|trouble| trouble.problem("the sign-in"))?;
             let floor = turn.org.now().before(turn.source.initial_interval);
-            *place = Some(FilesState::new(now, floor));
+            *place = Some(FilesState::new(turn.source.cadence.name(), now, floor));
         }
         let Some(state) = place else { return Ok(Step::Idle) };
+        state.change_interval(turn.source.cadence.name(), now);
         if state.backoff.as_ref().is_some_and(|backoff| backoff.remaining(now) > 0) {
             return Ok(Step::Idle);
         }
@@ -122,7 +127,7 @@ impl FilesWork {
             Ok(Listing { files, complete, unusable }) => {
                 if !unusable.is_empty() {
                     let message = format!(
-                        "{} records of EventLogFile lack Id, CreatedDate or LogDate: {}",
+                        "{} records of EventLogFile lack Id or CreatedDate: {}",
                         unusable.len(),
                         unusable[0]
                     );
@@ -134,20 +139,18 @@ impl FilesWork {
                 state.backoff = None;
                 Ok(Step::Worked)
             }
-            Err(Trouble::Refused(refusal))
-                if refusal.is("INVALID_FIELD") && refusal.message.contains("'Interval'") =>
-            {
+            Err(trouble) if lacks_interval(&trouble) => {
                 if source.cadence == Cadence::Daily && !self.interval_unknown {
                     self.interval_unknown = true;
                     return Ok(Step::Failed);
                 }
-                let problem = Problem::new(Kind::Config, "this org has no hourly event log files")
-                    .at(format!("streams.{}.event_log_file.log_file_interval", source.stream))
-                    .hint("set it to \"daily\"; hourly files come with the Event Monitoring add-on");
-                hold_up(turn, state, problem, now);
+                hold_up(turn, state, no_hourly_files(source), now);
                 Ok(Step::Failed)
             }
-            Err(trouble) => self.trouble(turn, state, &trouble, "the list of event log files", now),
+            Err(trouble) => {
+                let problem = trouble.problem("the list of event log files");
+                self.trouble(turn, state, &trouble, problem, now)
+            }
         }
     }
 
@@ -174,10 +177,13 @@ impl FilesWork {
         if self.open.is_none() {
             match OpenFile::open(turn.org, &turn.source.stream, &file, reading.checkpoint.as_ref()) {
                 Ok(Opened::Ready(open)) => self.open = Some(open),
-                Ok(Opened::Empty) if file.length == 0 || accepted_end(&reading) == Some(0) => {
+                Ok(Opened::Short(0)) if file.length == 0 => {
                     return Ok(self.complete(turn, state, &reading, 0));
                 }
-                Ok(Opened::Empty) => return Ok(self.short(turn, state, reading, 0, now)),
+                Ok(Opened::Short(length)) if accepted_end(&reading, now) == Some(length) => {
+                    return Ok(self.complete(turn, state, &reading, length));
+                }
+                Ok(Opened::Short(length)) => return Ok(self.short(turn, state, reading, length, now)),
                 Ok(Opened::Changed) => {
                     reading.checkpoint = None;
                     let message = format!("event log file {} is not what it was when reading began", file.id);
@@ -189,33 +195,22 @@ impl FilesWork {
                     state.reading = Some(reading);
                     return Ok(Step::Worked);
                 }
-                Err(Failure::Trouble(Trouble::Refused(refusal))) if refusal.status == 404 => {
-                    let message = format!(
-                        "event log file {} is gone: expired, or deleted by an administrator",
-                        file.id
-                    );
-                    let problem = Problem::new(Kind::Data, message).in_stream(&turn.source.stream);
-                    turn.problems.push(
-                        problem.hint("poll more often than files expire; what it held cannot be collected"),
-                    );
-                    return Ok(self.done(turn, state, &reading));
+                Err(Failure::Trouble(Trouble::Refused(refusal))) if refusal.is_gone() => {
+                    return Ok(self.gone(turn, state, reading, now));
                 }
-                Err(Failure::Trouble(trouble)) => {
-                    state.reading = Some(reading);
-                    let what = format!("the download of event log file {}", file.id);
-                    return self.trouble(turn, state, &trouble, &what, now);
-                }
+                Err(Failure::Trouble(trouble)) => return self.refused(turn, state, reading, &trouble, now),
                 Err(Failure::File(problem)) => return Ok(self.set_aside(turn, state, reading, problem, now)),
             }
         }
         let Some(open) = &mut self.open else { return Ok(Step::Idle) };
-        if let Some(length) = accepted_end(&reading) {
+        if let Some(length) = accepted_end(&reading, now) {
             open.accept_end_at(length);
         }
         let before = turn.progress.stats.rows_read;
         let stop = open.read(&file, turn.progress);
         if turn.progress.stats.rows_read > before {
             reading.backoff = None;
+            reading.failing_since = None;
             reading.checkpoint = Some(open.checkpoint());
         }
         state.backoff = None;
@@ -229,11 +224,7 @@ impl FilesWork {
                 Ok(self.complete(turn, state, &reading, length))
             }
             Ok(Stop::Short(length)) => Ok(self.short(turn, state, reading, length, now)),
-            Err(Failure::File(problem)) => Ok(self.set_aside(turn, state, reading, problem, now)),
-            Err(Failure::Trouble(trouble)) => {
-                state.reading = Some(reading);
-                self.trouble(turn, state, &trouble, "a download", now)
-            }
+            Err(problem) => Ok(self.set_aside(turn, state, reading, problem, now)),
         }
     }
 
@@ -248,7 +239,7 @@ impl FilesWork {
         let file = &reading.file;
         if length < file.length {
             let message = format!(
-                "event log file {} ended after {length} of {} bytes {SHORT_ATTEMPTS} times and is taken to be complete",
+                "event log file {} still ends after {length} of {} bytes and is taken to be complete",
                 file.id, file.length
             );
             turn.problems.push(Problem::new(Kind::Data, message).in_stream(&turn.source.stream));
@@ -278,10 +269,55 @@ impl FilesWork {
         let message = format!("event log file {} ended after {length} of {} bytes", file.id, file.length);
         if reading.ended_at != Some(length) {
             reading.backoff = None;
+            reading.failing_since = None;
         }
         reading.ended_at = Some(length);
-        let problem = Problem::new(Kind::Transient, message).hint("it goes on from there");
+        let problem = Problem::new(Kind::Data, message).hint("it is asked for again, and goes on from there");
         self.set_aside(turn, state, reading, problem, now)
+    }
+
+    /// A file that Salesforce says it does not have. That is final only if it goes on saying so.
+    fn gone(
+        &mut self,
+        turn: &mut Turn<'_, '_, '_>,
+        state: &mut FilesState,
+        reading: Reading,
+        now: Time,
+    ) -> Step {
+        let message =
+            format!("event log file {} is gone: expired, or deleted by an administrator", reading.file.id);
+        let problem = Problem::new(Kind::Data, message);
+        if reading.failing_since.is_none_or(|since| now < since.after(GONE_AFTER)) {
+            let problem =
+                problem.hint("it is asked for again for an hour, in case this is not the last word");
+            return self.set_aside(turn, state, reading, problem, now);
+        }
+        let problem = problem.hint("poll more often than files expire; what it held cannot be collected");
+        turn.problems.push(problem.in_stream(&turn.source.stream));
+        self.done(turn, state, &reading)
+    }
+
+    /// A download that was refused, or not answered. At first that is taken for trouble that every request would meet; if
+    /// it stays with this file, the file is set aside.
+    fn refused(
+        &mut self,
+        turn: &mut Turn<'_, '_, '_>,
+        state: &mut FilesState,
+        mut reading: Reading,
+        trouble: &Trouble,
+        now: Time,
+    ) -> Result<Step, Problem> {
+        let problem = trouble.problem(&format!("the download of event log file {}", reading.file.id));
+        let everywhere = matches!(problem.kind, Kind::Auth | Kind::RateLimited);
+        let attempts = reading.backoff.as_ref().map_or(0, |backoff| backoff.attempts);
+        if ends_poll(trouble).is_none() && !everywhere && attempts >= HOLD_UPS {
+            return Ok(self.set_aside(turn, state, reading, problem, now));
+        }
+        if !everywhere {
+            reading.backoff = Some(Backoff::after(reading.backoff.as_ref(), &problem, now, &reading.file.id));
+        }
+        state.reading = Some(reading);
+        self.trouble(turn, state, trouble, problem, now)
     }
 
     fn set_aside(
@@ -296,6 +332,7 @@ impl FilesWork {
         let backoff = Backoff::after(reading.backoff.as_ref(), &problem, now, &reading.file.id);
         turn.problems.push(problem.in_stream(&turn.source.stream).retry_after_ms(backoff.remaining(now)));
         reading.backoff = Some(backoff);
+        reading.failing_since.get_or_insert(now);
         state.pass(&reading.file, turn.source.overlap);
         state.set_aside.push(reading);
         turn.progress.moved();
@@ -308,20 +345,32 @@ impl FilesWork {
         turn: &mut Turn<'_, '_, '_>,
         state: &mut FilesState,
         trouble: &Trouble,
-        what: &str,
+        problem: Problem,
         now: Time,
     ) -> Result<Step, Problem> {
         self.open = None;
         if let Some(problem) = ends_poll(trouble) {
             return Err(problem);
         }
-        hold_up(turn, state, trouble.problem(what), now);
+        hold_up(turn, state, problem, now);
         Ok(Step::Failed)
     }
 }
 
 /// The event type of the stream.
-const EVENT_TYPE: &str = "Login";
+pub const EVENT_TYPE: &str = "Login";
+
+/// Whether the org said that it does not know `EventLogFile.Interval`.
+pub fn lacks_interval(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Refused(refusal) if refusal.is("INVALID_FIELD") && refusal.message.contains("'Interval'"))
+}
+
+/// What to say of that to an operator who wants hourly files.
+pub fn no_hourly_files(source: &Source) -> Problem {
+    Problem::new(Kind::Config, "this org has no hourly event log files")
+        .at(format!("streams.{}.event_log_file.log_file_interval", source.stream))
+        .hint("set it to \"daily\"; hourly files come with the Event Monitoring add-on")
+}
 
 fn hold_up(turn: &mut Turn<'_, '_, '_>, state: &mut FilesState, problem: Problem, now: Time) {
     let backoff = Backoff::after(state.backoff.as_ref(), &problem, now, &turn.source.stream);
@@ -330,10 +379,9 @@ fn hold_up(turn: &mut Turn<'_, '_, '_>, state: &mut FilesState, problem: Problem
     turn.progress.moved();
 }
 
-/// The length at which a file ended so often before its LogFileLength that it is taken for its true one.
-fn accepted_end(reading: &Reading) -> Option<u64> {
-    let attempts = reading.backoff.as_ref().map_or(0, |backoff| backoff.attempts);
-    reading.ended_at.filter(|_| attempts + 1 >= SHORT_ATTEMPTS)
+/// The length at which a file has ended for so long before its LogFileLength that it is taken for its true one.
+fn accepted_end(reading: &Reading, now: Time) -> Option<u64> {
+    reading.ended_at.filter(|_| reading.failing_since.is_some_and(|since| now >= since.after(ACCEPTED_AFTER)))
 }
 
 /// Milliseconds until the stream has something to do.
@@ -350,7 +398,9 @@ pub fn wait(state: &FilesState, source: &Source, now: Time) -> i64 {
     }
 }
 
-/// Milliseconds until files are looked for again. Never more than the interval, should a clock have jumped.
+/// Milliseconds until files are looked for again. Nothing if that is further off than the interval: then the clock went
+/// back, or the interval was longer before.
 fn wait_for_listing(state: &FilesState, source: &Source, now: Time) -> i64 {
-    (state.due.0 - now.0).clamp(0, crate::time::millis(source.interval))
+    let wait = state.due.0.saturating_sub(now.0).max(0);
+    if wait > crate::time::millis(source.interval) { 0 } else { wait }
 }

@@ -28,7 +28,7 @@ pub struct Listing {
 
 #[derive(Deserialize)]
 struct Page {
-    #[serde(default)]
+    done: bool,
     records: Vec<Record>,
     #[serde(rename = "nextRecordsUrl")]
     next: Option<String>,
@@ -71,6 +71,11 @@ pub fn list(
             }
         }
         let Some(next) = page.next else {
+            if !page.done {
+                return Err(Trouble::Garbled(String::from(
+                    "a page of the list has no next one and is not the last",
+                )));
+            }
             listing.complete = true;
             break;
         };
@@ -78,6 +83,11 @@ pub fn list(
             break;
         }
         path = next_path(&next)?;
+    }
+    if !listing.complete && listing.files.is_empty() {
+        return Err(Trouble::Garbled(format!(
+            "{MAX_PAGES} pages of the list name no new file, and there are more"
+        )));
     }
     // Salesforce sorts them, but the floor depends on it: better to be sure.
     listing.files.make_contiguous().sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
@@ -102,11 +112,12 @@ impl Record {
         let id = self.id.unwrap_or_default();
         let is_id = matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let time = |text: Option<String>| text.and_then(|text| Time::parse(&text));
-        match (time(self.created_date), time(self.log_date)) {
-            (Some(created), Some(log_date)) if is_id => Ok(FileInfo {
+        let log_date = time(self.log_date);
+        match time(self.created_date) {
+            Some(created) if is_id => Ok(FileInfo {
                 id,
                 created,
-                log_date,
+                log_date: log_date.unwrap_or(created),
                 length: whole(self.log_file_length),
                 interval: self.interval.unwrap_or_else(|| source.cadence.name().to_owned()),
                 sequence: u32::try_from(whole(self.sequence)).unwrap_or(u32::MAX),

@@ -58,7 +58,8 @@ fn split(text: &str) -> Result<(Origin, &str), Flaw> {
     let authority = authority.to_ascii_lowercase();
     let (host, port) = split_port(&authority);
     if !is_host(host) || port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
-        let shown = crate::problem::quoted(&authority, 80);
+        // What stands before an @ may be a password.
+        let shown = crate::problem::quoted(authority.rsplit('@').next().unwrap_or_default(), 80);
         return Err(Flaw::with_hint(
             format!("has no valid host: '{shown}'"),
             "use \"https://DOMAIN.my.salesforce.com\"",

@@ -48,8 +48,9 @@ pub struct Rows<R> {
     fills: u32,
     spans: Vec<Span>,
     unescaped: Vec<u8>,
-    /// The row before.
+    /// The row before, and the offset of its end.
     previous: Vec<u8>,
+    previous_end: u64,
 }
 
 /// What the stream holds next.
@@ -79,6 +80,7 @@ impl<R: Read> Rows<R> {
             spans: Vec::new(),
             unescaped: Vec::new(),
             previous: Vec::new(),
+            previous_end: offset,
         }
     }
 
@@ -87,6 +89,7 @@ impl<R: Read> Rows<R> {
         if self.row > 0 {
             self.previous.clear();
             self.previous.extend_from_slice(&self.buffer[self.start..self.start + self.row]);
+            self.previous_end = self.offset + self.row as u64;
         }
         self.consume(self.row);
         self.row = 0;
@@ -108,13 +111,13 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// After [`Next::TooLong`]: passes over the rest of the row, up to a line break outside quotes.
-    pub fn skip_rest(&mut self) -> io::Result<()> {
+    /// After [`Next::TooLong`]: passes over the rest of the row, up to a line break outside quotes. False if the stream
+    /// ended before one.
+    pub fn skip_rest(&mut self) -> io::Result<bool> {
         // A quote opens or closes wherever it stands; a doubled one does both.
         let mut quoted = self.row().iter().filter(|byte| **byte == b'"').count() % 2 == 1;
         self.consume(self.row);
         self.row = 0;
-        self.previous.clear();
         loop {
             let bytes = &self.buffer[self.start..self.end];
             let mut at = 0;
@@ -124,12 +127,14 @@ impl<R: Read> Rows<R> {
                     quoted = !quoted;
                 } else if !quoted {
                     self.consume(at);
-                    return Ok(());
+                    self.previous.clear();
+                    self.previous_end = self.offset;
+                    return Ok(true);
                 }
             }
             self.consume(self.end - self.start);
             if self.exhausted {
-                return Ok(());
+                return Ok(false);
             }
             self.fill()?;
         }
@@ -145,10 +150,10 @@ impl<R: Read> Rows<R> {
         self.terminated
     }
 
-    /// The last row that was handed out whole: this one, or the one before if this one could not be read. Empty if not
-    /// known any more.
-    pub fn last_row(&self) -> &[u8] {
-        if self.row > 0 { self.row() } else { &self.previous }
+    /// The last row that was handed out whole, and the offset of its end: this one, or the one before if this one could
+    /// not be read. Empty if it was too long to be kept.
+    pub fn last_row(&self) -> (&[u8], u64) {
+        if self.row > 0 { (self.row(), self.position()) } else { (&self.previous, self.previous_end) }
     }
 
     /// How many fields the row has.
@@ -464,7 +469,7 @@ mod tests {
             assert_eq!(rows.advance().expect("row"), Next::Row);
             assert_eq!(rows.field(0), b"b");
             assert_eq!(rows.advance().expect_err("cut").to_string(), "cut");
-            assert_eq!((rows.position(), rows.last_row()), (8, &b"\"b\"\n"[..]));
+            assert_eq!(rows.last_row(), (&b"\"b\"\n"[..], 8));
         }
     }
 
@@ -477,7 +482,7 @@ mod tests {
         assert_eq!(rows.advance().expect("row"), Next::TooLong);
         assert!(rows.row().starts_with(b"\"id\",\"xxx"));
         assert!(rows.buffer.len() <= MAX_ROW + 2 * CHUNK, "{}", rows.buffer.len());
-        rows.skip_rest().expect("no error");
+        assert!(rows.skip_rest().expect("no error"));
         assert_eq!(rows.advance().expect("row"), Next::Row);
         assert_eq!(rows.field(1), b"row");
         assert_eq!(rows.position(), text.len() as u64);

@@ -162,7 +162,7 @@ impl Org<'_> {
             if response.status == 200 {
                 return Ok(response);
             }
-            let refusal = read_refusal(response)?;
+            let refusal = self.read_refusal(response, &[])?;
             if !refusal.is_expired_session() || renewed {
                 return Err(Trouble::Refused(refusal));
             }
@@ -184,8 +184,17 @@ impl Org<'_> {
         if response.status == 200 {
             parse_json(&read_body(response, PAGE_BODY)?)
         } else {
-            Err(Trouble::Refused(read_refusal(response)?))
+            Err(Trouble::Refused(self.read_refusal(response, &[])?))
         }
+    }
+
+    /// Reads an error's explanation, in which whoever answers may repeat what it was sent.
+    fn read_refusal(&self, response: Response, more: &[&Secret]) -> Result<Refusal, Trouble> {
+        let retry_after = response.header("retry-after").and_then(|text| text.trim().parse().ok());
+        let status = response.status;
+        let body = read_body(response, SMALL_BODY)?;
+        let secrets: Vec<&Secret> = self.session.token.iter().chain(more.iter().copied()).collect();
+        Ok(Refusal::read(status, retry_after, &body, &secrets))
     }
 
     fn request_token(&mut self) -> Result<Secret, Trouble> {
@@ -223,7 +232,7 @@ impl Org<'_> {
                 })?;
                 return Ok(Secret::new(answer.access_token));
             }
-            let refusal = read_refusal(response).map_err(interrupted)?;
+            let refusal = self.read_refusal(response, &[&assertion]).map_err(interrupted)?;
             let learned = self.session.skew_ms.unwrap_or(skew);
             if corrected || !refusal.is("invalid_grant") || (learned - skew).abs() <= TOLERATED_SKEW_MS {
                 return Err(Trouble::SignIn(sign_in_problem(&refusal)));
@@ -283,12 +292,6 @@ fn assertion(auth: &JwtBearer, expires: Time) -> Result<Secret, Problem> {
     );
     let signature = auth.private_key.sign(&unsigned)?;
     Ok(Secret::new(format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature))))
-}
-
-fn read_refusal(response: Response) -> Result<Refusal, Trouble> {
-    let retry_after = response.header("retry-after").and_then(|text| text.trim().parse().ok());
-    let status = response.status;
-    Ok(Refusal::read(status, retry_after, &read_body(response, SMALL_BODY)?))
 }
 
 /// A body as a whole; what lies beyond the limit is left unread.

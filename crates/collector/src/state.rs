@@ -24,6 +24,9 @@ const FORMAT: &str = "salesforce-source/state";
 const VERSION: u64 = 1;
 /// Files remembered above the floor at most; about 120 KiB of state.
 pub const MAX_DONE: usize = 4000;
+/// How late a file may come. Salesforce says that files can be created within three days ("Using Event Monitoring",
+/// REST API guide).
+const LATEST: Duration = Duration::from_secs(4 * 24 * 3600);
 /// Files set aside at most. With more, something other than the files is wrong, and the stream waits.
 pub const MAX_SET_ASIDE: usize = 100;
 
@@ -32,6 +35,9 @@ pub const MAX_SET_ASIDE: usize = 100;
 pub struct State {
     format: String,
     version: u64,
+    /// Host of the org that it stands in; of another org it would skip what it has never seen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    instance: String,
     /// Places by stream. Those of streams that are not configured (any more) are kept as they are.
     #[serde(default)]
     pub streams: BTreeMap<String, StreamState>,
@@ -53,6 +59,9 @@ pub struct StreamState {
 pub struct FilesState {
     /// When to look for new files, on the host's clock.
     pub due: Time,
+    /// `Interval` of the files: `Hourly` or `Daily`.
+    #[serde(default)]
+    pub interval: String,
     /// Everything created before this is done or set aside.
     pub floor: Time,
     /// Of what was created at the floor itself, everything up to this id is done or set aside.
@@ -103,6 +112,9 @@ pub struct Reading {
     /// The last failure, if nothing was read since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+    /// When it first failed in the way it fails now, on the host's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Time>,
     /// The length at which the file ended, if it ended before its `LogFileLength`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<u64>,
@@ -111,7 +123,7 @@ pub struct Reading {
 impl Reading {
     /// The beginning of a file.
     pub fn new(file: FileInfo) -> Self {
-        Self { file, checkpoint: None, backoff: None, ended_at: None }
+        Self { file, checkpoint: None, backoff: None, failing_since: None, ended_at: None }
     }
 
     /// Bytes of the file still to read.
@@ -134,7 +146,31 @@ pub struct Checkpoint {
 impl State {
     /// The state before the first poll.
     pub fn new() -> Self {
-        Self { format: FORMAT.to_owned(), version: VERSION, streams: BTreeMap::new(), backoff: None }
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            instance: String::new(),
+            streams: BTreeMap::new(),
+            backoff: None,
+        }
+    }
+
+    /// Makes sure that it stands in this org.
+    ///
+    /// # Errors
+    /// When it stands in another.
+    pub fn belongs_to(&mut self, instance: &str) -> Result<(), Problem> {
+        if self.instance.is_empty() {
+            instance.clone_into(&mut self.instance);
+        }
+        if self.instance == instance {
+            return Ok(());
+        }
+        let theirs = crate::problem::quoted(&self.instance, 100);
+        let message = format!("the state is one of the org {theirs}, and instance_url names {instance}");
+        Err(Problem::new(Kind::State, message).hint(
+            "give each org a state of its own; if it is the same org under a new name, change 'instance' in the state",
+        ))
     }
 
     /// Reads a state that [`State::to_json`] wrote.
@@ -176,15 +212,28 @@ impl State {
 
 impl FilesState {
     /// The place before the first file.
-    pub fn new(now: Time, floor: Time) -> Self {
+    pub fn new(interval: &str, now: Time, floor: Time) -> Self {
         Self {
             due: now,
+            interval: interval.to_owned(),
             floor,
             floor_id: String::new(),
             done: BTreeMap::new(),
             reading: None,
             set_aside: Vec::new(),
             backoff: None,
+        }
+    }
+
+    /// Goes over to files of another interval. Files of one interval say nothing of those of the other, and either may
+    /// lag days behind, so the floor goes back: rows that come again have the same ids.
+    pub fn change_interval(&mut self, interval: &str, now: Time) {
+        if self.interval != interval {
+            interval.clone_into(&mut self.interval);
+            self.floor = self.floor.before(LATEST);
+            self.floor_id.clear();
+            self.done.clear();
+            self.due = now;
         }
     }
 
@@ -241,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_state_is_read_back_as_it_was_written() {
-        let mut files = FilesState::new(Time(1000), Time(0));
+        let mut files = FilesState::new("Hourly", Time(1000), Time(0));
         files.pass(&file(1, 5000), Duration::from_secs(3600));
         files.reading = Some(Reading {
             checkpoint: Some(Checkpoint { offset: 7, row_length: 3, row_digest: String::from("ab") }),
@@ -256,6 +305,28 @@ mod tests {
         let mut state = State::new();
         state.streams.insert(String::from("login"), StreamState { event_log_file: Some(files) });
         assert_eq!(State::parse(&state.to_json()).as_ref(), Ok(&state));
+    }
+
+    #[test]
+    fn a_state_of_another_org_is_refused() {
+        let mut state = State::new();
+        assert_eq!(state.belongs_to("acme.my.salesforce.com"), Ok(()));
+        let mut state = State::parse(&state.to_json()).expect("a state");
+        assert_eq!(state.belongs_to("acme.my.salesforce.com"), Ok(()));
+        let problem = state.belongs_to("other.my.salesforce.com").expect_err("another org");
+        assert_eq!(problem.kind, Kind::State);
+    }
+
+    #[test]
+    fn another_interval_begins_as_far_back_as_files_may_be_late() {
+        let day = 24 * 3_600_000;
+        let mut files = FilesState::new("Hourly", Time(0), Time(0));
+        files.pass(&file(1, 10 * day), Duration::ZERO);
+        files.change_interval("Hourly", Time(7));
+        assert_eq!((files.floor, files.due), (Time(10 * day), Time(0)));
+        files.change_interval("Daily", Time(7));
+        assert_eq!((files.floor, files.due), (Time(6 * day), Time(7)));
+        assert!(!files.is_known(&file(1, 0).id, Time(10 * day)));
     }
 
     #[test]
@@ -282,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_file_that_appears_late_is_not_known_as_long_as_the_overlap_covers_it() {
-        let mut files = FilesState::new(Time(0), Time(0));
+        let mut files = FilesState::new("Hourly", Time(0), Time(0));
         files.pass(&file(1, 10_000_000), Duration::from_secs(3600));
         assert!(files.is_known("0AT000000000000001", Time(10_000_000)));
         assert!(!files.is_known("0AT000000000000002", Time(10_000_000)));
@@ -292,7 +363,7 @@ mod tests {
 
     #[test]
     fn files_of_one_instant_are_not_passed_over_when_the_state_is_full() {
-        let mut files = FilesState::new(Time(0), Time(0));
+        let mut files = FilesState::new("Hourly", Time(0), Time(0));
         let all = 2 * u32::try_from(MAX_DONE).expect("small");
         for n in 0..all {
             assert!(!files.is_known(&file(n, 0).id, Time(5000)), "{n}");
@@ -303,7 +374,7 @@ mod tests {
 
     #[test]
     fn the_state_stays_small_however_many_files_appear_at_once() {
-        let mut files = FilesState::new(Time(0), Time(0));
+        let mut files = FilesState::new("Hourly", Time(0), Time(0));
         for n in 0..20_000 {
             files.pass(&file(n, 10_000_000 + i64::from(n / 3)), Duration::from_secs(3600));
         }

@@ -111,7 +111,8 @@ fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>
         (Shape::OneOf(words), Value::String(text)) if words.contains(&text.as_str()) => None,
         (Shape::OneOf(words), Value::String(text)) => {
             let nearest = nearest(text, words.iter().copied()).map(|word| format!("did you mean '{word}'?"));
-            Some(Flaw { message: format!("must be {}, not '{text}'", alternatives(words)), hint: nearest })
+            let shown = crate::problem::quoted(text, 60);
+            Some(Flaw { message: format!("must be {}, not '{shown}'", alternatives(words)), hint: nearest })
         }
         (Shape::OneOf(words), _) => Some(Flaw::new(format!("must be {}", alternatives(words)))),
         (Shape::Count(least, most), _) => match value.as_u64() {
@@ -229,6 +230,11 @@ impl<'a> Checked<'a> {
     pub fn count(&self, name: &str) -> u32 {
         let given = self.table.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
         given.or_else(|| self.text(name).and_then(|text| text.parse().ok())).unwrap_or_default()
+    }
+
+    /// Whether nothing, right or wrong, is given for a key.
+    pub fn is_empty(&self, name: &str) -> bool {
+        !self.table.contains_key(name)
     }
 
     /// A table within, if it is there.
