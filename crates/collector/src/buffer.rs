@@ -35,7 +35,7 @@ impl Buffer {
     }
 
     /// Adds a piece.
-    #[inline]
+    #[inline(always)]
     pub fn put(&mut self, piece: &[u8]) {
         let end = self.len + piece.len();
         if end > self.room.len() {

@@ -112,7 +112,7 @@ impl Writer {
     }
 
     /// A text as it stands between the quotes.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self, text: &[u8]) -> bool {
         if is_plain(text) {
             self.out.put(text);
