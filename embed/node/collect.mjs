@@ -121,6 +121,9 @@ async function save(path, state) {
   await file.sync();
   await file.close();
   await rename(`${path}.tmp`, path);
+  const folder = await open(dirname(resolve(path)), 'r');
+  await folder.sync();
+  await folder.close();
 }
 
 /** Polls until stopped or caught up, and returns the exit status. */

@@ -89,6 +89,9 @@ def save(path, state):
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)
+    folder = os.open(path.absolute().parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def run(call, args, state, out, stop, total):
