@@ -42,7 +42,7 @@ PYTHON_STAMP := embed/python/.venv/.installed
 .PHONY: setup-python
 setup-python:
 	@if $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-		$(MAKE) --no-print-directory $(PYTHON_STAMP); \
+		$(MAKE) --no-print-directory -s $(PYTHON_STAMP); \
 	else \
 		echo "There is no Python 3.11 with venv: the Python host is left out."; \
 	fi
@@ -59,7 +59,7 @@ NODE_MODULE := embed/node/transpiled/salesforce-source.js
 .PHONY: setup-node
 setup-node:
 	@if command -v npm >/dev/null && $(NODE) -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null; then \
-		$(MAKE) --no-print-directory $(NODE_STAMP); \
+		$(MAKE) --no-print-directory -s $(NODE_STAMP); \
 	else \
 		echo "There is no Node 20 with npm: the Node host is left out."; \
 	fi
@@ -84,7 +84,7 @@ component: setup-wasm native
 # The component as the Node host loads it.
 .PHONY: transpile
 transpile: component setup-node
-	@if [ -e $(NODE_STAMP) ]; then $(MAKE) --no-print-directory $(NODE_MODULE); fi
+	@if [ -e $(NODE_STAMP) ]; then $(MAKE) --no-print-directory -s $(NODE_MODULE); fi
 
 $(NODE_MODULE): $(COMPONENT) embed/node/transpile.mjs $(NODE_STAMP)
 	@npm --prefix embed/node run --silent transpile -- $(COMPONENT)
