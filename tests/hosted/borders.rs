@@ -66,6 +66,25 @@ fn the_component_is_glue_between_the_contract_and_the_collector() {
 }
 
 #[test]
+fn programs_and_tests_are_built_with_the_same_features_so_that_wasmtime_is_built_once() {
+    let tree = |edges: &str| {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--workspace", "--exclude", "salesforce-source", "--offline", "--prefix", "none"])
+            .args(["--no-dedupe", "-f", "{p} {f}", "-e", edges])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("cargo tree");
+        String::from_utf8_lossy(&tree.stdout).lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let (programs, tests) = (tree("normal,build"), tree("normal,build,dev"));
+    let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let shared: BTreeSet<String> = programs.iter().map(|line| name(line)).collect();
+    let changed: Vec<_> = tests.difference(&programs).filter(|line| shared.contains(&name(line))).collect();
+    assert!(programs.len() > 100, "{programs:?}");
+    assert!(changed.is_empty(), "built twice, with other features for the tests: {changed:?}");
+}
+
+#[test]
 fn the_host_knows_nothing_of_salesforce() {
     let dependencies = dependencies("source-host");
     for package in ["collector", "salesforce-sim", "salesforce-source", "e2e"] {
