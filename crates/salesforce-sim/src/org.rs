@@ -1,16 +1,14 @@
 //! The state of one org.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Clock;
 use crate::event_log_file::{Catalogue, EventLogFile, Interval};
 use crate::faults::{Fault, Faults};
 use crate::ids::{Ids, case_suffix};
-use crate::prng::Rng;
 use crate::query::Locators;
 use crate::requests::RequestLog;
+use crate::sessions::{Quota, Sessions};
 use crate::settings::OrgSettings;
 use crate::truth::Truth;
 
@@ -26,8 +24,8 @@ pub struct Org {
     pub(crate) locators: Locators,
     pub(crate) faults: Faults,
     requests: RequestLog,
-    sessions: Mutex<HashSet<String>>,
-    tokens_issued: AtomicU64,
+    pub(crate) sessions: Sessions,
+    pub(crate) quota: Quota,
     api_calls: AtomicU64,
 }
 
@@ -39,11 +37,11 @@ impl Org {
             Catalogue::new(settings.seed, &org_id15, &settings.workload, settings.hourly_files, clock.now());
         Self {
             user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
-            locators: Locators::new(settings.seed),
+            locators: Locators::new(settings.seed, settings.locator_lifetime),
             faults: Faults::default(),
             requests: RequestLog::default(),
-            sessions: Mutex::default(),
-            tokens_issued: AtomicU64::new(0),
+            sessions: Sessions::new(&settings, &org_id15),
+            quota: Quota::new(settings.daily_api_limit),
             api_calls: AtomicU64::new(0),
             settings,
             base_url,
@@ -93,47 +91,34 @@ impl Org {
 
     /// Ends every session and says how many there were. The next call of each client gets `INVALID_SESSION_ID`.
     pub fn expire_sessions(&self) -> usize {
-        std::mem::take(&mut *self.sessions()).len()
+        self.sessions.expire(self.clock.now())
     }
 
     /// How many sessions are live.
     pub fn live_sessions(&self) -> usize {
-        self.sessions().len()
+        self.sessions.live(self.clock.now())
     }
 
     /// How many access tokens were issued since the start.
     pub fn tokens_issued(&self) -> u64 {
-        self.tokens_issued.load(Ordering::SeqCst)
+        self.sessions.issued()
     }
 
-    /// How many calls count against the API limit so far.
+    /// How many calls counted against the API limit since the start.
     pub fn api_calls(&self) -> u64 {
         self.api_calls.load(Ordering::SeqCst)
     }
 
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Uses the whole quota up: every call gets `REQUEST_LIMIT_EXCEEDED` until 24 hours have passed.
+    pub fn exhaust_quota(&self) {
+        self.quota.exhaust(self.clock.now());
     }
 
-    /// Opens a session and returns its access token, `<org id>!<96 characters>`.
-    pub(crate) fn open_session(&self) -> String {
-        const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-        let number = self.tokens_issued.fetch_add(1, Ordering::SeqCst);
-        let mut rng = Rng::of(&[self.settings.seed, number, 0x70c]);
-        let secret = (0..96).map(|_| char::from(*rng.pick(CHARACTERS)));
-        let token: String = self.org_id15.chars().chain(['!']).chain(secret).collect();
-        self.sessions().insert(token.clone());
-        token
-    }
-
-    pub(crate) fn is_live(&self, token: &str) -> bool {
-        self.sessions().contains(token)
-    }
-
-    /// Counts a call against the limit; the value of `Sforce-Limit-Info`.
-    pub(crate) fn count_api_call(&self) -> String {
-        let used = self.api_calls.fetch_add(1, Ordering::SeqCst) + 1;
-        format!("api-usage={used}/{}", self.settings.daily_api_limit)
+    /// Counts a call against the quota. None if there is nothing left of it.
+    pub(crate) fn count_api_call(&self) -> Option<()> {
+        self.quota.take(self.clock.now())?;
+        self.api_calls.fetch_add(1, Ordering::SeqCst);
+        Some(())
     }
 
     /// The URL that names the signed-in user.

@@ -2,7 +2,8 @@
 //!
 //! REST guide, `dome_query` and `headers_queryoptions`: a page has at most 2,000 records, or as many as
 //! `Sforce-Query-Options: batchSize=` asks for between 200 and 2,000; `nextRecordsUrl` names the next one as
-//! `<locator>-<offset>`. Results are kept two days (cursor limits of API 56 and later).
+//! `<locator>-<offset>`. Results are kept two days (cursor limits of API 56 and later), or as
+//! long as the settings say.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,12 +22,10 @@ use crate::soql::eval::{Row as _, Value};
 use crate::soql::parser::parse;
 use crate::soql::{Fault, SoqlError};
 
-/// How long the rest of a result can be fetched.
-const KEPT: TimeDelta = TimeDelta::days(2);
-
 /// Results that have pages left to fetch.
 pub(crate) struct Locators {
     ids: Ids,
+    kept: TimeDelta,
     count: AtomicU64,
     results: Mutex<HashMap<String, QueryResult>>,
 }
@@ -40,8 +39,8 @@ struct QueryResult {
 }
 
 impl Locators {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { ids: Ids::new("0r8", seed), count: AtomicU64::new(0), results: Mutex::default() }
+    pub(crate) fn new(seed: u64, kept: TimeDelta) -> Self {
+        Self { ids: Ids::new("0r8", seed), kept, count: AtomicU64::new(0), results: Mutex::default() }
     }
 
     /// Keeps a result and returns its locator; drops those that are too old.
@@ -49,14 +48,14 @@ impl Locators {
         let locator = self.ids.nth_18(self.count.fetch_add(1, Ordering::SeqCst));
         let now = result.since;
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.retain(|_, kept| now - kept.since <= KEPT);
+        results.retain(|_, kept| now - kept.since <= self.kept);
         results.insert(locator.clone(), result);
         locator
     }
 
     fn get(&self, locator: &str, now: DateTime<Utc>) -> Option<QueryResult> {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.get(locator).filter(|kept| now - kept.since <= KEPT).cloned()
+        results.get(locator).filter(|kept| now - kept.since <= self.kept).cloned()
     }
 }
 

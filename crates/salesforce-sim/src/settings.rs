@@ -1,6 +1,8 @@
 //! What kind of org to simulate.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use clap::ValueEnum;
+use serde::Deserialize;
 
 use crate::keys::PublicKey;
 
@@ -30,6 +32,22 @@ pub struct OrgSettings {
     pub username: String,
     /// The key that assertions are verified with. None, like an app without a certificate, refuses every assertion.
     pub public_key: Option<PublicKey>,
+    /// The consumer secret of the app: for the password and the client-credentials flow.
+    pub client_secret: String,
+    /// The user's password. It may be followed by [`Self::security_token`], and must where that is required.
+    pub password: String,
+    /// The user's security token.
+    pub security_token: String,
+    /// The user that the client-credentials flow signs in as.
+    pub run_as_user: String,
+    /// What stands in the way of signing in.
+    pub obstacles: Vec<Obstacle>,
+    /// How long a session lives after its last call. Salesforce's default is two hours.
+    pub session_lifetime: TimeDelta,
+    /// How many live tokens a user may have for one app; the oldest is revoked for the next.
+    pub max_tokens: usize,
+    /// The words in which every call is refused although its session is live; none serves them.
+    pub session_refusal: Option<SessionRefusal>,
     /// What `aud` may be, besides the simulator's own URL.
     pub audiences: Vec<String>,
     /// Where the org's clock stands still until a test moves it; none lets it run with the host's.
@@ -40,7 +58,9 @@ pub struct OrgSettings {
     pub hourly_files: bool,
     /// Most records in one page of a query answer. Salesforce's own is 2,000, its least 200; tests may go below.
     pub page_size: usize,
-    /// The maximum that `Sforce-Limit-Info` states. Calls are counted against it, and not refused beyond it.
+    /// How long the rest of a query result can be fetched. Salesforce keeps it two days.
+    pub locator_lifetime: TimeDelta,
+    /// How many calls the org serves in 24 hours; beyond it they get `REQUEST_LIMIT_EXCEEDED`.
     pub daily_api_limit: u64,
     /// The logs that the org holds.
     pub workload: Workload,
@@ -55,6 +75,14 @@ impl Default for OrgSettings {
             client_id: "3MVG9simulated.consumer.key".to_owned(),
             username: "collector@example.com".to_owned(),
             public_key: None,
+            client_secret: "simulated.consumer.secret".to_owned(),
+            password: "simulated-password".to_owned(),
+            security_token: "simulatedToken".to_owned(),
+            run_as_user: "integration@example.com".to_owned(),
+            obstacles: Vec::new(),
+            session_lifetime: TimeDelta::hours(2),
+            max_tokens: 5,
+            session_refusal: None,
             audiences: vec![
                 "https://login.salesforce.com".to_owned(),
                 "https://test.salesforce.com".to_owned(),
@@ -63,10 +91,51 @@ impl Default for OrgSettings {
             clock_skew: TimeDelta::zero(),
             hourly_files: true,
             page_size: 2_000,
+            locator_lifetime: TimeDelta::days(2),
             daily_api_limit: 100_000,
             workload: Workload::default(),
         }
     }
+}
+
+/// Something that keeps a user from signing in, with the answer that Salesforce gives for it
+/// (help.salesforce.com, `remoteaccess_oauth_flow_errors`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Obstacle {
+    /// The password flow is switched off, as in every org since Summer '23. The answer does not say so.
+    PasswordFlowBlocked,
+    /// Passwords count only with the security token behind them, as from networks that are not trusted.
+    SecurityTokenRequired,
+    /// The user is not pre-authorised for the app.
+    UserNotApproved,
+    /// The app admits users that an administrator approved, and this one is not among them.
+    NotAdminApproved,
+    /// The profile of the user does not allow this address or this hour.
+    IpRestricted,
+    /// The user is locked out.
+    UserLocked,
+    /// The user was deactivated.
+    UserInactive,
+    /// The org was deactivated.
+    OrgInactive,
+    /// The host is login or test and not My Domain, where alone the client-credentials flow is served.
+    NotMyDomain,
+    /// The app names no user for the client-credentials flow.
+    NoRunAsUser,
+    /// Too many sign-ins: 3,600 for each user and hour.
+    LoginRateExceeded,
+}
+
+/// The two texts of `INVALID_SESSION_ID` that a new sign-in does not cure: a client that signs in again for them does so
+/// for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionRefusal {
+    /// `This session is not valid for use with the REST API`
+    NotForRest,
+    /// `Connected app is not attached to Agent`
+    NotAttachedToAgent,
 }
 
 /// How much happened in the org, and when.

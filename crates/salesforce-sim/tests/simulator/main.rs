@@ -4,6 +4,10 @@
 mod client;
 mod control;
 mod files;
+mod flows;
+
 mod program;
 mod queries;
+mod rest;
+mod sessions;
 mod sign_in;

@@ -146,6 +146,7 @@ async fn an_unknown_or_old_locator_is_refused() {
         assert_eq!(client.get(path).await.error(), refused, "{path}");
     }
     simulator.org().clock().advance(chrono::TimeDelta::days(3));
+    let client = Client::sign_in(&simulator).await;
     assert_eq!(client.get(next).await.error(), refused);
 }
 

@@ -160,11 +160,11 @@ async fn an_app_without_a_registered_key_refuses_every_assertion() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_no_jwt_grant_is_refused_by_its_kind() {
+async fn a_request_that_is_no_grant_is_refused_by_its_kind() {
     let simulator = org().await;
     let form = async |form: &str| refusal(&token_form(&simulator, form).await);
     assert_eq!(
-        form("grant_type=password&username=a").await,
+        form("grant_type=authorization_code&code=a").await,
         pair("unsupported_grant_type", "grant type not supported")
     );
     assert_eq!(form("").await.0, "invalid_request");
