@@ -5,6 +5,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /truth?interval=hourly` or `daily` | NDJSON, one `{"event_id":…,"file":…,"row":…}` for each event |
+//! | `GET /truth?object=LoginEvent` (`LogoutEvent`, `SetupAuditTrail`) | NDJSON, one `{"event_id":…}` for each record |
 //! | `GET /stats` | counters |
 //! | `POST /expire-sessions` | `{"expired":n}` |
 //! | `POST /clock` with `{"advance_seconds":n}` | `{"now":…}`; n may be negative |
@@ -12,7 +13,7 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use crate::body::{Body, PieceWriter};
 use crate::event_log_file::Interval;
 use crate::org::Org;
+use crate::truth::StoredObject;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +51,17 @@ pub(crate) async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response
 }
 
 fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
-    let given = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "interval");
+    let parameter = |wanted: &str| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted);
+    if let Some((_, object)) = parameter("object") {
+        let Ok(object) = serde_json::from_value::<StoredObject>(object.as_ref().into()) else {
+            return problem(StatusCode::BAD_REQUEST, "object is LoginEvent, LogoutEvent or SetupAuditTrail");
+        };
+        let body = Body::written(move |writer| {
+            let _ = write_object_truth(&org, object, writer);
+        });
+        return response(StatusCode::OK, "application/x-ndjson", body);
+    }
+    let given = parameter("interval");
     let interval = match given.as_ref().map(|(_, value)| value.as_ref()) {
         Some("hourly") | None => Interval::Hourly,
         Some("daily") => Interval::Daily,
@@ -67,6 +79,13 @@ fn write_truth(org: &Org, interval: Interval, mut writer: PieceWriter) -> io::Re
         let mut line = serde_json::to_vec(&event)?;
         line.push(b'\n');
         writer.write_all(&line)?;
+    }
+    writer.finish()
+}
+
+fn write_object_truth(org: &Org, object: StoredObject, mut writer: PieceWriter) -> io::Result<()> {
+    for id in org.object_truth(object, DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC) {
+        writeln!(writer, "{}", json!({ "event_id": id }))?;
     }
     writer.finish()
 }

@@ -23,7 +23,7 @@ use crate::login_rows::{COLUMNS, Hour, LoginRows, Row, header};
 use crate::prng::Rng;
 use crate::settings::{Rows, Workload};
 use crate::soql::SoqlError;
-use crate::soql::eval::{self, Field, FieldType, Object, Plan, Value};
+use crate::soql::eval::{self, FieldType, Object, Plan, Value, field, unfilterable};
 use crate::soql::parser::Query;
 
 /// How long a span a file covers.
@@ -111,6 +111,11 @@ impl Catalogue {
     /// The columns of one file, row for row.
     pub(crate) fn fill(&self, hour: usize, index: u64, row: &mut Row) {
         self.rows.fill(&self.hours[hour], index, row);
+    }
+
+    /// The hours that have logins, in the order of time.
+    pub(crate) fn hours(&self) -> &[Hour] {
+        &self.hours
     }
 
     /// How many rows an hour has.
@@ -308,14 +313,6 @@ const ID: usize = 0;
 const INTERVAL: usize = 4;
 const LOG_FILE_LENGTH: usize = 10;
 const SEQUENCE: usize = 11;
-
-const fn field(name: &'static str, kind: FieldType) -> Field {
-    Field { name, kind, filterable: true }
-}
-
-const fn unfilterable(name: &'static str, kind: FieldType) -> Field {
-    Field { name, kind, filterable: false }
-}
 
 /// The object as SOQL sees it.
 pub(crate) const OBJECT: Object = Object {

@@ -26,6 +26,8 @@
 //! `query` and `download`. Each module says which page of Salesforce's documentation it follows.
 
 mod answer;
+mod audit_trail;
+mod big_object;
 mod body;
 mod clock;
 mod control;
@@ -54,5 +56,5 @@ pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
 pub use org::Org;
 pub use requests::{RequestLog, RequestRecord, RequestTotals};
 pub use server::Simulator;
-pub use settings::{Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
-pub use truth::{EventId, TrueEvent, Truth, event_id};
+pub use settings::{Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
+pub use truth::{EventId, StoredObject, TrueEvent, Truth, event_id};

@@ -64,6 +64,11 @@ impl Default for Row {
 }
 
 impl Row {
+    /// The value of a column of a Login row as text, by its name.
+    pub(crate) fn login(&self, name: &str) -> &str {
+        column(name).and_then(|column| std::str::from_utf8(self.value(column)).ok()).unwrap_or("")
+    }
+
     /// The value of a column, by its place in [`COLUMNS`].
     pub(crate) fn value(&self, column: usize) -> &[u8] {
         let start = if column == 0 { 0 } else { self.ends[column - 1] };
@@ -168,6 +173,14 @@ pub(crate) struct LoginRows {
 
 const USERS: u64 = 400;
 
+/// One login in so many is followed by a logout.
+pub(crate) const LOGS_OUT: u64 = 4;
+
+/// The place of a column of a Login file.
+pub(crate) fn column(name: &str) -> Option<usize> {
+    COLUMNS.iter().position(|(column, _)| *column == name)
+}
+
 impl LoginRows {
     pub(crate) fn new(seed: u64, org_id15: &str) -> Self {
         let mut rng = Rng::of(&[seed, 0x0b0b]);
@@ -199,7 +212,7 @@ impl LoginRows {
         let mut rng = Rng::of(&[self.seed, hour.number, index]);
         let user = &self.users[(rng.below(USERS) * rng.below(USERS) / USERS) as usize]; // some sign in far more often
         let way = rng.pick(&WAYS);
-        let failure = rng.one_in(16).then(|| *rng.pick(&FAILURES));
+        let failure = (index % LOGS_OUT != 0 && rng.one_in(12)).then(|| *rng.pick(&FAILURES));
         let known_user = failure.is_none_or(|status| status != "LOGIN_ERROR_INVALID_USERNAME");
         let millis = moment(hour, index, &mut rng);
         let address =
@@ -506,7 +519,7 @@ mod tests {
     }
 
     fn column(name: &str) -> usize {
-        COLUMNS.iter().position(|(column, _)| *column == name).unwrap()
+        super::column(name).unwrap()
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! The state of one org.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono::{DateTime, Utc};
+
+use crate::audit_trail::AuditTrail;
+use crate::big_object::{BigObject, Source};
 use crate::clock::Clock;
 use crate::event_log_file::{Catalogue, EventLogFile, Interval};
 use crate::faults::{Fault, Faults};
@@ -10,7 +15,7 @@ use crate::query::Locators;
 use crate::requests::RequestLog;
 use crate::sessions::{Quota, Sessions};
 use crate::settings::OrgSettings;
-use crate::truth::Truth;
+use crate::truth::{StoredObject, Truth};
 
 /// A simulated org: its logs, its clock, its sessions, what it was asked.
 pub struct Org {
@@ -21,6 +26,7 @@ pub struct Org {
     user_id: String,
     clock: Clock,
     pub(crate) catalogue: Catalogue,
+    pub(crate) audit_trail: AuditTrail,
     pub(crate) locators: Locators,
     pub(crate) faults: Faults,
     requests: RequestLog,
@@ -37,6 +43,7 @@ impl Org {
             Catalogue::new(settings.seed, &org_id15, &settings.workload, settings.hourly_files, clock.now());
         Self {
             user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
+            audit_trail: AuditTrail::new(settings.seed, settings.objects.audit_rows_per_hour),
             locators: Locators::new(settings.seed, settings.locator_lifetime),
             faults: Faults::default(),
             requests: RequestLog::default(),
@@ -82,6 +89,29 @@ impl Org {
     /// (`CreatedDate`, `Id`), row by row. Rows are made as the iterator is read; none is held.
     pub fn truth(&self, interval: Interval) -> Truth<'_> {
         Truth::new(&self.catalogue, self.files(interval))
+    }
+
+    /// The ids of all records of an object that happened in a span of time and are queryable now: `EventIdentifier`, or
+    /// `Id` of SetupAuditTrail. The span is of `EventDate`, or of `CreatedDate`. No record is held.
+    pub fn object_truth(
+        &self,
+        object: StoredObject,
+        span: Range<DateTime<Utc>>,
+    ) -> Box<dyn Iterator<Item = String> + '_> {
+        let now = self.clock.now();
+        let events = |object| Box::new(self.events().identifiers(object, span.start, span.end, now));
+        match object {
+            StoredObject::LoginEvent => events(BigObject::Login),
+            StoredObject::LogoutEvent => events(BigObject::Logout),
+            StoredObject::SetupAuditTrail => {
+                let rows = self.audit_trail.rows(self.catalogue.hours(), now);
+                Box::new(rows.filter(move |row| span.contains(&row.created_date)).map(|row| row.id))
+            }
+        }
+    }
+
+    pub(crate) fn events(&self) -> Source<'_> {
+        Source { catalogue: &self.catalogue, seed: self.settings.seed, objects: &self.settings.objects }
     }
 
     /// `LogFileLength` of a file: its exact length in bytes, before any content coding.

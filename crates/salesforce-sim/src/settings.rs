@@ -64,6 +64,8 @@ pub struct OrgSettings {
     pub daily_api_limit: u64,
     /// The logs that the org holds.
     pub workload: Workload,
+    /// LoginEvent, LogoutEvent and SetupAuditTrail.
+    pub objects: Objects,
 }
 
 impl Default for OrgSettings {
@@ -94,6 +96,7 @@ impl Default for OrgSettings {
             locator_lifetime: TimeDelta::days(2),
             daily_api_limit: 100_000,
             workload: Workload::default(),
+            objects: Objects::default(),
         }
     }
 }
@@ -153,6 +156,25 @@ pub struct Workload {
 impl Default for Workload {
     fn default() -> Self {
         Self { hours: 24, rows: Rows::Total(10_000), end: None }
+    }
+}
+
+/// The objects that are queried row by row. LoginEvent has the logins of the Login files, LogoutEvent a logout for every
+/// fourth of them, an hour later.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    /// How long at most a record can take to become queryable after its `CreatedDate`. One in eight takes some of it; zero
+    /// makes all of them queryable at once.
+    pub settle: TimeDelta,
+    /// Rows of a big object that a query may come by before it ends with `QUERY_TIMEOUT`.
+    pub max_rows: u64,
+    /// Rows of SetupAuditTrail in each hour that has logins, in groups of three that share one second.
+    pub audit_rows_per_hour: u32,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self { settle: TimeDelta::zero(), max_rows: 1_000_000, audit_rows_per_hour: 12 }
     }
 }
 

@@ -6,6 +6,7 @@ mod control;
 mod files;
 mod flows;
 
+mod objects;
 mod program;
 mod queries;
 mod rest;
