@@ -8,6 +8,9 @@
 //! | `GET /truth?object=LoginEvent` (`LogoutEvent`, `SetupAuditTrail`) | NDJSON, one `{"event_id":…}` for each record |
 //! | `GET /stats` | counters |
 //! | `POST /expire-sessions` | `{"expired":n}` |
+//! | `POST /exhaust-quota` | `{}`; every call is refused for 24 hours |
+//! | `POST /faults` with a plan (see `faults`) | `{"planned":n}`, or 400 with every mistake |
+//! | `DELETE /faults` | `{}`; the faults still to come are forgotten |
 //! | `POST /clock` with `{"advance_seconds":n}` | `{"now":…}`; n may be negative |
 
 use std::io::{self, Write as _};
@@ -23,6 +26,7 @@ use serde_json::{Value, json};
 
 use crate::body::{Body, PieceWriter};
 use crate::event_log_file::Interval;
+use crate::faults::{PlanMistakes, PlannedFault};
 use crate::org::Org;
 use crate::truth::StoredObject;
 
@@ -42,10 +46,20 @@ pub(crate) async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response
         (&Method::POST, "/expire-sessions") => {
             json_response(StatusCode::OK, &json!({ "expired": org.expire_sessions() }))
         }
+        (&Method::POST, "/exhaust-quota") => {
+            org.exhaust_quota();
+            json_response(StatusCode::OK, &json!({}))
+        }
+        (&Method::POST, "/faults") => plan_faults(&org, request).await,
+        (&Method::DELETE, "/faults") => {
+            org.clear_faults();
+            json_response(StatusCode::OK, &json!({}))
+        }
         (&Method::POST, "/clock") => move_clock(&org, request).await,
         _ => problem(
             StatusCode::NOT_FOUND,
-            "there are GET /truth?interval=hourly|daily, GET /stats, POST /expire-sessions and POST /clock",
+            "there are GET /truth?interval=hourly|daily or ?object=, GET /stats, POST /expire-sessions, \
+             POST /exhaust-quota, POST and DELETE /faults, and POST /clock",
         ),
     }
 }
@@ -106,6 +120,23 @@ fn stats(org: &Org) -> Value {
         "tokens_issued": org.tokens_issued(),
         "live_sessions": org.live_sessions(),
     })
+}
+
+async fn plan_faults(org: &Org, request: Request<Incoming>) -> Response<Body> {
+    let body = Limited::new(request.into_body(), 1024 * 1024).collect().await.map(|body| body.to_bytes());
+    let Some(text) = body.ok().and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()) else {
+        return problem(StatusCode::BAD_REQUEST, "a plan is text of at most 1 MiB");
+    };
+    match PlannedFault::plan(&text) {
+        Ok(faults) => {
+            let planned = faults.len();
+            faults.into_iter().for_each(|fault| org.plan_fault(fault));
+            json_response(StatusCode::OK, &json!({ "planned": planned }))
+        }
+        Err(PlanMistakes(mistakes)) => {
+            json_response(StatusCode::BAD_REQUEST, &json!({ "mistakes": mistakes }))
+        }
+    }
 }
 
 async fn move_clock(org: &Org, request: Request<Incoming>) -> Response<Body> {

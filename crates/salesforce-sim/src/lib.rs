@@ -33,6 +33,7 @@ mod clock;
 mod control;
 mod download;
 mod event_log_file;
+mod event_types;
 mod faults;
 mod ids;
 mod keys;
@@ -43,6 +44,7 @@ mod prng;
 mod query;
 mod requests;
 mod rest;
+mod schema;
 mod server;
 mod sessions;
 mod settings;
@@ -51,10 +53,16 @@ mod truth;
 
 pub use clock::Clock;
 pub use event_log_file::{EventLogFile, Interval};
-pub use faults::{Fault, FaultAction};
+pub use faults::{Fault, FaultAction, PlanMistakes, PlannedFault};
 pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
 pub use org::Org;
 pub use requests::{RequestLog, RequestRecord, RequestTotals};
 pub use server::Simulator;
-pub use settings::{Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
+pub use settings::{Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
 pub use truth::{EventId, StoredObject, TrueEvent, Truth, event_id};
+
+/// The names of all event types that an org can have files of.
+pub fn event_types() -> Vec<&'static str> {
+    let others = event_types::all().into_iter().map(|event_type| event_type.name);
+    ["Login", "Logout"].into_iter().chain(others).collect()
+}

@@ -9,7 +9,7 @@ use crate::audit_trail::AuditTrail;
 use crate::big_object::{BigObject, Source};
 use crate::clock::Clock;
 use crate::event_log_file::{Catalogue, EventLogFile, Interval};
-use crate::faults::{Fault, Faults};
+use crate::faults::{Faults, PlannedFault};
 use crate::ids::{Ids, case_suffix};
 use crate::query::Locators;
 use crate::requests::RequestLog;
@@ -39,8 +39,14 @@ impl Org {
     pub(crate) fn new(settings: OrgSettings, base_url: String) -> Self {
         let clock = Clock::new(settings.clock_fixed_at, settings.clock_skew);
         let org_id15 = Ids::new("00D", settings.seed).nth(0);
-        let catalogue =
-            Catalogue::new(settings.seed, &org_id15, &settings.workload, settings.hourly_files, clock.now());
+        let catalogue = Catalogue::new(
+            settings.seed,
+            &org_id15,
+            &settings.workload,
+            &settings.files,
+            settings.hourly_files,
+            clock.now(),
+        );
         Self {
             user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
             audit_trail: AuditTrail::new(settings.seed, settings.objects.audit_rows_per_hour),
@@ -69,8 +75,13 @@ impl Org {
     }
 
     /// Plans a fault.
-    pub fn plan_fault(&self, fault: Fault) {
-        self.faults.plan(fault);
+    pub fn plan_fault(&self, fault: impl Into<PlannedFault>) {
+        self.faults.plan(fault.into());
+    }
+
+    /// Forgets the faults that are still to come.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
     }
 
     /// The files of one interval that are visible now, in the order of (`CreatedDate`, `Id`).
@@ -89,6 +100,18 @@ impl Org {
     /// (`CreatedDate`, `Id`), row by row. Rows are made as the iterator is read; none is held.
     pub fn truth(&self, interval: Interval) -> Truth<'_> {
         Truth::new(&self.catalogue, self.files(interval))
+    }
+
+    /// The part of [`Self::truth`] that some event types have in files whose `LogDate` is in a span of time.
+    pub fn truth_of(
+        &self,
+        interval: Interval,
+        event_types: &[&str],
+        span: Range<DateTime<Utc>>,
+    ) -> Truth<'_> {
+        let wanted =
+            |file: &&EventLogFile| event_types.contains(&file.event_type) && span.contains(&file.log_date);
+        Truth::new(&self.catalogue, self.files(interval).into_iter().filter(wanted).collect())
     }
 
     /// The ids of all records of an object that happened in a span of time and are queryable now: `EventIdentifier`, or

@@ -64,6 +64,8 @@ pub struct OrgSettings {
     pub daily_api_limit: u64,
     /// The logs that the org holds.
     pub workload: Workload,
+    /// How the logs become event log files.
+    pub files: Files,
     /// LoginEvent, LogoutEvent and SetupAuditTrail.
     pub objects: Objects,
 }
@@ -96,6 +98,7 @@ impl Default for OrgSettings {
             locator_lifetime: TimeDelta::days(2),
             daily_api_limit: 100_000,
             workload: Workload::default(),
+            files: Files::default(),
             objects: Objects::default(),
         }
     }
@@ -156,6 +159,53 @@ pub struct Workload {
 impl Default for Workload {
     fn default() -> Self {
         Self { hours: 24, rows: Rows::Total(10_000), end: None }
+    }
+}
+
+/// What event log files there are besides the plain ones, and what is odd in them. The default has nothing odd.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The event types with files; see [`crate::event_types()`] for those there can be. Rows are those of Login, a quarter of
+    /// them in the other types; Logout files have the logouts of LogoutEvent.
+    pub event_types: Vec<String>,
+    /// One hour in so many has a fifth of its rows in a late file: hourly with the next `Sequence`, and its daily file is
+    /// issued again, whole. Zero has no late data.
+    pub late_one_in: u32,
+    /// How long after the first file of its hour a late one is made, at least.
+    pub late_by: TimeDelta,
+    /// How many rows of the first file a late hourly file repeats.
+    pub repeated_rows: u64,
+    /// Whether a daily file that is issued again keeps its `Id`.
+    pub reissue_keeps_id: bool,
+    /// One file in so many is in no query until [`Self::hidden_for`] after its `CreatedDate`. Zero hides none.
+    pub hidden_one_in: u32,
+    /// See [`Self::hidden_one_in`].
+    pub hidden_for: TimeDelta,
+    /// How long after its `CreatedDate` a file exists; none keeps it for ever. Salesforce's default is 30 days.
+    pub retention: Option<TimeDelta>,
+    /// Files of days before this one have the columns of API 58, later ones those of API 67.
+    pub columns_change: Option<DateTime<Utc>>,
+    /// Whether one row in 64 has a NUL byte in a value.
+    pub nul_bytes: bool,
+    /// Whether the header comes a second time, in the middle of the file.
+    pub repeated_header: bool,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            event_types: vec!["Login".to_owned()],
+            late_one_in: 0,
+            late_by: TimeDelta::hours(6),
+            repeated_rows: 0,
+            reissue_keeps_id: false,
+            hidden_one_in: 0,
+            hidden_for: TimeDelta::zero(),
+            retention: Some(TimeDelta::days(30)),
+            columns_change: None,
+            nul_bytes: false,
+            repeated_header: false,
+        }
     }
 }
 

@@ -7,15 +7,16 @@
 //! > little-endian, the value's bytes.
 //!
 //! It depends on nothing but the record, so the same record has the same id in the hourly and in the daily file, and
-//! columns that a later API version inserts empty do not change it. This implementation shares no code with any collector.
+//! columns that a later API version inserts empty do not change it. A row that a late file repeats comes twice here, with
+//! one id; a header that comes again is no row. This implementation shares no code with any collector.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::event_log_file::{Catalogue, EventLogFile};
-use crate::login_rows::{COLUMNS, Row};
+use crate::login_rows::Row;
 
 /// The id of an event; prints as 32 lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,13 +85,6 @@ fn digest<'a>(columns: impl IntoIterator<Item = (&'a str, &'a [u8])>, buffer: &m
     EventId(id)
 }
 
-/// Places in [`COLUMNS`], in ascending order of their names.
-static BY_NAME: LazyLock<[usize; COLUMNS.len()]> = LazyLock::new(|| {
-    let mut places = std::array::from_fn(|place| place);
-    places.sort_unstable_by_key(|place: &usize| COLUMNS[*place].0);
-    places
-});
-
 /// The events of some files, row by row; made as they are asked for.
 pub struct Truth<'a> {
     catalogue: &'a Catalogue,
@@ -103,9 +97,11 @@ pub struct Truth<'a> {
 struct Reading<'a> {
     file: &'a EventLogFile,
     id: Arc<str>,
-    /// Place of the hour within the file.
-    hour: usize,
-    /// Row within the hour, and within the file.
+    /// Its columns in ascending order of their names.
+    columns: Vec<(usize, &'static str)>,
+    /// Place of the part within the file.
+    part: usize,
+    /// Row within the part, and within the file.
     index: u64,
     row: u64,
 }
@@ -125,20 +121,25 @@ impl Iterator for Truth<'_> {
                 Some(reading) => reading,
                 None => {
                     let file = self.files.next()?;
-                    self.file.insert(Reading { file, id: file.id.as_str().into(), hour: 0, index: 0, row: 0 })
+                    let columns = self.catalogue.columns(file).into_iter();
+                    let mut columns: Vec<_> = columns.map(|(place, name, _)| (place, name)).collect();
+                    columns.sort_unstable_by_key(|(_, name)| *name);
+                    let id = file.id.as_str().into();
+                    self.file.insert(Reading { file, id, columns, part: 0, index: 0, row: 0 })
                 }
             };
-            let Some(hour) = reading.file.hours.clone().nth(reading.hour) else {
+            let Some(part) = reading.file.parts.get(reading.part) else {
                 self.file = None;
                 continue;
             };
-            if reading.index == self.catalogue.rows_in(hour) {
-                reading.hour += 1;
+            let index = part.rows.start + reading.index;
+            if index == part.rows.end {
+                reading.part += 1;
                 reading.index = 0;
                 continue;
             }
-            self.catalogue.fill(hour, reading.index, &mut self.row);
-            let columns = BY_NAME.iter().map(|place| (COLUMNS[*place].0, self.row.value(*place)));
+            self.catalogue.fill_row(reading.file, part.hour, index, &mut self.row);
+            let columns = reading.columns.iter().map(|(place, name)| (*name, self.row.value(*place)));
             let event_id = digest(columns, &mut self.buffer);
             let event = TrueEvent { event_id, file: Arc::clone(&reading.id), row: reading.row };
             reading.index += 1;

@@ -3,10 +3,12 @@
 
 mod client;
 mod control;
+mod faults;
 mod files;
 mod flows;
 
 mod objects;
+mod oddities;
 mod program;
 mod queries;
 mod rest;
