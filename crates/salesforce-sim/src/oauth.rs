@@ -24,8 +24,9 @@ use crate::settings::Obstacle;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// How far ahead of the org's clock `exp` may be, in seconds.
-const MAX_LIFETIME: i64 = 180;
+/// How far ahead of the org's clock `exp` may be, in milliseconds: three minutes, and half a second for clients that round
+/// to the nearest second, as simple-salesforce does.
+const MAX_LIFETIME: i64 = 180_500;
 
 /// Why sign-in is refused: `error` and `error_description`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,8 +265,9 @@ fn check_assertion(org: &Org, assertion: &str) -> Result<(), Refusal> {
     if audience != org.base_url && !org.settings.audiences.iter().any(|accepted| accepted == audience) {
         return Err(Refusal("invalid_grant", "audience is invalid"));
     }
-    let left = expiry(&claims).ok_or(BAD_ASSERTION)?.saturating_sub(org.clock().now().timestamp());
-    if !(0..=MAX_LIFETIME).contains(&left) {
+    let expiry = expiry(&claims).ok_or(BAD_ASSERTION)?;
+    let left = expiry.saturating_mul(1_000).saturating_sub(org.clock().now().timestamp_millis());
+    if !(-999..=MAX_LIFETIME).contains(&left) {
         return Err(BAD_ASSERTION);
     }
     let user = claim("prn").or_else(|| claim("sub")).ok_or(BAD_ASSERTION)?;
