@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `GET /truth?interval=hourly` or `daily` | NDJSON, one `{"event_id":…,"file":…,"row":…}` for each event |
 //! | `GET /truth?object=LoginEvent` (`LogoutEvent`, `SetupAuditTrail`) | NDJSON, one `{"event_id":…}` for each record |
+//! | either of them with `&from=…&to=…` | of that span alone: `LogDate`, `EventDate` or `CreatedDate` from the first up to the second |
+//! | `GET /truth?…&event_types=Login,Logout` | of these types alone |
 //! | `GET /stats` | counters |
 //! | `POST /expire-sessions` | `{"expired":n}` |
 //! | `POST /exhaust-quota` | `{}`; every call is refused for 24 hours |
@@ -14,6 +16,7 @@
 //! | `POST /clock` with `{"advance_seconds":n}` | `{"now":…}`; n may be negative |
 
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -28,7 +31,7 @@ use crate::body::{Body, PieceWriter};
 use crate::event_log_file::Interval;
 use crate::faults::{PlanMistakes, PlannedFault};
 use crate::org::Org;
-use crate::truth::StoredObject;
+use crate::truth::{StoredObject, Truth};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,12 +69,20 @@ pub(crate) async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response
 
 fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
     let parameter = |wanted: &str| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted);
+    let time = |name: &str, default: DateTime<Utc>| {
+        parameter(name).map_or(Some(default), |(_, value)| value.parse::<DateTime<Utc>>().ok())
+    };
+    let (Some(from), Some(to)) =
+        (time("from", DateTime::<Utc>::MIN_UTC), time("to", DateTime::<Utc>::MAX_UTC))
+    else {
+        return problem(StatusCode::BAD_REQUEST, "from and to are times such as 2026-03-04T18:00:00Z");
+    };
     if let Some((_, object)) = parameter("object") {
         let Ok(object) = serde_json::from_value::<StoredObject>(object.as_ref().into()) else {
             return problem(StatusCode::BAD_REQUEST, "object is LoginEvent, LogoutEvent or SetupAuditTrail");
         };
         let body = Body::written(move |writer| {
-            let _ = write_object_truth(&org, object, writer);
+            let _ = write_object_truth(&org, object, from..to, writer);
         });
         return response(StatusCode::OK, "application/x-ndjson", body);
     }
@@ -81,15 +92,30 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
         Some("daily") => Interval::Daily,
         Some(_) => return problem(StatusCode::BAD_REQUEST, "interval is hourly or daily"),
     };
+    let known = crate::event_types();
+    let wanted: Vec<&'static str> = match parameter("event_types") {
+        None => known,
+        Some((_, names)) => {
+            let wanted: Vec<_> =
+                names.split(',').map(|name| known.iter().copied().find(|known| *known == name)).collect();
+            match wanted.into_iter().collect::<Option<Vec<_>>>() {
+                Some(wanted) => wanted,
+                None => {
+                    let message = format!("event_types are of {}, not {names}", known.join(", "));
+                    return problem(StatusCode::BAD_REQUEST, &message);
+                }
+            }
+        }
+    };
     let body = Body::written(move |writer| {
         // An error means that the client has gone.
-        let _ = write_truth(&org, interval, writer);
+        let _ = write_truth(org.truth_of(interval, &wanted, from..to), writer);
     });
     response(StatusCode::OK, "application/x-ndjson", body)
 }
 
-fn write_truth(org: &Org, interval: Interval, mut writer: PieceWriter) -> io::Result<()> {
-    for event in org.truth(interval) {
+fn write_truth(truth: Truth<'_>, mut writer: PieceWriter) -> io::Result<()> {
+    for event in truth {
         let mut line = serde_json::to_vec(&event)?;
         line.push(b'\n');
         writer.write_all(&line)?;
@@ -97,8 +123,13 @@ fn write_truth(org: &Org, interval: Interval, mut writer: PieceWriter) -> io::Re
     writer.finish()
 }
 
-fn write_object_truth(org: &Org, object: StoredObject, mut writer: PieceWriter) -> io::Result<()> {
-    for id in org.object_truth(object, DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC) {
+fn write_object_truth(
+    org: &Org,
+    object: StoredObject,
+    span: Range<DateTime<Utc>>,
+    mut writer: PieceWriter,
+) -> io::Result<()> {
+    for id in org.object_truth(object, span) {
         writeln!(writer, "{}", json!({ "event_id": id }))?;
     }
     writer.finish()

@@ -33,7 +33,8 @@ struct Arguments {
 
     /// Port of the control listener; 0 takes a free one
     ///
-    /// GET /truth?interval=hourly (daily) or ?object=LoginEvent (LogoutEvent, SetupAuditTrail) streams the event ids that a
+    /// GET /truth?interval=hourly (daily) or ?object=LoginEvent (LogoutEvent, SetupAuditTrail), with &from=, &to= and
+    /// &event_types= if wanted, streams the event ids that a
     /// complete collection delivers, GET /stats counts, POST /expire-sessions ends every session, POST /exhaust-quota uses
     /// up the day's calls, POST /clock {"advance_seconds":n} moves the org's clock, POST /faults plans faults as --faults
     /// does and DELETE /faults forgets them.
