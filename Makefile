@@ -98,6 +98,27 @@ test: setup lint build transpile ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 
+# Clients that nobody here wrote, each in its own folder. Installed only for this target.
+CLIENTS_PYTHON_STAMP := tests/clients/python/.venv/.installed
+CLIENTS_NODE_STAMP := tests/clients/node/node_modules/.installed
+.PHONY: test-clients
+test-clients: $(CLIENTS_PYTHON_STAMP) $(CLIENTS_NODE_STAMP) ## Has simple-salesforce and jsforce sign in to the simulator and query it.
+	@$(CARGO) build --release --package salesforce-sim --locked
+	@tests/clients/run.sh target/release/salesforce-sim simple-salesforce \
+		tests/clients/python/.venv/bin/python tests/clients/python/check.py
+	@tests/clients/run.sh target/release/salesforce-sim jsforce $(NODE) tests/clients/node/check.js
+
+$(CLIENTS_PYTHON_STAMP): tests/clients/python/requirements.txt
+	@echo "Installing simple-salesforce into tests/clients/python/.venv"
+	@$(PYTHON) -m venv --clear tests/clients/python/.venv
+	@tests/clients/python/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(CLIENTS_NODE_STAMP): tests/clients/node/package.json tests/clients/node/package-lock.json
+	@echo "Installing jsforce into tests/clients/node/node_modules"
+	@cd tests/clients/node && npm ci --silent --no-audit --no-fund
+	@touch $@
+
 .PHONY: lint
 lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) fmt --all --check
@@ -110,4 +131,5 @@ bench: build ## Measures rows/s and MB/s from CSV to events, native and in the c
 
 .PHONY: clean
 clean: ## Removes everything that was built, installed or collected.
-	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled
+	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \
+		tests/clients/python/.venv tests/clients/node/node_modules

@@ -54,3 +54,8 @@ impl Answer {
         self
     }
 }
+
+/// Text as it stands in XML.
+pub(crate) fn xml_text(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -6,11 +6,12 @@
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant, Sleep, sleep};
 
 use crate::event_log_file::CHUNK;
 use crate::org::Org;
@@ -24,6 +25,8 @@ pub(crate) enum Piece {
     Data(Bytes),
     End,
     Break,
+    /// Nothing more comes, and the connection stays open.
+    Stall,
 }
 
 /// A body of either kind.
@@ -31,12 +34,20 @@ pub(crate) struct Body {
     source: Source,
     /// Where the bytes are counted.
     counted: Option<(Arc<Org>, Arc<Entry>)>,
+    drip: Option<Drip>,
 }
 
 enum Source {
     Whole(Option<Bytes>),
     Stream(mpsc::Receiver<Piece>),
     Breaking,
+    Stalled,
+}
+
+/// One byte a second.
+struct Drip {
+    left: Bytes,
+    next: Pin<Box<Sleep>>,
 }
 
 /// The connection is cut on purpose.
@@ -46,16 +57,20 @@ pub(crate) struct Cut;
 
 impl Body {
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { source: Source::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())), counted: None }
+        Self {
+            source: Source::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())),
+            counted: None,
+            drip: None,
+        }
     }
 
     /// A body that `make` writes from a thread of its own.
     pub(crate) fn written(make: impl FnOnce(PieceWriter) + Send + 'static) -> Self {
         let (pieces, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
         tokio::task::spawn_blocking(move || {
-            make(PieceWriter { pieces, buffer: Vec::with_capacity(CHUNK + 4096) })
+            make(PieceWriter { pieces, buffer: Vec::with_capacity(CHUNK + 4096), wrong_byte: None })
         });
-        Self { source: Source::Stream(receiver), counted: None }
+        Self { source: Source::Stream(receiver), counted: None, drip: None }
     }
 
     /// Counts what is sent of this body in the org's request log.
@@ -64,6 +79,12 @@ impl Body {
             org.requests().completed(&entry);
         }
         self.counted = Some((org, entry));
+        self
+    }
+
+    /// The same body, one byte a second.
+    pub(crate) fn dripping(mut self) -> Self {
+        self.drip = Some(Drip { left: Bytes::new(), next: Box::pin(sleep(Duration::ZERO)) });
         self
     }
 
@@ -85,23 +106,69 @@ impl http_body::Body for Body {
     type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let piece = match &mut self.source {
-            Source::Whole(bytes) => {
-                let Some(bytes) = bytes.take() else { return Poll::Ready(None) };
-                self.sent(&bytes);
-                self.completed();
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        if self.drip.as_ref().is_some_and(|drip| drip.left.is_empty()) {
+            match ready!(self.poll_bytes(cx)) {
+                Some(Ok(bytes)) => {
+                    if let Some(drip) = &mut self.drip {
+                        drip.left = bytes;
+                    }
+                }
+                end => return Poll::Ready(end.map(|error| error.map(Frame::data))),
             }
+        }
+        if let Some(drip) = &mut self.drip {
+            ready!(drip.next.as_mut().poll(cx));
+            drip.next.as_mut().reset(Instant::now() + Duration::from_secs(1));
+            let byte = drip.left.split_to(1);
+            let last = drip.left.is_empty() && matches!(self.source, Source::Whole(None));
+            self.sent(&byte);
+            if last {
+                self.completed();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(byte))));
+        }
+        let next = ready!(self.poll_bytes(cx));
+        if let Some(Ok(bytes)) = &next {
+            self.sent(bytes);
+            if matches!(self.source, Source::Whole(None)) {
+                self.completed();
+            }
+        }
+        Poll::Ready(next.map(|bytes| bytes.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.source, Source::Whole(None))
+            && self.drip.as_ref().is_none_or(|drip| drip.left.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(bytes) if self.drip.is_none() => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+impl Body {
+    /// The next bytes of the source.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        let piece = match &mut self.source {
+            Source::Whole(bytes) => return Poll::Ready(bytes.take().map(Ok)),
             Source::Breaking => return Poll::Ready(Some(Err(Cut))),
+            Source::Stalled => return Poll::Pending,
             Source::Stream(pieces) => match pieces.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(piece) => piece,
             },
         };
         match piece {
-            Some(Piece::Data(bytes)) => {
-                self.sent(&bytes);
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            Some(Piece::Data(bytes)) => Poll::Ready(Some(Ok(bytes))),
+            Some(Piece::Stall) => {
+                self.source = Source::Stalled;
+                Poll::Pending
             }
             Some(Piece::End) => {
                 self.completed();
@@ -116,25 +183,14 @@ impl http_body::Body for Body {
             }
         }
     }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Whole(None))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-            Source::Stream(_) | Source::Breaking => SizeHint::default(),
-        }
-    }
 }
 
 /// The writing end of a streamed body. Writing waits while the client is slow and fails once it has gone.
 pub(crate) struct PieceWriter {
     pieces: mpsc::Sender<Piece>,
     buffer: Vec<u8>,
+    /// How far ahead a byte is that comes out wrong.
+    wrong_byte: Option<u64>,
 }
 
 impl PieceWriter {
@@ -144,10 +200,15 @@ impl PieceWriter {
         self.send(Piece::End)
     }
 
-    /// Breaks the connection after what was written.
-    pub(crate) fn break_off(&mut self) -> io::Result<()> {
+    /// Leaves the body as `last` says, after what was written.
+    pub(crate) fn leave(&mut self, last: Piece) -> io::Result<()> {
         self.flush()?;
-        self.send(Piece::Break)
+        self.send(last)
+    }
+
+    /// Makes a byte come out wrong.
+    pub(crate) fn corrupt(&mut self, at: Option<u64>) {
+        self.wrong_byte = at;
     }
 
     fn send(&self, piece: Piece) -> io::Result<()> {
@@ -167,6 +228,11 @@ impl Write for PieceWriter {
     fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
+        }
+        let length = self.buffer.len() as u64;
+        match self.wrong_byte.take() {
+            Some(at) if at < length => self.buffer[at as usize] ^= 0xff,
+            at => self.wrong_byte = at.map(|at| at - length),
         }
         let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK + 4096));
         self.send(Piece::Data(full.into()))

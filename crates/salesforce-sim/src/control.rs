@@ -5,14 +5,21 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /truth?interval=hourly` or `daily` | NDJSON, one `{"event_id":…,"file":…,"row":…}` for each event |
+//! | `GET /truth?object=LoginEvent` (`LogoutEvent`, `SetupAuditTrail`) | NDJSON, one `{"event_id":…}` for each record |
+//! | either of them with `&from=…&to=…` | of that span alone: `LogDate`, `EventDate` or `CreatedDate` from the first up to the second |
+//! | `GET /truth?…&event_types=Login,Logout` | of these types alone |
 //! | `GET /stats` | counters |
 //! | `POST /expire-sessions` | `{"expired":n}` |
+//! | `POST /exhaust-quota` | `{}`; every call is refused for 24 hours |
+//! | `POST /faults` with a plan (see `faults`) | `{"planned":n}`, or 400 with every mistake |
+//! | `DELETE /faults` | `{}`; the faults still to come are forgotten |
 //! | `POST /clock` with `{"advance_seconds":n}` | `{"now":…}`; n may be negative |
 
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -22,7 +29,9 @@ use serde_json::{Value, json};
 
 use crate::body::{Body, PieceWriter};
 use crate::event_log_file::Interval;
+use crate::faults::{PlanMistakes, PlannedFault};
 use crate::org::Org;
+use crate::truth::{StoredObject, Truth};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,33 +49,88 @@ pub(crate) async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response
         (&Method::POST, "/expire-sessions") => {
             json_response(StatusCode::OK, &json!({ "expired": org.expire_sessions() }))
         }
+        (&Method::POST, "/exhaust-quota") => {
+            org.exhaust_quota();
+            json_response(StatusCode::OK, &json!({}))
+        }
+        (&Method::POST, "/faults") => plan_faults(&org, request).await,
+        (&Method::DELETE, "/faults") => {
+            org.clear_faults();
+            json_response(StatusCode::OK, &json!({}))
+        }
         (&Method::POST, "/clock") => move_clock(&org, request).await,
         _ => problem(
             StatusCode::NOT_FOUND,
-            "there are GET /truth?interval=hourly|daily, GET /stats, POST /expire-sessions and POST /clock",
+            "there are GET /truth?interval=hourly|daily or ?object=, GET /stats, POST /expire-sessions, \
+             POST /exhaust-quota, POST and DELETE /faults, and POST /clock",
         ),
     }
 }
 
 fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
-    let given = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "interval");
+    let parameter = |wanted: &str| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted);
+    let time = |name: &str, default: DateTime<Utc>| {
+        parameter(name).map_or(Some(default), |(_, value)| value.parse::<DateTime<Utc>>().ok())
+    };
+    let (Some(from), Some(to)) =
+        (time("from", DateTime::<Utc>::MIN_UTC), time("to", DateTime::<Utc>::MAX_UTC))
+    else {
+        return problem(StatusCode::BAD_REQUEST, "from and to are times such as 2026-03-04T18:00:00Z");
+    };
+    if let Some((_, object)) = parameter("object") {
+        let Ok(object) = serde_json::from_value::<StoredObject>(object.as_ref().into()) else {
+            return problem(StatusCode::BAD_REQUEST, "object is LoginEvent, LogoutEvent or SetupAuditTrail");
+        };
+        let body = Body::written(move |writer| {
+            let _ = write_object_truth(&org, object, from..to, writer);
+        });
+        return response(StatusCode::OK, "application/x-ndjson", body);
+    }
+    let given = parameter("interval");
     let interval = match given.as_ref().map(|(_, value)| value.as_ref()) {
         Some("hourly") | None => Interval::Hourly,
         Some("daily") => Interval::Daily,
         Some(_) => return problem(StatusCode::BAD_REQUEST, "interval is hourly or daily"),
     };
+    let known = crate::event_types();
+    let wanted: Vec<&'static str> = match parameter("event_types") {
+        None => known,
+        Some((_, names)) => {
+            let wanted: Vec<_> =
+                names.split(',').map(|name| known.iter().copied().find(|known| *known == name)).collect();
+            match wanted.into_iter().collect::<Option<Vec<_>>>() {
+                Some(wanted) => wanted,
+                None => {
+                    let message = format!("event_types are of {}, not {names}", known.join(", "));
+                    return problem(StatusCode::BAD_REQUEST, &message);
+                }
+            }
+        }
+    };
     let body = Body::written(move |writer| {
         // An error means that the client has gone.
-        let _ = write_truth(&org, interval, writer);
+        let _ = write_truth(org.truth_of(interval, &wanted, from..to), writer);
     });
     response(StatusCode::OK, "application/x-ndjson", body)
 }
 
-fn write_truth(org: &Org, interval: Interval, mut writer: PieceWriter) -> io::Result<()> {
-    for event in org.truth(interval) {
+fn write_truth(truth: Truth<'_>, mut writer: PieceWriter) -> io::Result<()> {
+    for event in truth {
         let mut line = serde_json::to_vec(&event)?;
         line.push(b'\n');
         writer.write_all(&line)?;
+    }
+    writer.finish()
+}
+
+fn write_object_truth(
+    org: &Org,
+    object: StoredObject,
+    span: Range<DateTime<Utc>>,
+    mut writer: PieceWriter,
+) -> io::Result<()> {
+    for id in org.object_truth(object, span) {
+        writeln!(writer, "{}", json!({ "event_id": id }))?;
     }
     writer.finish()
 }
@@ -87,6 +151,23 @@ fn stats(org: &Org) -> Value {
         "tokens_issued": org.tokens_issued(),
         "live_sessions": org.live_sessions(),
     })
+}
+
+async fn plan_faults(org: &Org, request: Request<Incoming>) -> Response<Body> {
+    let body = Limited::new(request.into_body(), 1024 * 1024).collect().await.map(|body| body.to_bytes());
+    let Some(text) = body.ok().and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()) else {
+        return problem(StatusCode::BAD_REQUEST, "a plan is text of at most 1 MiB");
+    };
+    match PlannedFault::plan(&text) {
+        Ok(faults) => {
+            let planned = faults.len();
+            faults.into_iter().for_each(|fault| org.plan_fault(fault));
+            json_response(StatusCode::OK, &json!({ "planned": planned }))
+        }
+        Err(PlanMistakes(mistakes)) => {
+            json_response(StatusCode::BAD_REQUEST, &json!({ "mistakes": mistakes }))
+        }
+    }
 }
 
 async fn move_clock(org: &Org, request: Request<Incoming>) -> Response<Body> {

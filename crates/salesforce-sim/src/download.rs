@@ -10,7 +10,7 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::body::{Body, PieceWriter};
+use crate::body::{Body, Piece, PieceWriter};
 use crate::event_log_file::EventLogFile;
 use crate::org::Org;
 use crate::requests::Entry;
@@ -20,8 +20,18 @@ use crate::requests::Entry;
 pub(crate) struct CutAt {
     /// Decoded bytes that are still sent.
     pub(crate) after: u64,
-    /// Whether the connection breaks; otherwise the body looks complete.
-    pub(crate) breaks: bool,
+    pub(crate) end: CutEnd,
+}
+
+/// What is behind the last byte of a body that is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CutEnd {
+    /// The body looks complete.
+    Complete,
+    /// The connection breaks.
+    Breaks,
+    /// Nothing, and the connection stays open.
+    Stalls,
 }
 
 /// The CSV of a file, made while it is sent.
@@ -31,9 +41,12 @@ pub(crate) fn body(
     file: EventLogFile,
     gzip: bool,
     cut: Option<CutAt>,
+    wrong_byte: Option<u64>,
 ) -> Body {
+    let wrong_byte = wrong_byte.filter(|_| gzip);
     let (source, counter) = (Arc::clone(org), Arc::clone(entry));
-    Body::written(move |writer| {
+    Body::written(move |mut writer| {
+        writer.corrupt(wrong_byte);
         // An error means that the client has gone; nobody is left to be told.
         let _ = write(&source, &counter, &file, gzip, cut, writer);
     })
@@ -60,7 +73,8 @@ fn write(
     });
     outcome?;
     match cut {
-        Some(CutAt { breaks: true, .. }) if flow.is_break() => coder.break_off(),
+        Some(CutAt { end: CutEnd::Breaks, .. }) if flow.is_break() => coder.leave(Piece::Break),
+        Some(CutAt { end: CutEnd::Stalls, .. }) if flow.is_break() => coder.leave(Piece::Stall),
         _ => coder.finish(),
     }
 }
@@ -85,13 +99,13 @@ impl Coder {
         }
     }
 
-    /// Everything written so far can be decoded, then the connection breaks. The trailer of gzip is not sent.
-    fn break_off(self) -> io::Result<()> {
+    /// Everything written so far can be decoded, then the body is left as `last` says. The trailer of gzip is not sent.
+    fn leave(self, last: Piece) -> io::Result<()> {
         match self {
-            Self::Plain(mut writer) => writer.break_off(),
+            Self::Plain(mut writer) => writer.leave(last),
             Self::Gzip(mut encoder) => {
                 encoder.flush()?;
-                encoder.get_mut().break_off()
+                encoder.get_mut().leave(last)
             }
         }
     }

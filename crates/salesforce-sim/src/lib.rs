@@ -26,11 +26,14 @@
 //! `query` and `download`. Each module says which page of Salesforce's documentation it follows.
 
 mod answer;
+mod audit_trail;
+mod big_object;
 mod body;
 mod clock;
 mod control;
 mod download;
 mod event_log_file;
+mod event_types;
 mod faults;
 mod ids;
 mod keys;
@@ -41,17 +44,25 @@ mod prng;
 mod query;
 mod requests;
 mod rest;
+mod schema;
 mod server;
+mod sessions;
 mod settings;
 mod soql;
 mod truth;
 
 pub use clock::Clock;
 pub use event_log_file::{EventLogFile, Interval};
-pub use faults::{Fault, FaultAction};
+pub use faults::{Fault, FaultAction, PlanMistakes, PlannedFault};
 pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
 pub use org::Org;
 pub use requests::{RequestLog, RequestRecord, RequestTotals};
 pub use server::Simulator;
-pub use settings::{OrgSettings, Rows, Workload};
-pub use truth::{EventId, TrueEvent, Truth, event_id};
+pub use settings::{Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
+pub use truth::{EventId, StoredObject, TrueEvent, Truth, event_id};
+
+/// The names of all event types that an org can have files of.
+pub fn event_types() -> Vec<&'static str> {
+    let others = event_types::all().into_iter().map(|event_type| event_type.name);
+    ["Login", "Logout"].into_iter().chain(others).collect()
+}

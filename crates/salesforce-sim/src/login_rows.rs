@@ -51,31 +51,28 @@ pub(crate) const COLUMNS: [(&str, &str); 35] = [
 ];
 
 /// One row, decoded: its values one after the other in one buffer that is used again for the next row.
+#[derive(Default)]
 pub(crate) struct Row {
-    bytes: Vec<u8>,
-    ends: [usize; COLUMNS.len()],
-    filled: usize,
-}
-
-impl Default for Row {
-    fn default() -> Self {
-        Self { bytes: Vec::new(), ends: [0; COLUMNS.len()], filled: 0 }
-    }
+    pub(crate) bytes: Vec<u8>,
+    ends: Vec<usize>,
 }
 
 impl Row {
-    /// The value of a column, by its place in [`COLUMNS`].
+    /// The value of a column of a Login row as text, by its name.
+    pub(crate) fn login(&self, name: &str) -> &str {
+        column(name).and_then(|column| std::str::from_utf8(self.value(column)).ok()).unwrap_or("")
+    }
+
+    /// The value of a column, by its place.
     pub(crate) fn value(&self, column: usize) -> &[u8] {
         let start = if column == 0 { 0 } else { self.ends[column - 1] };
         &self.bytes[start..self.ends[column]]
     }
 
-    /// Appends the row as CSV: every value quoted, quotes doubled, a line feed at the end.
-    pub(crate) fn write_csv(&self, out: &mut Vec<u8>) {
-        let mut start = 0;
-        for end in self.ends {
-            let value = &self.bytes[start..end];
-            start = end;
+    /// Appends the columns at these places as CSV: every value quoted, quotes doubled, a line feed at the end.
+    pub(crate) fn write_csv(&self, places: &[usize], out: &mut Vec<u8>) {
+        for place in places {
+            let value = self.value(*place);
             out.push(b'"');
             if memchr::memchr(b'"', value).is_none() {
                 out.extend_from_slice(value);
@@ -94,23 +91,22 @@ impl Row {
         }
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        self.filled = 0;
+        self.ends.clear();
     }
 
     /// Ends the value of the next column.
-    fn end(&mut self) {
-        self.ends[self.filled] = self.bytes.len();
-        self.filled += 1;
+    pub(crate) fn end(&mut self) {
+        self.ends.push(self.bytes.len());
     }
 
-    fn text(&mut self, value: impl AsRef<[u8]>) {
+    pub(crate) fn text(&mut self, value: impl AsRef<[u8]>) {
         self.bytes.extend_from_slice(value.as_ref());
         self.end();
     }
 
-    fn number(&mut self, mut n: u64) {
+    pub(crate) fn number(&mut self, mut n: u64) {
         let mut digits = [0; 20];
         let mut at = digits.len();
         loop {
@@ -123,12 +119,6 @@ impl Row {
         }
         self.text(&digits[at..]);
     }
-}
-
-/// The header line of a Login file.
-pub(crate) fn header() -> Vec<u8> {
-    let names: Vec<String> = COLUMNS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-    format!("{}\n", names.join(",")).into_bytes()
 }
 
 /// The rows of one hour.
@@ -158,8 +148,10 @@ struct User {
 
 /// Makes the rows of one org.
 pub(crate) struct LoginRows {
-    seed: u64,
-    org_id15: String,
+    pub(crate) seed: u64,
+    pub(crate) org_id15: String,
+    /// Whether one row in 64 has a NUL byte in its BROWSER_TYPE.
+    nul: bool,
     users: Vec<User>,
     browsers: Vec<String>,
     addresses: Vec<String>,
@@ -168,8 +160,16 @@ pub(crate) struct LoginRows {
 
 const USERS: u64 = 400;
 
+/// One login in so many is followed by a logout.
+pub(crate) const LOGS_OUT: u64 = 4;
+
+/// The place of a column of a Login file.
+pub(crate) fn column(name: &str) -> Option<usize> {
+    COLUMNS.iter().position(|(column, _)| *column == name)
+}
+
 impl LoginRows {
-    pub(crate) fn new(seed: u64, org_id15: &str) -> Self {
+    pub(crate) fn new(seed: u64, org_id15: &str, nul: bool) -> Self {
         let mut rng = Rng::of(&[seed, 0x0b0b]);
         let browsers = browsers();
         let addresses = addresses();
@@ -188,7 +188,7 @@ impl LoginRows {
             })
             .collect();
         let sso_service_id = Ids::new("0LE", seed).nth(0);
-        Self { seed, org_id15: org_id15.to_owned(), users, browsers, addresses, sso_service_id }
+        Self { seed, org_id15: org_id15.to_owned(), nul, users, browsers, addresses, sso_service_id }
     }
 
     /// Fills `row` with row `index` of `hour`.
@@ -199,7 +199,7 @@ impl LoginRows {
         let mut rng = Rng::of(&[self.seed, hour.number, index]);
         let user = &self.users[(rng.below(USERS) * rng.below(USERS) / USERS) as usize]; // some sign in far more often
         let way = rng.pick(&WAYS);
-        let failure = rng.one_in(16).then(|| *rng.pick(&FAILURES));
+        let failure = (!index.is_multiple_of(LOGS_OUT) && rng.one_in(12)).then(|| *rng.pick(&FAILURES));
         let known_user = failure.is_none_or(|status| status != "LOGIN_ERROR_INVALID_USERNAME");
         let millis = moment(hour, index, &mut rng);
         let address =
@@ -225,10 +225,11 @@ impl LoginRows {
         row.text(if failure.is_some() { "F" } else { "S" });
         row.number(1_000_000 + rng.below(900_000_000)); // nanoseconds in this type
         row.text(way.login_type);
-        match way.agent {
-            Some(agent) => row.text(agent),
-            None => row.text(&self.browsers[user.browser]),
+        row.bytes.extend_from_slice(way.agent.unwrap_or(&self.browsers[user.browser]).as_bytes());
+        if self.nul && key.is_multiple_of(64) {
+            row.bytes.push(0);
         }
+        row.end();
         row.text(way.api_type);
         row.text(way.api_version);
         row.text(&user.name);
@@ -260,11 +261,17 @@ impl LoginRows {
             2..8 => row.text(address),
             _ => row.text(""),
         }
-        debug_assert_eq!(row.filled, COLUMNS.len(), "one value for each column");
+        debug_assert_eq!(row.ends.len(), COLUMNS.len(), "one value for each column");
+    }
+
+    /// A user in both forms of the id, and an address.
+    pub(crate) fn someone(&self, rng: &mut Rng) -> (&str, &str, &str) {
+        let user = &self.users[(rng.below(USERS) * rng.below(USERS) / USERS) as usize];
+        (&user.id15, &user.id18, &self.addresses[user.address])
     }
 
     /// Rows of one transaction share their REQUEST_ID; a few have none.
-    fn push_request_id(&self, hour: &Hour, index: u64, out: &mut Vec<u8>) {
+    pub(crate) fn push_request_id(&self, hour: &Hour, index: u64, out: &mut Vec<u8>) {
         let shared = if index % 23 == 1 || index % 23 == 2 { index - index % 23 } else { index };
         let mut rng = Rng::of(&[self.seed, hour.number, shared, 0x4e9]);
         match rng.below(64) {
@@ -285,7 +292,7 @@ impl LoginRows {
 }
 
 /// Milliseconds into the hour: rows follow each other in time, though not strictly.
-fn moment(hour: &Hour, index: u64, rng: &mut Rng) -> u64 {
+pub(crate) fn moment(hour: &Hour, index: u64, rng: &mut Rng) -> u64 {
     let even = (u128::from(index) * 3_600_000 / u128::from(hour.rows.max(1))) as u64;
     let millis = (even + rng.below(4_000)).min(3_599_999);
     match rng.below(32) {
@@ -295,7 +302,7 @@ fn moment(hour: &Hour, index: u64, rng: &mut Rng) -> u64 {
 }
 
 /// TIMESTAMP: `20260102030405.678`; two fraction digits where the third is zero, none on a full second.
-fn push_timestamp(out: &mut Vec<u8>, hour: &Hour, millis: u64) {
+pub(crate) fn push_timestamp(out: &mut Vec<u8>, hour: &Hour, millis: u64) {
     push_date(out, hour, "");
     let second = millis / 1000;
     push_two(out, second / 60);
@@ -311,7 +318,7 @@ fn push_timestamp(out: &mut Vec<u8>, hour: &Hour, millis: u64) {
 }
 
 /// TIMESTAMP_DERIVED: `2026-01-02T03:04:05.678Z`, the same instant.
-fn push_iso(out: &mut Vec<u8>, hour: &Hour, millis: u64) {
+pub(crate) fn push_iso(out: &mut Vec<u8>, hour: &Hour, millis: u64) {
     push_date(out, hour, "-");
     let second = millis / 1000;
     out.push(b':');
@@ -494,7 +501,7 @@ mod tests {
     use super::*;
 
     fn rows(seed: u64, count: u64) -> Vec<Vec<Vec<u8>>> {
-        let maker = LoginRows::new(seed, "00D5j000000abcd");
+        let maker = LoginRows::new(seed, "00D5j000000abcd", false);
         let hour = Hour { number: 491_000, rows: count };
         let mut row = Row::default();
         (0..count)
@@ -506,7 +513,7 @@ mod tests {
     }
 
     fn column(name: &str) -> usize {
-        COLUMNS.iter().position(|(column, _)| *column == name).unwrap()
+        super::column(name).unwrap()
     }
 
     #[test]

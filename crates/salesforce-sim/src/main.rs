@@ -6,17 +6,21 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory as _, Parser};
-use salesforce_sim::{Interval, OrgSettings, PrivateKey, Rows, Simulator, Workload, generate_key};
+use salesforce_sim::{
+    Files, Interval, Objects, Obstacle, OrgSettings, PlannedFault, PrivateKey, Rows, SessionRefusal,
+    Simulator, Workload, event_types, generate_key,
+};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs a simulated Salesforce org on this machine.
 ///
-/// The org has Login event log files, hourly and daily, for some past hours. Clients sign in with the JWT bearer flow,
-/// query EventLogFile with SOQL and download the files, as they would from Salesforce. The same seed gives the same users,
-/// ids and rows.
+/// The org has event log files, hourly and daily, for some past hours, the same logins and logouts in LoginEvent and
+/// LogoutEvent, and a SetupAuditTrail. Clients sign in with the JWT bearer, the password or the client-credentials flow,
+/// query with SOQL and download the files, as they would from Salesforce. The same seed gives the same users, ids and rows.
 ///
 /// At the start it prints one line of JSON with everything a client needs, then serves until SIGINT or SIGTERM. It listens
 /// on 127.0.0.1 only.
@@ -29,8 +33,11 @@ struct Arguments {
 
     /// Port of the control listener; 0 takes a free one
     ///
-    /// GET /truth?interval=hourly streams the event ids that a complete collection delivers, GET /stats counts, POST
-    /// /expire-sessions ends every session, POST /clock {"advance_seconds":n} moves the org's clock.
+    /// GET /truth?interval=hourly (daily) or ?object=LoginEvent (LogoutEvent, SetupAuditTrail), with &from=, &to= and
+    /// &event_types= if wanted, streams the event ids that a
+    /// complete collection delivers, GET /stats counts, POST /expire-sessions ends every session, POST /exhaust-quota uses
+    /// up the day's calls, POST /clock {"advance_seconds":n} moves the org's clock, POST /faults plans faults as --faults
+    /// does and DELETE /faults forgets them.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     control_port: u16,
 
@@ -64,6 +71,113 @@ struct Arguments {
     #[arg(long, value_name = "USER", default_value_t = OrgSettings::default().username)]
     username: String,
 
+    /// Consumer secret of the app, for the password and the client-credentials flow
+    #[arg(long, value_name = "SECRET", default_value_t = OrgSettings::default().client_secret)]
+    client_secret: String,
+
+    /// Password of the user
+    #[arg(long, value_name = "PASSWORD", default_value_t = OrgSettings::default().password)]
+    password: String,
+
+    /// Security token of the user, which may stand behind the password
+    #[arg(long, value_name = "TOKEN", default_value_t = OrgSettings::default().security_token)]
+    security_token: String,
+
+    /// What stands in the way of signing in; may be given several times
+    #[arg(long, value_name = "WHAT", value_enum)]
+    obstacle: Vec<Obstacle>,
+
+    /// Minutes that a session lives after its last call
+    #[arg(long, value_name = "MINUTES", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
+    session_minutes: u32,
+
+    /// Most live tokens of a user; the oldest is revoked for the next
+    #[arg(long, value_name = "TOKENS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    max_tokens: u16,
+
+    /// Refuse every live session, in words that signing in again does not cure
+    #[arg(long, value_name = "WORDS", value_enum)]
+    session_refusal: Option<SessionRefusal>,
+
+    /// Calls that the org serves in 24 hours
+    #[arg(long, value_name = "CALLS", default_value_t = OrgSettings::default().daily_api_limit)]
+    daily_api_limit: u64,
+
+    /// Seconds that the org's clock is ahead of this machine's; behind, if negative
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-31_536_000..=31_536_000))]
+    clock_skew: i64,
+
+    /// When the last hour of logs ends, such as 2026-03-04T18:00:00Z; five full hours ago if left out
+    #[arg(long, value_name = "TIME")]
+    end: Option<DateTime<Utc>>,
+
+    /// Event types with files, separated by commas; `all` has every one there is
+    ///
+    /// Rows are counted by Login; the other types have a quarter of them, and Logout the logouts of LogoutEvent.
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "Login")]
+    event_types: Vec<String>,
+
+    /// One hour in so many has late data: a second hourly file, and its daily file issued again; 0 for none
+    #[arg(long, value_name = "HOURS", default_value_t = 0)]
+    late_one_in: u32,
+
+    /// Hours that late data comes after the first file of its hour, at least
+    #[arg(long, value_name = "HOURS", default_value_t = 6, value_parser = clap::value_parser!(u32).range(..=72))]
+    late_by: u32,
+
+    /// Rows of the first file that a late hourly file repeats
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    repeated_rows: u64,
+
+    /// A daily file that is issued again keeps its Id
+    #[arg(long)]
+    reissue_keeps_id: bool,
+
+    /// One file in so many is listed only some time after its CreatedDate; 0 for none
+    #[arg(long, value_name = "FILES", default_value_t = 0)]
+    hidden_one_in: u32,
+
+    /// How many minutes later such a file is listed
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    hidden_minutes: u32,
+
+    /// Days after which a file expires
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    retention_days: u32,
+
+    /// Files of days before this time have the columns of an older API version
+    #[arg(long, value_name = "TIME")]
+    columns_change: Option<DateTime<Utc>>,
+
+    /// Values with NUL bytes in some rows
+    #[arg(long)]
+    nul_bytes: bool,
+
+    /// A second header in the middle of each file
+    #[arg(long)]
+    repeated_header: bool,
+
+    /// Seconds at most that a record of LoginEvent or LogoutEvent takes to become queryable, one in eight of them
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=604_800))]
+    settle_seconds: u32,
+
+    /// Rows of LoginEvent or LogoutEvent beyond which a query ends with QUERY_TIMEOUT
+    #[arg(long, value_name = "ROWS", default_value_t = Objects::default().max_rows)]
+    max_object_rows: u64,
+
+    /// Rows of SetupAuditTrail in each hour
+    #[arg(long, value_name = "ROWS", default_value_t = Objects::default().audit_rows_per_hour)]
+    audit_rows: u32,
+
+    /// JSON file with a plan of faults
+    ///
+    /// A list of {"method", "path", "nth" or "every", "action"}: the n-th request, or every one, of this method whose path
+    /// contains this text. An action is {"kind": K}, with K one of answer (status, body), delay (millis), cut-silently,
+    /// cut-connection or stall (after so many bytes), drip, corrupt-gzip (at), wrong-length (by), revoke-sessions,
+    /// exhaust-quota.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+
     /// An org without hourly files: daily ones only, and no field `Interval`
     #[arg(long)]
     no_hourly: bool,
@@ -83,6 +197,13 @@ const EXAMPLES: &str = r#"Examples:
   What a complete collection of the hourly files must deliver:
       curl 'http://127.0.0.1:8081/truth?interval=hourly'
 
+  Every event type, late data, and a second answer to queries that is an error:
+      echo '[{"path":"/query","nth":2,"action":{"kind":"answer","status":503}}]' > plan.json
+      salesforce-sim --event-types all --late-one-in 4 --repeated-rows 5 --faults plan.json
+
+  An org that blocks the password flow, as new ones do:
+      salesforce-sim --obstacle password-flow-blocked
+
   A token that has run out, and a clock that is two hours further:
       curl -X POST http://127.0.0.1:8081/expire-sessions
       curl -X POST http://127.0.0.1:8081/clock -d '{"advance_seconds":7200}'
@@ -92,6 +213,10 @@ Exit status: 0 after SIGINT or SIGTERM, 1 if it cannot run, 2 if a flag is wrong
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let faults = match read_faults(&arguments) {
+        Ok(faults) => faults,
+        Err(problem) => Arguments::command().error(UsageKind::InvalidValue, problem).exit(),
+    };
     let key = match read_or_make_key(&arguments.key_file) {
         Ok(key) => key,
         Err(problem) => {
@@ -100,7 +225,7 @@ async fn main() -> ExitCode {
             Arguments::command().error(UsageKind::InvalidValue, message).exit()
         }
     };
-    match run(arguments, &key).await {
+    match run(arguments, &key, faults).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("salesforce-sim: {problem}");
@@ -109,8 +234,41 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments, key: &PrivateKey) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(
+    arguments: Arguments,
+    key: &PrivateKey,
+    faults: Vec<PlannedFault>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let known = event_types().into_iter().map(str::to_owned);
+    let all = arguments.event_types == ["all"];
     let settings = OrgSettings {
+        client_secret: arguments.client_secret,
+        password: arguments.password,
+        security_token: arguments.security_token,
+        obstacles: arguments.obstacle,
+        session_lifetime: TimeDelta::minutes(arguments.session_minutes.into()),
+        max_tokens: arguments.max_tokens.into(),
+        session_refusal: arguments.session_refusal,
+        daily_api_limit: arguments.daily_api_limit,
+        clock_skew: TimeDelta::seconds(arguments.clock_skew),
+        files: Files {
+            event_types: if all { known.collect() } else { arguments.event_types },
+            late_one_in: arguments.late_one_in,
+            late_by: TimeDelta::hours(arguments.late_by.into()),
+            repeated_rows: arguments.repeated_rows,
+            reissue_keeps_id: arguments.reissue_keeps_id,
+            hidden_one_in: arguments.hidden_one_in,
+            hidden_for: TimeDelta::minutes(arguments.hidden_minutes.into()),
+            retention: Some(TimeDelta::days(arguments.retention_days.into())),
+            columns_change: arguments.columns_change,
+            nul_bytes: arguments.nul_bytes,
+            repeated_header: arguments.repeated_header,
+        },
+        objects: Objects {
+            settle: TimeDelta::seconds(arguments.settle_seconds.into()),
+            max_rows: arguments.max_object_rows,
+            audit_rows_per_hour: arguments.audit_rows,
+        },
         seed: arguments.seed,
         port: arguments.port,
         control_port: arguments.control_port,
@@ -119,18 +277,17 @@ async fn run(arguments: Arguments, key: &PrivateKey) -> Result<(), Box<dyn std::
         public_key: Some(key.public_key()?),
         hourly_files: !arguments.no_hourly,
         page_size: arguments.page_size.into(),
-        workload: Workload {
-            hours: arguments.hours,
-            rows: Rows::Total(arguments.rows),
-            ..Workload::default()
-        },
+        workload: Workload { hours: arguments.hours, rows: Rows::Total(arguments.rows), end: arguments.end },
         ..OrgSettings::default()
     };
     let (client_id, username) = (settings.client_id.clone(), settings.username.clone());
+    let secrets =
+        (settings.client_secret.clone(), settings.password.clone(), settings.security_token.clone());
     let audience = settings.audiences.first().cloned();
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let simulator = Simulator::start(settings).await?;
+    faults.into_iter().for_each(|fault| simulator.org().plan_fault(fault));
     let interval = if arguments.no_hourly { Interval::Daily } else { Interval::Hourly };
     let rows: u64 = simulator.org().event_log_files(interval).iter().map(|file| file.rows).sum();
     let line = json!({
@@ -139,6 +296,9 @@ async fn run(arguments: Arguments, key: &PrivateKey) -> Result<(), Box<dyn std::
         "client_id": client_id,
         "username": username,
         "key_file": arguments.key_file,
+        "client_secret": secrets.0,
+        "password": secrets.1,
+        "security_token": secrets.2,
         "audience": audience,
         "hours": arguments.hours,
         "rows": rows,
@@ -151,6 +311,34 @@ async fn run(arguments: Arguments, key: &PrivateKey) -> Result<(), Box<dyn std::
         _ = terminated.recv() => {}
     }
     Ok(())
+}
+
+/// Reads the plan of faults, and checks the event types with it: every mistake in both is named.
+fn read_faults(arguments: &Arguments) -> Result<Vec<PlannedFault>, String> {
+    let known = event_types();
+    let unknown = arguments.event_types.iter().filter(|name| !known.contains(&name.as_str()));
+    let unknown: Vec<&str> =
+        unknown.map(String::as_str).filter(|_| arguments.event_types != ["all"]).collect();
+    let mut mistakes = Vec::new();
+    if !unknown.is_empty() {
+        let (unknown, known) = (unknown.join(", "), known.join(", "));
+        mistakes
+            .push(format!("invalid value for '--event-types': no event type {unknown}; there are {known}"));
+    }
+    let plan = match &arguments.faults {
+        None => Ok(Vec::new()),
+        Some(path) => fs::read_to_string(path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| PlannedFault::plan(&text).map_err(|mistakes| mistakes.to_string()))
+            .map_err(|problem| format!("invalid value '{}' for '--faults': {problem}", path.display())),
+    };
+    match plan {
+        Ok(faults) if mistakes.is_empty() => Ok(faults),
+        plan => {
+            mistakes.extend(plan.err());
+            Err(mistakes.join("\n"))
+        }
+    }
 }
 
 /// Reads the key, or makes one that only its owner can read.

@@ -1,73 +1,245 @@
-//! `POST /services/oauth2/token`: the JWT bearer flow.
+//! `POST /services/oauth2/token`: three ways to sign in, and why each is refused.
 //!
-//! Rules of the assertion: help.salesforce.com, `remoteaccess_oauth_jwt_flow`. RS256 alone; `iss` is the consumer key,
-//! `sub` the username (the older `prn` wins where both stand), `aud` one of the login hosts, `exp` in seconds, not past and
-//! at most three minutes ahead of Salesforce's clock. There is neither `expires_in` nor a refresh token in the answer.
-//! Errors: help.salesforce.com, `remoteaccess_oauth_flow_errors`; always with `Cache-Control: no-store`.
+//! - JWT bearer (help.salesforce.com, `remoteaccess_oauth_jwt_flow`): RS256 alone; `iss` is the consumer key, `sub` the
+//!   username (the older `prn` wins where both stand), `aud` one of the login hosts, `exp` in seconds, not past and at
+//!   most three minutes ahead of Salesforce's clock.
+//! - Password (help, `remoteaccess_oauth_username_password_flow`): client id and secret, username, password with or
+//!   without the security token. Where the flow is blocked the answer is that of a wrong password.
+//! - Client credentials (help, `remoteaccess_oauth_client_credentials_flow`): client id and secret in the form or as Basic
+//!   authorization; at My Domain alone; signs in as the user that the app names.
+//!
+//! No answer has `expires_in` or a refresh token. Errors: help, `remoteaccess_oauth_flow_errors`; always with
+//! `Cache-Control: no-store`. `format` or `Accept` asks for JSON, XML or a form.
 
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::{Value, json};
+use ring::hmac;
+use serde_json::Value;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, xml_text};
 use crate::org::Org;
+use crate::settings::Obstacle;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// How far ahead of the org's clock `exp` may be, in seconds.
-const MAX_LIFETIME: i64 = 180;
+/// How far ahead of the org's clock `exp` may be, in milliseconds: three minutes, and half a second for clients that round
+/// to the nearest second, as simple-salesforce does.
+const MAX_LIFETIME: i64 = 180_500;
 
 /// Why sign-in is refused: `error` and `error_description`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Refusal(&'static str, &'static str);
 
 const BAD_ASSERTION: Refusal = Refusal("invalid_grant", "invalid assertion");
+const AUTHENTICATION_FAILURE: Refusal = Refusal("invalid_grant", "authentication failure");
+
+/// The three flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    JwtBearer,
+    Password,
+    ClientCredentials,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Xml,
+    Urlencoded,
+}
 
 /// Answers a request to the token endpoint.
 pub(crate) fn token(org: &Org, method: &Method, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let answer = match sign_in(org, method, headers, body) {
-        Ok(()) => Answer::json(
-            StatusCode::OK,
-            &json!({
-                "access_token": org.open_session(),
-                "scope": "api id",
-                "instance_url": org.base_url,
-                "id": org.identity_url(),
-                "token_type": "Bearer",
-                "issued_at": org.clock().now().timestamp_millis().to_string(),
-            }),
-        ),
-        Err(Refusal(error, description)) => Answer::json(
-            StatusCode::BAD_REQUEST,
-            &json!({ "error": error, "error_description": description }),
-        ),
+    let form = Form { body, headers };
+    let (status, fields) = match sign_in(org, method, &form) {
+        Ok((flow, user)) => (StatusCode::OK, granted(org, flow, &user)),
+        Err(Refusal(error, description)) => {
+            // RFC 6749 section 5.2: who tried to authenticate with a header is answered with one.
+            let basic = error == "invalid_client" && form.basic().is_some();
+            let status = if basic { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+            (status, vec![("error", error.to_owned()), ("error_description", description.to_owned())])
+        }
     };
-    answer.with(CACHE_CONTROL, "no-store")
+    let answer = match form.format() {
+        Format::Json => {
+            let object: serde_json::Map<String, Value> =
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            Answer::json(status, &object)
+        }
+        Format::Xml => {
+            let inner: String =
+                fields.iter().map(|(name, value)| format!("<{name}>{}</{name}>", xml_text(value))).collect();
+            let xml = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><OAuth>{inner}</OAuth>");
+            Answer::new(status, "application/xml;charset=UTF-8", xml.into_bytes())
+        }
+        Format::Urlencoded => {
+            let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            Answer::new(status, "application/x-www-form-urlencoded;charset=UTF-8", text.into_bytes())
+        }
+    };
+    let answer = answer.with(CACHE_CONTROL, "no-store");
+    if status == StatusCode::UNAUTHORIZED { answer.with(WWW_AUTHENTICATE, "Basic") } else { answer }
 }
 
-fn sign_in(org: &Org, method: &Method, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+fn granted(org: &Org, flow: Flow, user: &str) -> Vec<(&'static str, String)> {
+    let now = org.clock().now();
+    let issued_at = now.timestamp_millis().to_string();
+    let id = org.identity_url();
+    let mut fields = vec![("access_token", org.sessions.open(user, now))];
+    match flow {
+        Flow::JwtBearer => fields.push(("scope", "api id".to_owned())),
+        Flow::Password | Flow::ClientCredentials => {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, org.settings.client_secret.as_bytes());
+            let signature = hmac::sign(&key, format!("{id}{issued_at}").as_bytes());
+            fields.push(("signature", BASE64_STANDARD.encode(signature)));
+        }
+    }
+    fields.extend([
+        ("instance_url", org.base_url.clone()),
+        ("id", id),
+        ("token_type", "Bearer".to_owned()),
+        ("issued_at", issued_at),
+    ]);
+    fields
+}
+
+/// The request's form and headers.
+struct Form<'a> {
+    body: &'a [u8],
+    headers: &'a HeaderMap,
+}
+
+impl Form<'_> {
+    fn parameter(&self, name: &str) -> Option<String> {
+        let pair = form_urlencoded::parse(self.body).find(|(key, _)| key == name)?;
+        Some(pair.1.into_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn header(&self, name: http::HeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
+    /// Client id and secret of Basic authorization.
+    fn basic(&self) -> Option<(String, String)> {
+        let (scheme, encoded) = self.header(AUTHORIZATION).split_once(' ')?;
+        let decoded =
+            BASE64_STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("Basic"))?;
+        let text = String::from_utf8(decoded).ok()?;
+        text.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
+    }
+
+    fn format(&self) -> Format {
+        let accept = self.header(ACCEPT);
+        match self.parameter("format").as_deref() {
+            Some("json") => Format::Json,
+            Some("xml") => Format::Xml,
+            Some("urlencoded") => Format::Urlencoded,
+            _ if accept.starts_with("application/xml") => Format::Xml,
+            _ if accept.starts_with("application/x-www-form-urlencoded") => Format::Urlencoded,
+            _ => Format::Json,
+        }
+    }
+}
+
+/// Who may sign in, and by which flow.
+fn sign_in(org: &Org, method: &Method, form: &Form<'_>) -> Result<(Flow, String), Refusal> {
     if method != Method::POST {
         return Err(Refusal("invalid_request", "must use HTTP POST"));
     }
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if !content_type.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+    if !form.header(CONTENT_TYPE).to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
         return Err(Refusal("invalid_request", "the request body must be form-encoded"));
     }
-    let parameter = |name: &str| {
-        form_urlencoded::parse(body)
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
-            .filter(|v| !v.is_empty())
-    };
-    match parameter("grant_type").as_deref() {
+    match form.parameter("grant_type").as_deref() {
         None => Err(Refusal("invalid_request", "grant_type is missing")),
-        Some(JWT_BEARER) => match parameter("assertion") {
-            None => Err(Refusal("invalid_request", "assertion is missing")),
-            Some(assertion) => check_assertion(org, &assertion),
-        },
+        Some(JWT_BEARER) => {
+            let assertion =
+                form.parameter("assertion").ok_or(Refusal("invalid_request", "assertion is missing"))?;
+            check_assertion(org, &assertion)?;
+            obstacles(org, Flow::JwtBearer)?;
+            Ok((Flow::JwtBearer, org.settings.username.clone()))
+        }
+        Some("password") => {
+            check_client(org, form)?;
+            obstacles(org, Flow::Password)?;
+            check_password(org, form)?;
+            Ok((Flow::Password, org.settings.username.clone()))
+        }
+        Some("client_credentials") => {
+            if blocked(org, Obstacle::NotMyDomain) {
+                return Err(Refusal("invalid_grant", "request not supported on this domain"));
+            }
+            check_client(org, form)?;
+            if blocked(org, Obstacle::NoRunAsUser) {
+                return Err(Refusal("invalid_grant", "no client credentials user enabled"));
+            }
+            obstacles(org, Flow::ClientCredentials)?;
+            Ok((Flow::ClientCredentials, org.settings.run_as_user.clone()))
+        }
         Some(_) => Err(Refusal("unsupported_grant_type", "grant type not supported")),
+    }
+}
+
+fn blocked(org: &Org, obstacle: Obstacle) -> bool {
+    org.settings.obstacles.contains(&obstacle)
+}
+
+/// What keeps this user out whoever asks; the password flow does not tell a locked user from a wrong password.
+fn obstacles(org: &Org, flow: Flow) -> Result<(), Refusal> {
+    let refusal = |obstacle: &Obstacle| match (obstacle, flow) {
+        (Obstacle::PasswordFlowBlocked | Obstacle::UserLocked, Flow::Password) => {
+            Some(AUTHENTICATION_FAILURE)
+        }
+        (Obstacle::UserLocked, _) => Some(Refusal("invalid_grant", "user account is locked")),
+        (Obstacle::UserInactive, _) => Some(Refusal("invalid_grant", "inactive user")),
+        (Obstacle::OrgInactive, _) => Some(Refusal("invalid_grant", "organization is not active")),
+        (Obstacle::UserNotApproved, _) => {
+            Some(Refusal("invalid_grant", "user hasn't approved this consumer"))
+        }
+        (Obstacle::NotAdminApproved, _) => {
+            Some(Refusal("invalid_app_access", "user is not admin approved to access this app"))
+        }
+        (Obstacle::IpRestricted, _) => Some(Refusal("invalid_grant", "ip restricted or invalid login hours")),
+        (Obstacle::LoginRateExceeded, _) => Some(Refusal("rate_limit_exceeded", "login rate exceeded")),
+        (
+            Obstacle::PasswordFlowBlocked
+            | Obstacle::SecurityTokenRequired
+            | Obstacle::NotMyDomain
+            | Obstacle::NoRunAsUser,
+            _,
+        ) => None,
+    };
+    org.settings.obstacles.iter().find_map(refusal).map_or(Ok(()), Err)
+}
+
+/// Client id and secret, of the form or of Basic authorization.
+fn check_client(org: &Org, form: &Form<'_>) -> Result<(), Refusal> {
+    let basic = form.basic();
+    let (id, secret) = match basic {
+        Some((id, secret)) => (Some(id), Some(secret)),
+        None => (form.parameter("client_id"), form.parameter("client_secret")),
+    };
+    let id = id.ok_or(Refusal("invalid_request", "client_id is missing"))?;
+    if id != org.settings.client_id {
+        return Err(Refusal("invalid_client_id", "client identifier invalid"));
+    }
+    match secret {
+        Some(secret) if secret == org.settings.client_secret => Ok(()),
+        _ => Err(Refusal("invalid_client", "invalid client credentials")),
+    }
+}
+
+fn check_password(org: &Org, form: &Form<'_>) -> Result<(), Refusal> {
+    let (settings, given) = (&org.settings, form.parameter("password").unwrap_or_default());
+    let user = form.parameter("username").unwrap_or_default();
+    let with_token = given == format!("{}{}", settings.password, settings.security_token);
+    let bare = given == settings.password && !blocked(org, Obstacle::SecurityTokenRequired);
+    if user.eq_ignore_ascii_case(&settings.username) && (with_token || bare) {
+        Ok(())
+    } else {
+        Err(AUTHENTICATION_FAILURE)
     }
 }
 
@@ -93,8 +265,9 @@ fn check_assertion(org: &Org, assertion: &str) -> Result<(), Refusal> {
     if audience != org.base_url && !org.settings.audiences.iter().any(|accepted| accepted == audience) {
         return Err(Refusal("invalid_grant", "audience is invalid"));
     }
-    let left = expiry(&claims).ok_or(BAD_ASSERTION)?.saturating_sub(org.clock().now().timestamp());
-    if !(0..=MAX_LIFETIME).contains(&left) {
+    let expiry = expiry(&claims).ok_or(BAD_ASSERTION)?;
+    let left = expiry.saturating_mul(1_000).saturating_sub(org.clock().now().timestamp_millis());
+    if !(-999..=MAX_LIFETIME).contains(&left) {
         return Err(BAD_ASSERTION);
     }
     let user = claim("prn").or_else(|| claim("sub")).ok_or(BAD_ASSERTION)?;

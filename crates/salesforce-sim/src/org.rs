@@ -1,18 +1,21 @@
 //! The state of one org.
 
-use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
+
+use crate::audit_trail::AuditTrail;
+use crate::big_object::{BigObject, Source};
 use crate::clock::Clock;
 use crate::event_log_file::{Catalogue, EventLogFile, Interval};
-use crate::faults::{Fault, Faults};
+use crate::faults::{Faults, PlannedFault};
 use crate::ids::{Ids, case_suffix};
-use crate::prng::Rng;
 use crate::query::Locators;
 use crate::requests::RequestLog;
+use crate::sessions::{Quota, Sessions};
 use crate::settings::OrgSettings;
-use crate::truth::Truth;
+use crate::truth::{StoredObject, Truth};
 
 /// A simulated org: its logs, its clock, its sessions, what it was asked.
 pub struct Org {
@@ -23,11 +26,12 @@ pub struct Org {
     user_id: String,
     clock: Clock,
     pub(crate) catalogue: Catalogue,
+    pub(crate) audit_trail: AuditTrail,
     pub(crate) locators: Locators,
     pub(crate) faults: Faults,
     requests: RequestLog,
-    sessions: Mutex<HashSet<String>>,
-    tokens_issued: AtomicU64,
+    pub(crate) sessions: Sessions,
+    pub(crate) quota: Quota,
     api_calls: AtomicU64,
 }
 
@@ -35,15 +39,22 @@ impl Org {
     pub(crate) fn new(settings: OrgSettings, base_url: String) -> Self {
         let clock = Clock::new(settings.clock_fixed_at, settings.clock_skew);
         let org_id15 = Ids::new("00D", settings.seed).nth(0);
-        let catalogue =
-            Catalogue::new(settings.seed, &org_id15, &settings.workload, settings.hourly_files, clock.now());
+        let catalogue = Catalogue::new(
+            settings.seed,
+            &org_id15,
+            &settings.workload,
+            &settings.files,
+            settings.hourly_files,
+            clock.now(),
+        );
         Self {
             user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
-            locators: Locators::new(settings.seed),
+            audit_trail: AuditTrail::new(settings.seed, settings.objects.audit_rows_per_hour),
+            locators: Locators::new(settings.seed, settings.locator_lifetime),
             faults: Faults::default(),
             requests: RequestLog::default(),
-            sessions: Mutex::default(),
-            tokens_issued: AtomicU64::new(0),
+            sessions: Sessions::new(&settings, &org_id15),
+            quota: Quota::new(settings.daily_api_limit),
             api_calls: AtomicU64::new(0),
             settings,
             base_url,
@@ -64,8 +75,13 @@ impl Org {
     }
 
     /// Plans a fault.
-    pub fn plan_fault(&self, fault: Fault) {
-        self.faults.plan(fault);
+    pub fn plan_fault(&self, fault: impl Into<PlannedFault>) {
+        self.faults.plan(fault.into());
+    }
+
+    /// Forgets the faults that are still to come.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
     }
 
     /// The files of one interval that are visible now, in the order of (`CreatedDate`, `Id`).
@@ -86,6 +102,41 @@ impl Org {
         Truth::new(&self.catalogue, self.files(interval))
     }
 
+    /// The part of [`Self::truth`] that some event types have in files whose `LogDate` is in a span of time.
+    pub fn truth_of(
+        &self,
+        interval: Interval,
+        event_types: &[&str],
+        span: Range<DateTime<Utc>>,
+    ) -> Truth<'_> {
+        let wanted =
+            |file: &&EventLogFile| event_types.contains(&file.event_type) && span.contains(&file.log_date);
+        Truth::new(&self.catalogue, self.files(interval).into_iter().filter(wanted).collect())
+    }
+
+    /// The ids of all records of an object that happened in a span of time and are queryable now: `EventIdentifier`, or
+    /// `Id` of SetupAuditTrail. The span is of `EventDate`, or of `CreatedDate`. No record is held.
+    pub fn object_truth(
+        &self,
+        object: StoredObject,
+        span: Range<DateTime<Utc>>,
+    ) -> Box<dyn Iterator<Item = String> + '_> {
+        let now = self.clock.now();
+        let events = |object| Box::new(self.events().identifiers(object, span.start, span.end, now));
+        match object {
+            StoredObject::LoginEvent => events(BigObject::Login),
+            StoredObject::LogoutEvent => events(BigObject::Logout),
+            StoredObject::SetupAuditTrail => {
+                let rows = self.audit_trail.rows(self.catalogue.hours(), now);
+                Box::new(rows.filter(move |row| span.contains(&row.created_date)).map(|row| row.id))
+            }
+        }
+    }
+
+    pub(crate) fn events(&self) -> Source<'_> {
+        Source { catalogue: &self.catalogue, seed: self.settings.seed, objects: &self.settings.objects }
+    }
+
     /// `LogFileLength` of a file: its exact length in bytes, before any content coding.
     pub fn log_file_length(&self, file: &EventLogFile) -> u64 {
         self.catalogue.length(file)
@@ -93,47 +144,34 @@ impl Org {
 
     /// Ends every session and says how many there were. The next call of each client gets `INVALID_SESSION_ID`.
     pub fn expire_sessions(&self) -> usize {
-        std::mem::take(&mut *self.sessions()).len()
+        self.sessions.expire(self.clock.now())
     }
 
     /// How many sessions are live.
     pub fn live_sessions(&self) -> usize {
-        self.sessions().len()
+        self.sessions.live(self.clock.now())
     }
 
     /// How many access tokens were issued since the start.
     pub fn tokens_issued(&self) -> u64 {
-        self.tokens_issued.load(Ordering::SeqCst)
+        self.sessions.issued()
     }
 
-    /// How many calls count against the API limit so far.
+    /// How many calls counted against the API limit since the start.
     pub fn api_calls(&self) -> u64 {
         self.api_calls.load(Ordering::SeqCst)
     }
 
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Uses the whole quota up: every call gets `REQUEST_LIMIT_EXCEEDED` until 24 hours have passed.
+    pub fn exhaust_quota(&self) {
+        self.quota.exhaust(self.clock.now());
     }
 
-    /// Opens a session and returns its access token, `<org id>!<96 characters>`.
-    pub(crate) fn open_session(&self) -> String {
-        const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-        let number = self.tokens_issued.fetch_add(1, Ordering::SeqCst);
-        let mut rng = Rng::of(&[self.settings.seed, number, 0x70c]);
-        let secret = (0..96).map(|_| char::from(*rng.pick(CHARACTERS)));
-        let token: String = self.org_id15.chars().chain(['!']).chain(secret).collect();
-        self.sessions().insert(token.clone());
-        token
-    }
-
-    pub(crate) fn is_live(&self, token: &str) -> bool {
-        self.sessions().contains(token)
-    }
-
-    /// Counts a call against the limit; the value of `Sforce-Limit-Info`.
-    pub(crate) fn count_api_call(&self) -> String {
-        let used = self.api_calls.fetch_add(1, Ordering::SeqCst) + 1;
-        format!("api-usage={used}/{}", self.settings.daily_api_limit)
+    /// Counts a call against the quota. None if there is nothing left of it.
+    pub(crate) fn count_api_call(&self) -> Option<()> {
+        self.quota.take(self.clock.now())?;
+        self.api_calls.fetch_add(1, Ordering::SeqCst);
+        Some(())
     }
 
     /// The URL that names the signed-in user.

@@ -2,9 +2,11 @@
 //!
 //! REST guide, `dome_query` and `headers_queryoptions`: a page has at most 2,000 records, or as many as
 //! `Sforce-Query-Options: batchSize=` asks for between 200 and 2,000; `nextRecordsUrl` names the next one as
-//! `<locator>-<offset>`. Results are kept two days (cursor limits of API 56 and later).
+//! `<locator>-<offset>`. Results are kept two days (cursor limits of API 56 and later), or as
+//! long as the settings say.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,19 +16,19 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::answer::Answer;
-use crate::event_log_file::{EventLogFile, FileRow, OBJECT};
+use crate::audit_trail::{self, Entry};
+use crate::big_object::{BigObject, CONSTANT_ID, Place};
+use crate::event_log_file::{self, EventLogFile, FileRow};
 use crate::ids::Ids;
 use crate::org::Org;
-use crate::soql::eval::{Row as _, Value};
+use crate::soql::eval::{Object, Row, Value};
 use crate::soql::parser::parse;
 use crate::soql::{Fault, SoqlError};
-
-/// How long the rest of a result can be fetched.
-const KEPT: TimeDelta = TimeDelta::days(2);
 
 /// Results that have pages left to fetch.
 pub(crate) struct Locators {
     ids: Ids,
+    kept: TimeDelta,
     count: AtomicU64,
     results: Mutex<HashMap<String, QueryResult>>,
 }
@@ -34,14 +36,66 @@ pub(crate) struct Locators {
 #[derive(Clone)]
 struct QueryResult {
     select: Vec<usize>,
-    files: Vec<EventLogFile>,
+    found: Found,
     page_size: usize,
     since: DateTime<Utc>,
 }
 
+/// What a query selected. Of big objects no record is held, only where it comes from.
+#[derive(Clone)]
+enum Found {
+    Files(Vec<EventLogFile>),
+    Events(BigObject, Vec<Place>),
+    AuditTrail(Vec<Entry>),
+}
+
+impl Found {
+    fn len(&self) -> usize {
+        match self {
+            Self::Files(files) => files.len(),
+            Self::Events(_, places) => places.len(),
+            Self::AuditTrail(entries) => entries.len(),
+        }
+    }
+
+    fn object(&self) -> &'static Object {
+        match self {
+            Self::Files(_) => &event_log_file::OBJECT,
+            Self::Events(object, _) => object.object(),
+            Self::AuditTrail(_) => &audit_trail::OBJECT,
+        }
+    }
+
+    /// The records from one place to another; the lengths of files are measured if they are wanted.
+    fn records<'a>(
+        &'a self,
+        org: &'a Org,
+        version: u32,
+        range: Range<usize>,
+        lengths: bool,
+    ) -> Vec<Box<dyn Row + 'a>> {
+        match self {
+            Self::Files(files) => {
+                if lengths {
+                    org.catalogue.measure(&files[range.clone()].iter().collect::<Vec<_>>());
+                }
+                let row = |file| Box::new(FileRow::new(&org.catalogue, file, version)) as Box<dyn Row>;
+                files[range].iter().map(row).collect()
+            }
+            Self::Events(object, places) => {
+                let event = |place: &Place| Box::new(org.events().event(*object, *place)) as Box<dyn Row>;
+                places[range].iter().map(event).collect()
+            }
+            Self::AuditTrail(entries) => {
+                entries[range].iter().map(|entry| Box::new(entry.clone()) as Box<dyn Row>).collect()
+            }
+        }
+    }
+}
+
 impl Locators {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { ids: Ids::new("0r8", seed), count: AtomicU64::new(0), results: Mutex::default() }
+    pub(crate) fn new(seed: u64, kept: TimeDelta) -> Self {
+        Self { ids: Ids::new("0r8", seed), kept, count: AtomicU64::new(0), results: Mutex::default() }
     }
 
     /// Keeps a result and returns its locator; drops those that are too old.
@@ -49,14 +103,14 @@ impl Locators {
         let locator = self.ids.nth_18(self.count.fetch_add(1, Ordering::SeqCst));
         let now = result.since;
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.retain(|_, kept| now - kept.since <= KEPT);
+        results.retain(|_, kept| now - kept.since <= self.kept);
         results.insert(locator.clone(), result);
         locator
     }
 
     fn get(&self, locator: &str, now: DateTime<Utc>) -> Option<QueryResult> {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.get(locator).filter(|kept| now - kept.since <= KEPT).cloned()
+        results.get(locator).filter(|kept| now - kept.since <= self.kept).cloned()
     }
 }
 
@@ -75,7 +129,13 @@ pub(crate) fn first_page(org: &Org, version: u32, query: &str, headers: &HeaderM
             return Answer::error(StatusCode::BAD_REQUEST, error.fault.code(), &error.render(statement));
         }
     };
-    let locator = (result.files.len() > result.page_size).then(|| org.locators.keep(result.clone()));
+    if result.select.is_empty() {
+        return Answer::json(
+            StatusCode::OK,
+            &Page { total_size: result.found.len(), done: true, next_records_url: None, records: Vec::new() },
+        );
+    }
+    let locator = (result.found.len() > result.page_size).then(|| org.locators.keep(result.clone()));
     page(org, version, &result, 0, locator.as_deref())
 }
 
@@ -84,7 +144,7 @@ pub(crate) fn next_page(org: &Org, version: u32, locator: &str) -> Answer {
     let found = locator.rsplit_once('-').and_then(|(locator, offset)| {
         let offset = offset.parse().ok()?;
         let result = org.locators.get(locator, org.clock().now())?;
-        (offset < result.files.len()).then_some((result, offset, locator))
+        (offset < result.found.len()).then_some((result, offset, locator))
     });
     match found {
         Some((result, offset, locator)) => page(org, version, &result, offset, Some(locator)),
@@ -94,18 +154,33 @@ pub(crate) fn next_page(org: &Org, version: u32, locator: &str) -> Answer {
 
 fn run(org: &Org, version: u32, statement: &str, page_size: usize) -> Result<QueryResult, SoqlError> {
     let query = parse(statement)?;
-    if !query.object.text.eq_ignore_ascii_case(OBJECT.name) {
-        let message = format!(
-            "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to append the \
-             '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.",
-            query.object.text
-        );
-        return Err(SoqlError::new(Fault::InvalidType, query.object.at, message));
-    }
-    let since = org.clock().now();
-    let (plan, rows) = org.catalogue.query(&query, org.settings.hourly_files, version, since)?;
-    let files = rows.into_iter().map(|row| row.file.clone()).collect();
-    Ok(QueryResult { select: plan.select, files, page_size, since })
+    let now = org.clock().now();
+    let object = query.object.text.to_ascii_lowercase();
+    let (plan, found) = match object.as_str() {
+        "eventlogfile" => {
+            let (plan, rows) = org.catalogue.query(&query, org.settings.hourly_files, version, now)?;
+            (plan, Found::Files(rows.into_iter().map(|row| row.file.clone()).collect()))
+        }
+        "loginevent" | "logoutevent" => {
+            let object = if object == "loginevent" { BigObject::Login } else { BigObject::Logout };
+            let (plan, places) = org.events().query(object, &query, now)?;
+            (plan, Found::Events(object, places))
+        }
+        "setupaudittrail" => {
+            let (plan, entries) = org.audit_trail.query(&query, org.catalogue.hours(), now)?;
+            (plan, Found::AuditTrail(entries))
+        }
+        _ => {
+            let message = format!(
+                "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to append \
+                 the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate \
+                 names.",
+                query.object.text
+            );
+            return Err(SoqlError::new(Fault::InvalidType, query.object.at, message));
+        }
+    };
+    Ok(QueryResult { select: plan.select, found, page_size, since: now })
 }
 
 fn page_size(org: &Org, headers: &HeaderMap) -> usize {
@@ -119,20 +194,17 @@ fn page_size(org: &Org, headers: &HeaderMap) -> usize {
 }
 
 fn page(org: &Org, version: u32, result: &QueryResult, offset: usize, locator: Option<&str>) -> Answer {
-    let end = (offset + result.page_size).min(result.files.len());
-    let files = &result.files[offset..end];
-    if result.select.iter().any(|field| OBJECT.fields[*field].name == "LogFileLength") {
-        org.catalogue.measure(&files.iter().collect::<Vec<_>>());
-    }
-    let records = files
-        .iter()
-        .map(|file| Record { row: FileRow::new(&org.catalogue, file, version), select: &result.select })
-        .collect();
-    let next = locator.filter(|_| end < result.files.len());
+    let end = (offset + result.page_size).min(result.found.len());
+    let object = result.found.object();
+    let lengths = result.select.iter().any(|field| object.fields[*field].name == "LogFileLength");
+    let rows = result.found.records(org, version, offset..end, lengths);
+    let records =
+        rows.into_iter().map(|row| Record { row, object, version, select: &result.select }).collect();
+    let next = locator.filter(|_| end < result.found.len());
     Answer::json(
         StatusCode::OK,
         &Page {
-            total_size: result.files.len(),
+            total_size: result.found.len(),
             done: next.is_none(),
             next_records_url: next
                 .map(|locator| format!("/services/data/v{version}.0/query/{locator}-{end}")),
@@ -153,7 +225,9 @@ struct Page<'a> {
 
 /// A record: its attributes, then the fields in the order of SELECT.
 struct Record<'a> {
-    row: FileRow<'a>,
+    row: Box<dyn Row + 'a>,
+    object: &'static Object,
+    version: u32,
     select: &'a [usize],
 }
 
@@ -166,10 +240,14 @@ struct Attributes {
 impl Serialize for Record<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut record = serializer.serialize_map(Some(self.select.len() + 1))?;
-        let attributes = Attributes { r#type: OBJECT.name, url: self.row.url() };
+        let id = self.object.fields.iter().position(|field| field.name == "Id").map(|id| self.row.value(id));
+        let id = if let Some(Value::Text(id)) = id { id } else { CONSTANT_ID.into() };
+        let Self { object: Object { name: r#type, .. }, version, .. } = self;
+        let url = format!("/services/data/v{version}.0/sobjects/{type}/{id}");
+        let attributes = Attributes { r#type, url };
         record.serialize_entry("attributes", &attributes)?;
         for field in self.select {
-            let name = OBJECT.fields[*field].name;
+            let name = self.object.fields[*field].name;
             match self.row.value(*field) {
                 Value::Null => record.serialize_entry(name, &())?,
                 Value::Text(text) => record.serialize_entry(name, &text)?,

@@ -19,9 +19,9 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 
 use crate::answer::{Answer, Content};
-use crate::body::Body;
+use crate::body::{Body, Piece};
 use crate::control;
-use crate::download::{self, CutAt};
+use crate::download::{self, CutAt, CutEnd};
 use crate::faults::FaultAction;
 use crate::org::Org;
 use crate::requests::Entry;
@@ -46,8 +46,16 @@ impl Simulator {
     /// Makes an org and serves it from tasks of the current tokio runtime.
     ///
     /// # Errors
-    /// If a port cannot be bound; the message names it.
+    /// If a port cannot be bound or an event type is unknown; the message names it.
     pub async fn start(settings: OrgSettings) -> io::Result<Self> {
+        let known = crate::event_types();
+        let unknown = settings.files.event_types.iter().filter(|name| !known.contains(&name.as_str()));
+        let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+        if !unknown.is_empty() {
+            let (unknown, known) = (unknown.join(", "), known.join(", "));
+            let problem = format!("no event type {unknown}: there are {known}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
         let listener = bind(settings.port).await?;
         let control = bind(settings.control_port).await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -126,22 +134,58 @@ async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let entry = org.requests().received(request.method().as_str(), &path);
     let gzip = accepts_gzip(request.headers());
-    let (mut planned, mut cut) = (None, None);
-    for action in org.faults.strike(&path) {
+    let method = request.method().as_str().to_owned();
+    let (mut planned, mut damage, mut delay) = (None, Damage::default(), 0);
+    for action in org.faults.strike(&method, &path) {
+        let cut = |after, end| Some(CutAt { after, end });
         match action {
             FaultAction::Answer { status, body } => planned = Some(planned_answer(status, body)),
-            FaultAction::CutSilently { after } => cut = Some(CutAt { after, breaks: false }),
-            FaultAction::CutConnection { after } => cut = Some(CutAt { after, breaks: true }),
+            FaultAction::Delay { millis } => delay += millis,
+            FaultAction::CutSilently { after } => damage.cut = cut(after, CutEnd::Complete),
+            FaultAction::CutConnection { after } => damage.cut = cut(after, CutEnd::Breaks),
+            FaultAction::Stall { after } => damage.cut = cut(after, CutEnd::Stalls),
+            FaultAction::Drip {} => damage.drips = true,
+            FaultAction::CorruptGzip { at } => damage.wrong_byte = Some(at),
+            FaultAction::WrongLength { by } => damage.length_off = by,
             FaultAction::RevokeSessions => {
                 org.expire_sessions();
             }
+            FaultAction::ExhaustQuota => org.exhaust_quota(),
         }
     }
-    let answer = match planned {
+    if delay > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
+    }
+    let mut answer = match planned {
         Some(answer) => answer,
         None => answer(Arc::clone(&org), request).await,
     };
-    render(&org, &entry, answer, gzip, cut)
+    if damage.length_off != 0 {
+        shift_lengths(&mut answer, damage.length_off);
+    }
+    render(&org, &entry, answer, gzip, damage)
+}
+
+/// What faults do to an answer on its way.
+#[derive(Debug, Clone, Copy, Default)]
+struct Damage {
+    cut: Option<CutAt>,
+    drips: bool,
+    wrong_byte: Option<u64>,
+    length_off: i64,
+}
+
+/// Makes every `LogFileLength` wrong by so many bytes.
+fn shift_lengths(answer: &mut Answer, by: i64) {
+    let Content::Whole { bytes, .. } = &mut answer.content else { return };
+    let Ok(mut page) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let records = page.get_mut("records").and_then(serde_json::Value::as_array_mut);
+    for record in records.into_iter().flatten() {
+        if let Some(length) = record.get("LogFileLength").and_then(serde_json::Value::as_f64) {
+            record["LogFileLength"] = (length + by as f64).into();
+        }
+    }
+    *bytes = page.to_string().into_bytes();
 }
 
 async fn answer(org: Arc<Org>, request: Request<Incoming>) -> Answer {
@@ -169,7 +213,7 @@ fn render(
     entry: &Arc<Entry>,
     answer: Answer,
     gzip: bool,
-    cut: Option<CutAt>,
+    Damage { cut, drips, wrong_byte, .. }: Damage,
 ) -> Response<Body> {
     let mut headers = HeaderMap::from_iter(answer.headers);
     let now = org.clock().now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -183,7 +227,7 @@ fn render(
             if gzip {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             }
-            download::body(org, entry, file, gzip, cut)
+            download::body(org, entry, file, gzip, cut, wrong_byte)
         }
         Content::Whole { content_type, mut bytes } => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -196,15 +240,23 @@ fn render(
             if let Some(compressed) = compressible.then(|| compress(&bytes)).and_then(Result::ok) {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 bytes = compressed;
+                let last = bytes.len().saturating_sub(1);
+                if let Some(byte) = wrong_byte.and_then(|at| bytes.get_mut(last.min(at as usize))) {
+                    *byte ^= 0xff;
+                }
             }
             match short {
-                Some(CutAt { breaks: true, .. }) => Body::written(move |mut writer| {
-                    let _ = writer.write_all(&bytes).and_then(|()| writer.break_off());
-                }),
+                Some(CutAt { end: end @ (CutEnd::Breaks | CutEnd::Stalls), .. }) => {
+                    let last = if end == CutEnd::Breaks { Piece::Break } else { Piece::Stall };
+                    Body::written(move |mut writer| {
+                        let _ = writer.write_all(&bytes).and_then(|()| writer.leave(last));
+                    })
+                }
                 _ => Body::whole(bytes),
             }
         }
     };
+    let body = if drips { body.dripping() } else { body };
     org.requests().answered(entry, answer.status.as_u16());
     let mut response = Response::new(body.counted(Arc::clone(org), Arc::clone(entry)));
     *response.status_mut() = answer.status;

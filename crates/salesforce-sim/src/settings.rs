@@ -1,6 +1,8 @@
 //! What kind of org to simulate.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use clap::ValueEnum;
+use serde::Deserialize;
 
 use crate::keys::PublicKey;
 
@@ -30,6 +32,22 @@ pub struct OrgSettings {
     pub username: String,
     /// The key that assertions are verified with. None, like an app without a certificate, refuses every assertion.
     pub public_key: Option<PublicKey>,
+    /// The consumer secret of the app: for the password and the client-credentials flow.
+    pub client_secret: String,
+    /// The user's password. It may be followed by [`Self::security_token`], and must where that is required.
+    pub password: String,
+    /// The user's security token.
+    pub security_token: String,
+    /// The user that the client-credentials flow signs in as.
+    pub run_as_user: String,
+    /// What stands in the way of signing in.
+    pub obstacles: Vec<Obstacle>,
+    /// How long a session lives after its last call. Salesforce's default is two hours.
+    pub session_lifetime: TimeDelta,
+    /// How many live tokens a user may have for one app; the oldest is revoked for the next.
+    pub max_tokens: usize,
+    /// The words in which every call is refused although its session is live; none serves them.
+    pub session_refusal: Option<SessionRefusal>,
     /// What `aud` may be, besides the simulator's own URL.
     pub audiences: Vec<String>,
     /// Where the org's clock stands still until a test moves it; none lets it run with the host's.
@@ -40,10 +58,16 @@ pub struct OrgSettings {
     pub hourly_files: bool,
     /// Most records in one page of a query answer. Salesforce's own is 2,000, its least 200; tests may go below.
     pub page_size: usize,
-    /// The maximum that `Sforce-Limit-Info` states. Calls are counted against it, and not refused beyond it.
+    /// How long the rest of a query result can be fetched. Salesforce keeps it two days.
+    pub locator_lifetime: TimeDelta,
+    /// How many calls the org serves in 24 hours; beyond it they get `REQUEST_LIMIT_EXCEEDED`.
     pub daily_api_limit: u64,
     /// The logs that the org holds.
     pub workload: Workload,
+    /// How the logs become event log files.
+    pub files: Files,
+    /// LoginEvent, LogoutEvent and SetupAuditTrail.
+    pub objects: Objects,
 }
 
 impl Default for OrgSettings {
@@ -55,6 +79,14 @@ impl Default for OrgSettings {
             client_id: "3MVG9simulated.consumer.key".to_owned(),
             username: "collector@example.com".to_owned(),
             public_key: None,
+            client_secret: "simulated.consumer.secret".to_owned(),
+            password: "simulated-password".to_owned(),
+            security_token: "simulatedToken".to_owned(),
+            run_as_user: "integration@example.com".to_owned(),
+            obstacles: Vec::new(),
+            session_lifetime: TimeDelta::hours(2),
+            max_tokens: 5,
+            session_refusal: None,
             audiences: vec![
                 "https://login.salesforce.com".to_owned(),
                 "https://test.salesforce.com".to_owned(),
@@ -63,10 +95,53 @@ impl Default for OrgSettings {
             clock_skew: TimeDelta::zero(),
             hourly_files: true,
             page_size: 2_000,
+            locator_lifetime: TimeDelta::days(2),
             daily_api_limit: 100_000,
             workload: Workload::default(),
+            files: Files::default(),
+            objects: Objects::default(),
         }
     }
+}
+
+/// Something that keeps a user from signing in, with the answer that Salesforce gives for it
+/// (help.salesforce.com, `remoteaccess_oauth_flow_errors`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Obstacle {
+    /// The password flow is switched off, as in every org since Summer '23. The answer does not say so.
+    PasswordFlowBlocked,
+    /// Passwords count only with the security token behind them, as from networks that are not trusted.
+    SecurityTokenRequired,
+    /// The user is not pre-authorised for the app.
+    UserNotApproved,
+    /// The app admits users that an administrator approved, and this one is not among them.
+    NotAdminApproved,
+    /// The profile of the user does not allow this address or this hour.
+    IpRestricted,
+    /// The user is locked out.
+    UserLocked,
+    /// The user was deactivated.
+    UserInactive,
+    /// The org was deactivated.
+    OrgInactive,
+    /// The host is login or test and not My Domain, where alone the client-credentials flow is served.
+    NotMyDomain,
+    /// The app names no user for the client-credentials flow.
+    NoRunAsUser,
+    /// Too many sign-ins: 3,600 for each user and hour.
+    LoginRateExceeded,
+}
+
+/// The two texts of `INVALID_SESSION_ID` that a new sign-in does not cure: a client that signs in again for them does so
+/// for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionRefusal {
+    /// `This session is not valid for use with the REST API`
+    NotForRest,
+    /// `Connected app is not attached to Agent`
+    NotAttachedToAgent,
 }
 
 /// How much happened in the org, and when.
@@ -84,6 +159,72 @@ pub struct Workload {
 impl Default for Workload {
     fn default() -> Self {
         Self { hours: 24, rows: Rows::Total(10_000), end: None }
+    }
+}
+
+/// What event log files there are besides the plain ones, and what is odd in them. The default has nothing odd.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The event types with files; see [`crate::event_types()`] for those there can be. Rows are those of Login, a quarter of
+    /// them in the other types; Logout files have the logouts of LogoutEvent.
+    pub event_types: Vec<String>,
+    /// One hour in so many has a fifth of its rows in a late file: hourly with the next `Sequence`, and its daily file is
+    /// issued again, whole. Zero has no late data.
+    pub late_one_in: u32,
+    /// How long after the first file of its hour a late one is made, at least.
+    pub late_by: TimeDelta,
+    /// How many rows of the first file a late hourly file repeats.
+    pub repeated_rows: u64,
+    /// Whether a daily file that is issued again keeps its `Id`.
+    pub reissue_keeps_id: bool,
+    /// One file in so many is in no query until [`Self::hidden_for`] after its `CreatedDate`. Zero hides none.
+    pub hidden_one_in: u32,
+    /// See [`Self::hidden_one_in`].
+    pub hidden_for: TimeDelta,
+    /// How long after its `CreatedDate` a file exists; none keeps it for ever. Salesforce's default is 30 days.
+    pub retention: Option<TimeDelta>,
+    /// Files of days before this one have the columns of API 58, later ones those of API 67.
+    pub columns_change: Option<DateTime<Utc>>,
+    /// Whether one row in 64 has a NUL byte in a value.
+    pub nul_bytes: bool,
+    /// Whether the header comes a second time, in the middle of the file.
+    pub repeated_header: bool,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            event_types: vec!["Login".to_owned()],
+            late_one_in: 0,
+            late_by: TimeDelta::hours(6),
+            repeated_rows: 0,
+            reissue_keeps_id: false,
+            hidden_one_in: 0,
+            hidden_for: TimeDelta::zero(),
+            retention: Some(TimeDelta::days(30)),
+            columns_change: None,
+            nul_bytes: false,
+            repeated_header: false,
+        }
+    }
+}
+
+/// The objects that are queried row by row. LoginEvent has the logins of the Login files, LogoutEvent a logout for every
+/// fourth of them, an hour later.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    /// How long at most a record can take to become queryable after its `CreatedDate`. One in eight takes some of it; zero
+    /// makes all of them queryable at once.
+    pub settle: TimeDelta,
+    /// Rows of a big object that a query may come by before it ends with `QUERY_TIMEOUT`.
+    pub max_rows: u64,
+    /// Rows of SetupAuditTrail in each hour that has logins, in groups of three that share one second.
+    pub audit_rows_per_hour: u32,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self { settle: TimeDelta::zero(), max_rows: 1_000_000, audit_rows_per_hour: 12 }
     }
 }
 

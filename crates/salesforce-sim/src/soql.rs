@@ -1,6 +1,6 @@
 //! SOQL: the subset that log collectors use, parsed for real.
 //!
-//! `SELECT fields FROM object [WHERE …] [ORDER BY …] [LIMIT n]`. A statement passes three stages: [`lexer`] (text to
+//! `SELECT fields|FIELDS(STANDARD)|count() FROM object [WHERE …] [ORDER BY …] [LIMIT n]`. A statement passes three stages: [`lexer`] (text to
 //! tokens with positions), [`parser`] (tokens to a [`parser::Query`]) and [`eval`] (names and types checked against an
 //! object, then rows selected). What SOQL allows and this subset does not is refused by name with 501, never answered
 //! wrongly.
@@ -22,6 +22,10 @@ pub(crate) enum Fault {
     InvalidType,
     /// An operator that the field's type has not.
     InvalidQueryFilterOperator,
+    /// What big objects refuse of the SOQL that other objects take.
+    BigObjectUnsupportedOperation,
+    /// More rows than the org looks through in time.
+    QueryTimeout,
     /// Legal in SOQL, outside the subset of this simulator.
     NotImplemented,
 }
@@ -34,6 +38,8 @@ impl Fault {
             Self::InvalidField => "INVALID_FIELD",
             Self::InvalidType => "INVALID_TYPE",
             Self::InvalidQueryFilterOperator => "INVALID_QUERY_FILTER_OPERATOR",
+            Self::BigObjectUnsupportedOperation => "BIG_OBJECT_UNSUPPORTED_OPERATION",
+            Self::QueryTimeout => "QUERY_TIMEOUT",
             Self::NotImplemented => "NOT_IMPLEMENTED_IN_SIMULATOR",
         }
     }

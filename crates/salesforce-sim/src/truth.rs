@@ -7,15 +7,16 @@
 //! > bytes as u32 little-endian, the value's bytes.
 //!
 //! It depends on nothing but the record, so the same record has the same id in the hourly and in the daily file, and
-//! columns that a later API version inserts empty do not change it. This implementation shares no code with any collector.
+//! columns that a later API version inserts empty do not change it. A row that a late file repeats comes twice here, with
+//! one id; a header that comes again is no row. This implementation shares no code with any collector.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::event_log_file::{Catalogue, EventLogFile};
-use crate::login_rows::{COLUMNS, Row};
+use crate::login_rows::Row;
 
 /// The id of an event; prints as 32 lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +32,17 @@ impl Serialize for EventId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// An object whose records are queried one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum StoredObject {
+    /// Stored logins; the id of an event is its `EventIdentifier`.
+    LoginEvent,
+    /// Stored logouts; the id of an event is its `EventIdentifier`.
+    LogoutEvent,
+    /// The setup audit trail; the id of an event is its `Id`.
+    SetupAuditTrail,
 }
 
 /// One event that a complete collection delivers.
@@ -79,13 +91,6 @@ fn digest<'a>(columns: impl IntoIterator<Item = ([u8; 4], &'a [u8])>, buffer: &m
     EventId(id)
 }
 
-/// Tags and places in [`COLUMNS`], in ascending order of the names.
-static BY_NAME: LazyLock<[([u8; 4], usize); COLUMNS.len()]> = LazyLock::new(|| {
-    let mut places: [usize; COLUMNS.len()] = std::array::from_fn(|place| place);
-    places.sort_unstable_by_key(|place| COLUMNS[*place].0);
-    places.map(|place| (tag(COLUMNS[place].0), place))
-});
-
 /// The events of some files, row by row; made as they are asked for.
 pub struct Truth<'a> {
     catalogue: &'a Catalogue,
@@ -98,9 +103,11 @@ pub struct Truth<'a> {
 struct Reading<'a> {
     file: &'a EventLogFile,
     id: Arc<str>,
-    /// Place of the hour within the file.
-    hour: usize,
-    /// Row within the hour, and within the file.
+    /// Places and tags of its columns, in ascending order of their names.
+    columns: Vec<(usize, [u8; 4])>,
+    /// Place of the part within the file.
+    part: usize,
+    /// Row within the part, and within the file.
     index: u64,
     row: u64,
 }
@@ -120,20 +127,26 @@ impl Iterator for Truth<'_> {
                 Some(reading) => reading,
                 None => {
                     let file = self.files.next()?;
-                    self.file.insert(Reading { file, id: file.id.as_str().into(), hour: 0, index: 0, row: 0 })
+                    let columns = self.catalogue.columns(file).into_iter();
+                    let mut columns: Vec<_> = columns.map(|(place, name, _)| (place, name)).collect();
+                    columns.sort_unstable_by_key(|(_, name)| *name);
+                    let columns = columns.into_iter().map(|(place, name)| (place, tag(name))).collect();
+                    let id = file.id.as_str().into();
+                    self.file.insert(Reading { file, id, columns, part: 0, index: 0, row: 0 })
                 }
             };
-            let Some(hour) = reading.file.hours.clone().nth(reading.hour) else {
+            let Some(part) = reading.file.parts.get(reading.part) else {
                 self.file = None;
                 continue;
             };
-            if reading.index == self.catalogue.rows_in(hour) {
-                reading.hour += 1;
+            let index = part.rows.start + reading.index;
+            if index == part.rows.end {
+                reading.part += 1;
                 reading.index = 0;
                 continue;
             }
-            self.catalogue.fill(hour, reading.index, &mut self.row);
-            let columns = BY_NAME.iter().map(|(tag, place)| (*tag, self.row.value(*place)));
+            self.catalogue.fill_row(reading.file, part.hour, index, &mut self.row);
+            let columns = reading.columns.iter().map(|(place, tag)| (*tag, self.row.value(*place)));
             let event_id = digest(columns, &mut self.buffer);
             let event = TrueEvent { event_id, file: Arc::clone(&reading.id), row: reading.row };
             reading.index += 1;

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 
-use super::parser::{Expr, Literal, Name, Operator, Query, Value as Given};
+use super::parser::{Expr, Literal, Name, Operator, Query, STANDARD_FIELDS, Value as Given};
 use super::{Fault, SoqlError};
 use crate::ids;
 
@@ -22,8 +22,20 @@ pub(crate) struct Object {
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) kind: FieldType,
-    /// Whether WHERE and ORDER BY may name it.
+    /// Whether WHERE may name it.
     pub(crate) filterable: bool,
+    /// Whether ORDER BY may name it.
+    pub(crate) sortable: bool,
+}
+
+/// A field that WHERE and ORDER BY may name.
+pub(crate) const fn field(name: &'static str, kind: FieldType) -> Field {
+    Field { name, kind, filterable: true, sortable: true }
+}
+
+/// A field that can only be selected.
+pub(crate) const fn unfilterable(name: &'static str, kind: FieldType) -> Field {
+    Field { name, kind, filterable: false, sortable: false }
 }
 
 /// The type of a field.
@@ -71,15 +83,17 @@ pub(crate) trait Row {
 /// A query whose every name and literal fits the object.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The selected fields, by their place in [`Object::fields`].
+    /// The selected fields, by their place in [`Object::fields`]; none for `count()`.
     pub(crate) select: Vec<usize>,
-    filter: Option<Condition>,
-    order: Vec<(usize, bool, bool)>,
-    limit: Option<usize>,
+    pub(crate) filter: Option<Condition>,
+    /// Field, whether descending, whether without value comes last.
+    pub(crate) order: Vec<(usize, bool, bool)>,
+    pub(crate) limit: Option<usize>,
 }
 
+/// A condition whose fields are places in [`Object::fields`].
 #[derive(Debug)]
-enum Condition {
+pub(crate) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
@@ -91,8 +105,16 @@ impl Plan {
     pub(crate) fn new(query: &Query, object: &Object, absent: &[&str]) -> Result<Self, SoqlError> {
         let binder = Binder { object, absent };
         let mut select = Vec::new();
-        for name in &query.fields {
-            let field = binder.field(name)?;
+        let standard = |name: &Name| {
+            let present = |place: &usize| !absent.contains(&object.fields[*place].name);
+            let all: Vec<usize> = (0..object.fields.len()).filter(present).collect();
+            if name.text == STANDARD_FIELDS { Ok(all) } else { Ok(vec![binder.field(name)?]) }
+        };
+        let selected: Vec<(&Name, Vec<usize>)> =
+            query.fields.iter().map(|name| Ok((name, standard(name)?))).collect::<Result<_, SoqlError>>()?;
+        for (name, field) in
+            selected.into_iter().flat_map(|(name, fields)| fields.into_iter().map(move |field| (name, field)))
+        {
             if select.contains(&field) {
                 let message = format!("duplicate field selected: {}", object.fields[field].name);
                 return Err(SoqlError::new(Fault::MalformedQuery, name.at, message));
@@ -120,13 +142,17 @@ impl Plan {
 
     /// The rows that the query selects, in its order.
     pub(crate) fn run<R: Row>(&self, rows: impl Iterator<Item = R>) -> Vec<R> {
-        let mut found: Vec<R> =
-            rows.filter(|row| self.filter.as_ref().is_none_or(|condition| condition.holds(row))).collect();
+        let mut found: Vec<R> = rows.filter(|row| self.selects(row)).collect();
         if !self.order.is_empty() {
             found.sort_by(|a, b| self.compare(a, b));
         }
         found.truncate(self.limit.unwrap_or(usize::MAX));
         found
+    }
+
+    /// Whether WHERE selects the row.
+    pub(crate) fn selects(&self, row: &impl Row) -> bool {
+        self.filter.as_ref().is_none_or(|condition| condition.holds(row))
     }
 
     fn compare(&self, a: &impl Row, b: &impl Row) -> Ordering {
@@ -192,8 +218,8 @@ impl Binder<'_> {
 
     fn usable(&self, name: &Name, purpose: &str) -> Result<usize, SoqlError> {
         let field = self.field(name)?;
-        let Field { name: known, filterable, .. } = &self.object.fields[field];
-        if *filterable {
+        let Field { name: known, filterable, sortable, .. } = &self.object.fields[field];
+        if if purpose == "sorted" { *sortable } else { *filterable } {
             return Ok(field);
         }
         let message = format!("field '{known}' can not be {purpose} in a query call");
@@ -366,12 +392,12 @@ mod tests {
     const OBJECT: Object = Object {
         name: "Thing",
         fields: &[
-            Field { name: "Id", kind: FieldType::Id, filterable: true },
-            Field { name: "Name", kind: FieldType::Text, filterable: true },
-            Field { name: "Count", kind: FieldType::Int, filterable: true },
-            Field { name: "Body", kind: FieldType::Base64, filterable: false },
-            Field { name: "When", kind: FieldType::DateTime, filterable: true },
-            Field { name: "Flag", kind: FieldType::Boolean, filterable: true },
+            field("Id", FieldType::Id),
+            field("Name", FieldType::Text),
+            field("Count", FieldType::Int),
+            unfilterable("Body", FieldType::Base64),
+            field("When", FieldType::DateTime),
+            field("Flag", FieldType::Boolean),
         ],
     };
 

@@ -21,6 +21,7 @@ pub(crate) struct Name {
 /// A parsed statement; nothing is known yet about the object and its fields.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Query {
+    /// Empty for `count()`.
     pub(crate) fields: Vec<Name>,
     pub(crate) object: Name,
     pub(crate) filter: Option<Expr>,
@@ -158,6 +159,23 @@ impl Parser {
         Ok(name)
     }
 
+    /// Takes a call of `function` with just these words as arguments; another use of it is outside the subset.
+    fn take_call(&mut self, function: &str, arguments: &[&str]) -> Result<bool, SoqlError> {
+        let is_call = self.tokens.get(self.next + 1).is_some_and(|token| token.kind == Kind::Open);
+        if !self.is_word(function) || !is_call {
+            return Ok(false);
+        }
+        let start = self.next;
+        self.next += 2;
+        let known = arguments.iter().all(|argument| self.take_word(argument));
+        if known && self.take(&Kind::Close) {
+            return Ok(true);
+        }
+        let found = self.peek().to_string();
+        self.next = start;
+        Err(self.unsupported(format_args!("{function}({found})")))
+    }
+
     fn query(&mut self) -> Result<Query, SoqlError> {
         self.expect_word("SELECT")?;
         let mut fields = Vec::new();
@@ -168,7 +186,15 @@ impl Parser {
             if *self.peek() == Kind::Open {
                 return Err(self.unsupported("subquery in SELECT"));
             }
-            fields.push(self.name()?);
+            if fields.is_empty() && self.take_call("count", &[])? {
+                break;
+            }
+            let at = self.at();
+            if self.take_call("FIELDS", &["STANDARD"])? {
+                fields.push(Name { text: STANDARD_FIELDS.to_owned(), at });
+            } else {
+                fields.push(self.name()?);
+            }
             if !self.take(&Kind::Comma) {
                 break;
             }
@@ -330,6 +356,9 @@ impl Parser {
     }
 }
 
+/// The name under which a query holds `FIELDS(STANDARD)`.
+pub(crate) const STANDARD_FIELDS: &str = "FIELDS(STANDARD)";
+
 const RESERVED: [&str; 12] =
     ["SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "ORDER", "LIMIT", "GROUP", "HAVING"];
 const UNSUPPORTED_CLAUSES: [&str; 8] = ["USING", "WITH", "GROUP", "HAVING", "OFFSET", "FOR", "UPDATE", "ALL"];
@@ -376,6 +405,15 @@ mod tests {
     }
 
     #[test]
+    fn count_and_standard_fields_are_understood() {
+        assert!(parse("SELECT COUNT() FROM X").unwrap().fields.is_empty());
+        let query = parse("SELECT fields( standard ), Id FROM X").unwrap();
+        assert_eq!((query.fields[0].text.as_str(), query.fields.len()), (STANDARD_FIELDS, 2));
+        assert_eq!(fault("SELECT Id, count() FROM X").0, Fault::NotImplemented);
+        assert_eq!(fault("SELECT count(), Id FROM X").0, Fault::MalformedQuery);
+    }
+
+    #[test]
     fn and_mixed_with_or_needs_parentheses() {
         let (fault, message) = fault("SELECT Id FROM X WHERE a = 1 AND b = 2 OR c = 3");
         assert_eq!((fault, message.as_str()), (Fault::MalformedQuery, "unexpected token: 'OR'"));
@@ -410,8 +448,9 @@ mod tests {
     #[test]
     fn legal_soql_outside_the_subset_is_named() {
         for (statement, construct) in [
-            ("SELECT count() FROM X", "function count()"),
-            ("SELECT FIELDS(STANDARD) FROM X", "function FIELDS()"),
+            ("SELECT count(Id) FROM X", "count(Id)"),
+            ("SELECT FIELDS(ALL) FROM X", "FIELDS(ALL)"),
+            ("SELECT max(Id) FROM X", "function max()"),
             ("SELECT (SELECT Id FROM Y) FROM X", "subquery in SELECT"),
             ("SELECT CreatedBy.Name FROM X", "dotted name CreatedBy.Name"),
             ("SELECT TYPEOF What WHEN A THEN Id END FROM X", "TYPEOF"),

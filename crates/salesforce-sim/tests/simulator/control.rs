@@ -21,6 +21,25 @@ async fn the_truth_is_streamed_as_ndjson() {
 }
 
 #[tokio::test]
+async fn the_truth_is_asked_for_by_object_event_type_and_span() {
+    let simulator = Simulator::start(settings(6, Rows::PerHour(50))).await.unwrap();
+    let get = async |query: &str| {
+        let path = format!("/truth?{query}");
+        let answer = call(simulator.control_url(), Method::GET, &path, &[], "").await;
+        (answer.status.as_u16(), answer.body.iter().filter(|byte| **byte == b'\n').count())
+    };
+    let hour = "from=2026-03-04T09:00:00Z&to=2026-03-04T10:00:00Z";
+    assert_eq!(get(&format!("interval=hourly&{hour}")).await, (200, 50));
+    assert_eq!(get("interval=hourly&event_types=Login,Logout").await, (200, 300));
+    assert_eq!(get("interval=hourly&event_types=Logout").await, (200, 0));
+    assert_eq!(get(&format!("object=LoginEvent&{hour}")).await, (200, 50));
+    assert_eq!(get("object=SetupAuditTrail").await, (200, 72));
+    for wrong in ["object=Nope", "from=yesterday", "event_types=Nope", "interval=weekly"] {
+        assert_eq!(get(wrong).await.0, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn sessions_and_clock_are_controlled_from_outside() {
     let simulator = Simulator::start(settings(1, Rows::Total(3))).await.unwrap();
     let client = Client::sign_in(&simulator).await;

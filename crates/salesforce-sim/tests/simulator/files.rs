@@ -123,14 +123,15 @@ async fn a_file_that_is_unknown_or_not_made_yet_is_not_found() {
     let mut not_yet = settings(1, Rows::PerHour(5));
     not_yet.workload = Workload { end: not_yet.clock_fixed_at, ..not_yet.workload };
     let simulator = Simulator::start(not_yet).await.unwrap();
-    let client = Client::sign_in(&simulator).await;
     assert!(simulator.org().event_log_files(Interval::Hourly).is_empty());
     assert_eq!(simulator.org().truth(Interval::Hourly).count(), 0);
     simulator.org().clock().advance(chrono::TimeDelta::hours(6));
+    let client = Client::sign_in(&simulator).await;
     let file = simulator.org().event_log_files(Interval::Hourly).remove(0);
     assert_eq!(client.get(&path(&file)).await.status, StatusCode::OK);
     assert_eq!(client.get(&path(&file).replace(&file.id, &file.id[..15])).await.status, StatusCode::OK);
     simulator.org().clock().advance(chrono::TimeDelta::hours(-6));
+    let client = Client::sign_in(&simulator).await;
     assert_eq!(client.get(&path(&file)).await.error(), (404, "NOT_FOUND".to_owned()));
     let unknown = path(&file).replace(&file.id, "0AT000000000000AAA");
     assert_eq!(client.get(&unknown).await.error(), (404, "NOT_FOUND".to_owned()));

@@ -3,7 +3,14 @@
 
 mod client;
 mod control;
+mod faults;
 mod files;
+mod flows;
+
+mod objects;
+mod oddities;
 mod program;
 mod queries;
+mod rest;
+mod sessions;
 mod sign_in;

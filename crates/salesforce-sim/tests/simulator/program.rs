@@ -50,6 +50,9 @@ fn it_prints_one_line_with_everything_a_client_needs_and_ends_on_sigterm() {
     assert_eq!((&line["hours"], &line["rows"]), (&5.into(), &70.into()));
     assert_eq!(line["audience"], "https://login.salesforce.com");
     assert_eq!(line["key_file"].as_str(), key.to_str());
+    for name in ["client_secret", "password", "security_token"] {
+        assert!(line[name].is_string(), "{name}");
+    }
     assert!(line["client_id"].is_string() && line["username"].is_string());
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     terminate(&child);
@@ -64,12 +67,20 @@ fn a_wrong_flag_is_named_and_ends_with_status_2() {
     let directory = Directory::new("program_flags");
     let broken = directory.0.join("broken.pem");
     std::fs::write(&broken, "not a key").unwrap();
+    let plan = directory.0.join("plan.json");
+    std::fs::write(&plan, r#"[{"nth": 0}]"#).unwrap();
     for (arguments, named) in [
         (vec!["--prot", "1"], "--prot"),
         (vec!["--port", "70000"], "--port"),
         (vec!["--hours", "0"], "--hours"),
         (vec!["--rows", "many"], "--rows"),
         (vec!["--page-size", "2001"], "--page-size"),
+        (vec!["--obstacle", "moon"], "--obstacle"),
+        (vec!["--event-types", "Login,Nope"], "no event type Nope"),
+        (vec!["--end", "yesterday"], "--end"),
+        (vec!["--faults", plan.to_str().unwrap()], "fault 1: nth is a whole number from 1"),
+        (vec!["--faults", plan.to_str().unwrap()], "fault 1: action is missing"),
+        (vec!["--faults", "missing.json"], "--faults"),
         (vec!["--key-file", broken.to_str().unwrap()], "--key-file"),
     ] {
         let (status, out, problem) = ended(&arguments);
@@ -85,6 +96,22 @@ fn help_explains_every_flag_and_gives_examples() {
     for word in
         ["--port", "--control-port", "--seed", "--hours", "--rows", "--key-file", "--client-id", "--username"]
     {
+        assert!(help.contains(word), "{word}");
+    }
+    for word in [
+        "--client-secret",
+        "--password",
+        "--obstacle",
+        "--session-minutes",
+        "--event-types",
+        "--late-one-in",
+        "--settle-seconds",
+        "--max-object-rows",
+        "--faults",
+        "cut-silently",
+        "POST /faults",
+        "?object=LoginEvent",
+    ] {
         assert!(help.contains(word), "{word}");
     }
     assert!(help.contains("--no-hourly") && help.contains("--page-size") && help.contains("Examples:"));

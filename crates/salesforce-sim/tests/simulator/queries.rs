@@ -146,6 +146,7 @@ async fn an_unknown_or_old_locator_is_refused() {
         assert_eq!(client.get(path).await.error(), refused, "{path}");
     }
     simulator.org().clock().advance(chrono::TimeDelta::days(3));
+    let client = Client::sign_in(&simulator).await;
     assert_eq!(client.get(next).await.error(), refused);
 }
 
@@ -168,7 +169,7 @@ async fn a_statement_that_salesforce_refuses_is_refused_with_its_code() {
             "INVALID_FIELD",
             "must be of type dateTime and should not be enclosed in quotes",
         ),
-        ("SELECT count() FROM EventLogFile", 501, "NOT_IMPLEMENTED_IN_SIMULATOR", "function count()"),
+        ("SELECT count(Id) FROM EventLogFile", 501, "NOT_IMPLEMENTED_IN_SIMULATOR", "count(Id)"),
     ] {
         let answer = client.query(statement).await;
         assert_eq!(answer.error(), (status, code.to_owned()), "{statement}");

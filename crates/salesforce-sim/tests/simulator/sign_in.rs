@@ -97,6 +97,19 @@ async fn an_assertion_that_expires_too_far_ahead_is_refused() {
 }
 
 #[tokio::test]
+async fn an_expiry_that_was_rounded_to_the_nearest_second_is_taken() {
+    for (millis, accepted) in [(400, false), (600, true)] {
+        let mut rounding = settings(1, Rows::Total(1));
+        rounding.clock_skew = chrono::TimeDelta::milliseconds(millis);
+        let simulator = Simulator::start(rounding).await.unwrap();
+        let mut claims = claims(&simulator);
+        claims["exp"] = json!(simulator.org().clock().now().timestamp() + 181);
+        let answer = token(&simulator, &assertion(&claims)).await;
+        assert_eq!(answer.status == StatusCode::OK, accepted, "{millis} ms into the second");
+    }
+}
+
+#[tokio::test]
 async fn an_expiry_in_a_string_is_taken() {
     let simulator = org().await;
     let mut claims = claims(&simulator);
@@ -160,11 +173,11 @@ async fn an_app_without_a_registered_key_refuses_every_assertion() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_no_jwt_grant_is_refused_by_its_kind() {
+async fn a_request_that_is_no_grant_is_refused_by_its_kind() {
     let simulator = org().await;
     let form = async |form: &str| refusal(&token_form(&simulator, form).await);
     assert_eq!(
-        form("grant_type=password&username=a").await,
+        form("grant_type=authorization_code&code=a").await,
         pair("unsupported_grant_type", "grant type not supported")
     );
     assert_eq!(form("").await.0, "invalid_request");
