@@ -1,9 +1,9 @@
 //! Bytes put together of many short pieces.
 //!
 //! Why not `Vec::extend_from_slice`: an event is made of some two hundred pieces of a few bytes. For a slice whose length
-//! is only known when running, the compiler emits a call: in WASM the instruction `memory.copy`, which engines carry out
-//! by leaving the component, at more cost than the copy of a whole event. Here a short piece is two loads and two stores
-//! of a fixed size that overlap.
+//! is only known when running, the compiler emits a call: in WASM the instruction `memory.copy`, for which engines leave
+//! the compiled code. Here a short piece is two loads and two stores of a fixed size that overlap, inlined, since an
+//! engine that may have to interrupt a component looks whether it should at every call.
 
 /// A buffer that keeps its room.
 #[derive(Default)]
