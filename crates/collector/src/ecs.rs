@@ -407,8 +407,7 @@ fn never_empty(parts: &[Node]) -> bool {
 fn write(json: &mut Writer, key: &Key, value: &[u8], form: Form, is_address: bool) -> bool {
     match form {
         Form::Keyword => return json.text(key, value),
-        Form::ListOfOne if str::from_utf8(value).is_ok() => return json.list(key, [value]),
-        Form::ListOfOne => return json.text(key, value),
+        Form::ListOfOne => return json.list(key, [value]),
         Form::Long => match whole_number(value) {
             Some(digits) => json.raw(key, digits),
             None => return false,
