@@ -4,6 +4,7 @@ use crate::cases::{NOW, configured};
 use collector::{
     Collector,
     batch::{Batch, Failure},
+    check::Verdict,
     problem::Kind,
 };
 use e2e::canned::{CannedFile, CannedOrg, Mishap, StillClock, What};
@@ -684,4 +685,74 @@ fn a_check_tries_each_thing_and_stops_where_nothing_more_can_work() {
     assert_eq!(check(&mut org), ["instance-url Pass", "api-version Fail", "clock Warn", "sign-in Fail"]);
     org.mishaps.push(Mishap { path: "/services/data", what: What::NoAnswer });
     assert_eq!(check(&mut org), ["instance-url Fail"]);
+}
+
+#[test]
+fn a_cut_inside_a_row_that_is_too_long_does_not_turn_its_rest_into_rows() {
+    let mut body = csv([String::from("before")]);
+    body.extend_from_slice(b"\"Login\",\"");
+    for _ in 0..30_000 {
+        body.extend_from_slice(&[b'x'; 99]);
+        body.push(b'\n');
+    }
+    body.extend_from_slice(b"\",\"\",\"\"\n");
+    body.extend_from_slice(&csv([String::from("after")])[61..]);
+    for error in [true, false] {
+        let mut org = CannedOrg::with(vec![CannedFile::new(1, body.clone())]);
+        org.mishaps.push(Mishap { path: "/LogFile", what: What::Cut { after: 2_000_000, error } });
+        let mut run = Run::new("");
+        run.until_caught_up(&mut org);
+        assert_eq!(ids(&run.events), ["before", "malformed", "after"], "with an error: {error}");
+    }
+}
+
+#[test]
+fn a_checkpoint_with_impossible_numbers_is_read_from_the_beginning_and_not_a_panic() {
+    let mut org = CannedOrg::with(vec![file(1, 4)]);
+    let more = "\"batch\": {\"max_events\": 2},";
+    let mut run = Run::new(more);
+    run.poll(&mut org).expect("a batch");
+    let good: serde_json::Value = serde_json::from_str(&run.state.expect("a state")).expect("JSON");
+    for (offset, row_length) in [(0, 0), (5, 9), (u64::MAX, u64::MAX), (u64::MAX, 0), (200, u64::MAX)] {
+        let mut state = good.clone();
+        let checkpoint = &mut state["streams"]["login"]["event_log_file"]["reading"]["checkpoint"];
+        assert!(checkpoint.is_object(), "{good}");
+        checkpoint["offset"] = offset.into();
+        checkpoint["row_length"] = row_length.into();
+        let mut again = Run::new(more);
+        again.state = Some(state.to_string());
+        again.until_caught_up(&mut org);
+        assert_eq!(ids(&again.events), expected(&[(1, 4)]), "{offset}, {row_length}: {:?}", again.problems);
+    }
+}
+
+#[test]
+fn a_check_finds_that_an_org_has_no_hourly_files() {
+    let body =
+        r#"[{"errorCode":"INVALID_FIELD","message":"No such column 'Interval' on entity 'EventLogFile'."}]"#;
+    let daily = ("\"event_log_file\": {}", "\"event_log_file\": {\"log_file_interval\": \"daily\"}");
+    for (replacements, verdict) in [(vec![], Verdict::Fail), (vec![daily], Verdict::Pass)] {
+        let mut org = CannedOrg::with(vec![]);
+        org.mishaps.push(Mishap { path: "/query", what: What::Answer(400, body) });
+        let mut collector = crate::cases::configured_with(&replacements);
+        let findings = collector.check(&mut org, &StillClock::at(NOW));
+        let last = findings.last().expect("findings");
+        assert_eq!((last.name, last.verdict), ("event-log-file", verdict), "{}", last.message);
+    }
+}
+
+#[test]
+fn a_new_column_whose_name_is_taken_gets_a_key_of_its_own() {
+    let names = ["EVENT_TYPE", "STATUS", "CLIENT", "Status", "status", "REQUEST"];
+    let quoted = |values: &[&str]| format!("\"{}\"\n", values.join("\",\""));
+    let body = quoted(&names) + &quoted(&["Login", "a", "b", "c", "d", "e"]);
+    let batch = Run::new("").poll(&mut CannedOrg::with(vec![CannedFile::new(1, body.into_bytes())]));
+    let event = batch.expect("a batch").events.remove(0);
+    // A reader that keeps the last of equal keys would lose values: each must be found, whatever its key.
+    let json: serde_json::Value = serde_json::from_str(&event).expect("JSON");
+    let login = json["salesforce"]["login"].as_object().expect("an object");
+    let values: Vec<_> = login.values().filter_map(|value| value.as_str()).collect();
+    for value in ["a", "b", "c", "d", "e"] {
+        assert!(values.contains(&value), "{value} is not in {event}");
+    }
 }
