@@ -743,16 +743,17 @@ fn a_check_finds_that_an_org_has_no_hourly_files() {
 
 #[test]
 fn a_new_column_whose_name_is_taken_gets_a_key_of_its_own() {
-    let names = ["EVENT_TYPE", "STATUS", "CLIENT", "Status", "status", "REQUEST"];
+    let names = ["EVENT_TYPE", "LOGIN_STATUS", "CLIENT_IP", "STATUS", "CLIENT", "Status", "status"];
     let quoted = |values: &[&str]| format!("\"{}\"\n", values.join("\",\""));
-    let body = quoted(&names) + &quoted(&["Login", "a", "b", "c", "d", "e"]);
+    let body = quoted(&names) + &quoted(&["Login", "LOGIN_NO_ERROR", "192.0.2.1", "a", "b", "c", "d"]);
     let batch = Run::new("").poll(&mut CannedOrg::with(vec![CannedFile::new(1, body.into_bytes())]));
     let event = batch.expect("a batch").events.remove(0);
     // A reader that keeps the last of equal keys would lose values: each must be found, whatever its key.
     let json: serde_json::Value = serde_json::from_str(&event).expect("JSON");
     let login = json["salesforce"]["login"].as_object().expect("an object");
     let values: Vec<_> = login.values().filter_map(|value| value.as_str()).collect();
-    for value in ["a", "b", "c", "d", "e"] {
+    assert_eq!(login["client"]["ip"], "192.0.2.1", "{event}");
+    for value in ["LOGIN_NO_ERROR", "a", "b", "c", "d"] {
         assert!(values.contains(&value), "{value} is not in {event}");
     }
 }
