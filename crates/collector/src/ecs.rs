@@ -1,21 +1,41 @@
-//! Rows of event log files as documents in the Elastic Common Schema.
+//! Rows of event log files and records of objects as documents in the Elastic Common Schema.
 //!
 //! What a document looks like is written down as a tree ([`login::DOCUMENT`]). When a file is opened the tree is laid
 //! out against the columns that this file really has, by name, never by position: Salesforce inserts columns in the
 //! middle. A row is then written in one pass over that plan. Columns that no tree mentions are passed on under their own
-//! name in snake case, so that nothing new is lost. Empty values are left out.
+//! name in snake case, so that nothing new is lost. Empty values are left out. The fields of a record are columns too.
 //!
 //! A value that is not what its column promises does not lose the event: it is reported in `error.message`.
 
-pub mod login;
+mod generic;
+mod login;
+mod names;
 
 use crate::{
     event_id::{EventId, Id},
     json::{Key, Writer},
     rows::Rows,
+    state::FileInfo,
     time::Time,
 };
 use std::{borrow::Cow, io::Read, net::IpAddr};
+
+/// The values of a row or of a record, by column.
+pub trait Fields {
+    /// The value of a column, empty where there is none.
+    fn field(&self, index: usize) -> &[u8];
+
+    /// Whether the value is JSON and no text: a number, `true` or `false`.
+    fn is_bare(&self, _: usize) -> bool {
+        false
+    }
+}
+
+impl<R: Read> Fields for Rows<R> {
+    fn field(&self, index: usize) -> &[u8] {
+        Self::field(self, index)
+    }
+}
 
 /// A part of a document.
 pub enum Node {
@@ -27,12 +47,18 @@ pub enum Node {
     Column(&'static str, &'static str, Form),
     /// The different values of some columns.
     Distinct(&'static str, &'static [&'static str], Form),
-    /// `@timestamp`, from TIMESTAMP_DERIVED or TIMESTAMP.
+    /// An object with these parts, named after the event type or the object in snake case.
+    Typed(&'static [Node]),
+    /// `@timestamp`, from TIMESTAMP_DERIVED or TIMESTAMP, or from the date of a record.
     Timestamp,
-    /// `id`, the digest of the row.
+    /// `id`, the key of a record or the digest of a row.
     Id,
-    /// What is known of the file.
-    File,
+    /// `dataset`, after the stream.
+    Dataset,
+    /// `provider`: which view of the event this is, `EventLogFile` or the name of the object.
+    Provider,
+    /// What is known of the org and the file.
+    Provenance,
     /// The columns that no part mentions.
     Rest,
 }
@@ -43,16 +69,21 @@ impl Node {
             Self::Object(key, _) | Self::Fixed(key, _) | Self::Column(key, ..) | Self::Distinct(key, ..) => {
                 Some(key)
             }
-            Self::Timestamp | Self::Id | Self::File | Self::Rest => None,
+            Self::Dataset => Some("dataset"),
+            Self::Provider => Some("provider"),
+            Self::Id => Some("id"),
+            Self::Typed(_) | Self::Timestamp | Self::Provenance | Self::Rest => None,
         }
     }
 }
 
 /// How a column becomes a value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Form {
-    /// As it is.
+    /// As it is, as text.
     Keyword,
+    /// As it is, a number as a number.
+    Given,
     /// As a list of one.
     ListOfOne,
     /// A whole number.
@@ -73,24 +104,32 @@ pub enum Form {
     TlsProtocol,
 }
 
-/// What the documents of a file have in common.
-pub struct File<'a> {
+/// What the documents of a file, or of an object, have in common.
+pub struct Common<'a> {
     /// Name of the stream.
     pub stream: &'a str,
     /// Address of the org.
     pub instance_url: &'a str,
-    /// `EventLogFile.Id`
-    pub id: &'a str,
-    /// `EventLogFile.LogDate`
-    pub log_date: Time,
-    /// `EventLogFile.CreatedDate`
-    pub created_date: Time,
-    /// `EventLogFile.Interval`
-    pub interval: &'a str,
-    /// `EventLogFile.Sequence`
-    pub sequence: u32,
-    /// `EventLogFile.ApiVersion`
-    pub api_version: &'a str,
+    /// The time of a row that tells none: the beginning of what was asked for.
+    pub since: Time,
+    /// Where they come from.
+    pub origin: Origin<'a>,
+}
+
+/// Where documents come from.
+#[derive(Clone, Copy)]
+pub enum Origin<'a> {
+    /// An event log file.
+    File(&'a FileInfo),
+    /// An object that is queried.
+    Object {
+        /// Its name.
+        name: &'a str,
+        /// The field with the time of the event.
+        date: &'a str,
+        /// The field with the key of a record, if it has one.
+        key: Option<&'a str>,
+    },
 }
 
 /// What is done to write a document.
@@ -114,29 +153,46 @@ pub struct Mapper {
     columns: Vec<String>,
     plan: Vec<Step>,
     id: EventId,
-    timestamp_derived: Option<usize>,
+    /// The column of the id, if one of them has it.
+    key: Option<usize>,
+    date: Option<usize>,
+    /// The column of TIMESTAMP, for rows without a usable TIMESTAMP_DERIVED.
     timestamp: Option<usize>,
     /// The columns of addresses, and of each column whether it holds one in this row.
     address_columns: Vec<usize>,
     is_address: Vec<bool>,
     /// The members `salesforce.instance_url` and `salesforce.event_log_file`.
-    file: String,
+    provenance: String,
     dataset: String,
-    log_date: Time,
+    provider: String,
+    since: Time,
     errors: Vec<String>,
     json: Writer,
 }
 
 impl Mapper {
-    /// For a file with these columns.
-    pub fn new(document: &'static [Node], file: &File<'_>, columns: Vec<String>) -> Self {
-        let file_members = file.members();
+    /// For rows with these columns.
+    pub fn new(common: &Common<'_>, columns: Vec<String>) -> Self {
+        let provenance = common.members();
+        let dataset = format!("salesforce.{}", common.stream);
+        let (document, kind, provider, date, key) = match common.origin {
+            Origin::File(file) => {
+                let document = document_of_file(&file.event_type);
+                (document, file.event_type.as_str(), "EventLogFile", "TIMESTAMP_DERIVED", None)
+            }
+            Origin::Object { name, date, key } => (document_of_object(name), name, name, date, key),
+        };
         let mut layout = Layout {
             columns: &columns,
             mentioned: mentioned(document),
-            file: &file_members,
+            kind: &names::snake_case(kind),
+            dataset: &dataset,
+            provider,
+            provenance: &provenance,
             plan: Vec::new(),
         };
+        layout.mentioned.push(date);
+        layout.mentioned.extend(key);
         layout.add(document);
         let plan = layout.plan;
         let mut address_columns: Vec<usize> = plan.iter().flat_map(Step::addresses).copied().collect();
@@ -146,13 +202,15 @@ impl Mapper {
         Self {
             plan,
             id: EventId::new(&columns),
-            timestamp_derived: position("TIMESTAMP_DERIVED"),
+            key: key.and_then(position),
+            date: position(date),
             timestamp: position("TIMESTAMP"),
             address_columns,
             is_address: vec![false; columns.len()],
-            file: file_members,
-            dataset: format!("salesforce.{}", file.stream),
-            log_date: file.log_date,
+            provenance,
+            dataset,
+            provider: provider.to_owned(),
+            since: common.since,
             errors: Vec::new(),
             json: Writer::default(),
             columns,
@@ -164,13 +222,26 @@ impl Mapper {
         self.columns.len()
     }
 
+    /// Whether these are the columns.
+    pub fn fits<'n>(&self, columns: impl Iterator<Item = &'n str>) -> bool {
+        self.columns.iter().eq(columns)
+    }
+
     /// Whether a row is the header once more, as it stands in files that were put together of several.
-    pub fn is_header<R: Read>(&self, rows: &Rows<R>) -> bool {
-        self.columns.iter().enumerate().all(|(index, name)| rows.field(index) == name.as_bytes())
+    pub fn is_header(&self, row: &impl Fields) -> bool {
+        self.columns.iter().enumerate().all(|(index, name)| row.field(index) == name.as_bytes())
+    }
+
+    /// The id of a row: its key if it has one, else the digest of its content.
+    pub fn id<'r>(&mut self, row: &'r impl Fields) -> Cow<'r, [u8]> {
+        match self.key.map(|key| row.field(key)).filter(|key| !key.is_empty()) {
+            Some(key) => Cow::Borrowed(key),
+            None => Cow::Owned(self.id.of(|index| row.field(index)).as_str().as_bytes().to_vec()),
+        }
     }
 
     /// The document of a row.
-    pub fn event<R: Read>(&mut self, rows: &Rows<R>) -> String {
+    pub fn event(&mut self, rows: &impl Fields) -> String {
         self.errors.clear();
         for column in &self.address_columns {
             self.is_address[*column] = is_address(rows.field(*column));
@@ -184,20 +255,26 @@ impl Mapper {
                 Step::Open(key) => json.open(key),
                 Step::Close => json.close(),
                 Step::Id(key) => {
-                    json.text(key, self.id.of(|index| rows.field(index)).as_str().as_bytes());
+                    match self.key.map(|key| rows.field(key)).filter(|key| !key.is_empty()) {
+                        Some(id) => json.text(key, id),
+                        None => json.text(key, self.id.of(|index| rows.field(index)).as_str().as_bytes()),
+                    };
                 }
                 Step::Timestamp(key) => {
                     let field = |index: Option<usize>| index.map_or(&[][..], |index| rows.field(index));
-                    let derived = field(self.timestamp_derived);
-                    let time = timestamp(derived, field(self.timestamp)).unwrap_or_else(|| {
-                        self.errors.push(format!("TIMESTAMP_DERIVED: '{}' is not a time", shown(derived)));
-                        Cow::Owned(self.log_date.to_rfc3339())
+                    let date = field(self.date);
+                    let time = timestamp(date, field(self.timestamp)).unwrap_or_else(|| {
+                        let column = self.date.map_or("TIMESTAMP_DERIVED", |date| &self.columns[date]);
+                        self.errors.push(format!("{column}: '{}' is not a time", shown(date)));
+                        Cow::Owned(self.since.to_rfc3339())
                     });
                     json.text(key, time.as_bytes());
                 }
                 Step::Column(key, column, form) => {
                     let value = rows.field(*column);
-                    if !value.is_empty() && !write(json, key, value, *form, self.is_address[*column]) {
+                    if *form == Form::Given && rows.is_bare(*column) {
+                        json.raw(key, value);
+                    } else if !value.is_empty() && !write(json, key, value, *form, self.is_address[*column]) {
                         self.errors.push(format!(
                             "{}: '{}' {}",
                             self.columns[*column],
@@ -234,18 +311,18 @@ impl Mapper {
         let line_break = row.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let json = &mut self.json;
         json.begin();
-        json.text(&key("@timestamp"), self.log_date.to_rfc3339().as_bytes());
+        json.text(&key("@timestamp"), self.since.to_rfc3339().as_bytes());
         json.open(&key("data_stream"));
         json.text(&key("dataset"), self.dataset.as_bytes());
         json.close();
         json.open(&key("event"));
         json.text(&key("id"), Id::of(row).as_str().as_bytes());
         json.text(&key("kind"), b"pipeline_error");
-        json.text(&key("provider"), b"EventLogFile");
+        json.text(&key("provider"), self.provider.as_bytes());
         json.text(&key("original"), &row[..row.len() - line_break]);
         json.close();
         json.open(&key("salesforce"));
-        json.put(&self.file);
+        json.put(&self.provenance);
         json.close();
         json.open(&key("error"));
         json.list(&key("message"), [reason.as_bytes()]);
@@ -265,21 +342,36 @@ impl Step {
     }
 }
 
-impl File<'_> {
-    /// Its members, each with a comma behind it.
+/// What a row of an event log file looks like.
+fn document_of_file(event_type: &str) -> &'static [Node] {
+    match event_type {
+        "Login" => login::DOCUMENT,
+        _ => generic::FILE,
+    }
+}
+
+/// What a record of an object looks like.
+fn document_of_object(_: &str) -> &'static [Node] {
+    generic::OBJECT
+}
+
+impl Common<'_> {
+    /// Where they come from, as members, each with a comma behind it.
     fn members(&self) -> String {
         let key = Key::new;
         let mut json = Writer::default();
         json.begin();
         json.text(&key("instance_url"), self.instance_url.as_bytes());
-        json.open(&key("event_log_file"));
-        json.text(&key("id"), self.id.as_bytes());
-        json.text(&key("log_date"), self.log_date.to_rfc3339().as_bytes());
-        json.text(&key("created_date"), self.created_date.to_rfc3339().as_bytes());
-        json.text(&key("interval"), self.interval.as_bytes());
-        json.raw(&key("sequence"), self.sequence.to_string().as_bytes());
-        json.text(&key("api_version"), self.api_version.as_bytes());
-        json.close();
+        if let Origin::File(file) = self.origin {
+            json.open(&key("event_log_file"));
+            json.text(&key("id"), file.id.as_bytes());
+            json.text(&key("log_date"), file.log_date.to_rfc3339().as_bytes());
+            json.text(&key("created_date"), file.created.to_rfc3339().as_bytes());
+            json.text(&key("interval"), file.interval.as_bytes());
+            json.raw(&key("sequence"), file.sequence.to_string().as_bytes());
+            json.text(&key("api_version"), file.api_version.as_bytes());
+            json.close();
+        }
         let object = json.finish();
         format!("{},", &object[1..object.len() - 1])
     }
@@ -296,14 +388,20 @@ impl Form {
 }
 
 /// The names of all columns that a document mentions.
-fn mentioned(nodes: &[Node]) -> Vec<&'static str> {
+fn mentioned<'a>(nodes: &'static [Node]) -> Vec<&'a str> {
     let mut names = vec!["TIMESTAMP", "TIMESTAMP_DERIVED"];
     for node in nodes {
         match node {
-            Node::Object(_, parts) => names.extend(mentioned(parts)),
+            Node::Object(_, parts) | Node::Typed(parts) => names.extend(mentioned(parts)),
             Node::Column(_, name, _) => names.push(name),
             Node::Distinct(_, columns, _) => names.extend(*columns),
-            Node::Fixed(..) | Node::Timestamp | Node::Id | Node::File | Node::Rest => {}
+            Node::Fixed(..)
+            | Node::Timestamp
+            | Node::Id
+            | Node::Dataset
+            | Node::Provider
+            | Node::Provenance
+            | Node::Rest => {}
         }
     }
     names
@@ -312,8 +410,11 @@ fn mentioned(nodes: &[Node]) -> Vec<&'static str> {
 /// A document laid out against the columns of a file. What would stay empty in every row is left out.
 struct Layout<'a> {
     columns: &'a [String],
-    mentioned: Vec<&'static str>,
-    file: &'a str,
+    mentioned: Vec<&'a str>,
+    kind: &'a str,
+    dataset: &'a str,
+    provider: &'a str,
+    provenance: &'a str,
     plan: Vec<Step>,
 }
 
@@ -321,16 +422,8 @@ impl Layout<'_> {
     fn add(&mut self, nodes: &'static [Node]) {
         for node in nodes {
             match node {
-                Node::Object(key, parts) if never_empty(parts) => {
-                    self.put(&format!("\"{key}\":{{"));
-                    self.add(parts);
-                    self.end();
-                }
-                Node::Object(key, parts) => {
-                    self.plan.push(Step::Open(Key::new(key)));
-                    self.add(parts);
-                    self.plan.push(Step::Close);
-                }
+                Node::Object(key, parts) => self.object(key, parts),
+                Node::Typed(parts) => self.object(self.kind, parts),
                 Node::Fixed(key, value) => self.put(&format!("\"{key}\":{value},")),
                 Node::Column(key, name, form) => {
                     let index = self.position(name);
@@ -342,9 +435,23 @@ impl Layout<'_> {
                 }
                 Node::Timestamp => self.plan.push(Step::Timestamp(Key::new("@timestamp"))),
                 Node::Id => self.plan.push(Step::Id(Key::new("id"))),
-                Node::File => self.put(self.file),
+                Node::Dataset => self.put(&format!("\"dataset\":\"{}\",", self.dataset)),
+                Node::Provider => self.put(&format!("\"provider\":\"{}\",", self.provider)),
+                Node::Provenance => self.put(self.provenance),
                 Node::Rest => self.rest(nodes),
             }
+        }
+    }
+
+    fn object(&mut self, key: &str, parts: &'static [Node]) {
+        if never_empty(parts) {
+            self.put(&format!("\"{key}\":{{"));
+            self.add(parts);
+            self.end();
+        } else {
+            self.plan.push(Step::Open(Key::new(key)));
+            self.add(parts);
+            self.plan.push(Step::Close);
         }
     }
 
@@ -371,8 +478,7 @@ impl Layout<'_> {
         }
     }
 
-    /// Columns that are not mentioned, each under a key of its own.
-    /// The columns that no part mentions, beside `siblings`.
+    /// The columns that no part mentions, each under a key of its own beside `siblings`.
     fn rest(&mut self, siblings: &[Node]) {
         let mut keys: Vec<String> = siblings.iter().filter_map(Node::key).map(str::to_owned).collect();
         for (index, name) in self.columns.iter().enumerate() {
@@ -381,14 +487,11 @@ impl Layout<'_> {
             if first && self.mentioned.contains(&name.as_str()) {
                 continue;
             }
-            let mut key: String = name
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
-                .collect();
+            let mut key = names::snake_case(name);
             if key.is_empty() || keys.contains(&key) || !first {
                 key = format!("{key}_{}", index + 1);
             }
-            self.plan.push(Step::Column(Key::new(&key), index, Form::Keyword));
+            self.plan.push(Step::Column(Key::new(&key), index, Form::Given));
             keys.push(key);
         }
     }
@@ -397,8 +500,10 @@ impl Layout<'_> {
 /// Whether an object of these parts has a member in every document.
 fn never_empty(parts: &[Node]) -> bool {
     parts.iter().any(|part| match part {
-        Node::Object(_, parts) => never_empty(parts),
-        Node::Fixed(..) | Node::Timestamp | Node::Id | Node::File => true,
+        Node::Object(_, parts) | Node::Typed(parts) => never_empty(parts),
+        Node::Fixed(..) | Node::Timestamp | Node::Id | Node::Dataset | Node::Provider | Node::Provenance => {
+            true
+        }
         Node::Column(..) | Node::Distinct(..) | Node::Rest => false,
     })
 }
@@ -406,7 +511,7 @@ fn never_empty(parts: &[Node]) -> bool {
 /// Writes a value in its form. False if it is not what the form promises; what can be written is written all the same.
 fn write(json: &mut Writer, key: &Key, value: &[u8], form: Form, is_address: bool) -> bool {
     match form {
-        Form::Keyword => return json.text(key, value),
+        Form::Keyword | Form::Given => return json.text(key, value),
         Form::ListOfOne => return json.list(key, [value]),
         Form::Long => match whole_number(value) {
             Some(digits) => json.raw(key, digits),

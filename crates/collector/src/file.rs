@@ -5,7 +5,7 @@
 
 use crate::{
     batch::Progress,
-    ecs::{self, File, Mapper},
+    ecs::{Common, Mapper, Origin},
     event_id::Id,
     problem::{Kind, Problem},
     rows::{Next, Rows},
@@ -92,17 +92,9 @@ impl OpenFile {
             }
         }
         let instance_url = org.config.instance.to_string();
-        let common = File {
-            stream,
-            instance_url: &instance_url,
-            id: &file.id,
-            log_date: file.log_date,
-            created_date: file.created,
-            interval: &file.interval,
-            sequence: file.sequence,
-            api_version: &file.api_version,
-        };
-        let mapper = Mapper::new(ecs::login::DOCUMENT, &common, columns);
+        let common =
+            Common { stream, instance_url: &instance_url, since: file.log_date, origin: Origin::File(file) };
+        let mapper = Mapper::new(&common, columns);
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let length = file.length;
         Ok(Opened::Ready(Box::new(Self { rows, mapper, length, accepted_end: None, counted })))

@@ -39,6 +39,7 @@ mod key;
 mod listing;
 mod origin;
 pub mod problem;
+mod record;
 mod rows;
 pub mod secret;
 mod session;

@@ -38,6 +38,7 @@ struct Page {
 #[serde(rename_all = "PascalCase")]
 struct Record {
     id: Option<String>,
+    event_type: Option<String>,
     created_date: Option<String>,
     log_date: Option<String>,
     #[serde(default)]
@@ -116,6 +117,7 @@ impl Record {
         match time(self.created_date) {
             Some(created) if is_id => Ok(FileInfo {
                 id,
+                event_type: self.event_type.unwrap_or_default(),
                 created,
                 log_date: log_date.unwrap_or(created),
                 length: whole(self.log_file_length),

@@ -86,6 +86,9 @@ pub struct FilesState {
 pub struct FileInfo {
     /// `Id`
     pub id: String,
+    /// `EventType`
+    #[serde(default = "login")]
+    pub event_type: String,
     /// `CreatedDate`
     pub created: Time,
     /// `LogDate`
@@ -98,6 +101,11 @@ pub struct FileInfo {
     pub sequence: u32,
     /// `ApiVersion`
     pub api_version: String,
+}
+
+/// The event type of all files that version 1 of the state knew.
+fn login() -> String {
+    String::from("Login")
 }
 
 /// A place in a file.
@@ -279,6 +287,7 @@ mod tests {
     fn file(id: u32, created: i64) -> FileInfo {
         FileInfo {
             id: format!("0AT{id:015}"),
+            event_type: login(),
             created: Time(created),
             log_date: Time(0),
             length: 1,

@@ -34,7 +34,7 @@ const REQUEST_STATUS: &[(&str, &str)] = &[
 pub const DOCUMENT: &[Node] = &[
     Timestamp,
     Object("ecs", &[Fixed("version", "\"8.11.0\"")]),
-    Object("data_stream", &[Fixed("type", "\"logs\""), Fixed("dataset", "\"salesforce.login\"")]),
+    Object("data_stream", &[Fixed("type", "\"logs\""), Dataset]),
     Object(
         "event",
         &[
@@ -45,8 +45,8 @@ pub const DOCUMENT: &[Node] = &[
             Fixed("action", "\"login-attempt\""),
             Column("outcome", "LOGIN_STATUS", Outcome("LOGIN_NO_ERROR")),
             Fixed("module", "\"salesforce\""),
-            Fixed("dataset", "\"salesforce.login\""),
-            Fixed("provider", "\"EventLogFile\""),
+            Dataset,
+            Provider,
             Column("url", "URI", Keyword),
             Column("duration", "RUN_TIME", MillisAsNanos),
         ],
@@ -87,7 +87,7 @@ pub const DOCUMENT: &[Node] = &[
     Object(
         "salesforce",
         &[
-            File,
+            Provenance,
             Object(
                 "login",
                 &[
