@@ -1,5 +1,5 @@
 //! Data-driven: `cases/configuration/<name>.json` is a configuration, `<name>.txt` what `configure` says of it, one
-//! problem a line. `@KEY@` stands for a private key. `UPDATE_CASES=1` writes the expectations anew.
+//! problem or warning a line. `@KEY@` stands for a private key. `UPDATE_CASES=1` writes the expectations anew.
 
 use collector::Collector;
 use std::{env, fs, path::Path};
@@ -17,7 +17,10 @@ fn each_configuration_gets_the_expected_answer() {
     for case in names {
         let config = fs::read_to_string(&case).expect("a file").replace("@KEY@", &key);
         let said = match Collector::new().configure(&config) {
-            Ok(authorities) => format!("grants: {}\n", authorities.join(", ")),
+            Ok(grants) => {
+                let warnings = grants.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+                format!("grants: {}\n{}", grants.authorities.join(", "), warnings.collect::<String>())
+            }
             Err(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
         };
         assert!(!said.contains(&key[60..100]), "a secret is shown: {said}");

@@ -156,7 +156,8 @@ fn the_next_poll_is_due_exactly_at_the_interval_and_costs_nothing_before() {
 
 #[test]
 fn a_clock_that_jumps_back_stops_nothing() {
-    let mut org = CannedOrg::with(vec![file(1, 1)]);
+    let date = Some("Mon, 01 Jun 2026 14:00:00 GMT");
+    let mut org = CannedOrg { date, ..CannedOrg::with(vec![file(1, 1)]) };
     let mut run = Run::new("");
     run.poll(&mut org).expect("a batch");
     run.clock.advance(-1000 * HOUR);

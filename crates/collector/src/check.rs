@@ -2,8 +2,8 @@
 
 use crate::{
     collector::not_configured,
-    config::{Cadence, Source},
-    files::{EVENT_TYPE, lacks_interval, no_hourly_files},
+    config::streams::{Cadence, FilesSource},
+    files::{lacks_interval, no_hourly_files},
     problem::Problem,
     session::Org,
     soql::{IntervalField, event_log_files, query_path},
@@ -79,7 +79,7 @@ pub fn check(org: &mut Org<'_>) -> Vec<Finding> {
         }
     }
     let config = org.config;
-    findings.extend(config.sources.iter().map(|source| event_log_file(org, source)));
+    findings.extend(config.streams.files.iter().map(|source| event_log_file(org, source)));
     findings
 }
 
@@ -116,8 +116,8 @@ fn clock(skew_ms: i64) -> Finding {
 }
 
 /// Lists one file as a poll would.
-fn event_log_file(org: &mut Org<'_>, source: &Source) -> Finding {
-    let soql = event_log_files(source, EVENT_TYPE, org.now(), IntervalField::Known);
+fn event_log_file(org: &mut Org<'_>, source: &FilesSource) -> Finding {
+    let soql = event_log_files(&[&source.event_types], source.cadence, org.now(), IntervalField::Known);
     let path = query_path(&org.config.api_version, &format!("{soql} LIMIT 1"));
     let cadence = source.cadence.name().to_ascii_lowercase();
     let listed = format!("{cadence} event log files can be listed");

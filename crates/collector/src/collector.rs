@@ -7,13 +7,13 @@
 use crate::{
     backoff::Backoff,
     batch::{Batch, Failure, Progress},
-    config::{Config, Source},
-    files::{FilesWork, Step, Turn},
+    config::Config,
     io::{Clock, Http},
     problem::{Kind, Problem},
-    session::{Org, Session, Trouble},
+    session::{Org, Session},
     state::State,
     time::Time,
+    turns::{self, Outcome, Work},
 };
 
 /// A source of events. One instance is one configured source.
@@ -22,11 +22,19 @@ pub struct Collector {
     configured: Option<Configured>,
 }
 
+/// What a configuration needs of the host.
+#[derive(Debug)]
+pub struct Grants {
+    /// The authorities (`host` or `host:port`) that it will contact.
+    pub authorities: Vec<String>,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
 struct Configured {
     config: Config,
     session: Session,
-    /// What is kept in memory for each source of the configuration.
-    work: Vec<FilesWork>,
+    work: Work,
     /// The state that `work` belongs to.
     last_state: Option<String>,
 }
@@ -37,16 +45,16 @@ impl Collector {
         Self::default()
     }
 
-    /// Takes a configuration. Returns the authorities that it contacts.
+    /// Takes a configuration. Returns what it needs of the host.
     ///
     /// # Errors
     /// One problem for each mistake in it. What was configured before stays.
-    pub fn configure(&mut self, json: &str) -> Result<Vec<String>, Vec<Problem>> {
+    pub fn configure(&mut self, json: &str) -> Result<Grants, Vec<Problem>> {
         let config = Config::parse(json)?;
-        let authorities = config.authorities();
-        let work = config.sources.iter().map(|_| FilesWork::default()).collect();
+        let grants = Grants { authorities: config.authorities(), warnings: config.streams.warnings() };
+        let work = Work::new(&config);
         self.configured = Some(Configured { config, session: Session::default(), work, last_state: None });
-        Ok(authorities)
+        Ok(grants)
     }
 
     /// Tries each thing that a poll needs.
@@ -98,7 +106,7 @@ impl Configured {
         // Whatever way this poll ends, the memory fits no state but the one that is returned.
         let last_state = self.last_state.take();
         if last_state.is_none() || last_state.as_deref() != given {
-            self.work.iter_mut().for_each(|work| *work = FilesWork::default());
+            self.work = Work::new(&self.config);
         }
         let now = Time(clock.now_ms());
         if let Some(backoff) = state.backoff.as_ref().filter(|backoff| backoff.remaining(now) > 0) {
@@ -108,25 +116,25 @@ impl Configured {
         self.session.take_costs();
         let mut org = Org { config: &self.config, http, clock, session: &mut self.session };
         let mut progress = Progress::new(self.config.limits, clock);
-        let mut turns = Turns { problems: Vec::new(), useful: false };
-        match turns.take(&self.config.sources, &mut self.work, &mut org, &mut state, &mut progress) {
+        let mut outcome = Outcome::default();
+        match self.work.take_turns(&mut org, &mut state, &mut progress, &mut outcome) {
             Ok(()) => state.backoff = None,
             Err(problem) => {
                 let backoff =
                     Backoff::after(state.backoff.as_ref(), &problem, now, &self.config.auth.client_id);
-                turns.problems.push(problem.retry_after_ms(backoff.remaining(now)));
+                outcome.problems.push(problem.retry_after_ms(backoff.remaining(now)));
                 state.backoff = Some(backoff);
             }
         }
 
         let more = progress.is_full() && state.backoff.is_none();
-        let wait = if more { 0 } else { next_poll(&self.config.sources, &state, now) };
+        let wait = if more { 0 } else { next_poll(&self.config, &state, now) };
         let text = state.to_json();
         self.last_state = Some(text.clone());
         // With events there is a batch, whatever went wrong besides: the state has moved past them.
-        if !turns.useful && progress.events.is_empty() {
-            let stalled = || stalled(&self.config.sources, &state, now);
-            if let Some(problem) = turns.problems.first().cloned().or_else(stalled) {
+        if !outcome.useful && progress.events.is_empty() {
+            let stalled = || stalled(&self.config, &state, now);
+            if let Some(problem) = outcome.problems.first().cloned().or_else(stalled) {
                 return Err(Failure { problem, state: Some(text) });
             }
         }
@@ -136,72 +144,14 @@ impl Configured {
         stats.token_requests = costs.token_requests;
         stats.bytes_received = costs.received;
         stats.api_usage = self.session.api_usage();
-        for (source, work) in self.config.sources.iter().zip(&self.work) {
-            let (files, bytes) = work.backlog(state.streams.get(&source.stream));
-            stats.backlog_files = stats.backlog_files.saturating_add(files);
-            stats.backlog_bytes = stats.backlog_bytes.saturating_add(bytes);
-        }
+        (stats.backlog_files, stats.backlog_bytes) = self.work.backlog(&self.config, &state);
         Ok(Batch {
             events: progress.events,
             state: text,
             next_poll_ms: wait,
-            problems: turns.problems,
+            problems: outcome.problems,
             stats,
         })
-    }
-}
-
-struct Turns {
-    problems: Vec<Problem>,
-    /// Whether anything was listed or read.
-    useful: bool,
-}
-
-impl Turns {
-    /// Lets every source take a step, again and again, until the batch is full or none has anything left to do.
-    ///
-    /// # Errors
-    /// When nobody can sign in.
-    fn take(
-        &mut self,
-        sources: &[Source],
-        work: &mut [FilesWork],
-        org: &mut Org<'_>,
-        state: &mut State,
-        progress: &mut Progress<'_>,
-    ) -> Result<(), Problem> {
-        loop {
-            let mut idle = true;
-            for (source, work) in sources.iter().zip(&mut *work) {
-                progress.look_at_the_clock();
-                if progress.is_full() {
-                    return Ok(());
-                }
-                let stream = state.streams.entry(source.stream.clone()).or_default();
-                let turn =
-                    Turn { source, org: &mut *org, progress: &mut *progress, problems: &mut self.problems };
-                match work.step(turn, &mut stream.event_log_file) {
-                    Ok(Step::Worked) => {
-                        idle = false;
-                        self.useful = true;
-                    }
-                    Ok(Step::Failed) => idle = false,
-                    Ok(Step::Idle) => {}
-                    Err(problem) => return Err(problem),
-                }
-            }
-            if idle {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// The problem of a trouble, if it is one that ends the whole poll: nobody is signed in.
-pub fn ends_poll(trouble: &Trouble) -> Option<Problem> {
-    match trouble {
-        Trouble::SignIn(problem) => Some(problem.clone()),
-        _ => None,
     }
 }
 
@@ -213,26 +163,22 @@ fn waiting(backoff: &Backoff, now: Time) -> Problem {
 }
 
 /// Why nothing was done, if that is because of a wait.
-fn stalled(sources: &[Source], state: &State, now: Time) -> Option<Problem> {
-    sources.iter().find_map(|source| {
-        let backoff = state.streams.get(&source.stream)?.event_log_file.as_ref()?.backoff.as_ref()?;
-        (backoff.remaining(now) > 0).then(|| waiting(backoff, now).in_stream(&source.stream))
+fn stalled(config: &Config, state: &State, now: Time) -> Option<Problem> {
+    config.streams.names().find_map(|name| {
+        let stream = state.streams.get(name)?;
+        let files = stream.event_log_file.as_ref().and_then(|files| files.backoff.as_ref());
+        let object = stream.object.as_ref().and_then(|object| object.backoff.as_ref());
+        let backoff = files.into_iter().chain(object).find(|backoff| backoff.remaining(now) > 0)?;
+        Some(waiting(backoff, now).in_stream(name))
     })
 }
 
 /// Milliseconds until something is due.
-fn next_poll(sources: &[Source], state: &State, now: Time) -> u32 {
+fn next_poll(config: &Config, state: &State, now: Time) -> u32 {
     let wait = match &state.backoff {
-        Some(backoff) => Some(backoff.remaining(now)),
-        None => sources
-            .iter()
-            .map(|source| {
-                let files =
-                    state.streams.get(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
-                files.map_or(0, |files| crate::files::wait(files, source, now))
-            })
-            .min(),
+        Some(backoff) => backoff.remaining(now),
+        None => turns::next(config, state, now),
     };
     // Nothing is ready now, or it would have been done.
-    u32::try_from(wait.unwrap_or(i64::MAX).max(1)).unwrap_or(u32::MAX)
+    u32::try_from(wait.max(1)).unwrap_or(u32::MAX)
 }

@@ -1,6 +1,7 @@
 //! The configuration: one JSON document, typed once it is read.
 
 pub mod schema;
+pub mod streams;
 
 use crate::{
     key::PrivateKey,
@@ -11,6 +12,7 @@ use crate::{
 use schema::{Checked, Flaw, Key, Shape};
 use serde_json::{Value, json};
 use std::time::Duration;
+use streams::Streams;
 
 const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n * 60)
@@ -34,7 +36,7 @@ const DOCUMENT: &[Key] = &[
     ),
     Key::required("auth", Shape::Table(AUTH), "How to sign in."),
     Key::optional("batch", Shape::Table(BATCH), "What one poll returns at most."),
-    Key::required("streams", Shape::Table(STREAMS), "What to collect."),
+    Key::required("streams", streams::STREAMS, "What to collect."),
 ];
 
 const AUTH: &[Key] = &[
@@ -80,38 +82,6 @@ const BATCH: &[Key] = &[
     ),
 ];
 
-const STREAMS: &[Key] = &[Key::optional("login", Shape::Table(LOGIN), "Logins, successful and failed.")];
-
-const LOGIN: &[Key] = &[
-    Key::defaulted(
-        "initial_interval",
-        Shape::Span(minutes(1), days(365)),
-        "7d",
-        "How far back to collect when there is no state.",
-    ),
-    Key::optional(
-        "event_log_file",
-        Shape::Table(EVENT_LOG_FILE),
-        "Collect the event log files of the stream.",
-    ),
-];
-
-const EVENT_LOG_FILE: &[Key] = &[
-    Key::defaulted("interval", Shape::Span(minutes(1), days(7)), "1h", "How often to look for new files."),
-    Key::defaulted(
-        "log_file_interval",
-        Shape::OneOf(&["hourly", "daily"]),
-        "hourly",
-        "Which files to collect. Hourly ones need the Event Monitoring add-on and may be completed by later files.",
-    ),
-    Key::defaulted(
-        "overlap",
-        Shape::Span(Duration::ZERO, days(7)),
-        "1h",
-        "How far behind the newest file to look for files that became visible late.",
-    ),
-];
-
 fn filled(text: &str) -> Result<(), Flaw> {
     if text.trim().is_empty() { Err(Flaw::new("is empty")) } else { Ok(()) }
 }
@@ -152,8 +122,8 @@ pub struct Config {
     pub auth: JwtBearer,
     /// What one poll returns at most.
     pub limits: Limits,
-    /// What to collect, in the order in which it is collected.
-    pub sources: Vec<Source>,
+    /// What to collect.
+    pub streams: Streams,
 }
 
 /// The JWT bearer flow.
@@ -181,40 +151,6 @@ pub struct Limits {
     pub time: Duration,
 }
 
-/// The event log files of a stream.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// Name of the stream: `login`.
-    pub stream: String,
-    /// How far back to collect when there is no state.
-    pub initial_interval: Duration,
-    /// How often to look for new files.
-    pub interval: Duration,
-    /// Which files to collect.
-    pub cadence: Cadence,
-    /// How far behind the newest file to look for late ones.
-    pub overlap: Duration,
-}
-
-/// How much time one event log file covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cadence {
-    /// One hour; completed by files of a higher `Sequence`.
-    Hourly,
-    /// One day; replaced as a whole when it changes.
-    Daily,
-}
-
-impl Cadence {
-    /// As it stands in `EventLogFile.Interval`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hourly => "Hourly",
-            Self::Daily => "Daily",
-        }
-    }
-}
-
 impl Config {
     /// Reads a configuration, or names everything that is wrong with it.
     ///
@@ -231,17 +167,19 @@ impl Config {
         let mut problems = Vec::new();
         schema::check(document, DOCUMENT, "", &mut problems);
         let checked = Checked::new(document, DOCUMENT);
-        let sources =
-            checked.table("streams").map_or_else(Vec::new, |streams| sources(streams, &mut problems));
+        let streams = checked.table("streams").map(|table| streams::read(table, &mut problems));
+        let streams = streams.unwrap_or_default();
+        let api_version = checked.text("api_version").unwrap_or_default();
+        problems.extend(fields_unknown(&streams, api_version));
         let auth = checked.table("auth").and_then(|auth| jwt_bearer(auth, &checked, &mut problems));
         let instance = checked.text("instance_url").and_then(|text| Origin::parse(text).ok());
         match (instance, auth) {
             (Some(instance), Some(auth)) if problems.is_empty() => Ok(Self {
                 instance,
-                api_version: checked.text("api_version").unwrap_or_default().to_owned(),
+                api_version: api_version.to_owned(),
                 auth,
                 limits: limits(checked.table("batch")),
-                sources,
+                streams,
             }),
             _ => Err(problems),
         }
@@ -284,32 +222,21 @@ fn jwt_bearer(auth: Checked<'_>, document: &Checked<'_>, problems: &mut Vec<Prob
     })
 }
 
-fn sources(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Vec<Source> {
-    let mut sources = Vec::new();
-    if let Some(login) = streams.table("login") {
-        match login.table("event_log_file") {
-            Some(files) => sources.push(Source {
-                stream: String::from("login"),
-                initial_interval: login.span("initial_interval"),
-                interval: files.span("interval"),
-                cadence: match files.text("log_file_interval") {
-                    Some("daily") => Cadence::Daily,
-                    _ => Cadence::Hourly,
-                },
-                overlap: files.span("overlap"),
-            }),
-            None if login.is_empty("event_log_file") => problems.push(
-                Problem::new(Kind::Config, "the stream 'login' has nothing to collect from")
-                    .at("streams.login")
-                    .hint("add event_log_file = {}"),
-            ),
-            None => {}
-        }
-    } else if streams.is_empty("login") {
-        let problem = Problem::new(Kind::Config, "no stream is configured");
-        problems.push(problem.at("streams").hint("add streams.login with event_log_file = {}"));
+/// FIELDS() came with version 51.0 ("FIELDS()", SOQL reference).
+fn fields_unknown(streams: &Streams, api_version: &str) -> Vec<Problem> {
+    let major = api_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major >= 51) {
+        return Vec::new();
     }
-    sources
+    let unlisted = streams.objects.iter().filter(|object| object.fields.is_none());
+    let problem = |object: &streams::ObjectSource| {
+        let message =
+            format!("version {api_version} of the API cannot query all fields of {}", object.object);
+        Problem::new(Kind::Config, message)
+            .at(format!("streams.{}.object", object.stream))
+            .hint("use api_version 51.0 or later")
+    };
+    unlisted.map(problem).collect()
 }
 
 /// The configuration's JSON Schema, draft 2020-12.

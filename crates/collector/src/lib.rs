@@ -6,8 +6,12 @@
 //! | to read about | look into |
 //! |---|---|
 //! | what a poll does | `collector` |
-//! | which files are read when, and what happens when one cannot be | `files`, `listing`, `state` |
+//! | which source has its turn when | `turns` |
+//! | which files are read when | `files`, `listing` |
+//! | what happens when a file cannot be read | `reading` |
 //! | reading one file, and finding a place in it again | `file`, `rows` |
+//! | how the windows of a LoginEvent work | `objects`, `pages`, `record` |
+//! | what stands in the state, and how large it gets | `state` |
 //! | what an event looks like | `ecs`, `event_id` |
 //! | writing it fast | `json`, `buffer` |
 //! | signing in | `session`, `key`, `errors` |
@@ -37,8 +41,11 @@ pub mod io;
 mod json;
 mod key;
 mod listing;
+mod objects;
 mod origin;
+mod pages;
 pub mod problem;
+mod reading;
 mod record;
 mod rows;
 pub mod secret;
@@ -46,8 +53,10 @@ mod session;
 mod soql;
 mod state;
 mod time;
+mod turn;
+mod turns;
 
-pub use collector::Collector;
+pub use collector::{Collector, Grants};
 
 /// Name of the source.
 pub const NAME: &str = "salesforce-source";
@@ -55,7 +64,12 @@ pub const NAME: &str = "salesforce-source";
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The streams it can emit: name, and what their events are.
-pub const STREAMS: &[(&str, &str)] = &[("login", "Logins, successful and failed, from event log files.")];
+pub const STREAMS: &[(&str, &str)] = &[
+    ("login", "Logins, successful and failed, from event log files and from LoginEvent."),
+    ("logout", "Logouts, from event log files and from LogoutEvent."),
+    ("apex", "Callouts, executions, REST and SOAP calls and triggers of Apex code, from event log files."),
+    ("setupaudittrail", "Changes made in Setup, from SetupAuditTrail."),
+];
 
 /// The JSON Schema of the configuration, draft 2020-12.
 pub fn config_schema() -> String {

@@ -30,7 +30,7 @@ const ASSERTION_LIFETIME: Duration = Duration::from_secs(120);
 const TOLERATED_SKEW_MS: i64 = 30_000;
 /// More than any token answer or error body has.
 const SMALL_BODY: u64 = 64 * 1024;
-/// More than a page of 2,000 records has.
+/// How much of a page is read. Nearly all have less: 2,000 records of 4 KB.
 const PAGE_BODY: u64 = 8 * 1024 * 1024;
 
 /// What is remembered between requests. None of it is needed: it only saves requests.
@@ -89,6 +89,8 @@ pub enum Trouble {
     Transport(TransportError, String),
     /// An answer came that is not what it should be.
     Garbled(String),
+    /// A page came that is longer than what is read of one.
+    TooLong,
 }
 
 impl Trouble {
@@ -100,6 +102,11 @@ impl Trouble {
             Self::Transport(error, authority) => transport_problem(error, authority),
             Self::Garbled(message) => Problem::new(Kind::Transient, format!("{what} failed: {message}"))
                 .hint("if it stays, something between this host and Salesforce changes the answers"),
+            Self::TooLong => Problem::new(
+                Kind::Data,
+                format!("{what} failed: a page of it is longer than {PAGE_BODY} bytes"),
+            )
+            .hint("collect fewer fields of this object"),
         }
     }
 }
@@ -173,8 +180,16 @@ impl Org<'_> {
 
     /// Gets a path that answers JSON.
     pub fn get_json<T: for<'de> Deserialize<'de>>(&mut self, path: &str) -> Result<T, Trouble> {
-        let response = self.get(path, &[("accept", "application/json")])?;
-        parse_json(&read_body(response, PAGE_BODY)?)
+        parse_json(&self.get_body(path, &[])?)
+    }
+
+    /// Gets a path that answers JSON, as bytes; `headers` come besides.
+    pub fn get_body(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Result<Vec<u8>, Trouble> {
+        let mut all = vec![("accept", "application/json")];
+        all.extend_from_slice(headers);
+        let response = self.get(path, &all)?;
+        let body = read_body(response, PAGE_BODY + 1)?;
+        if body.len() as u64 > PAGE_BODY { Err(Trouble::TooLong) } else { Ok(body) }
     }
 
     /// Gets the list of API versions, which needs no token.
@@ -306,7 +321,8 @@ fn read_body(response: Response, limit: u64) -> Result<Vec<u8>, Trouble> {
     }
 }
 
-fn parse_json<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Trouble> {
+/// Reads JSON.
+pub fn parse_json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Trouble> {
     serde_json::from_slice(body).map_err(|error| {
         let position = format!("line {}, column {}, {} bytes", error.line(), error.column(), body.len());
         Trouble::Garbled(format!("the answer is not the JSON it should be ({position})"))

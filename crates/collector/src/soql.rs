@@ -1,6 +1,10 @@
 //! The questions asked in SOQL, and the way they travel.
 
-use crate::{config::Source, time::Time};
+use crate::{
+    config::streams::{Cadence, EventTypes, ObjectSource, Paging},
+    time::Time,
+};
+use std::collections::BTreeSet;
 
 /// Whether the org knows `EventLogFile.Interval`. Orgs without hourly files do not; all their files are daily, and a
 /// daily file has `Sequence` 0 ("Differences Between Hourly and Daily Event Logs", REST API guide).
@@ -12,20 +16,99 @@ pub enum IntervalField {
     Unknown,
 }
 
-/// Lists the event log files of a type that were created at or after `since`, oldest first.
+/// Lists the event log files of some types that were created at or after `since`, oldest first.
 ///
 /// The interval always stands in the query: without it Salesforce answers daily files, but daily and hourly ones
 /// together as soon as the query names an `Id`.
-pub fn event_log_files(source: &Source, event_type: &str, since: Time, interval: IntervalField) -> String {
+pub fn event_log_files(
+    types: &[&EventTypes],
+    cadence: Cadence,
+    since: Time,
+    interval: IntervalField,
+) -> String {
     let filter = match interval {
-        IntervalField::Known => format!("Interval = '{}'", source.cadence.name()),
+        IntervalField::Known => format!("Interval = '{}'", cadence.name()),
         IntervalField::Unknown => String::from("Sequence = 0"),
     };
     let column = if interval == IntervalField::Known { ", Interval" } else { "" };
+    let types = type_filter(types);
     format!(
         "SELECT Id, EventType, CreatedDate, LogDate, LogFileLength, Sequence, ApiVersion{column} FROM EventLogFile \
-         WHERE EventType = '{event_type}' AND {filter} AND CreatedDate >= {since} ORDER BY CreatedDate ASC, Id ASC"
+         WHERE {types}{filter} AND CreatedDate >= {since} ORDER BY CreatedDate ASC, Id ASC"
     )
+}
+
+/// A condition for the types that are wanted by anyone; none if somebody wants nearly all.
+fn type_filter(types: &[&EventTypes]) -> String {
+    let mut names = BTreeSet::new();
+    for types in types {
+        match types {
+            EventTypes::Only(only) => names.extend(only.iter().map(String::as_str)),
+            EventTypes::AllBut(_) => return String::new(),
+        }
+    }
+    match names.len() {
+        1 => format!("EventType = '{}' AND ", names.into_iter().collect::<String>()),
+        _ => format!("EventType IN ('{}') AND ", names.into_iter().collect::<Vec<_>>().join("','")),
+    }
+}
+
+/// The records of an object from one instant up to another, which is not in it any more. For objects that are paged through
+/// by (date, `Id`), from behind the record `after` of the first instant on, in that order, and at most `limit` of them.
+pub fn records(source: &ObjectSource, from: Time, after: Option<&str>, until: Time, limit: usize) -> String {
+    let date = &source.date;
+    let select = select(source);
+    match (source.paging, after) {
+        (Paging::BigObject | Paging::EventLogObject, _) => {
+            format!("{select} WHERE {date} >= {from} AND {date} < {until}")
+        }
+        (Paging::Ascending, None) => format!(
+            "{select} WHERE {date} >= {from} AND {date} < {until} ORDER BY {date} ASC, Id ASC LIMIT {limit}"
+        ),
+        (Paging::Ascending, Some(after)) => format!(
+            "{select} WHERE ({date} > {from} OR ({date} = {from} AND Id > {})) AND {date} < {until} ORDER BY {date} ASC, Id \
+             ASC LIMIT {limit}",
+            text(after)
+        ),
+    }
+}
+
+/// The records of an object of one single instant; of a big object, those behind the key `after`.
+pub fn records_at(source: &ObjectSource, at: Time, after: Option<&str>) -> String {
+    let (select, date) = (select(source), &source.date);
+    match (source.paging, after) {
+        (Paging::BigObject, Some(after)) => {
+            let key = source.paging.key();
+            format!("{select} WHERE {date} = {at} AND {key} > {}", text(after))
+        }
+        _ => format!("{select} WHERE {date} = {at}"),
+    }
+}
+
+fn select(source: &ObjectSource) -> String {
+    let Some(fields) = &source.fields else {
+        return format!("SELECT FIELDS(STANDARD) FROM {}", source.object);
+    };
+    let mut names: Vec<&str> = vec![source.paging.key(), &source.date];
+    names.extend(fields.iter().map(String::as_str));
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.to_ascii_lowercase()));
+    format!("SELECT {} FROM {}", names.join(", "), source.object)
+}
+
+/// A text literal ("Quoted String Escape Sequences", SOQL reference).
+fn text(value: &str) -> String {
+    let mut literal = String::from("'");
+    for c in value.chars() {
+        match c {
+            '\'' | '\\' => literal.extend(['\\', c]),
+            '\n' => literal.push_str("\\n"),
+            '\r' => literal.push_str("\\r"),
+            c => literal.push(c),
+        }
+    }
+    literal.push('\'');
+    literal
 }
 
 /// The path that asks a question.
@@ -58,5 +141,18 @@ mod tests {
             query_path("65.0", "a = 'b+c' é"),
             "/services/data/v65.0/query?q=a+%3D+%27b%2Bc%27+%C3%A9"
         );
+    }
+
+    #[test]
+    fn a_text_cannot_leave_its_quotes() {
+        assert_eq!(text("a'b\\c\nd"), "'a\\'b\\\\c\\nd'");
+    }
+
+    #[test]
+    fn streams_that_list_together_ask_for_all_their_types() {
+        let (a, b) = (EventTypes::one("A"), EventTypes::one("B"));
+        assert_eq!(type_filter(&[&a]), "EventType = 'A' AND ");
+        assert_eq!(type_filter(&[&b, &a, &b]), "EventType IN ('A','B') AND ");
+        assert_eq!(type_filter(&[&a, &EventTypes::AllBut(BTreeSet::new())]), "");
     }
 }

@@ -3,11 +3,17 @@
 //! The place in a stream's files is a floor and the files that are done above it. Everything created before the floor
 //! is done (or set aside by name); at or above it, what is done is listed. The floor trails the newest file by the
 //! overlap, so that a file which becomes visible late, with an older CreatedDate than files that were already read, is
-//! found. That makes the size of the state a matter of how many files an org creates within the overlap; beyond
-//! [`MAX_DONE`] of them the floor rises early.
+//! found. The place in an object is an instant and a key: everything before it is delivered.
+//!
+//! # How large it gets
+//!
+//! At most 1 MiB, as the contract asks, whatever an org does: [`MAX_PLACES`] streams; [`MAX_DONE`] files remembered above the floors of
+//! all streams together (with more of them within the overlap, the floor rises early, and only a file that shows up
+//! late is at risk); [`MAX_SET_ASIDE`] files set aside in all (with more, the stream waits); texts from outside are cut.
 
 use crate::{
     backoff::Backoff,
+    config::streams::EventTypes,
     problem::{Kind, Problem},
     time::Time,
 };
@@ -21,14 +27,20 @@ use std::{
 /// What tells our states from other documents.
 const FORMAT: &str = "salesforce-source/state";
 /// Raised when an older program could not go on from a newer state.
-const VERSION: u64 = 1;
-/// Files remembered above the floor at most; about 120 KiB of state.
-pub const MAX_DONE: usize = 4000;
+///
+/// 1: Login files alone. 2: event types, objects.
+const VERSION: u64 = 2;
+/// Streams with a place at most, those that are not configured any more included.
+pub const MAX_PLACES: usize = 32;
+/// Files remembered above the floors at most, all streams together.
+const MAX_DONE: usize = 6000;
+/// Files set aside at most, all streams together.
+const MAX_SET_ASIDE: usize = 128;
+/// Earlier choices of event types remembered at most.
+const MAX_EARLIER: usize = 2;
 /// How late a file may come. Salesforce says that files can be created within three days ("Using Event Monitoring",
 /// REST API guide).
 const LATEST: Duration = Duration::from_secs(4 * 24 * 3600);
-/// Files set aside at most. With more, something other than the files is wrong, and the stream waits.
-pub const MAX_SET_ASIDE: usize = 100;
 
 /// The state of a collection.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -38,7 +50,7 @@ pub struct State {
     /// Host of the org that it stands in; of another org it would skip what it has never seen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     instance: String,
-    /// Places by stream. Those of streams that are not configured (any more) are kept as they are.
+    /// Places by stream. Those of streams that are not configured (any more) are kept as long as there is room.
     #[serde(default)]
     pub streams: BTreeMap<String, StreamState>,
     /// Set while nobody can sign in.
@@ -52,6 +64,57 @@ pub struct StreamState {
     /// The place in its event log files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_log_file: Option<FilesState>,
+    /// The place in its object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectState>,
+}
+
+/// The place in an object.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct ObjectState {
+    /// When to look for new records, on the host's clock.
+    pub due: Time,
+    /// Name of the object.
+    pub name: String,
+    /// The field with the date and time to collect by.
+    pub cursor_field: String,
+    /// Every record before this is delivered.
+    pub next: Time,
+    /// Of the records at that very instant, those up to this key are delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How much time one query covers, in milliseconds, since a longer one held too many records. 0 = a part of those of
+    /// one instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
+    /// When it last filled a batch, counted in batches.
+    #[serde(default)]
+    pub turn: u64,
+    /// Set while the object cannot be queried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+}
+
+impl ObjectState {
+    /// The place before the first record.
+    pub fn new(name: &str, cursor_field: &str, now: Time, next: Time) -> Self {
+        Self {
+            due: now,
+            name: name.to_owned(),
+            cursor_field: cursor_field.to_owned(),
+            next,
+            after: None,
+            window: None,
+            turn: 0,
+            backoff: None,
+        }
+    }
+
+    /// Goes on to a record that is delivered.
+    pub fn pass(&mut self, at: Time, key: String) {
+        self.next = at;
+        self.after = Some(key);
+    }
 }
 
 /// The place in the event log files of a stream.
@@ -62,6 +125,12 @@ pub struct FilesState {
     /// `Interval` of the files: `Hourly` or `Daily`.
     #[serde(default)]
     pub interval: String,
+    /// Their types.
+    #[serde(default = "login_alone", with = "event_types")]
+    pub event_types: EventTypes,
+    /// Types that were collected before, and from when on they still have to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
     /// Everything created before this is done or set aside.
     pub floor: Time,
     /// Of what was created at the floor itself, everything up to this id is done or set aside.
@@ -76,9 +145,37 @@ pub struct FilesState {
     /// Files that could not be read and will be tried again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<Reading>,
+    /// When it last filled a batch, counted in batches.
+    #[serde(default)]
+    pub turn: u64,
     /// Set while the files cannot be listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+}
+
+/// An earlier choice of event types. When types are added to a stream, its floor goes back for them; of those that it had
+/// before, everything up to the old floor is done.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Earlier {
+    /// The types.
+    #[serde(with = "event_types")]
+    pub event_types: EventTypes,
+    /// The floor at that time.
+    pub floor: Time,
+}
+
+/// Types as a list of names.
+mod event_types {
+    use super::EventTypes;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(types: &EventTypes, serializer: S) -> Result<S::Ok, S::Error> {
+        types.to_list().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventTypes, D::Error> {
+        Vec::deserialize(deserializer).map(EventTypes::from_list)
+    }
 }
 
 /// What is known of a file from its record in EventLogFile.
@@ -106,6 +203,10 @@ pub struct FileInfo {
 /// The event type of all files that version 1 of the state knew.
 fn login() -> String {
     String::from("Login")
+}
+
+fn login_alone() -> EventTypes {
+    EventTypes::one("Login")
 }
 
 /// A place in a file.
@@ -149,6 +250,15 @@ pub struct Checkpoint {
     pub row_length: u64,
     /// Digest of the last row read.
     pub row_digest: String,
+}
+
+/// How many files a stream may remember.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Done and above the floor.
+    pub done: usize,
+    /// Set aside.
+    pub set_aside: usize,
 }
 
 impl State {
@@ -197,7 +307,8 @@ impl State {
             return foreign(format!("the state was not written by {}", crate::NAME));
         }
         match value.get("version").and_then(Value::as_u64) {
-            Some(VERSION) => {}
+            // What version 1 lacks has a default that means what version 1 meant.
+            Some(1 | VERSION) => {}
             Some(newer) if newer > VERSION => {
                 let message =
                     format!("the state has version {newer}, and this program knows {VERSION} at most");
@@ -206,10 +317,47 @@ impl State {
             }
             _ => return foreign(String::from("the state has no known version")),
         }
-        let state = serde_json::from_value(value);
-        state.or_else(|error| {
-            foreign(format!("the state is damaged: {}", crate::problem::quoted(&error.to_string(), 200)))
-        })
+        match serde_json::from_value(value) {
+            Ok(state) => Ok(Self { version: VERSION, ..state }),
+            Err(error) => {
+                foreign(format!("the state is damaged: {}", crate::problem::quoted(&error.to_string(), 200)))
+            }
+        }
+    }
+
+    /// Makes a place for each configured stream; if there is no room, those of streams that are not configured any more
+    /// go, the least recently used first.
+    pub fn make_room<'s>(&mut self, configured: impl Iterator<Item = &'s str>) {
+        let configured: BTreeSet<&str> = configured.collect();
+        let due = |stream: &StreamState| {
+            let files = stream.event_log_file.as_ref().map(|files| files.due);
+            files.max(stream.object.as_ref().map(|object| object.due))
+        };
+        for name in &configured {
+            self.streams.entry((*name).to_owned()).or_default();
+        }
+        while self.streams.len() > MAX_PLACES {
+            let retired = self.streams.iter().filter(|(name, _)| !configured.contains(name.as_str()));
+            let Some(oldest) = retired.min_by_key(|(_, stream)| due(stream)).map(|(name, _)| name.clone())
+            else {
+                break;
+            };
+            self.streams.remove(&oldest);
+        }
+    }
+
+    /// How much room each stream has for files that it remembers.
+    pub fn room(&self) -> Room {
+        let places = self.streams.values().filter(|stream| stream.event_log_file.is_some()).count();
+        let places = places.clamp(1, MAX_PLACES);
+        Room { done: MAX_DONE / places, set_aside: MAX_SET_ASIDE / places }
+    }
+
+    /// The number of the next batch that is filled.
+    pub fn next_turn(&self) -> u64 {
+        let files = self.streams.values().filter_map(|stream| Some(stream.event_log_file.as_ref()?.turn));
+        let objects = self.streams.values().filter_map(|stream| Some(stream.object.as_ref()?.turn));
+        files.chain(objects).max().unwrap_or(0).saturating_add(1)
     }
 
     /// As text, to be given to the host.
@@ -220,10 +368,13 @@ impl State {
 
 impl FilesState {
     /// The place before the first file.
-    pub fn new(interval: &str, now: Time, floor: Time) -> Self {
+    pub fn new(interval: &str, event_types: &EventTypes, now: Time, floor: Time) -> Self {
         Self {
             due: now,
             interval: interval.to_owned(),
+            event_types: event_types.clone(),
+            earlier: Vec::new(),
+            turn: 0,
             floor,
             floor_id: String::new(),
             done: BTreeMap::new(),
@@ -241,20 +392,43 @@ impl FilesState {
             self.floor = self.floor.before(LATEST);
             self.floor_id.clear();
             self.done.clear();
+            self.earlier.clear();
             self.due = now;
         }
     }
 
+    /// Goes over to other event types. For types that are new, the floor goes back as far as a new stream would begin.
+    pub fn change_event_types(&mut self, event_types: &EventTypes, now: Time, beginning: Time) {
+        if self.event_types == *event_types {
+            return;
+        }
+        let earlier = std::mem::replace(&mut self.event_types, event_types.clone());
+        if earlier.cover(event_types) {
+            return;
+        }
+        self.due = now;
+        if beginning < self.floor {
+            self.earlier.push(Earlier { event_types: earlier, floor: self.floor });
+            // Without the oldest, some files are read again.
+            let excess = self.earlier.len().saturating_sub(MAX_EARLIER);
+            self.earlier.drain(..excess);
+            self.floor = beginning;
+            self.floor_id.clear();
+        }
+    }
+
     /// Whether a file need not be read (again), or not now.
-    pub fn is_known(&self, id: &str, created: Time) -> bool {
+    pub fn is_known(&self, event_type: &str, id: &str, created: Time) -> bool {
+        let before = |earlier: &Earlier| created < earlier.floor && earlier.event_types.include(event_type);
         (created, id) <= (self.floor, self.floor_id.as_str())
+            || self.earlier.iter().any(before)
             || self.done.get(&created).is_some_and(|ids| ids.contains(id))
             || self.reading.as_ref().is_some_and(|reading| reading.file.id == id)
     }
 
     /// Notes that a file is done or set aside, and lets the floor follow. Files come in the order of their creation,
     /// so everything older is done or set aside as well, or not visible.
-    pub fn pass(&mut self, file: &FileInfo, overlap: Duration) {
+    pub fn pass(&mut self, file: &FileInfo, overlap: Duration, room: Room) {
         if file.created >= self.floor {
             self.done.entry(file.created).or_default().insert(file.id.clone());
         }
@@ -264,7 +438,7 @@ impl FilesState {
             self.floor_id.clear();
             self.done = self.done.split_off(&floor);
         }
-        let mut excess = self.done.values().map(BTreeSet::len).sum::<usize>().saturating_sub(MAX_DONE);
+        let mut excess = self.done.values().map(BTreeSet::len).sum::<usize>().saturating_sub(room.done);
         while excess > 0
             && let Some(mut oldest) = self.done.first_entry()
         {
@@ -277,12 +451,16 @@ impl FilesState {
                 oldest.remove();
             }
         }
+        self.earlier.retain(|earlier| earlier.floor > self.floor);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const ROOM: Room = Room { done: MAX_DONE, set_aside: MAX_SET_ASIDE };
 
     fn file(id: u32, created: i64) -> FileInfo {
         FileInfo {
@@ -299,8 +477,8 @@ mod tests {
 
     #[test]
     fn a_state_is_read_back_as_it_was_written() {
-        let mut files = FilesState::new("Hourly", Time(1000), Time(0));
-        files.pass(&file(1, 5000), Duration::from_secs(3600));
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(1000), Time(0));
+        files.pass(&file(1, 5000), HOUR, ROOM);
         files.reading = Some(Reading {
             checkpoint: Some(Checkpoint { offset: 7, row_length: 3, row_digest: String::from("ab") }),
             ..Reading::new(file(2, 6000))
@@ -312,7 +490,9 @@ mod tests {
             ..Reading::new(file(3, 1))
         });
         let mut state = State::new();
-        state.streams.insert(String::from("login"), StreamState { event_log_file: Some(files) });
+        state
+            .streams
+            .insert(String::from("login"), StreamState { event_log_file: Some(files), object: None });
         assert_eq!(State::parse(&state.to_json()).as_ref(), Ok(&state));
     }
 
@@ -329,13 +509,13 @@ mod tests {
     #[test]
     fn another_interval_begins_as_far_back_as_files_may_be_late() {
         let day = 24 * 3_600_000;
-        let mut files = FilesState::new("Hourly", Time(0), Time(0));
-        files.pass(&file(1, 10 * day), Duration::ZERO);
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
+        files.pass(&file(1, 10 * day), Duration::ZERO, ROOM);
         files.change_interval("Hourly", Time(7));
         assert_eq!((files.floor, files.due), (Time(10 * day), Time(0)));
         files.change_interval("Daily", Time(7));
         assert_eq!((files.floor, files.due), (Time(6 * day), Time(7)));
-        assert!(!files.is_known(&file(1, 0).id, Time(10 * day)));
+        assert!(!files.is_known("Login", &file(1, 0).id, Time(10 * day)));
     }
 
     #[test]
@@ -347,7 +527,7 @@ mod tests {
             ("\"checkpoint\"", "not written by"),
             (r#"{"cursor":1}"#, "not written by"),
             (r#"{"format":"salesforce-source/state"}"#, "no known version"),
-            (r#"{"format":"salesforce-source/state","version":2}"#, "version 2"),
+            (r#"{"format":"salesforce-source/state","version":3}"#, "version 3"),
             (r#"{"format":"salesforce-source/state","version":1,"streams":[]}"#, "damaged"),
             (
                 r#"{"format":"salesforce-source/state","version":1,"streams":{"login":{"event_log_file":{"due":"x"}}}}"#,
@@ -362,36 +542,38 @@ mod tests {
 
     #[test]
     fn a_file_that_appears_late_is_not_known_as_long_as_the_overlap_covers_it() {
-        let mut files = FilesState::new("Hourly", Time(0), Time(0));
-        files.pass(&file(1, 10_000_000), Duration::from_secs(3600));
-        assert!(files.is_known("0AT000000000000001", Time(10_000_000)));
-        assert!(!files.is_known("0AT000000000000002", Time(10_000_000)));
-        assert!(!files.is_known("0AT000000000000002", Time(6_400_000)));
-        assert!(files.is_known("0AT000000000000002", Time(6_399_999)));
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
+        files.pass(&file(1, 10_000_000), HOUR, ROOM);
+        assert!(files.is_known("Login", "0AT000000000000001", Time(10_000_000)));
+        assert!(!files.is_known("Login", "0AT000000000000002", Time(10_000_000)));
+        assert!(!files.is_known("Login", "0AT000000000000002", Time(6_400_000)));
+        assert!(files.is_known("Login", "0AT000000000000002", Time(6_399_999)));
     }
 
     #[test]
     fn files_of_one_instant_are_not_passed_over_when_the_state_is_full() {
-        let mut files = FilesState::new("Hourly", Time(0), Time(0));
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
         let all = 2 * u32::try_from(MAX_DONE).expect("small");
         for n in 0..all {
-            assert!(!files.is_known(&file(n, 0).id, Time(5000)), "{n}");
-            files.pass(&file(n, 5000), Duration::from_secs(3600));
+            assert!(!files.is_known("Login", &file(n, 0).id, Time(5000)), "{n}");
+            files.pass(&file(n, 5000), HOUR, ROOM);
         }
-        assert!((0..all).all(|n| files.is_known(&file(n, 0).id, Time(5000))));
+        assert!((0..all).all(|n| files.is_known("Login", &file(n, 0).id, Time(5000))));
     }
 
     #[test]
     fn the_state_stays_small_however_many_files_appear_at_once() {
-        let mut files = FilesState::new("Hourly", Time(0), Time(0));
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
         for n in 0..20_000 {
-            files.pass(&file(n, 10_000_000 + i64::from(n / 3)), Duration::from_secs(3600));
+            files.pass(&file(n, 10_000_000 + i64::from(n / 3)), HOUR, ROOM);
         }
         let known = files.done.values().map(BTreeSet::len).sum::<usize>();
         assert!(known <= MAX_DONE, "{known}");
-        assert!(files.is_known(&file(19_999, 0).id, Time(10_000_000 + 6666)));
+        assert!(files.is_known("Login", &file(19_999, 0).id, Time(10_000_000 + 6666)));
         let mut state = State::new();
-        state.streams.insert(String::from("login"), StreamState { event_log_file: Some(files) });
+        state
+            .streams
+            .insert(String::from("login"), StreamState { event_log_file: Some(files), object: None });
         assert!(state.to_json().len() < 256 * 1024, "{}", state.to_json().len());
     }
 }

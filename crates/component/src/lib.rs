@@ -36,7 +36,9 @@ impl Guest for Plugin {
 
     fn configure(config: String) -> Result<Grants, Vec<Problem>> {
         match COLLECTOR.with_borrow_mut(|collector| collector.configure(&config)) {
-            Ok(authorities) => Ok(Grants { authorities, warnings: Vec::new() }),
+            Ok(collector::Grants { authorities, warnings }) => {
+                Ok(Grants { authorities, warnings: warnings.into_iter().map(Problem::from).collect() })
+            }
             Err(problems) => Err(problems.into_iter().map(Problem::from).collect()),
         }
     }

@@ -59,6 +59,22 @@ pub enum Shape {
     Size(u64, u64),
     /// A table with these keys.
     Table(&'static [Key]),
+    /// Tables by name: some that are known, and others of the user's own.
+    Map {
+        /// The known names.
+        known: &'static [Key],
+        /// The keys of a table with another name.
+        other: &'static [Key],
+        /// Which other names there may be.
+        name: fn(&str) -> Result<(), Flaw>,
+    },
+    /// A list of texts that pass a check, at least one.
+    Names {
+        /// Answers what is wrong with one of them.
+        check: fn(&str) -> Result<(), Flaw>,
+        /// Whether `"*"` may stand in its place.
+        all: bool,
+    },
 }
 
 /// What is wrong with a value, and what to do about it.
@@ -101,7 +117,38 @@ pub fn check(table: &Map<String, Value>, keys: &[Key], path: &str, problems: &mu
 fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>) {
     let flaw = match (&key.shape, value) {
         (Shape::Table(keys), Value::Object(table)) => return check(table, keys, path, problems),
-        (Shape::Table(_), _) => Some(Flaw::new("must be a table")),
+        (Shape::Map { known, other, name }, Value::Object(table)) => {
+            for (entry, value) in table {
+                let path = join(path, &crate::problem::quoted(entry, 60));
+                match (known.iter().find(|key| key.name == entry), value) {
+                    (Some(key), _) => check_value(value, key, &path, problems),
+                    (None, _) if name(entry).is_err() => {
+                        let Err(flaw) = name(entry) else { continue };
+                        let message = format!("'{}' {}", crate::problem::quoted(entry, 60), flaw.message);
+                        let problem = Problem::new(Kind::Config, message).at(path);
+                        problems.push(problem.hint(flaw.hint.unwrap_or_default()));
+                    }
+                    (None, Value::Object(table)) => check(table, other, &path, problems),
+                    (None, _) => {
+                        problems
+                            .push(Problem::new(Kind::Config, format!("'{entry}' must be a table")).at(path));
+                    }
+                }
+            }
+            return;
+        }
+        (Shape::Table(_) | Shape::Map { .. }, _) => Some(Flaw::new("must be a table")),
+        (Shape::Names { all: true, .. }, Value::String(text)) if text == "*" => None,
+        (Shape::Names { check, .. }, Value::Array(names)) if !names.is_empty() => {
+            names.iter().find_map(|name| match name {
+                Value::String(name) => check(name).err(),
+                _ => Some(Flaw::new("must be a list of texts")),
+            })
+        }
+        (Shape::Names { all, .. }, _) => {
+            let all = if *all { ", or \"*\"" } else { "" };
+            Some(Flaw::new(format!("must be a list of texts that is not empty{all}")))
+        }
         (Shape::Text(check), Value::String(text)) => check(text).err(),
         (Shape::Secret, Value::String(text)) if text.trim().is_empty() => {
             Some(Flaw::with_hint("is empty", "the file or environment variable it comes from has no content"))
@@ -180,6 +227,15 @@ fn property(key: &Key) -> Value {
             {"type": "string", "pattern": "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB|KB|MB|GB)?\\s*$"},
         ]}),
         Shape::Table(keys) => json_schema(keys),
+        Shape::Map { known, other, .. } => {
+            let mut schema = json_schema(known);
+            schema["additionalProperties"] = json_schema(other);
+            schema
+        }
+        Shape::Names { all, .. } => {
+            let list = json!({"type": "array", "minItems": 1, "items": {"type": "string"}});
+            if *all { json!({"oneOf": [list, {"const": "*"}]}) } else { list }
+        }
     };
     let bounds = match &key.shape {
         Shape::Span(least, most) => format!(" From {} to {}.", write_span(*least), write_span(*most)),
@@ -237,11 +293,37 @@ impl<'a> Checked<'a> {
         !self.table.contains_key(name)
     }
 
+    /// The texts of a list.
+    pub fn names(&self, name: &str) -> Vec<String> {
+        let list = self.table.get(name).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// The tables within, known or the user's own, each by its name.
+    pub fn entries(&self, shape: &Shape) -> Vec<(&'a str, Self)> {
+        let Shape::Map { known, other, .. } = shape else { return Vec::new() };
+        let entry = |(name, value): (&'a String, &'a Value)| {
+            let keys =
+                known.iter().find(|key| key.name == name).map_or(Some(*other), |key| match key.shape {
+                    Shape::Table(keys) => Some(keys),
+                    _ => None,
+                })?;
+            Some((name.as_str(), Self { table: value.as_object()?, keys }))
+        };
+        self.table.iter().filter_map(entry).collect()
+    }
+
+    /// Whether there is nothing in the table, right or wrong.
+    pub fn has_no_entry(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// A table within, if it is there.
     pub fn table(&self, name: &str) -> Option<Self> {
         let key = self.keys.iter().find(|key| key.name == name)?;
         match (&key.shape, self.table.get(name)) {
             (Shape::Table(keys), Some(Value::Object(table))) => Some(Self { table, keys }),
+            (Shape::Map { known, .. }, Some(Value::Object(table))) => Some(Self { table, keys: known }),
             _ => None,
         }
     }
@@ -256,7 +338,7 @@ fn alternatives(words: &[&str]) -> String {
 }
 
 /// The known name that a mistyped one most likely meant: at most a third of its letters differ.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let best = known.map(|known| (distance(name, known), known)).min()?;
     (best.0 <= best.1.len().div_ceil(3)).then_some(best.1)
 }

@@ -1,0 +1,194 @@
+//! Which source has its turn when.
+//!
+//! Objects come before files, since what they bring is minutes old and a file is hours old. Within each kind, whoever
+//! filled a batch longest ago comes first, and then who has been due for the longest time. If the last batch was filled by
+//! an object, files come first for once. So a long backfill gives way to what is fresh at once, and
+//! starves neither files nor other objects. The state counts the batches, so that it holds for hosts that use a new
+//! instance for every poll.
+
+use crate::{
+    batch::Progress,
+    config::Config,
+    files::{self, FilesWork, Need, list_together},
+    objects::{self, ObjectWork},
+    problem::Problem,
+    session::Org,
+    state::State,
+    time::Time,
+    turn::{Step, Turn},
+};
+
+/// What is kept in memory for the sources of a configuration. None of it is needed.
+#[derive(Default)]
+pub struct Work {
+    objects: Vec<ObjectWork>,
+    files: Vec<FilesWork>,
+    /// Whether the org said that it does not know `EventLogFile.Interval`.
+    interval_unknown: bool,
+}
+
+/// What came of all turns of a poll.
+#[derive(Default)]
+pub struct Outcome {
+    /// What went wrong.
+    pub problems: Vec<Problem>,
+    /// Whether anything was listed or read.
+    pub useful: bool,
+}
+
+/// A source of the configuration, by its place in its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Object(usize),
+    Files(usize),
+}
+
+impl Work {
+    /// Nothing kept for the sources of a configuration.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            objects: config.streams.objects.iter().map(|_| ObjectWork::default()).collect(),
+            files: config.streams.files.iter().map(|_| FilesWork::default()).collect(),
+            interval_unknown: false,
+        }
+    }
+
+    /// Lets every source take a turn, again and again, until the batch is full or none has anything left to do.
+    ///
+    /// # Errors
+    /// When nobody can sign in.
+    pub fn take_turns(
+        &mut self,
+        org: &mut Org<'_>,
+        state: &mut State,
+        progress: &mut Progress<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Problem> {
+        let config = org.config;
+        state.make_room(config.streams.names());
+        let order = order(config, state);
+        loop {
+            let mut idle = true;
+            for source in &order {
+                progress.look_at_the_clock();
+                if progress.is_full() {
+                    return Ok(());
+                }
+                let turn = Turn { org: &mut *org, progress: &mut *progress, problems: &mut outcome.problems };
+                match self.take_turn(*source, config, state, turn)? {
+                    Step::Worked => {
+                        idle = false;
+                        outcome.useful = true;
+                    }
+                    Step::Failed => idle = false,
+                    Step::Idle => {}
+                }
+                if progress.is_full() {
+                    note_turn(*source, config, state);
+                    return Ok(());
+                }
+            }
+            if idle {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_turn(
+        &mut self,
+        source: Source,
+        config: &Config,
+        state: &mut State,
+        turn: Turn<'_, '_, '_>,
+    ) -> Result<Step, Problem> {
+        match source {
+            Source::Object(index) => {
+                let (sources, source) = (config.streams.objects.len(), &config.streams.objects[index]);
+                let stream = state.streams.entry(source.stream.clone()).or_default();
+                self.objects[index].step(turn, source, sources, &mut stream.object)
+            }
+            Source::Files(index) => {
+                let source = &config.streams.files[index];
+                let (room, now) = (state.room(), turn.now());
+                let stream = state.streams.entry(source.stream.clone()).or_default();
+                files::prepare(turn.org, source, &mut stream.event_log_file)?;
+                let Some(place) = &mut stream.event_log_file else { return Ok(Step::Idle) };
+                match self.files[index].need(place, source, room, now) {
+                    Need::Listing => {
+                        let unknown = &mut self.interval_unknown;
+                        list_together(turn, config, source.cadence, &mut self.files, state, unknown)
+                    }
+                    Need::Reading => self.files[index].read_on(turn, source, place, room),
+                    Need::Nothing => {
+                        self.files[index].end_round(source, place, now);
+                        Ok(Step::Idle)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Files known of and not read to their end, and the bytes of them still to read.
+    pub fn backlog(&self, config: &Config, state: &State) -> (u32, u64) {
+        let (mut files, mut bytes) = (0u32, 0u64);
+        for (source, work) in config.streams.files.iter().zip(&self.files) {
+            let (more, longer) = work.backlog(state.streams.get(&source.stream));
+            files = files.saturating_add(more);
+            bytes = bytes.saturating_add(longer);
+        }
+        (files, bytes)
+    }
+}
+
+/// The sources in the order of their turns.
+fn order(config: &Config, state: &State) -> Vec<Source> {
+    let place = |stream: &str| state.streams.get(stream);
+    let mut objects: Vec<(u64, Time, usize)> = Vec::new();
+    for (index, source) in config.streams.objects.iter().enumerate() {
+        let place = place(&source.stream).and_then(|stream| stream.object.as_ref());
+        objects.push((place.map_or(0, |place| place.turn), place.map_or(Time(0), |place| place.due), index));
+    }
+    let mut files: Vec<(u64, Time, usize)> = Vec::new();
+    for (index, source) in config.streams.files.iter().enumerate() {
+        let place = place(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
+        files.push((place.map_or(0, |place| place.turn), place.map_or(Time(0), |place| place.due), index));
+    }
+    objects.sort_unstable();
+    files.sort_unstable();
+    let newest = |turns: &[(u64, Time, usize)]| turns.last().map_or(0, |last| last.0);
+    let files_first = newest(&objects) > newest(&files);
+    let objects = objects.into_iter().map(|(.., index)| Source::Object(index));
+    let files = files.into_iter().map(|(.., index)| Source::Files(index));
+    if files_first { files.chain(objects).collect() } else { objects.chain(files).collect() }
+}
+
+/// Notes that a source filled the batch.
+fn note_turn(source: Source, config: &Config, state: &mut State) {
+    let turn = state.next_turn();
+    let place = match source {
+        Source::Object(index) => {
+            let stream = state.streams.get_mut(&config.streams.objects[index].stream);
+            stream.and_then(|stream| stream.object.as_mut()).map(|object| &mut object.turn)
+        }
+        Source::Files(index) => {
+            let stream = state.streams.get_mut(&config.streams.files[index].stream);
+            stream.and_then(|stream| stream.event_log_file.as_mut()).map(|files| &mut files.turn)
+        }
+    };
+    if let Some(place) = place {
+        *place = turn;
+    }
+}
+
+/// Milliseconds until a source has something to do, and which stream it is.
+pub fn next(config: &Config, state: &State, now: Time) -> i64 {
+    let objects = config.streams.objects.iter().map(|source| {
+        let place = state.streams.get(&source.stream).and_then(|stream| stream.object.as_ref());
+        place.map_or(0, |place| objects::wait(place, source, now))
+    });
+    let files = config.streams.files.iter().map(|source| {
+        let place = state.streams.get(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
+        place.map_or(0, |place| files::wait(place, source, state.room(), now))
+    });
+    objects.chain(files).min().unwrap_or(i64::MAX)
+}
