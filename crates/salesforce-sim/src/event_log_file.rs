@@ -178,9 +178,9 @@ impl Catalogue {
         self.files.iter().filter(move |file| file.is_there(now))
     }
 
-    /// The columns of one login, row for row.
-    pub(crate) fn fill(&self, hour: usize, index: u64, row: &mut Row) {
-        self.rows.fill(&self.hours[hour], index, row);
+    /// What makes the logins.
+    pub(crate) fn logins(&self) -> &LoginRows {
+        &self.rows
     }
 
     /// The hours that have logins, in the order of time.

@@ -26,8 +26,6 @@
 //! `query` and `download`. Each module says which page of Salesforce's documentation it follows.
 
 mod answer;
-mod audit_trail;
-mod big_object;
 mod body;
 mod clock;
 mod control;
@@ -39,6 +37,7 @@ mod ids;
 mod keys;
 mod login_rows;
 mod oauth;
+mod objects;
 mod org;
 mod prng;
 mod query;
@@ -55,11 +54,12 @@ pub use clock::Clock;
 pub use event_log_file::{EventLogFile, Interval};
 pub use faults::{Fault, FaultAction, PlanMistakes, PlannedFault};
 pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
+pub use objects::StoredObject;
 pub use org::Org;
 pub use requests::{RequestLog, RequestRecord, RequestTotals};
 pub use server::Simulator;
-pub use settings::{Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
-pub use truth::{EventId, StoredObject, TrueEvent, Truth, event_id};
+pub use settings::{Crowd, Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
+pub use truth::{EventId, TrueEvent, Truth, event_id};
 
 /// The names of all event types that an org can have files of.
 pub fn event_types() -> Vec<&'static str> {

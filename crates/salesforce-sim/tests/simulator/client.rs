@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -104,6 +105,25 @@ impl<'a> Client<'a> {
         assert_eq!(answer.status, StatusCode::OK, "{}", String::from_utf8_lossy(&answer.decoded()));
         answer.json()["records"].as_array().unwrap().clone()
     }
+}
+
+/// Every record of a query, page by page.
+pub async fn all(client: &Client<'_>, statement: &str) -> Vec<Value> {
+    let (mut path, mut records) = (format!("{QUERY}{}", encode(statement)), Vec::new());
+    loop {
+        let page = client.get(&path).await.json();
+        let of_page = page["records"].as_array().unwrap_or_else(|| panic!("{statement}: {page}"));
+        records.extend(of_page.iter().cloned());
+        match page["nextRecordsUrl"].as_str() {
+            Some(next) => path = next.to_owned(),
+            None => return records,
+        }
+    }
+}
+
+/// All time.
+pub fn always() -> std::ops::Range<DateTime<Utc>> {
+    DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC
 }
 
 /// Good claims for this simulator's app and user.
