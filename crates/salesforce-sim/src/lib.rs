@@ -22,8 +22,10 @@
 //! # }
 //! ```
 //!
-//! A request passes `server` (HTTP, planned faults, the request log), `rest` (session, version, path) and one of `oauth`,
-//! `query` and `download`. Each module says which page of Salesforce's documentation it follows.
+//! Tests that need no HTTP ask an [`OfflineOrg`] instead, in their own thread and without waiting for anything.
+//!
+//! A request passes `server` (HTTP) or `offline`, `reply` (planned faults, the request log, content coding), `rest` (session,
+//! version, path) and one of `oauth`, `query` and `download`. Each module says which page of Salesforce's documentation it follows.
 
 mod answer;
 mod body;
@@ -38,9 +40,11 @@ mod keys;
 mod login_rows;
 mod oauth;
 mod objects;
+mod offline;
 mod org;
 mod prng;
 mod query;
+mod reply;
 mod requests;
 mod rest;
 mod schema;
@@ -55,6 +59,7 @@ pub use event_log_file::{EventLogFile, Interval};
 pub use faults::{Fault, FaultAction, PlanMistakes, PlannedFault};
 pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
 pub use objects::StoredObject;
+pub use offline::{OfflineAnswer, OfflineOrg, Unanswered};
 pub use org::Org;
 pub use requests::{RequestLog, RequestRecord, RequestTotals};
 pub use server::Simulator;

@@ -1,5 +1,7 @@
 //! What kind of org to simulate.
 
+use std::io;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -102,6 +104,21 @@ impl Default for OrgSettings {
             files: Files::default(),
             objects: Objects::default(),
         }
+    }
+}
+
+impl OrgSettings {
+    /// Names the event types that there are not.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let known = crate::event_types();
+        let unknown = self.files.event_types.iter().filter(|name| !known.contains(&name.as_str()));
+        let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let (unknown, known) = (unknown.join(", "), known.join(", "));
+        let problem = format!("no event type {unknown}: there are {known}");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
     }
 }
 

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use salesforce_sim::{OrgSettings, PrivateKey, Rows, Simulator, Workload, generate_key};
+use salesforce_sim::{Org, OrgSettings, PrivateKey, Rows, Simulator, Workload, generate_key};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -128,12 +128,17 @@ pub fn always() -> std::ops::Range<DateTime<Utc>> {
 
 /// Good claims for this simulator's app and user.
 pub fn claims(simulator: &Simulator) -> Value {
+    claims_of(simulator.org())
+}
+
+/// Good claims for this org's app and user.
+pub fn claims_of(org: &Org) -> Value {
     let settings = OrgSettings::default();
     json!({
         "iss": settings.client_id,
         "sub": settings.username,
         "aud": "https://login.salesforce.com",
-        "exp": simulator.org().clock().now().timestamp() + 120,
+        "exp": org.clock().now().timestamp() + 120,
     })
 }
 

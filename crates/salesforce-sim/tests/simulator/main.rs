@@ -8,6 +8,7 @@ mod files;
 mod flows;
 mod objects;
 mod oddities;
+mod offline;
 mod program;
 mod queries;
 mod records;
