@@ -200,7 +200,7 @@ impl<'a> Records<'a> {
         query: &Query,
         now: DateTime<Utc>,
     ) -> Result<(Plan, Vec<Place>), SoqlError> {
-        let plan = Plan::new(query, object.object(), &[])?;
+        let plan = Plan::new(query, object.object(), &[], now)?;
         let span = plan.span(object.date());
         rules::check(object, &plan, query, span, now)?;
         let descending = match object.kind() {
