@@ -67,7 +67,7 @@ pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let change = record.pick(1, &CHANGES);
     let by = || record.user(record.below(2, ADMINISTRATORS));
     match field {
-        "Id" => Value::Text(record.id().into()),
+        "Id" => text(record.id()),
         "Action" => text(change.action),
         "CreatedById" => Value::Text(by().0.into()),
         "CreatedBy.Email" | "CreatedBy.Username" => text(by().1),

@@ -28,6 +28,7 @@ pub(crate) struct Record<'a> {
     pub(super) created: DateTime<Utc>,
     queryable: DateTime<Utc>,
     identifier: OnceCell<String>,
+    id: OnceCell<String>,
     login: OnceCell<LoginRow>,
 }
 
@@ -53,6 +54,7 @@ impl<'a> Record<'a> {
             created,
             queryable,
             identifier: OnceCell::new(),
+            id: OnceCell::new(),
             login: OnceCell::new(),
         }
     }
@@ -122,19 +124,23 @@ impl<'a> Record<'a> {
     }
 
     /// `Id`.
-    pub(super) fn id(&self) -> String {
-        let store = self.records.store;
-        let (ids, widest) = match self.object {
-            StoredObject::LoginHistory => (&store.history_ids, store.widest),
-            StoredObject::SetupAuditTrail => (&store.audit_ids, store.settings.audit_rows_per_hour.into()),
-            StoredObject::ApiAnomalyEventStore => {
-                (&store.anomaly_ids, store.settings.anomaly_rows_per_hour.into())
-            }
-            _ => return CONSTANT_ID.to_owned(),
-        };
-        ids.nth_18(match self.place.group {
-            Group::Hour(hour) => self.id_number(hour, widest, self.place.n),
-            Group::Crowd => LAST_ID - 1 - self.place.n % LAST_ID,
+    pub(super) fn id(&self) -> &str {
+        self.id.get_or_init(|| {
+            let store = self.records.store;
+            let (ids, widest) = match self.object {
+                StoredObject::LoginHistory => (&store.history_ids, store.widest),
+                StoredObject::SetupAuditTrail => {
+                    (&store.audit_ids, store.settings.audit_rows_per_hour.into())
+                }
+                StoredObject::ApiAnomalyEventStore => {
+                    (&store.anomaly_ids, store.settings.anomaly_rows_per_hour.into())
+                }
+                _ => return CONSTANT_ID.to_owned(),
+            };
+            ids.nth_18(match self.place.group {
+                Group::Hour(hour) => self.id_number(hour, widest, self.place.n),
+                Group::Crowd => LAST_ID - 1 - self.place.n % LAST_ID,
+            })
         })
     }
 
@@ -170,7 +176,7 @@ impl<'a> Record<'a> {
     pub(super) fn event_id(&self) -> String {
         match self.object.kind() {
             Kind::Big => self.identifier().to_owned(),
-            Kind::Ordinary => self.id(),
+            Kind::Ordinary => self.id().to_owned(),
             Kind::EventLog => {
                 let fields = self.object.object().fields.iter().enumerate();
                 let texts: Vec<(&str, String)> = fields

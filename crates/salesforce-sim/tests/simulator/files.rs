@@ -235,6 +235,11 @@ fn a_file_of_5_gb_is_read_to_its_end_in_pieces_of_less_than_a_megabyte() {
     assert!(largest < 1 << 20, "{largest}");
     let record = org.org().requests().records().pop().unwrap();
     assert!(record.complete && record.decoded_bytes == bytes);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if let Some(peak) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+        let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kilobytes < 1_000_000, "all tests of this process together took {kilobytes} kB at most");
+    }
 }
 
 #[tokio::test]
