@@ -233,6 +233,10 @@ const EXAMPLES: &str = r#"Examples:
   An org that blocks the password flow, as new ones do:
       salesforce-sim --obstacle password-flow-blocked
 
+  Ten thousand logins on one single instant, in LoginEvent and in LoginHistory:
+      salesforce-sim --end 2026-03-04T18:00:00Z --crowd-at 2026-03-04T10:17:42.345Z --crowd-rows 10000 \
+          --crowd-objects LoginEvent,LoginHistory
+
   A token that has run out, and a clock that is two hours further:
       curl -X POST http://127.0.0.1:8081/expire-sessions
       curl -X POST http://127.0.0.1:8081/clock -d '{"advance_seconds":7200}'

@@ -100,25 +100,21 @@ impl<'a> Record<'a> {
         let login = self.login.get_or_init(|| {
             let mut row = LoginRow::default();
             let hour = hour(self.records, self.place);
-            self.records.catalogue.logins().fill(
-                hour,
-                login_of(self.records, self.object, self.place),
-                &mut row,
-            );
+            self.records.catalogue.logins().fill(hour, self.login_number(), &mut row);
             row
         });
         login.login(column)
     }
 
+    fn login_number(&self) -> u64 {
+        login_of(self.records, self.object, self.place)
+    }
+
     /// `Id` of the login in LoginHistory.
     pub(super) fn login_history_id(&self) -> Value<'static> {
         let number = match self.place.group {
-            Group::Hour(hour) => self.id_number(
-                hour,
-                self.records.store.widest,
-                login_of(self.records, self.object, self.place),
-            ),
-            Group::Crowd => LAST_ID - 1 - (login_of(self.records, self.object, self.place) - CROWD) % LAST_ID,
+            Group::Hour(hour) => self.id_number(hour, self.records.store.widest, self.login_number()),
+            Group::Crowd => LAST_ID - 1 - (self.login_number() - CROWD) % LAST_ID,
         };
         Value::Text(self.records.store.history_ids.nth_18(number).into())
     }
