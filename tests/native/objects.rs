@@ -190,3 +190,33 @@ fn a_page_of_any_length_is_not_held_in_memory_beyond_its_bound() {
     assert!(problem.message.contains("longer than"), "{problem}");
     assert!(problem.retry_after_ms > Some(1000) && org.requests.len() < 30, "{}", org.requests.len());
 }
+
+#[test]
+fn a_next_page_is_read_although_the_page_before_says_that_it_is_the_last() {
+    let record = |key: &str| json!({"Id": "000000000000000AAA", "EventIdentifier": key, "EventDate": "2026-06-01T10:00:00.000+0000"});
+    let first = json!({"totalSize": 2, "done": true, "records": [record("a")],
+        "nextRecordsUrl": "/services/data/v65.0/query/x-1"});
+    let second = json!({"totalSize": 2, "done": true, "records": [record("b")]});
+    let batch = poll(LOGINS, &mut org([first.to_string(), second.to_string()])).expect("a batch");
+    assert_eq!((batch.events.len(), batch.problems.len()), (2, 0), "{:?}", batch.problems);
+}
+
+#[test]
+fn a_record_that_comes_twice_in_an_answer_is_one_event() {
+    let record = json!({"Id": "000000000000000AAA", "EventIdentifier": "a", "EventDate": "2026-06-01T10:00:00.000+0000"});
+    let batch = poll(LOGINS, &mut org([page(&json!([record, record]))])).expect("a batch");
+    assert_eq!(batch.events.len(), 1, "{:?}", batch.events);
+}
+
+#[test]
+fn a_place_that_is_no_time_is_refused_and_nothing_is_asked() {
+    let state = poll(LOGINS, &mut org([page(&json!([]))])).expect("a batch").state;
+    let good: Value = serde_json::from_str(&state).expect("JSON");
+    let mut bad = good.clone();
+    assert!(good["streams"]["login"]["object"]["next"].is_string(), "{good}");
+    bad["streams"]["login"]["object"]["next"] = json!("not-a-time");
+    let mut org = org([page(&json!([]))]);
+    let failure = collecting(LOGINS).poll(&mut org, &StillClock::at(NOW), Some(&bad.to_string()));
+    let failure = failure.expect_err("a refusal");
+    assert_eq!((failure.problem.kind, failure.state, org.requests.len()), (Kind::State, None, 0));
+}

@@ -56,9 +56,10 @@ impl Pages {
             return garbled(format!("it has {pages} pages or more for {most} records"));
         }
         let path = match (done, next) {
-            (true, _) => None,
+            // A next page decides, whatever is said of the end: what is on it would be lost.
+            (_, Some(next)) => Some(next_path(next)?),
+            (true, None) => None,
             (false, None) => return garbled(String::from("a page has no next one and is not the last")),
-            (false, Some(next)) => Some(next_path(next)?),
         };
         if path.is_some() && path == self.path {
             return garbled(String::from("a page names itself as the next one"));
