@@ -11,10 +11,7 @@ use super::{
 use anyhow::{Context as _, Result, bail, ensure};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::{HashMap, HashSet};
 
 /// An event as it came from one source: its id, and where it stands there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,8 +27,8 @@ struct Delivery {
 /// The deliveries of one run.
 #[derive(Default)]
 pub struct Ledger {
-    /// A digest of the bytes of every delivery.
-    seen: HashMap<Delivery, u64>,
+    /// What was delivered first.
+    seen: HashMap<Delivery, String>,
     /// Deliveries behind the saved state, batch by batch.
     saved: Vec<Vec<Delivery>>,
     /// Deliveries of all kinds.
@@ -65,11 +62,8 @@ impl Ledger {
                 created: text(&file["created_date"]),
             };
             ensure!(!delivery.id.is_empty() && !delivery.provider.is_empty(), "no id or provider: {event}");
-            let mut hasher = DefaultHasher::new();
-            event.hash(&mut hasher);
-            let digest = hasher.finish();
-            let first = *self.seen.entry(delivery.clone()).or_insert(digest);
-            ensure!(first == digest, "an event came again with other bytes: {event}");
+            let first = self.seen.entry(delivery.clone()).or_insert_with(|| event.clone());
+            ensure!(first == event, "an event came with other bytes than before:\n{event}\n{first}");
             batch.push(delivery);
         }
         self.deliveries += events.len() as u64;
