@@ -64,7 +64,7 @@ pub enum Node {
     Fixed(&'static str, &'static str),
     /// A value made of a column.
     Column(&'static str, &'static str, Form),
-    /// The same, of a column that is passed on as well.
+    /// The same, of a column that is passed on as well. Here the first that is not empty counts, row by row.
     Also(&'static str, &'static str, Form),
     /// The different values of some columns.
     Distinct(&'static str, &'static [(&'static str, Form)]),
@@ -300,6 +300,14 @@ impl Mapper {
                         }
                     };
                 }
+                Step::First(key, of, form) => {
+                    let column = of.iter().find(|column| !row.field(**column).is_empty());
+                    if let Some(column) = column
+                        && !form.write(json, key, row.field(*column), false)
+                    {
+                        report(errors, &columns[*column], row.field(*column), form.promise());
+                    }
+                }
                 Step::Column(key, column, form) => {
                     let value = row.field(*column);
                     if value.is_empty() {
@@ -411,9 +419,9 @@ fn write_row(
 #[cold]
 fn report(errors: &mut Vec<String>, column: &str, value: &[u8], what: &str) {
     let value = crate::problem::quoted(&String::from_utf8_lossy(value), 100);
-    let error = format!("{column}: '{value}' {what}");
-    if !errors.contains(&error) {
-        errors.push(error);
+    let error = format!("{column}: '{value}' ");
+    if !errors.iter().any(|known| known.starts_with(&error)) {
+        errors.push(error + what);
     }
 }
 

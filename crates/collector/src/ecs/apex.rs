@@ -16,7 +16,7 @@ pub const FILE: &[Node] = &[
         "event",
         &[
             Parts(EVENT),
-            Column("outcome", "SUCCESS|STATUS|REQUEST_STATUS", Status),
+            Also("outcome", "SUCCESS|STATUS|REQUEST_STATUS", Status),
             Column("url", "URL|URI", Unquoted),
             // A callout's RUN_TIME is not used, and an execution's stands beside the time from end to end.
             Column("duration", "TIME|EXEC_TIME|TOTAL_MS|RUN_TIME", MillisAsNanos),

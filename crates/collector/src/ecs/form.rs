@@ -85,7 +85,7 @@ impl Form {
     pub fn promise(self) -> &'static str {
         match self {
             Self::Long => "is not a whole number",
-            Self::Double | Self::MillisAsNanos | Self::Given => "is not a number",
+            Self::Double | Self::MillisAsNanos | Self::Given => "is not a number that fits",
             Self::Boolean => "is neither true nor false",
             Self::Date => "is not a time",
             Self::Ip => "is not an address",
@@ -449,4 +449,11 @@ pub fn by_name(name: &str) -> Form {
     } else {
         Form::Keyword
     }
+}
+
+/// The same for a field of a record: as it is, a number as a number, for in a record Salesforce tells which is one; but what
+/// ends in `_id`, `_key`, `_code` or `_version` is a `keyword`.
+pub fn of_record(name: &str) -> Form {
+    let ends = ["_id", "_key", "_code", "_version"].iter().any(|ending| name.ends_with(ending));
+    if ends { Form::Keyword } else { Form::Given }
 }

@@ -16,6 +16,8 @@ pub enum Step {
     Close,
     /// A value made of a column.
     Column(Key, usize, Form),
+    /// A value made of the first of some columns that is not empty.
+    First(Key, Vec<usize>, Form),
     /// The different values of some columns.
     Distinct(Key, Vec<(usize, Form)>),
     /// A latitude and a longitude.
@@ -75,8 +77,11 @@ impl Layout<'_> {
                     }
                 }
                 Node::Also(key, names, form) => {
-                    let index = self.position(names);
-                    self.plan.extend(index.map(|index| Step::Column(Key::new(key), index, *form)));
+                    let columns: Vec<usize> =
+                        names.split('|').filter_map(|name| self.position(name)).collect();
+                    if !columns.is_empty() {
+                        self.plan.push(Step::First(Key::new(key), columns, *form));
+                    }
                 }
                 Node::Distinct(key, columns) => {
                     let present =
@@ -157,7 +162,7 @@ impl Layout<'_> {
             }
             let first = self.position(name) == Some(index);
             let mut key = names::snake_case(name);
-            let form = if is_file { form::by_name(&key) } else { Form::Given };
+            let form = if is_file { form::by_name(&key) } else { form::of_record(&key) };
             if key.is_empty() || keys.contains(&key) || !first {
                 key = format!("{key}_{}", index + 1);
             }
