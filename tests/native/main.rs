@@ -4,4 +4,5 @@
 
 mod cases;
 mod configuration;
+mod fields;
 mod polls;

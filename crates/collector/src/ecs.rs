@@ -10,7 +10,7 @@
 pub mod apex;
 pub mod audit;
 pub mod aura;
-mod codes;
+pub mod codes;
 pub mod form;
 pub mod generic;
 pub mod kinds;
@@ -295,7 +295,13 @@ impl Mapper {
                         Some(time) => json.text(key, &time),
                         None => {
                             let column = self.date.map_or("TIMESTAMP_DERIVED", |date| &columns[date]);
-                            report(errors, column, date, "is not a time");
+                            let compact = field(self.timestamp);
+                            if !date.is_empty() || compact.is_empty() {
+                                report(errors, column, date, "is not a time");
+                            }
+                            if !compact.is_empty() {
+                                report(errors, "TIMESTAMP", compact, "is not a time");
+                            }
                             json.text(key, self.since.to_rfc3339().as_bytes())
                         }
                     };

@@ -83,6 +83,12 @@ pub struct Kind {
     pub action: String,
 }
 
+/// The types and objects that have a row, by the names in it.
+pub fn categorised() -> impl Iterator<Item = (&'static str, Kind)> {
+    let names = KINDS.iter().flat_map(|(names, ..)| names.split_ascii_whitespace());
+    names.map(|name| name.trim_start_matches('!')).map(|name| (name, Kind::of(name)))
+}
+
 impl Kind {
     /// Of a file type or an object.
     pub fn of(name: &str) -> Self {
