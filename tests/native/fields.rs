@@ -161,8 +161,11 @@ fn type_of(template: &Value, name: &str) -> Option<String> {
     at["type"].as_str().map(str::to_owned)
 }
 
-/// The leaves of an event: name, value, whether it stood in a list.
-fn leaves(prefix: &str, value: &Value, in_list: bool, found: &mut Vec<(String, Value, bool)>) {
+/// A leaf of an event: name, value, whether it stood in a list.
+type Leaf = (String, Value, bool);
+
+/// The leaves of an event.
+fn leaves(prefix: &str, value: &Value, in_list: bool, found: &mut Vec<Leaf>) {
     match value {
         Value::Object(members) if !prefix.ends_with(".location") => {
             for (key, value) in members {
@@ -176,7 +179,7 @@ fn leaves(prefix: &str, value: &Value, in_list: bool, found: &mut Vec<(String, V
 }
 
 /// The leaves of all expected events that are documents, each with its case.
-fn documents() -> Vec<(String, Vec<(String, Value, bool)>, Value)> {
+fn documents() -> Vec<(String, Vec<Leaf>, Value)> {
     let events = expected_events().into_iter().filter(|(_, event)| event.get("stream").is_none());
     events
         .map(|(case, event)| {
