@@ -5,4 +5,5 @@
 mod cases;
 mod configuration;
 mod fields;
+mod objects;
 mod polls;
