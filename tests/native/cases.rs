@@ -72,25 +72,52 @@ impl Case {
         }
     }
 
+    fn collector(&self) -> Collector {
+        let mut document: Value = serde_json::from_str(CONFIG).expect("JSON");
+        for (key, value) in &self.config {
+            document[key] = value.clone();
+        }
+        configured_by(&document.to_string())
+    }
+
+    /// Polls an org whose file is that of the case.
     fn run(&self) -> Batch {
-        let mut org = match fs::read(self.folder.join("file.csv")) {
-            Ok(body) => CannedOrg::with(vec![CannedFile {
+        self.run_with(fs::read(self.folder.join("file.csv")).ok())
+    }
+
+    /// The same with another file.
+    fn run_with(&self, file: Option<Vec<u8>>) -> Batch {
+        let mut org = match file {
+            Some(body) => CannedOrg::with(vec![CannedFile {
                 event_type: self.event_type.clone(),
                 ..CannedFile::new(1, body)
             }]),
-            Err(_) => {
+            None => {
                 let records =
                     fs::read_to_string(self.folder.join("records.json")).expect("file.csv or records.json");
                 CannedOrg { records: Some(records), ..CannedOrg::default() }
             }
         };
-        let mut document: Value = serde_json::from_str(CONFIG).expect("JSON");
-        for (key, value) in &self.config {
-            document[key] = value.clone();
-        }
-        let mut collector = configured_by(&document.to_string());
-        collector.poll(&mut org, &StillClock::at(NOW), None).expect("a batch")
+        self.collector().poll(&mut org, &StillClock::at(NOW), None).expect("a batch")
     }
+}
+
+/// How many more allocations a poll makes for each row, if it reads more rows like the first of a case.
+pub fn allocations_per_row(name: &str, config: &[(&str, Value)]) -> f64 {
+    const ROWS: usize = 500;
+    let mut case = Case::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/files").join(name));
+    case.config.extend(config.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    let file = fs::read_to_string(case.folder.join("file.csv")).expect("file.csv");
+    let mut lines = file.lines();
+    let (header, row) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let count = |rows: usize| {
+        let body = format!("{header}\n{}", format!("{row}\n").repeat(rows)).into_bytes();
+        let mut events = 0;
+        let counted = allocation_counter::measure(|| events = case.run_with(Some(body)).events.len());
+        assert_eq!(events, rows, "{name}");
+        counted.count_total
+    };
+    (count(2 * ROWS) as f64 - count(ROWS) as f64) / ROWS as f64
 }
 
 /// The events that are expected of all cases, with the folder of each.
