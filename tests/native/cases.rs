@@ -7,6 +7,7 @@ use collector::{Collector, batch::Batch};
 use e2e::canned::{CannedFile, CannedOrg, StillClock};
 use serde_json::{Map, Value};
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -100,6 +101,30 @@ impl Case {
         };
         self.collector().poll(&mut org, &StillClock::at(NOW), None).expect("a batch")
     }
+}
+
+/// The columns that the cases of a type, or of an object, have.
+pub fn columns_of(name: &str) -> BTreeSet<String> {
+    let mut columns = BTreeSet::new();
+    for case in Case::all() {
+        let config = Value::Object(case.config.clone()).to_string();
+        let is_of = |object: &str| match object {
+            "LoginEvent" => config.contains(r#""login":{"object""#),
+            "LogoutEvent" => config.contains(r#""logout":{"object""#),
+            "SetupAuditTrail" => config.contains(r#""setupaudittrail":{"object""#),
+            _ => config.contains(&format!(r#""name":"{object}""#)),
+        };
+        if let Ok(records) = fs::read_to_string(case.folder.join("records.json")) {
+            let records: Vec<Value> = serde_json::from_str(&records).expect("records.json");
+            let objects = records.iter().filter_map(Value::as_object).filter(|_| is_of(name));
+            columns.extend(objects.flat_map(|object| object.keys().cloned()));
+        } else if case.event_type == name && (name != "Login" || case.folder.ends_with("login-full")) {
+            let file = fs::read_to_string(case.folder.join("file.csv")).expect("file.csv");
+            let header = file.lines().next().unwrap_or_default();
+            columns.extend(header.split(',').map(|name| name.trim_matches('"').to_owned()));
+        }
+    }
+    columns
 }
 
 /// How many more allocations a poll makes for each row, if it reads more rows like the first of a case.

@@ -4,7 +4,7 @@
 //! by; `UPDATE_DOCS=1` makes them anew. All expected events of the cases are held against the template, and against what
 //! the Elastic Common Schema says of its own fields (`tests/ecs`).
 
-use crate::cases::{NOW, configured_with, expected_events};
+use crate::cases::{NOW, columns_of, configured_with, expected_events};
 use collector::fields::{Mapping, categories, codes, fields, views};
 use e2e::canned::{CannedFile, CannedOrg, StillClock};
 use serde_json::{Map, Value, json};
@@ -437,4 +437,39 @@ fn no_value_of_any_column_is_dropped() {
         }
     }
     assert!(tried > 200, "{tried}");
+}
+
+#[test]
+fn every_column_of_every_mapped_type_is_in_its_table() {
+    let types = [
+        ("Login event log files", "Login"),
+        ("LoginEvent and LoginHistory", "LoginEvent"),
+        ("LoginEvent and LoginHistory", "LoginHistory"),
+        ("Logout event log files", "Logout"),
+        ("LogoutEvent", "LogoutEvent"),
+        ("Apex event log files of all six types", "ApexCallout"),
+        ("Apex event log files of all six types", "ApexExecution"),
+        ("Apex event log files of all six types", "ApexRestApi"),
+        ("Apex event log files of all six types", "ApexSoap"),
+        ("Apex event log files of all six types", "ApexTrigger"),
+        ("Apex event log files of all six types", "ExternalCustomApexCallout"),
+        ("SetupAuditTrail", "SetupAuditTrail"),
+        ("AuraRequest event log files", "AuraRequest"),
+        ("AuraRequestEventLog", "AuraRequestEventLog"),
+    ];
+    let views = views();
+    for (title, name) in types {
+        let view = views.iter().find(|view| view.title == title).expect("a view");
+        let known: BTreeSet<&str> =
+            view.mappings.iter().flat_map(|mapping| mapping.column.split('|')).collect();
+        let columns = columns_of(name);
+        assert!(columns.len() > 8, "the cases of {name} have {} columns", columns.len());
+        // The type and address that Salesforce adds to each record, a related record, and what a case calls new or a note.
+        let own = ["attributes", "CreatedBy", "New__c", "NOTE"];
+        let missing: Vec<_> = columns
+            .iter()
+            .filter(|column| !known.contains(column.as_str()) && !own.contains(&column.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "{name}: {missing:?}");
+    }
 }

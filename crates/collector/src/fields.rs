@@ -43,7 +43,11 @@ pub struct Field {
 
 /// Fields that no column tells: name, type, what they are.
 const FIXED: &[(&str, &str, &str)] = &[
-    ("@timestamp", "date", "when it happened"),
+    (
+        "@timestamp",
+        "date",
+        "when it happened; if no column tells, LogDate of the file or the beginning of what was asked for",
+    ),
     ("ecs.version", "keyword", "8.11.0"),
     ("data_stream.type", "constant_keyword", "logs"),
     ("data_stream.dataset", "constant_keyword", "`salesforce.` and the name of the stream"),
@@ -101,26 +105,37 @@ const ABOUT: &[(&str, &str)] = &[
     ("DelegateUser", "the administrator who was logged in as the user"),
     ("PolicyOutcome", "what a transaction security policy did"),
     ("RESOLUTION_TYPE", "code of the screen's resolution"),
+    ("EventIdentifier", "key of a record of a big object"),
+    ("Id", "key of any other record"),
 ];
 
 /// All views, those with a document of their own first.
 pub fn views() -> Vec<View> {
-    let view = |title, provider, document| {
+    let view = |title, provider, document, own: &[(&'static str, &str)]| {
         let mut mappings = Vec::new();
+        for (column, field) in own {
+            let (kind, how) = if *field == "event.id" { ("keyword", "") } else { ("date", "UTC") };
+            let (field, how) = ((*field).to_owned(), how.to_owned());
+            mappings.push(Mapping { column, field, kind, unit: "", how });
+        }
         walk(document, "", &mut mappings);
         View { title, provider, mappings }
     };
+    let row: &[_] = &[("TIMESTAMP_DERIVED|TIMESTAMP", "@timestamp")];
+    let event: &[_] = &[("EventDate", "@timestamp"), ("EventIdentifier", "event.id")];
+    let login: &[_] = &[event[0], ("LoginTime", "@timestamp"), event[1], ("Id", "event.id")];
+    let change: &[_] = &[("CreatedDate", "@timestamp"), ("Id", "event.id")];
     vec![
-        view("Login event log files", "EventLogFile", login::FILE),
-        view("LoginEvent and LoginHistory", "LoginEvent", login::OBJECT),
-        view("Logout event log files", "EventLogFile", logout::FILE),
-        view("LogoutEvent", "LogoutEvent", logout::OBJECT),
-        view("Apex event log files of all six types", "EventLogFile", apex::FILE),
-        view("SetupAuditTrail", "SetupAuditTrail", audit::OBJECT),
-        view("AuraRequest event log files", "EventLogFile", aura::FILE),
-        view("AuraRequestEventLog", "AuraRequestEventLog", aura::OBJECT),
-        view("Event log files of any other type", "EventLogFile", generic::FILE),
-        view("Any other object", "", generic::OBJECT),
+        view("Login event log files", "EventLogFile", login::FILE, row),
+        view("LoginEvent and LoginHistory", "LoginEvent", login::OBJECT, login),
+        view("Logout event log files", "EventLogFile", logout::FILE, row),
+        view("LogoutEvent", "LogoutEvent", logout::OBJECT, event),
+        view("Apex event log files of all six types", "EventLogFile", apex::FILE, row),
+        view("SetupAuditTrail", "SetupAuditTrail", audit::OBJECT, change),
+        view("AuraRequest event log files", "EventLogFile", aura::FILE, row),
+        view("AuraRequestEventLog", "AuraRequestEventLog", aura::OBJECT, &[("Timestamp", "@timestamp")]),
+        view("Event log files of any other type", "EventLogFile", generic::FILE, row),
+        view("Any other object", "", generic::OBJECT, event),
     ]
 }
 

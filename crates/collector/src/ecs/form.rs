@@ -457,3 +457,156 @@ pub fn of_record(name: &str) -> Form {
     let ends = ["_id", "_key", "_code", "_version"].iter().any(|ending| name.ends_with(ending));
     if ends { Form::Keyword } else { Form::Given }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value that a form makes of a text, as JSON; and whether the text fits.
+    fn written_as(form: Form, value: &str) -> (String, bool) {
+        let mut json = Writer::default();
+        json.begin();
+        let fits = form.write(&mut json, &Key::new("k"), value.as_bytes(), is_address(value.as_bytes()));
+        let text = json.finish();
+        (text.strip_prefix("{\"k\":").map_or("", |text| &text[..text.len() - 1]).to_owned(), fits)
+    }
+
+    #[test]
+    fn milliseconds_become_nanoseconds_to_the_last_digit() {
+        for (millis, nanos) in [
+            ("0", "0"),
+            ("0.0", "0"),
+            ("42", "42000000"),
+            ("12.5", "12500000"),
+            ("0.25", "250000"),
+            ("0.000001", "1"),
+            ("0.0000009", "0"),
+            ("1.0000019", "1000001"),
+            ("999999999999", "999999999999000000"),
+            ("-1", ""),
+        ] {
+            assert_eq!(written_as(Form::MillisAsNanos, millis), (nanos.to_owned(), true), "{millis}");
+        }
+        for text in ["1e3", "fast", "1.", ".5", "01", "1234567890123", "NaN", ""] {
+            assert_eq!(written_as(Form::MillisAsNanos, text), (String::new(), false), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_only_where_json_and_an_index_can_hold_them() {
+        for (form, value, expected) in [
+            (Form::Long, "-1", Some("-1")),
+            (Form::Long, "5199.0", Some("5199")),
+            (Form::Long, "5199.5", None),
+            (Form::Long, "1234567890123456789", None),
+            (Form::Long, "007", None),
+            (Form::Double, "81604961", Some("81604961.0")),
+            (Form::Double, "8.16E7", Some("8.16E7")),
+            (Form::Double, "-1.0", Some("-1.0")),
+            (Form::Double, "1e999", None),
+            (Form::Double, "Infinity", None),
+            (Form::Double, "0x10", None),
+            (Form::Boolean, "1", Some("true")),
+            (Form::Boolean, "false", Some("false")),
+            (Form::Boolean, "2", None),
+        ] {
+            let (text, fits) = written_as(form, value);
+            assert_eq!((text.as_str(), fits), (expected.unwrap_or_default(), expected.is_some()), "{value}");
+        }
+    }
+
+    #[test]
+    fn dates_are_written_in_one_form_and_impossible_ones_are_refused() {
+        for text in
+            ["2026-01-31T03:04:05.678+0000", "2026-01-31T04:04:05.678+01:00", "2026-01-31T03:04:05.678Z"]
+        {
+            assert_eq!(
+                written_as(Form::Date, text),
+                (String::from("\"2026-01-31T03:04:05.678Z\""), true),
+                "{text}"
+            );
+        }
+        for text in
+            ["2026-02-30T03:04:05.678Z", "2026-13-01T03:04:05.678+0000", "2026-01-01T24:04:05.678Z", "soon"]
+        {
+            assert!(!written_as(Form::Date, text).1, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let part = |form: Form, url: &str| {
+            form.part(url.as_bytes(), false).map(|part| String::from_utf8_lossy(part).into_owned())
+        };
+        for (url, scheme, domain, path, extension, query) in [
+            ("/aura?r=3", None, None, Some("/aura"), None, Some("r=3")),
+            (
+                "\"https://a.b:8443/x/y.z.js#f\"",
+                Some("https"),
+                Some("a.b"),
+                Some("/x/y.z.js"),
+                Some("js"),
+                None,
+            ),
+            ("https://user:pw@a.b", Some("https"), Some("a.b"), None, None, None),
+            (
+                "https://[2001:db8::7]:1/?q#?",
+                Some("https"),
+                Some("[2001:db8::7]"),
+                Some("/"),
+                None,
+                Some("q"),
+            ),
+            ("CALLOUT-LOG", None, None, None, None, None),
+            ("://", None, None, None, None, None),
+            ("", None, None, None, None, None),
+        ] {
+            let found = [Form::Scheme, Form::Domain, Form::Path, Form::Extension, Form::Query]
+                .map(|form| part(form, url));
+            assert_eq!(
+                found,
+                [scheme, domain, path, extension, query].map(|part| part.map(str::to_owned)),
+                "{url}"
+            );
+        }
+        assert_eq!(written_as(Form::Path, "/a%20b%2Fc%zz%2").0, "\"/a b/c%zz%2\"");
+    }
+
+    #[test]
+    fn the_affected_user_is_found_in_what_is_displayed() {
+        for (text, name, email) in [
+            ("For user erik.ek@acme.com, changed", Some("erik.ek"), Some("erik.ek@acme.com")),
+            ("for user Erik Ek, changed", Some("Erik Ek"), None),
+            ("For user erik.ek@acme.com", None, None),
+            ("For user , changed", None, None),
+            ("Changed for user a, b", None, None),
+        ] {
+            let part =
+                |form: Form| form.part(text.as_bytes(), false).and_then(|part| str::from_utf8(part).ok());
+            assert_eq!((part(Form::TargetName), part(Form::TargetEmail)), (name, email), "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_keys_codes_and_versions_are_never_numbers() {
+        for name in [
+            "user_id",
+            "login_key",
+            "status_code",
+            "api_version",
+            "request_status",
+            "new",
+            "timestamp",
+            "size_mb",
+        ] {
+            assert!(matches!(by_name(name), Form::Keyword), "{name}");
+        }
+        for name in ["run_time", "number_fields", "rows_processed", "response_size", "limit", "db_blocks"] {
+            assert!(matches!(by_name(name), Form::Long), "{name}");
+        }
+        assert!(matches!(by_name("duration"), Form::Double) && matches!(by_name("is_new"), Form::Boolean));
+        assert!(
+            matches!(of_record("api_version"), Form::Keyword) && matches!(of_record("rows"), Form::Given)
+        );
+    }
+}

@@ -213,6 +213,8 @@ pub const OBJECT: &[Node] = &[
                     Column("network_id", "NetworkId", Keyword),
                     Column("remote_identifier", "RemoteIdentifier", Keyword),
                     Column("forwarded_for_ip", "ForwardedForIp", Keyword),
+                    Column("options_is_get", "OptionsIsGet", Boolean),
+                    Column("options_is_post", "OptionsIsPost", Boolean),
                     Column("id", "Id", NoEmptyKey),
                     Rest,
                 ],
