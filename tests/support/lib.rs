@@ -3,4 +3,6 @@
 pub mod canned;
 pub mod hosted;
 pub mod org;
+pub mod random;
+pub mod simulation;
 pub mod truth;
