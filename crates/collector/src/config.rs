@@ -4,6 +4,7 @@ pub mod schema;
 pub mod streams;
 
 use crate::{
+    ecs::Output,
     key::PrivateKey,
     origin::Origin,
     problem::{Kind, Problem},
@@ -36,6 +37,18 @@ const DOCUMENT: &[Key] = &[
     ),
     Key::required("auth", Shape::Table(AUTH), "How to sign in."),
     Key::optional("batch", Shape::Table(BATCH), "What one poll returns at most."),
+    Key::defaulted(
+        "format",
+        Shape::OneOf(&["ecs", "raw"]),
+        "ecs",
+        "What an event is: a document in the Elastic Common Schema, or the record as Salesforce gave it.",
+    ),
+    Key::defaulted(
+        "preserve_original_event",
+        Shape::Switch,
+        "false",
+        "Whether documents in the Elastic Common Schema hold the record as it came, in event.original.",
+    ),
     Key::required("streams", streams::STREAMS, "What to collect."),
 ];
 
@@ -122,6 +135,8 @@ pub struct Config {
     pub auth: JwtBearer,
     /// What one poll returns at most.
     pub limits: Limits,
+    /// How events are written.
+    pub output: Output,
     /// What to collect.
     pub streams: Streams,
 }
@@ -179,6 +194,10 @@ impl Config {
                 api_version: api_version.to_owned(),
                 auth,
                 limits: limits(checked.table("batch")),
+                output: Output {
+                    raw: checked.text("format") == Some("raw"),
+                    original: checked.switch("preserve_original_event"),
+                },
                 streams,
             }),
             _ => Err(problems),

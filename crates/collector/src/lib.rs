@@ -13,6 +13,7 @@
 //! | how the windows of a LoginEvent work | `objects`, `pages`, `record` |
 //! | what stands in the state, and how large it gets | `state` |
 //! | what an event looks like | `ecs`, `event_id` |
+//! | which fields there are, for documentation and index templates | [`fields`] |
 //! | writing it fast | `json`, `buffer` |
 //! | signing in | `session`, `key`, `errors` |
 //!
@@ -35,6 +36,7 @@ mod config;
 mod ecs;
 mod errors;
 mod event_id;
+pub mod fields;
 mod file;
 mod files;
 pub mod io;
