@@ -5,3 +5,4 @@
 mod cases;
 mod configuration;
 mod polls;
+mod session;

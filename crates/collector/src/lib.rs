@@ -14,7 +14,8 @@
 //! | what stands in the state, and how large it gets | `state` |
 //! | what an event looks like | `ecs`, `event_id` |
 //! | writing it fast | `json`, `buffer` |
-//! | signing in | `session`, `key`, `errors` |
+//! | signing in | `flows`, `key`, `encrypted_key`, `session` |
+//! | what an error means, and how much may be asked | `errors`, `quota` |
 //!
 //! ```
 //! # use collector::Collector;
@@ -33,10 +34,12 @@ pub mod check;
 mod collector;
 mod config;
 mod ecs;
+mod encrypted_key;
 mod errors;
 mod event_id;
 mod file;
 mod files;
+mod flows;
 pub mod io;
 mod json;
 mod key;
@@ -45,6 +48,7 @@ mod objects;
 mod origin;
 mod pages;
 pub mod problem;
+mod quota;
 mod reading;
 mod record;
 mod rows;
