@@ -38,7 +38,7 @@ pub const AUTH: Shape = Shape::Choice {
     tag: &Key::required(
         "flow",
         Shape::OneOf(&["jwt-bearer", "client-credentials", "username-password"]),
-        "The OAuth 2.0 flow: \"jwt-bearer\", \"client-credentials\" or \"username-password\".",
+        "The OAuth 2.0 flow.",
     ),
     variants: &[
         Variant {

@@ -279,3 +279,22 @@ fn a_ca_file_without_a_certificate_is_refused() {
     assert!(HttpTransport::with_ca_file(&file).unwrap_err().to_string().contains("no certificate"));
     assert!(HttpTransport::with_ca_file(&folder.path().join("none.pem")).is_err());
 }
+
+#[test]
+fn a_component_may_ask_for_other_waits_within_bounds() {
+    let seconds = |connect, first_byte, between_bytes| Timeouts {
+        connect: Duration::from_secs(connect),
+        first_byte: Duration::from_secs(first_byte),
+        between_bytes: Duration::from_secs(between_bytes),
+    };
+    let asked = |asked: Timeouts| {
+        let mut options = RequestOptions::default();
+        options.connect_timeout = Some(asked.connect);
+        options.first_byte_timeout = Some(asked.first_byte);
+        options.between_bytes_timeout = Some(asked.between_bytes);
+        Timeouts::capped(Some(options))
+    };
+    assert_eq!(Timeouts::capped(None), seconds(10, 60, 30));
+    assert_eq!(asked(seconds(1, 120, 90)), seconds(1, 120, 90));
+    assert_eq!(asked(seconds(600, 6000, 6000)), seconds(60, 300, 300));
+}

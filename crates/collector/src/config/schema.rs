@@ -68,7 +68,7 @@ pub enum Shape {
         /// The words, each with the keys that go with it.
         variants: &'static [Variant],
     },
-    /// Tables by name: some that are known, and others of the user's own.
+    /// Tables by name: some that are known, and others of the user's own. At least one, each with at least one table in it.
     Map {
         /// The known names.
         known: &'static [Key],
@@ -292,6 +292,12 @@ pub fn json_schema(keys: &[Key]) -> Value {
     schema
 }
 
+/// That at least one of the tables in a table has to be there.
+fn one_table_of(keys: &[Key]) -> Value {
+    let tables = keys.iter().filter(|key| matches!(key.shape, Shape::Table(_)));
+    tables.map(|key| json!({"required": [key.name]})).collect()
+}
+
 fn property(key: &Key) -> Value {
     let mut schema = match &key.shape {
         Shape::Text(_) => json!({"type": "string"}),
@@ -322,7 +328,23 @@ fn property(key: &Key) -> Value {
         }
         Shape::Map { known, other, .. } => {
             let mut schema = json_schema(known);
+            schema["minProperties"] = json!(1);
+            let first = known.iter().find_map(|key| match key.shape {
+                Shape::Table(keys) => {
+                    Some((key.name, keys.iter().find(|key| matches!(key.shape, Shape::Table(_)))?.name))
+                }
+                _ => None,
+            });
+            if let Some((name, table)) = first {
+                schema["examples"] = json!([{name: {table: {}}}]);
+            }
+            for key in *known {
+                if let Shape::Table(keys) = key.shape {
+                    schema["properties"][key.name]["anyOf"] = one_table_of(keys);
+                }
+            }
             schema["additionalProperties"] = json_schema(other);
+            schema["additionalProperties"]["anyOf"] = one_table_of(other);
             schema
         }
         Shape::Names { all, .. } => {
@@ -435,8 +457,14 @@ fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
+/// `'a', 'b' or 'c'`
 fn alternatives(words: &[&str]) -> String {
-    words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" or ")
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// The known name that a mistyped one most likely meant: at most a third of its letters differ.
