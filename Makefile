@@ -90,7 +90,7 @@ $(NODE_MODULE): $(COMPONENT) embed/node/transpile.mjs $(NODE_STAMP)
 	@npm --prefix embed/node run --silent transpile -- $(COMPONENT)
 
 .PHONY: demo
-demo: build ## Collects 24 hours of logins from a simulated org and compares them with the truth.
+demo: build ## Collects 24 hours of four streams from a simulated org and compares them with the truth.
 	@target/release/demo
 
 .PHONY: test

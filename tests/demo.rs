@@ -1,18 +1,41 @@
-//! `make demo`: a day of logins from a simulated org to a file, by the programs that an operator runs, and the proof
+//! `make demo`: a day of four streams from a simulated org to a file, by the programs that an operator runs, and the proof
 //! that each event came exactly once. Everything it makes is in the folder `demo`.
 
 use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
 use e2e::{hosted, org::TestOrg, truth::Delivered};
-use salesforce_sim::{Interval, OrgSettings, Rows, Workload};
+use salesforce_sim::{Files, Interval, Org, OrgSettings, Rows, StoredObject, Workload};
 use source_host::{bytes, grouped};
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
+    io::{BufRead, BufReader},
     path::Path,
     process::{Command, ExitCode},
 };
 
 const HOURS: u32 = 24;
 const ROWS: u64 = 50_123;
+const STREAMS: &str = r#"[source.streams.login]
+event_log_file = { interval = "1h", log_file_interval = "hourly" }
+[source.streams.logout]
+event_log_file = { interval = "1h", log_file_interval = "hourly" }
+object = { interval = "5m" }
+[source.streams.apex]
+event_log_file = { interval = "1h", log_file_interval = "hourly" }
+[source.streams.setupaudittrail]
+object = { interval = "1h" }
+"#;
+const TYPES: [&str; 8] = [
+    "Login",
+    "Logout",
+    "ApexCallout",
+    "ApexExecution",
+    "ApexRestApi",
+    "ApexSoap",
+    "ApexTrigger",
+    "ExternalCustomApexCallout",
+];
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
@@ -24,10 +47,12 @@ async fn main() -> Result<ExitCode> {
         let _ = fs::remove_file(folder.join(name));
     }
 
-    println!("Starting a simulated org with {HOURS} hours of logins, and making a key for it.");
+    println!("Starting a simulated org with {HOURS} hours of logs, and making a key for it.");
     let workload = Workload { hours: HOURS, rows: Rows::Total(ROWS), ..Workload::default() };
-    let org = TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await?;
-    let config = org.write_config(&folder, "kind = \"file\"\npath = \"events.ndjson\"", "")?;
+    let files = Files { event_types: TYPES.map(str::to_owned).into(), ..Files::default() };
+    let org = TestOrg::start(OrgSettings { workload, files, ..OrgSettings::default() }).await?;
+    let output = "kind = \"file\"\npath = \"events.ndjson\"";
+    let config = org.write_config_of(STREAMS, &folder, output, "")?;
 
     println!("source-host run {} --until-caught-up\n", config.display());
     let report = folder.join("report.json");
@@ -43,7 +68,11 @@ async fn main() -> Result<ExitCode> {
     let events = folder.join("events.ndjson");
     let mut delivered = Delivered::default();
     delivered.read(File::open(&events)?)?;
-    let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
+    let comparison = delivered.compare_with(truth(org.simulator.org()));
+    println!();
+    for (stream, count) in streams(&events)? {
+        println!("{stream:<44} {:>9}", grouped(count));
+    }
     println!();
     println!("events       {}, {}", grouped(count("events")), bytes(count("event_bytes")));
     println!("files        {}", grouped(count("files")));
@@ -55,4 +84,24 @@ async fn main() -> Result<ExitCode> {
     println!();
     println!("{comparison}");
     Ok(if comparison.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The ids of all that a complete collection of the four streams delivers.
+fn truth(org: &Org) -> impl Iterator<Item = String> {
+    let always = DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC;
+    let files = org.truth(Interval::Hourly).map(|event| event.event_id.to_string());
+    let objects = [StoredObject::LogoutEvent, StoredObject::SetupAuditTrail];
+    files.chain(objects.into_iter().flat_map(move |object| org.object_truth(object, always.clone())))
+}
+
+/// Events by stream, and by the view that they are of.
+fn streams(events: &Path) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    for line in BufReader::new(File::open(events)?).lines() {
+        let event: serde_json::Value = serde_json::from_str(&line?)?;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let (dataset, provider) = (text(&event["data_stream"]["dataset"]), text(&event["event"]["provider"]));
+        *counts.entry(format!("{dataset} from {provider}")).or_default() += 1;
+    }
+    Ok(counts)
 }

@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
 use crate::plugin::Plugin;
 use crate::source::Guest;
-use crate::{Error, plugin};
+use crate::{Error, handler, plugin};
 
 /// How often a component that computes is interrupted, to give way to others and to be stopped when its time is up.
 const TICK: Duration = Duration::from_millis(20);
@@ -110,7 +110,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     clocks::monotonic_clock::add_to_linker::<Guest, WasiClocks>(to, Guest::clocks)?;
     let options = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
     http::types::add_to_linker::<Guest, WasiHttp>(to, &options.into(), Guest::http)?;
-    http::outgoing_handler::add_to_linker::<Guest, WasiHttp>(to, Guest::http)?;
+    handler::add_to_linker(to)?;
     Ok(linker)
 }
 

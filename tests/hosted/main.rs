@@ -5,6 +5,7 @@
 mod borders;
 mod collection;
 mod mistakes;
+mod objects;
 mod portable;
 mod readme;
 

@@ -4,5 +4,6 @@
 
 mod cases;
 mod configuration;
+mod objects;
 mod polls;
 mod session;

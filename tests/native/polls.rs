@@ -608,17 +608,19 @@ fn an_org_that_does_not_answer_is_waited_for() {
 
 #[test]
 fn a_row_that_is_too_long_is_delivered_in_part_and_the_file_goes_on() {
-    let mut body = csv([String::from("before")]);
-    body.extend_from_slice(b"\"Login\",\"");
-    body.extend(std::iter::repeat_n(b'x', 3_000_000));
-    body.extend_from_slice(b"\",\"\",\"\"\n");
-    body.extend_from_slice(&csv([String::from("after")])[60..]);
-    let mut run = Run::new("");
-    let batch = run.poll(&mut CannedOrg::with(vec![CannedFile::new(1, body)])).expect("a batch");
-    assert_eq!(ids(&batch.events), ["before", "malformed", "after"]);
-    assert!(batch.events[1].contains("longer than"));
-    assert!(batch.events[1].len() < 100_000);
-    assert_eq!((batch.stats.rows_read, batch.stats.rows_malformed), (3, 1));
+    for length in [3_000_000, 50_000_000] {
+        let mut body = csv([String::from("before")]);
+        body.extend_from_slice(b"\"Login\",\"");
+        body.extend(std::iter::repeat_n(b'x', length));
+        body.extend_from_slice(b"\",\"\",\"\"\n");
+        body.extend_from_slice(&csv([String::from("after")])[60..]);
+        let mut run = Run::new("");
+        let batch = run.poll(&mut CannedOrg::with(vec![CannedFile::new(1, body)])).expect("a batch");
+        assert_eq!(ids(&batch.events), ["before", "malformed", "after"]);
+        assert!(batch.events[1].contains("longer than"));
+        assert!(batch.events[1].len() < 100_000);
+        assert_eq!((batch.stats.rows_read, batch.stats.rows_malformed), (3, 1));
+    }
 }
 
 #[test]

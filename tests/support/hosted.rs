@@ -61,13 +61,16 @@ impl Transport for CannedTransport {
             for (name, value) in headers {
                 response = response.header(name, value);
             }
-            let body = FromReader(body).boxed_unsync();
-            response.body(body).map_err(|_| TransportError::HttpProtocolError)
+            response.body(from_reader(body)).map_err(|_| TransportError::HttpProtocolError)
         })
     }
 }
 
-/// The bytes of a reader that never waits.
+/// A body with the bytes of a reader that never waits.
+pub fn from_reader(reader: crate::canned::Body) -> WasiBody {
+    FromReader(reader).boxed_unsync()
+}
+
 struct FromReader(crate::canned::Body);
 
 impl Body for FromReader {

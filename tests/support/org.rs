@@ -9,6 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+const LOGIN_FILES: &str = r#"[source.streams.login]
+event_log_file = { interval = "1h", log_file_interval = "hourly" }
+"#;
+
 /// A simulated org that runs, and the key that opens it.
 pub struct TestOrg {
     /// The org.
@@ -47,8 +51,14 @@ impl TestOrg {
         }))
     }
 
-    /// Writes a key file and a configuration for `source-host` into a folder. `more` is TOML for its end.
+    /// Writes a key file and a configuration for `source-host` into a folder, to collect hourly Login files. `more` is TOML
+    /// for its end.
     pub fn write_config(&self, folder: &Path, output: &str, more: &str) -> Result<PathBuf> {
+        self.write_config_of(LOGIN_FILES, folder, output, more)
+    }
+
+    /// The same with streams of the caller's own, in TOML.
+    pub fn write_config_of(&self, streams: &str, folder: &Path, output: &str, more: &str) -> Result<PathBuf> {
         let key = folder.join("client-key.pem");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&key)?;
         file.write_all(self.key.pkcs8_pem()?.as_bytes())?;
@@ -65,9 +75,7 @@ flow = "jwt-bearer"
 client_id = "{client_id}"
 username = "{username}"
 private_key = {{ file = "client-key.pem" }}
-[source.streams.login]
-event_log_file = {{ interval = "1h", log_file_interval = "hourly" }}
-
+{streams}
 [state]
 path = "state.json"
 

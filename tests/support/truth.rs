@@ -54,9 +54,14 @@ impl Delivered {
 
     /// Compares with what a complete collection of an org's files delivers.
     pub fn compare(&self, org: &Org, interval: Interval) -> Comparison {
+        self.compare_with(org.truth(interval).map(|event| event.event_id.to_string()))
+    }
+
+    /// Compares with the ids that a complete collection delivers.
+    pub fn compare_with(&self, ids: impl Iterator<Item = String>) -> Comparison {
         let mut wanted: HashMap<String, u64> = HashMap::new();
-        for event in org.truth(interval) {
-            *wanted.entry(event.event_id.to_string()).or_default() += 1;
+        for id in ids {
+            *wanted.entry(id).or_default() += 1;
         }
         let mut comparison = Comparison { wanted: wanted.values().sum(), ..Comparison::default() };
         for (id, times) in &wanted {

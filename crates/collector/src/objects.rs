@@ -347,6 +347,8 @@ struct Found {
     room: usize,
     /// Whether some were left out.
     cut: bool,
+    /// Whether the record that the answer should begin behind stands in the middle of it.
+    repeated: bool,
     ascending: bool,
 }
 
@@ -360,6 +362,7 @@ impl Found {
             bytes: 0,
             room,
             cut: false,
+            repeated: false,
             ascending,
         }
     }
@@ -368,6 +371,7 @@ impl Found {
     fn append(&mut self, window: &Window, record: Held) -> Result<(), Trouble> {
         self.records += 1;
         let again = record.at == window.from && window.after.as_ref() == Some(&record.key);
+        self.repeated |= again && self.records > 1;
         if again || record.at < window.from || record.at >= window.until {
             return Ok(());
         }
@@ -392,9 +396,10 @@ impl Found {
         }
     }
 
-    /// Whether a full answer held nothing that was asked for.
+    /// Whether a full answer held nothing that was asked for, or the last answer once more: a query that went on from there
+    /// would never end.
     fn is_a_repetition(&self) -> bool {
-        self.ascending && self.records >= MAX_RECORDS && self.appended.is_empty()
+        self.ascending && self.records >= MAX_RECORDS && (self.appended.is_empty() || self.repeated)
     }
 
     fn is_too_much(&self) -> bool {

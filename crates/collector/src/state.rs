@@ -7,9 +7,10 @@
 //!
 //! # How large it gets
 //!
-//! At most 1 MiB, as the contract asks, whatever an org does: [`MAX_PLACES`] streams; [`MAX_DONE`] files remembered above the floors of
-//! all streams together (with more of them within the overlap, the floor rises early, and only a file that shows up
-//! late is at risk); [`MAX_SET_ASIDE`] files set aside in all (with more, the stream waits); texts from outside are cut.
+//! At most 1 MiB, as the contract asks, whatever an org does: [`MAX_PLACES`] streams; [`MAX_NAMES`] names of event types (with
+//! more, what was configured before is forgotten); [`MAX_DONE`] files remembered above the floors of all streams together
+//! (with more of them within the overlap, the floor rises early, and only a file that shows up late is at risk);
+//! [`MAX_SET_ASIDE`] files set aside in all (with more, the stream waits); texts from outside are cut.
 
 use crate::{
     backoff::Backoff,
@@ -36,6 +37,8 @@ pub const MAX_PLACES: usize = 32;
 const MAX_DONE: usize = 6000;
 /// Files set aside at most, all streams together.
 const MAX_SET_ASIDE: usize = 128;
+/// Names of event types at most, all streams together; a configuration has fewer than half as many.
+const MAX_NAMES: usize = 1000;
 /// Earlier choices of event types remembered at most.
 const MAX_EARLIER: usize = 2;
 /// How late a file may come. Salesforce says that files can be created within three days ("Using Event Monitoring",
@@ -326,7 +329,7 @@ impl State {
     }
 
     /// Makes a place for each configured stream; if there is no room, those of streams that are not configured any more
-    /// go, the least recently used first.
+    /// go, the least recently used first, and then earlier choices of event types, for which files are read again.
     pub fn make_room<'s>(&mut self, configured: impl Iterator<Item = &'s str>) {
         let configured: BTreeSet<&str> = configured.collect();
         let due = |stream: &StreamState| {
@@ -336,14 +339,23 @@ impl State {
         for name in &configured {
             self.streams.entry((*name).to_owned()).or_default();
         }
-        while self.streams.len() > MAX_PLACES {
+        while self.streams.len() > MAX_PLACES || self.names() > MAX_NAMES {
             let retired = self.streams.iter().filter(|(name, _)| !configured.contains(name.as_str()));
             let Some(oldest) = retired.min_by_key(|(_, stream)| due(stream)).map(|(name, _)| name.clone())
             else {
+                let files = self.streams.values_mut().filter_map(|stream| stream.event_log_file.as_mut());
+                files.for_each(|files| files.earlier.clear());
                 break;
             };
             self.streams.remove(&oldest);
         }
+    }
+
+    /// How many names of event types it holds.
+    fn names(&self) -> usize {
+        let files = self.streams.values().filter_map(|stream| stream.event_log_file.as_ref());
+        let earlier = |files: &FilesState| files.earlier.iter().map(|e| e.event_types.len()).sum::<usize>();
+        files.map(|files| files.event_types.len() + earlier(files)).sum()
     }
 
     /// How much room each stream has for files that it remembers.
@@ -559,6 +571,82 @@ mod tests {
             files.pass(&file(n, 5000), HOUR, ROOM);
         }
         assert!((0..all).all(|n| files.is_known("Login", &file(n, 0).id, Time(5000))));
+    }
+
+    #[test]
+    fn the_state_stays_below_its_bound_whatever_an_org_and_its_operator_do() {
+        // Nothing takes more room in JSON than a control character, and in a message nothing more than four bytes.
+        let worst = |count: usize| "\u{1}".repeat(count);
+        let problem = Problem::new(Kind::Permission, "\u{10FFFF}".repeat(400));
+        let backoff = || Some(Backoff::after(None, &problem, Time(i64::from(i32::MAX)), "x"));
+        let types = |n: usize| EventTypes::from_list((0..6).map(|m| format!("{n:030}{m:030}")).collect());
+        let mut state = State::new();
+        let names: Vec<String> = (0..MAX_PLACES).map(|n| format!("{n:040}")).collect();
+        state.make_room(names.iter().map(String::as_str));
+        for place in state.streams.values_mut() {
+            let mut object = ObjectState::new(&"o".repeat(80), &"f".repeat(80), Time(0), Time(0));
+            object.pass(Time(0), worst(255));
+            object.backoff = backoff();
+            let mut files = FilesState::new("Hourly", &types(0), Time(0), Time(0));
+            for n in 1..5 {
+                files.change_event_types(&types(n), Time(0), Time(-1 - i64::try_from(n).expect("small")));
+            }
+            *place = StreamState { event_log_file: Some(files), object: Some(object) };
+        }
+        let room = state.room();
+        for (stream, place) in state.streams.values_mut().enumerate() {
+            let Some(files) = &mut place.event_log_file else { continue };
+            let reading = |n: u32| Reading {
+                backoff: backoff(),
+                ended_at: Some(u64::MAX),
+                failing_since: Some(Time(0)),
+                checkpoint: Some(Checkpoint {
+                    offset: u64::MAX,
+                    row_length: u64::MAX,
+                    row_digest: "0".repeat(32),
+                }),
+                ..Reading::new(FileInfo {
+                    event_type: worst(80),
+                    interval: worst(20),
+                    api_version: worst(20),
+                    ..file(n, 0)
+                })
+            };
+            for n in 0..u32::try_from(2 * room.done).expect("small") {
+                let id = u32::try_from(stream).expect("small") * 100_000 + n;
+                files.pass(&file(id, 1_000_000_000 + i64::from(n)), HOUR, room);
+            }
+            files.set_aside = (0..u32::try_from(room.set_aside).expect("small")).map(reading).collect();
+            files.reading = Some(reading(0));
+            files.backoff = backoff();
+        }
+        state.backoff = backoff();
+        let size = state.to_json().len();
+        assert!((500_000..=1 << 20).contains(&size), "{size}");
+    }
+
+    #[test]
+    fn what_was_configured_before_is_forgotten_where_it_takes_too_much_room() {
+        let types = |n: u32| EventTypes::from_list((0..200).map(|m| format!("Type{n}x{m}")).collect());
+        let mut state = State::new();
+        for n in 0..20 {
+            let name = format!("stream{n}");
+            state.make_room([name.as_str(), "kept"].into_iter());
+            let mut files = FilesState::new("Hourly", &types(n), Time(0), Time(0));
+            files.due = Time(i64::from(n));
+            state.streams.insert(name, StreamState { event_log_file: Some(files), object: None });
+        }
+        state.make_room(["stream19", "kept"].into_iter());
+        assert!(state.names() <= MAX_NAMES, "{}", state.names());
+        assert!(["stream19", "stream18", "kept"].iter().all(|name| state.streams.contains_key(*name)));
+        assert!(!state.streams.contains_key("stream0"));
+        let Some(files) = state.streams.get_mut("stream19").and_then(|s| s.event_log_file.as_mut()) else {
+            panic!("it is gone");
+        };
+        for n in 20..30 {
+            files.change_event_types(&types(n), Time(0), Time(-i64::from(n)));
+        }
+        assert_eq!(files.earlier.len(), MAX_EARLIER);
     }
 
     #[test]

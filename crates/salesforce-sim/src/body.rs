@@ -13,6 +13,7 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, Sleep, sleep};
 
+use crate::download::{CutEnd, Download};
 use crate::event_log_file::CHUNK;
 use crate::org::Org;
 use crate::requests::Entry;
@@ -38,7 +39,8 @@ pub(crate) struct Body {
 }
 
 enum Source {
-    Whole(Option<Bytes>),
+    /// With what comes behind it.
+    Whole(Option<Bytes>, CutEnd),
     Stream(mpsc::Receiver<Piece>),
     Breaking,
     Stalled,
@@ -57,25 +59,43 @@ pub(crate) struct Cut;
 
 impl Body {
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self {
-            source: Source::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())),
-            counted: None,
-            drip: None,
-        }
+        Self::cut(bytes, CutEnd::Complete)
+    }
+
+    /// A body of these bytes, and what comes behind them.
+    pub(crate) fn cut(bytes: impl Into<Bytes>, end: CutEnd) -> Self {
+        let bytes = Some(bytes.into()).filter(|bytes| !bytes.is_empty());
+        Self { source: Source::Whole(bytes, end), counted: None, drip: None }
+    }
+
+    /// A file, made by a thread of its own.
+    pub(crate) fn download(mut download: Download) -> Self {
+        Self::sent_by(move |pieces| {
+            loop {
+                let piece = download.next_piece();
+                let last = !matches!(piece, Piece::Data(_));
+                // An error means that the client has gone; nobody is left to be told.
+                if pieces.blocking_send(piece).is_err() || last {
+                    break;
+                }
+            }
+        })
     }
 
     /// A body that `make` writes from a thread of its own.
     pub(crate) fn written(make: impl FnOnce(PieceWriter) + Send + 'static) -> Self {
+        Self::sent_by(move |pieces| make(PieceWriter { pieces, buffer: Vec::with_capacity(CHUNK + 4096) }))
+    }
+
+    fn sent_by(send: impl FnOnce(mpsc::Sender<Piece>) + Send + 'static) -> Self {
         let (pieces, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
-        tokio::task::spawn_blocking(move || {
-            make(PieceWriter { pieces, buffer: Vec::with_capacity(CHUNK + 4096), wrong_byte: None })
-        });
+        tokio::task::spawn_blocking(move || send(pieces));
         Self { source: Source::Stream(receiver), counted: None, drip: None }
     }
 
     /// Counts what is sent of this body in the org's request log.
     pub(crate) fn counted(mut self, org: Arc<Org>, entry: Arc<Entry>) -> Self {
-        if matches!(self.source, Source::Whole(None)) {
+        if self.is_over() {
             org.requests().completed(&entry);
         }
         self.counted = Some((org, entry));
@@ -86,6 +106,11 @@ impl Body {
     pub(crate) fn dripping(mut self) -> Self {
         self.drip = Some(Drip { left: Bytes::new(), next: Box::pin(sleep(Duration::ZERO)) });
         self
+    }
+
+    /// Whether nothing comes any more, and that is how it should be.
+    fn is_over(&self) -> bool {
+        matches!(self.source, Source::Whole(None, CutEnd::Complete))
     }
 
     fn sent(&self, bytes: &Bytes) {
@@ -120,7 +145,7 @@ impl http_body::Body for Body {
             ready!(drip.next.as_mut().poll(cx));
             drip.next.as_mut().reset(Instant::now() + Duration::from_secs(1));
             let byte = drip.left.split_to(1);
-            let last = drip.left.is_empty() && matches!(self.source, Source::Whole(None));
+            let last = drip.left.is_empty() && self.is_over();
             self.sent(&byte);
             if last {
                 self.completed();
@@ -130,7 +155,7 @@ impl http_body::Body for Body {
         let next = ready!(self.poll_bytes(cx));
         if let Some(Ok(bytes)) = &next {
             self.sent(bytes);
-            if matches!(self.source, Source::Whole(None)) {
+            if self.is_over() {
                 self.completed();
             }
         }
@@ -138,13 +163,12 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Whole(None))
-            && self.drip.as_ref().is_none_or(|drip| drip.left.is_empty())
+        self.is_over() && self.drip.as_ref().is_none_or(|drip| drip.left.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Whole(bytes) if self.drip.is_none() => {
+            Source::Whole(bytes, CutEnd::Complete) if self.drip.is_none() => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             _ => SizeHint::default(),
@@ -156,7 +180,11 @@ impl Body {
     /// The next bytes of the source.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         let piece = match &mut self.source {
-            Source::Whole(bytes) => return Poll::Ready(bytes.take().map(Ok)),
+            Source::Whole(bytes, end) => match (bytes.take(), *end) {
+                (Some(bytes), _) => Some(Piece::Data(bytes)),
+                (None, CutEnd::Complete) => return Poll::Ready(None),
+                (None, end) => Some(end.piece()),
+            },
             Source::Breaking => return Poll::Ready(Some(Err(Cut))),
             Source::Stalled => return Poll::Pending,
             Source::Stream(pieces) => match pieces.poll_recv(cx) {
@@ -172,7 +200,7 @@ impl Body {
             }
             Some(Piece::End) => {
                 self.completed();
-                self.source = Source::Whole(None);
+                self.source = Source::Whole(None, CutEnd::Complete);
                 Poll::Ready(None)
             }
             Some(Piece::Break) | None => {
@@ -189,8 +217,6 @@ impl Body {
 pub(crate) struct PieceWriter {
     pieces: mpsc::Sender<Piece>,
     buffer: Vec<u8>,
-    /// How far ahead a byte is that comes out wrong.
-    wrong_byte: Option<u64>,
 }
 
 impl PieceWriter {
@@ -198,17 +224,6 @@ impl PieceWriter {
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         self.send(Piece::End)
-    }
-
-    /// Leaves the body as `last` says, after what was written.
-    pub(crate) fn leave(&mut self, last: Piece) -> io::Result<()> {
-        self.flush()?;
-        self.send(last)
-    }
-
-    /// Makes a byte come out wrong.
-    pub(crate) fn corrupt(&mut self, at: Option<u64>) {
-        self.wrong_byte = at;
     }
 
     fn send(&self, piece: Piece) -> io::Result<()> {
@@ -228,11 +243,6 @@ impl Write for PieceWriter {
     fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
-        }
-        let length = self.buffer.len() as u64;
-        match self.wrong_byte.take() {
-            Some(at) if at < length => self.buffer[at as usize] ^= 0xff,
-            at => self.wrong_byte = at.map(|at| at - length),
         }
         let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK + 4096));
         self.send(Piece::Data(full.into()))

@@ -5,8 +5,8 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /truth?interval=hourly` or `daily` | NDJSON, one `{"event_id":…,"file":…,"row":…}` for each event |
-//! | `GET /truth?object=LoginEvent` (`LogoutEvent`, `SetupAuditTrail`) | NDJSON, one `{"event_id":…}` for each record |
-//! | either of them with `&from=…&to=…` | of that span alone: `LogDate`, `EventDate` or `CreatedDate` from the first up to the second |
+//! | `GET /truth?object=LoginEvent` (or another [`StoredObject`]) | NDJSON, one `{"event_id":…}` for each record |
+//! | either of them with `&from=…&to=…` | of that span alone: `LogDate`, or the object's date, from the first up to the second |
 //! | `GET /truth?…&event_types=Login,Logout` | of these types alone |
 //! | `GET /stats` | counters |
 //! | `POST /expire-sessions` | `{"expired":n}` |
@@ -30,8 +30,9 @@ use serde_json::{Value, json};
 use crate::body::{Body, PieceWriter};
 use crate::event_log_file::Interval;
 use crate::faults::{PlanMistakes, PlannedFault};
+use crate::objects::StoredObject;
 use crate::org::Org;
-use crate::truth::{StoredObject, Truth};
+use crate::truth::Truth;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +80,8 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
     };
     if let Some((_, object)) = parameter("object") {
         let Ok(object) = serde_json::from_value::<StoredObject>(object.as_ref().into()) else {
-            return problem(StatusCode::BAD_REQUEST, "object is LoginEvent, LogoutEvent or SetupAuditTrail");
+            let names = StoredObject::ALL.map(StoredObject::name).join(", ");
+            return problem(StatusCode::BAD_REQUEST, &format!("object is one of {names}"));
         };
         let body = Body::written(move |writer| {
             let _ = write_object_truth(&org, object, from..to, writer);

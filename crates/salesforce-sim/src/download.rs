@@ -3,15 +3,15 @@
 //! REST guide, `dome_event_log_file_download`: files exceed 100 MB, clients are told to stream them and to ask for gzip.
 //! There is no `Content-Length`; `LogFileLength` of the record is what a client can check a download against.
 
-use std::io::{self, Write};
-use std::ops::ControlFlow;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::body::{Body, Piece, PieceWriter};
-use crate::event_log_file::EventLogFile;
+use crate::body::Piece;
+use crate::event_log_file::{CHUNK, Cursor, EventLogFile};
 use crate::org::Org;
 use crate::requests::Entry;
 
@@ -34,79 +34,128 @@ pub(crate) enum CutEnd {
     Stalls,
 }
 
-/// The CSV of a file, made while it is sent.
-pub(crate) fn body(
-    org: &Arc<Org>,
-    entry: &Arc<Entry>,
-    file: EventLogFile,
-    gzip: bool,
-    cut: Option<CutAt>,
-    wrong_byte: Option<u64>,
-) -> Body {
-    let wrong_byte = wrong_byte.filter(|_| gzip);
-    let (source, counter) = (Arc::clone(org), Arc::clone(entry));
-    Body::written(move |mut writer| {
-        writer.corrupt(wrong_byte);
-        // An error means that the client has gone; nobody is left to be told.
-        let _ = write(&source, &counter, &file, gzip, cut, writer);
-    })
+impl CutEnd {
+    pub(crate) fn piece(self) -> Piece {
+        match self {
+            Self::Complete => Piece::End,
+            Self::Breaks => Piece::Break,
+            Self::Stalls => Piece::Stall,
+        }
+    }
 }
 
-fn write(
-    org: &Org,
-    entry: &Entry,
-    file: &EventLogFile,
-    gzip: bool,
-    cut: Option<CutAt>,
-    writer: PieceWriter,
-) -> io::Result<()> {
-    let mut coder =
-        if gzip { Coder::Gzip(GzEncoder::new(writer, Compression::fast())) } else { Coder::Plain(writer) };
-    let mut left = cut.map_or(u64::MAX, |cut| cut.after);
-    let mut outcome = Ok(());
-    let flow = org.catalogue.generate(file, |piece| {
-        let piece = &piece[..piece.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
-        left -= piece.len() as u64;
-        entry.made(piece.len() as u64);
-        outcome = coder.write_all(piece);
-        if outcome.is_err() || left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    outcome?;
-    match cut {
-        Some(CutAt { end: CutEnd::Breaks, .. }) if flow.is_break() => coder.leave(Piece::Break),
-        Some(CutAt { end: CutEnd::Stalls, .. }) if flow.is_break() => coder.leave(Piece::Stall),
-        _ => coder.finish(),
-    }
+/// The CSV of a file as it goes over the wire, made piece by piece while it is sent.
+pub(crate) struct Download {
+    org: Arc<Org>,
+    entry: Arc<Entry>,
+    cursor: Cursor,
+    csv: Vec<u8>,
+    coder: Coder,
+    cut: CutAt,
+    /// How far ahead a byte on the wire is that comes out wrong.
+    wrong_byte: Option<u64>,
+    /// What comes behind the last byte, once that was sent.
+    end: Option<CutEnd>,
 }
 
 enum Coder {
-    Plain(PieceWriter),
-    Gzip(GzEncoder<PieceWriter>),
+    Plain(Vec<u8>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
+    Finished,
 }
 
-impl Coder {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(writer) => writer.write_all(bytes),
-            Self::Gzip(encoder) => encoder.write_all(bytes),
+impl Download {
+    pub(crate) fn new(
+        org: &Arc<Org>,
+        entry: &Arc<Entry>,
+        file: EventLogFile,
+        gzip: bool,
+        cut: Option<CutAt>,
+        wrong_byte: Option<u64>,
+    ) -> Self {
+        let coder = if gzip {
+            Coder::Gzip(Box::new(GzEncoder::new(Vec::with_capacity(CHUNK), Compression::fast())))
+        } else {
+            Coder::Plain(Vec::new())
+        };
+        Self {
+            cursor: org.catalogue.cursor(file),
+            org: Arc::clone(org),
+            entry: Arc::clone(entry),
+            csv: Vec::with_capacity(CHUNK + 4096),
+            coder,
+            cut: cut.unwrap_or(CutAt { after: u64::MAX, end: CutEnd::Complete }),
+            wrong_byte: wrong_byte.filter(|_| gzip),
+            end: None,
         }
     }
 
-    fn finish(self) -> io::Result<()> {
-        match self {
-            Self::Plain(writer) => writer.finish(),
-            Self::Gzip(encoder) => encoder.finish()?.finish(),
-        }
-    }
-
-    /// Everything written so far can be decoded, then the body is left as `last` says. The trailer of gzip is not sent.
-    fn leave(self, last: Piece) -> io::Result<()> {
-        match self {
-            Self::Plain(mut writer) => writer.leave(last),
-            Self::Gzip(mut encoder) => {
-                encoder.flush()?;
-                encoder.get_mut().leave(last)
+    /// The next piece of the body; what is not data is the last.
+    pub(crate) fn next_piece(&mut self) -> Piece {
+        loop {
+            if let Some(end) = self.end {
+                return end.piece();
+            }
+            // Writing to memory does not fail.
+            let _ = self.advance();
+            let ready = match &mut self.coder {
+                Coder::Plain(bytes) => std::mem::take(bytes),
+                Coder::Gzip(encoder) if self.end == Some(CutEnd::Complete) => {
+                    let _ = encoder.try_finish();
+                    std::mem::take(encoder.get_mut())
+                }
+                Coder::Gzip(encoder) if self.end.is_some() || encoder.get_ref().len() >= CHUNK / 4 => {
+                    std::mem::take(encoder.get_mut())
+                }
+                Coder::Gzip(_) => continue,
+                Coder::Finished => return Piece::End,
+            };
+            if self.end.is_some() {
+                self.coder = Coder::Finished;
+            }
+            if !ready.is_empty() {
+                return Piece::Data(self.damaged(ready));
             }
         }
+    }
+
+    /// Makes some more of the CSV and codes it; sets `end` once there is no more to send.
+    fn advance(&mut self) -> io::Result<()> {
+        self.csv.clear();
+        let more = self.org.catalogue.write_some(&mut self.cursor, &mut self.csv);
+        let kept = self.csv.len().min(usize::try_from(self.cut.after).unwrap_or(usize::MAX));
+        let piece = &self.csv[..kept];
+        self.cut.after -= kept as u64;
+        self.entry.made(kept as u64);
+        match &mut self.coder {
+            Coder::Plain(bytes) => bytes.extend_from_slice(piece),
+            Coder::Gzip(encoder) => encoder.write_all(piece)?,
+            Coder::Finished => {}
+        }
+        if self.cut.after == 0 {
+            self.end = Some(self.cut.end);
+            // Everything up to here can be decoded. The trailer of gzip is sent only where the body looks complete.
+            if let Coder::Gzip(encoder) = &mut self.coder {
+                encoder.flush()?;
+            }
+        } else if !more {
+            self.end = Some(CutEnd::Complete);
+        }
+        Ok(())
+    }
+
+    /// The same bytes, but for the one that is to come out wrong. A body too short to reach it is wrong at its end.
+    fn damaged(&mut self, mut bytes: Vec<u8>) -> Bytes {
+        let length = bytes.len() as u64;
+        match self.wrong_byte.take() {
+            Some(at) if at < length => bytes[at as usize] ^= 0xff,
+            Some(_) if self.end.is_some() => {
+                if let Some(last) = bytes.last_mut() {
+                    *last ^= 0xff;
+                }
+            }
+            at => self.wrong_byte = at.map(|at| at - length),
+        }
+        bytes.into()
     }
 }

@@ -22,12 +22,12 @@
 //! # }
 //! ```
 //!
-//! A request passes `server` (HTTP, planned faults, the request log), `rest` (session, version, path) and one of `oauth`,
-//! `query` and `download`. Each module says which page of Salesforce's documentation it follows.
+//! Tests that need no HTTP ask an [`OfflineOrg`] instead, in their own thread and without waiting for anything.
+//!
+//! A request passes `server` (HTTP) or `offline`, `reply` (planned faults, the request log, content coding), `rest` (session,
+//! version, path) and one of `oauth`, `query` and `download`. Each module says which page of Salesforce's documentation it follows.
 
 mod answer;
-mod audit_trail;
-mod big_object;
 mod body;
 mod clock;
 mod control;
@@ -39,9 +39,12 @@ mod ids;
 mod keys;
 mod login_rows;
 mod oauth;
+mod objects;
+mod offline;
 mod org;
 mod prng;
 mod query;
+mod reply;
 mod requests;
 mod rest;
 mod schema;
@@ -55,11 +58,13 @@ pub use clock::Clock;
 pub use event_log_file::{EventLogFile, Interval};
 pub use faults::{Fault, FaultAction, PlanMistakes, PlannedFault};
 pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
+pub use objects::StoredObject;
+pub use offline::{OfflineAnswer, OfflineOrg, Unanswered};
 pub use org::Org;
 pub use requests::{RequestLog, RequestRecord, RequestTotals};
 pub use server::Simulator;
-pub use settings::{Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
-pub use truth::{EventId, StoredObject, TrueEvent, Truth, event_id};
+pub use settings::{Crowd, Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
+pub use truth::{EventId, TrueEvent, Truth, event_id};
 
 /// The names of all event types that an org can have files of.
 pub fn event_types() -> Vec<&'static str> {

@@ -146,6 +146,16 @@ struct User {
     country: &'static str,
 }
 
+/// What is drawn first for a row and decides the rest of it.
+struct Draw {
+    /// Gives the rest.
+    rng: Rng,
+    user: usize,
+    way: &'static Way,
+    failure: Option<&'static str>,
+    millis: u64,
+}
+
 /// Makes the rows of one org.
 pub(crate) struct LoginRows {
     pub(crate) seed: u64,
@@ -196,12 +206,9 @@ impl LoginRows {
     /// No two rows of an org are equal: LOGIN_KEY begins with a bijection of (hour, index).
     pub(crate) fn fill(&self, hour: &Hour, index: u64, row: &mut Row) {
         let key = mix(self.seed ^ mix(hour.number << 36 ^ index));
-        let mut rng = Rng::of(&[self.seed, hour.number, index]);
-        let user = &self.users[(rng.below(USERS) * rng.below(USERS) / USERS) as usize]; // some sign in far more often
-        let way = rng.pick(&WAYS);
-        let failure = (!index.is_multiple_of(LOGS_OUT) && rng.one_in(12)).then(|| *rng.pick(&FAILURES));
+        let Draw { mut rng, user, way, failure, millis } = self.draw(hour, index);
+        let user = &self.users[user];
         let known_user = failure.is_none_or(|status| status != "LOGIN_ERROR_INVALID_USERNAME");
-        let millis = moment(hour, index, &mut rng);
         let address =
             if rng.one_in(8) { rng.below(self.addresses.len() as u64) as usize } else { user.address };
         let address = self.addresses[address].as_str();
@@ -264,6 +271,25 @@ impl LoginRows {
         debug_assert_eq!(row.ends.len(), COLUMNS.len(), "one value for each column");
     }
 
+    /// Milliseconds into the hour of row `index`, without making the row.
+    pub(crate) fn millis(&self, hour: &Hour, index: u64) -> u64 {
+        self.draw(hour, index).millis
+    }
+
+    fn draw(&self, hour: &Hour, index: u64) -> Draw {
+        let mut rng = Rng::of(&[self.seed, hour.number, index]);
+        let user = (rng.below(USERS) * rng.below(USERS) / USERS) as usize; // some sign in far more often
+        let way = rng.pick(&WAYS);
+        let failure = (!index.is_multiple_of(LOGS_OUT) && rng.one_in(12)).then(|| *rng.pick(&FAILURES));
+        let millis = moment(hour, index, &mut rng);
+        Draw { rng, user, way, failure, millis }
+    }
+
+    /// Name of user number `n`, which [`Ids`] with the prefix `005` gives the id of.
+    pub(crate) fn user_name(&self, n: usize) -> &str {
+        &self.users[n % self.users.len()].name
+    }
+
     /// A user in both forms of the id, and an address.
     pub(crate) fn someone(&self, rng: &mut Rng) -> (&str, &str, &str) {
         let user = &self.users[(rng.below(USERS) * rng.below(USERS) / USERS) as usize];
@@ -289,6 +315,12 @@ impl LoginRows {
             }
         }
     }
+}
+
+/// Milliseconds into the hour after a login's at which its user logs out: an hour later and up to a minute.
+pub(crate) fn logout_millis(rows: &LoginRows, hour: &Hour, index: u64) -> u64 {
+    let more = Rng::of(&[rows.seed, hour.number, index, 0x10]).below(60_000);
+    (rows.millis(hour, index) + more).min(3_599_999)
 }
 
 /// Milliseconds into the hour: rows follow each other in time, though not strictly.

@@ -10,16 +10,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory as _, Parser};
 use salesforce_sim::{
-    Files, Interval, Objects, Obstacle, OrgSettings, PlannedFault, PrivateKey, Rows, SessionRefusal,
-    Simulator, Workload, event_types, generate_key,
+    Crowd, Files, Interval, Objects, Obstacle, OrgSettings, PlannedFault, PrivateKey, Rows, SessionRefusal,
+    Simulator, StoredObject, Workload, event_types, generate_key,
 };
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs a simulated Salesforce org on this machine.
 ///
-/// The org has event log files, hourly and daily, for some past hours, the same logins and logouts in LoginEvent and
-/// LogoutEvent, and a SetupAuditTrail. Clients sign in with the JWT bearer, the password or the client-credentials flow,
+/// The org has event log files, hourly and daily, for some past hours, the same logins and logouts in LoginEvent,
+/// LogoutEvent and LoginHistory, and records of ApiEvent, ReportEvent, ApiAnomalyEventStore, AuraRequestEventLog and
+/// SetupAuditTrail. Clients sign in with the JWT bearer, the password or the client-credentials flow,
 /// query with SOQL and download the files, as they would from Salesforce. The same seed gives the same users, ids and rows.
 ///
 /// At the start it prints one line of JSON with everything a client needs, then serves until SIGINT or SIGTERM. It listens
@@ -33,9 +34,8 @@ struct Arguments {
 
     /// Port of the control listener; 0 takes a free one
     ///
-    /// GET /truth?interval=hourly (daily) or ?object=LoginEvent (LogoutEvent, SetupAuditTrail), with &from=, &to= and
-    /// &event_types= if wanted, streams the event ids that a
-    /// complete collection delivers, GET /stats counts, POST /expire-sessions ends every session, POST /exhaust-quota uses
+    /// GET /truth?interval=hourly (daily) or ?object=LoginEvent (or another object), with &from=, &to= and &event_types= if
+    /// wanted, streams the event ids that a complete collection delivers, GET /stats counts, POST /expire-sessions ends every session, POST /exhaust-quota uses
     /// up the day's calls, POST /clock {"advance_seconds":n} moves the org's clock, POST /faults plans faults as --faults
     /// does and DELETE /faults forgets them.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
@@ -157,17 +157,46 @@ struct Arguments {
     #[arg(long)]
     repeated_header: bool,
 
-    /// Seconds at most that a record of LoginEvent or LogoutEvent takes to become queryable, one in eight of them
+    /// Seconds at most that a record of Real-Time Event Monitoring takes to become queryable, one in eight of them
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=604_800))]
     settle_seconds: u32,
 
-    /// Rows of LoginEvent or LogoutEvent beyond which a query ends with QUERY_TIMEOUT
+    /// Rows of a big object, such as LoginEvent, beyond which a query ends with QUERY_TIMEOUT
     #[arg(long, value_name = "ROWS", default_value_t = Objects::default().max_rows)]
     max_object_rows: u64,
 
     /// Rows of SetupAuditTrail in each hour
     #[arg(long, value_name = "ROWS", default_value_t = Objects::default().audit_rows_per_hour)]
     audit_rows: u32,
+
+    /// Records of ApiEvent in each hour
+    #[arg(long, value_name = "ROWS", default_value_t = Objects::default().api_rows_per_hour)]
+    api_rows: u32,
+
+    /// Records of ReportEvent in each hour
+    #[arg(long, value_name = "ROWS", default_value_t = Objects::default().report_rows_per_hour)]
+    report_rows: u32,
+
+    /// Records of ApiAnomalyEventStore in each hour
+    #[arg(long, value_name = "ROWS", default_value_t = Objects::default().anomaly_rows_per_hour)]
+    anomaly_rows: u32,
+
+    /// Records of AuraRequestEventLog in each hour
+    #[arg(long, value_name = "ROWS", default_value_t = Objects::default().aura_rows_per_hour)]
+    aura_rows: u32,
+
+    /// When a crowd of records happens, all of them at this one instant
+    #[arg(long, value_name = "TIME", requires = "crowd_rows")]
+    crowd_at: Option<DateTime<Utc>>,
+
+    /// How many records the crowd has in each of its objects
+    #[arg(long, value_name = "ROWS", requires = "crowd_at", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    crowd_rows: Option<u64>,
+
+    /// The objects that have the crowd, separated by commas
+    #[arg(long, value_name = "OBJECTS", value_delimiter = ',', value_parser = stored_object,
+          default_value = "LoginEvent,SetupAuditTrail,LoginHistory")]
+    crowd_objects: Vec<StoredObject>,
 
     /// JSON file with a plan of faults
     ///
@@ -268,6 +297,15 @@ async fn run(
             settle: TimeDelta::seconds(arguments.settle_seconds.into()),
             max_rows: arguments.max_object_rows,
             audit_rows_per_hour: arguments.audit_rows,
+            api_rows_per_hour: arguments.api_rows,
+            report_rows_per_hour: arguments.report_rows,
+            anomaly_rows_per_hour: arguments.anomaly_rows,
+            aura_rows_per_hour: arguments.aura_rows,
+            crowd: arguments.crowd_at.zip(arguments.crowd_rows).map(|(at, rows)| Crowd {
+                at,
+                rows,
+                objects: arguments.crowd_objects,
+            }),
         },
         seed: arguments.seed,
         port: arguments.port,
@@ -311,6 +349,15 @@ async fn run(
         _ = terminated.recv() => {}
     }
     Ok(())
+}
+
+/// An object by its name.
+fn stored_object(name: &str) -> Result<StoredObject, String> {
+    let known = StoredObject::ALL;
+    known.into_iter().find(|object| object.name() == name).ok_or_else(|| {
+        let names = known.map(StoredObject::name).join(", ");
+        format!("no such object; there are {names}")
+    })
 }
 
 /// Reads the plan of faults, and checks the event types with it: every mistake in both is named.

@@ -5,17 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit_trail::AuditTrail;
-use crate::big_object::{BigObject, Source};
 use crate::clock::Clock;
 use crate::event_log_file::{Catalogue, EventLogFile, Interval};
 use crate::faults::{Faults, PlannedFault};
 use crate::ids::{Ids, case_suffix};
+use crate::objects::{Records, Store, StoredObject};
 use crate::query::Locators;
 use crate::requests::RequestLog;
 use crate::sessions::{Quota, Sessions};
 use crate::settings::OrgSettings;
-use crate::truth::{StoredObject, Truth};
+use crate::truth::Truth;
 
 /// A simulated org: its logs, its clock, its sessions, what it was asked.
 pub struct Org {
@@ -26,7 +25,7 @@ pub struct Org {
     user_id: String,
     clock: Clock,
     pub(crate) catalogue: Catalogue,
-    pub(crate) audit_trail: AuditTrail,
+    store: Store,
     pub(crate) locators: Locators,
     pub(crate) faults: Faults,
     requests: RequestLog,
@@ -49,7 +48,7 @@ impl Org {
         );
         Self {
             user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
-            audit_trail: AuditTrail::new(settings.seed, settings.objects.audit_rows_per_hour),
+            store: Store::new(settings.seed, &settings.objects, &catalogue),
             locators: Locators::new(settings.seed, settings.locator_lifetime),
             faults: Faults::default(),
             requests: RequestLog::default(),
@@ -114,27 +113,18 @@ impl Org {
         Truth::new(&self.catalogue, self.files(interval).into_iter().filter(wanted).collect())
     }
 
-    /// The ids of all records of an object that happened in a span of time and are queryable now: `EventIdentifier`, or
-    /// `Id` of SetupAuditTrail. The span is of `EventDate`, or of `CreatedDate`. No record is held.
+    /// The ids of all records of an object that happened in a span of time and are queryable now, as [`StoredObject`] says
+    /// what an id is. The span is of the object's date, such as `EventDate`. No record is held.
     pub fn object_truth(
         &self,
         object: StoredObject,
         span: Range<DateTime<Utc>>,
     ) -> Box<dyn Iterator<Item = String> + '_> {
-        let now = self.clock.now();
-        let events = |object| Box::new(self.events().identifiers(object, span.start, span.end, now));
-        match object {
-            StoredObject::LoginEvent => events(BigObject::Login),
-            StoredObject::LogoutEvent => events(BigObject::Logout),
-            StoredObject::SetupAuditTrail => {
-                let rows = self.audit_trail.rows(self.catalogue.hours(), now);
-                Box::new(rows.filter(move |row| span.contains(&row.created_date)).map(|row| row.id))
-            }
-        }
+        Box::new(self.records().truth(object, span, self.clock.now()))
     }
 
-    pub(crate) fn events(&self) -> Source<'_> {
-        Source { catalogue: &self.catalogue, seed: self.settings.seed, objects: &self.settings.objects }
+    pub(crate) fn records(&self) -> Records<'_> {
+        Records { catalogue: &self.catalogue, store: &self.store }
     }
 
     /// `LogFileLength` of a file: its exact length in bytes, before any content coding.

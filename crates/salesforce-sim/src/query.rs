@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, StatusCode};
@@ -16,12 +16,11 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::answer::Answer;
-use crate::audit_trail::{self, Entry};
-use crate::big_object::{BigObject, CONSTANT_ID, Place};
 use crate::event_log_file::{self, EventLogFile, FileRow};
 use crate::ids::Ids;
+use crate::objects::{CONSTANT_ID, Place, StoredObject};
 use crate::org::Org;
-use crate::soql::eval::{Object, Row, Value};
+use crate::soql::eval::{DATE_TIME, Object, Row, Value};
 use crate::soql::parser::parse;
 use crate::soql::{Fault, SoqlError};
 
@@ -41,28 +40,25 @@ struct QueryResult {
     since: DateTime<Utc>,
 }
 
-/// What a query selected. Of big objects no record is held, only where it comes from.
+/// What a query selected. Of records none is held, only where each comes from.
 #[derive(Clone)]
 enum Found {
-    Files(Vec<EventLogFile>),
-    Events(BigObject, Vec<Place>),
-    AuditTrail(Vec<Entry>),
+    Files(Arc<[EventLogFile]>),
+    Records(StoredObject, Arc<[Place]>),
 }
 
 impl Found {
     fn len(&self) -> usize {
         match self {
             Self::Files(files) => files.len(),
-            Self::Events(_, places) => places.len(),
-            Self::AuditTrail(entries) => entries.len(),
+            Self::Records(_, places) => places.len(),
         }
     }
 
     fn object(&self) -> &'static Object {
         match self {
             Self::Files(_) => &event_log_file::OBJECT,
-            Self::Events(object, _) => object.object(),
-            Self::AuditTrail(_) => &audit_trail::OBJECT,
+            Self::Records(object, _) => object.object(),
         }
     }
 
@@ -82,12 +78,9 @@ impl Found {
                 let row = |file| Box::new(FileRow::new(&org.catalogue, file, version)) as Box<dyn Row>;
                 files[range].iter().map(row).collect()
             }
-            Self::Events(object, places) => {
-                let event = |place: &Place| Box::new(org.events().event(*object, *place)) as Box<dyn Row>;
-                places[range].iter().map(event).collect()
-            }
-            Self::AuditTrail(entries) => {
-                entries[range].iter().map(|entry| Box::new(entry.clone()) as Box<dyn Row>).collect()
+            Self::Records(object, places) => {
+                let record = |place: &Place| Box::new(org.records().record(*object, *place)) as Box<dyn Row>;
+                places[range].iter().map(record).collect()
             }
         }
     }
@@ -155,22 +148,17 @@ pub(crate) fn next_page(org: &Org, version: u32, locator: &str) -> Answer {
 fn run(org: &Org, version: u32, statement: &str, page_size: usize) -> Result<QueryResult, SoqlError> {
     let query = parse(statement)?;
     let now = org.clock().now();
-    let object = query.object.text.to_ascii_lowercase();
-    let (plan, found) = match object.as_str() {
-        "eventlogfile" => {
+    let is = |name: &str| query.object.text.eq_ignore_ascii_case(name);
+    let (plan, found) = match StoredObject::ALL.into_iter().find(|object| is(object.name())) {
+        Some(object) => {
+            let (plan, places) = org.records().query(object, &query, now)?;
+            (plan, Found::Records(object, places.into()))
+        }
+        None if is(event_log_file::OBJECT.name) => {
             let (plan, rows) = org.catalogue.query(&query, org.settings.hourly_files, version, now)?;
             (plan, Found::Files(rows.into_iter().map(|row| row.file.clone()).collect()))
         }
-        "loginevent" | "logoutevent" => {
-            let object = if object == "loginevent" { BigObject::Login } else { BigObject::Logout };
-            let (plan, places) = org.events().query(object, &query, now)?;
-            (plan, Found::Events(object, places))
-        }
-        "setupaudittrail" => {
-            let (plan, entries) = org.audit_trail.query(&query, org.catalogue.hours(), now)?;
-            (plan, Found::AuditTrail(entries))
-        }
-        _ => {
+        None => {
             let message = format!(
                 "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to append \
                  the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate \
@@ -251,10 +239,7 @@ impl Serialize for Record<'_> {
             match self.row.value(*field) {
                 Value::Null => record.serialize_entry(name, &())?,
                 Value::Text(text) => record.serialize_entry(name, &text)?,
-                // The zone has no colon: not RFC 3339.
-                Value::DateTime(at) => {
-                    record.serialize_entry(name, &at.format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string())?;
-                }
+                Value::DateTime(at) => record.serialize_entry(name, &at.format(DATE_TIME).to_string())?,
                 Value::Double(number) => record.serialize_entry(name, &number)?,
                 Value::Int(number) => record.serialize_entry(name, &number)?,
                 Value::Boolean(flag) => record.serialize_entry(name, &flag)?,

@@ -3,9 +3,8 @@
 //! Columns are inserted between versions, in the middle too (EventLogFile supported event types); so a file is read by the
 //! names in its header and never by position.
 
-use crate::big_object::logout_time;
 use crate::event_types::EventType;
-use crate::login_rows::{COLUMNS, Hour, LOGS_OUT, LoginRows, Row, push_iso, push_timestamp};
+use crate::login_rows::{COLUMNS, Hour, LOGS_OUT, LoginRows, Row, logout_millis, push_iso, push_timestamp};
 
 /// The version of the newest files, and of those before a change of columns.
 pub(crate) const NEWEST: u32 = 67;
@@ -137,9 +136,7 @@ impl Maker {
 fn logout(rows: &LoginRows, login_hour: &Hour, hour: &Hour, index: u64, row: &mut Row) {
     let mut login = Row::default();
     rows.fill(login_hour, index, &mut login);
-    let at = login.login("TIMESTAMP_DERIVED").parse().unwrap_or_default();
-    let at = logout_time(rows.seed, login_hour, index, at);
-    let millis = (at - hour.start()).num_milliseconds().max(0) as u64;
+    let millis = logout_millis(rows, login_hour, index);
     let timed_out = index % 5 == 4;
     row.clear();
     row.text("Logout");

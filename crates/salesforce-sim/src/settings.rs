@@ -1,10 +1,13 @@
 //! What kind of org to simulate.
 
+use std::io;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::keys::PublicKey;
+use crate::objects::StoredObject;
 
 /// The settings of a simulated org; change the fields that matter to a test and take the rest from `default()`.
 ///
@@ -66,7 +69,7 @@ pub struct OrgSettings {
     pub workload: Workload,
     /// How the logs become event log files.
     pub files: Files,
-    /// LoginEvent, LogoutEvent and SetupAuditTrail.
+    /// The objects that are queried record by record.
     pub objects: Objects,
 }
 
@@ -101,6 +104,21 @@ impl Default for OrgSettings {
             files: Files::default(),
             objects: Objects::default(),
         }
+    }
+}
+
+impl OrgSettings {
+    /// Names the event types that there are not.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let known = crate::event_types();
+        let unknown = self.files.event_types.iter().filter(|name| !known.contains(&name.as_str()));
+        let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let (unknown, known) = (unknown.join(", "), known.join(", "));
+        let problem = format!("no event type {unknown}: there are {known}");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
     }
 }
 
@@ -209,23 +227,55 @@ impl Default for Files {
     }
 }
 
-/// The objects that are queried row by row. LoginEvent has the logins of the Login files, LogoutEvent a logout for every
-/// fourth of them, an hour later.
+/// The objects that are queried record by record. LoginEvent and LoginHistory have the logins of the Login files,
+/// LogoutEvent a logout for every fourth of them, an hour later. The others have so many records in each hour that has
+/// logins, each of them by someone who signed in shortly before; zero for none.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    /// How long at most a record can take to become queryable after its `CreatedDate`. One in eight takes some of it; zero
-    /// makes all of them queryable at once.
+    /// How long at most a record of Real-Time Event Monitoring can take to become queryable after its `CreatedDate`. One in
+    /// eight takes some of it; zero makes all of them queryable at once.
     pub settle: TimeDelta,
-    /// Rows of a big object that a query may come by before it ends with `QUERY_TIMEOUT`.
+    /// Rows of a big object that a query may come by before it ends with `QUERY_TIMEOUT`. Queries for one instant, which
+    /// the index serves, never do.
     pub max_rows: u64,
-    /// Rows of SetupAuditTrail in each hour that has logins, in groups of three that share one second.
+    /// Rows of SetupAuditTrail in an hour, in groups of three that share one second.
     pub audit_rows_per_hour: u32,
+    /// Records of ApiEvent in an hour.
+    pub api_rows_per_hour: u32,
+    /// Records of ReportEvent in an hour.
+    pub report_rows_per_hour: u32,
+    /// Records of ApiAnomalyEventStore in an hour.
+    pub anomaly_rows_per_hour: u32,
+    /// Records of AuraRequestEventLog in an hour. They become queryable 25 to 45 minutes late and are kept for 30 days.
+    pub aura_rows_per_hour: u32,
+    /// Many records on one instant.
+    pub crowd: Option<Crowd>,
 }
 
 impl Default for Objects {
     fn default() -> Self {
-        Self { settle: TimeDelta::zero(), max_rows: 1_000_000, audit_rows_per_hour: 12 }
+        Self {
+            settle: TimeDelta::zero(),
+            max_rows: 1_000_000,
+            audit_rows_per_hour: 12,
+            api_rows_per_hour: 60,
+            report_rows_per_hour: 12,
+            anomaly_rows_per_hour: 1,
+            aura_rows_per_hour: 60,
+            crowd: None,
+        }
     }
+}
+
+/// Records beyond the workload that all happened at one instant. They are in no event log file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crowd {
+    /// The instant; SetupAuditTrail and LoginHistory, whose dates have whole seconds, take its second.
+    pub at: DateTime<Utc>,
+    /// How many records each of the objects has then.
+    pub rows: u64,
+    /// Which objects.
+    pub objects: Vec<StoredObject>,
 }
 
 /// How many rows the hours have.

@@ -13,7 +13,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::event_log_file::{Catalogue, EventLogFile};
 use crate::login_rows::Row;
@@ -32,17 +32,6 @@ impl Serialize for EventId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-/// An object whose records are queried one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum StoredObject {
-    /// Stored logins; the id of an event is its `EventIdentifier`.
-    LoginEvent,
-    /// Stored logouts; the id of an event is its `EventIdentifier`.
-    LogoutEvent,
-    /// The setup audit trail; the id of an event is its `Id`.
-    SetupAuditTrail,
 }
 
 /// One event that a complete collection delivers.

@@ -335,6 +335,13 @@ impl EventTypes {
         Self::Only(BTreeSet::from([name.to_owned()]))
     }
 
+    /// How many names it takes to say.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Only(names) | Self::AllBut(names) => names.len(),
+        }
+    }
+
     /// Whether a type is chosen.
     pub fn include(&self, event_type: &str) -> bool {
         match self {

@@ -75,6 +75,23 @@ pub(crate) enum Value<'a> {
     Boolean(bool),
 }
 
+impl Value<'_> {
+    /// The text of the value in the JSON of a record: strings without their quotes; none where there is no value.
+    pub(crate) fn as_json_gives_it(&self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Text(text) => Some(text.clone().into_owned()),
+            Self::DateTime(at) => Some(at.format(DATE_TIME).to_string()),
+            Self::Double(number) => serde_json::to_string(number).ok(),
+            Self::Int(number) => Some(number.to_string()),
+            Self::Boolean(flag) => Some(flag.to_string()),
+        }
+    }
+}
+
+/// Date-times in the JSON of a record. The zone has no colon: not RFC 3339.
+pub(crate) const DATE_TIME: &str = "%Y-%m-%dT%H:%M:%S%.3f+0000";
+
 /// A row of an object: gives the value of a field by its place in [`Object::fields`].
 pub(crate) trait Row {
     fn value(&self, field: usize) -> Value<'_>;
@@ -155,7 +172,19 @@ impl Plan {
         self.filter.as_ref().is_none_or(|condition| condition.holds(row))
     }
 
-    fn compare(&self, a: &impl Row, b: &impl Row) -> Ordering {
+    /// The first and the last instant of a field that WHERE can select.
+    pub(crate) fn span(&self, field: usize) -> (DateTime<Utc>, DateTime<Utc>) {
+        let all = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
+        self.filter.as_ref().map_or(all, |condition| condition.span(field))
+    }
+
+    /// Whether ORDER BY begins with the field, and whether it does so descending.
+    pub(crate) fn sorts_by(&self, field: usize) -> Option<bool> {
+        self.order.first().filter(|(sorted, ..)| *sorted == field).map(|(_, descending, _)| *descending)
+    }
+
+    /// Which of two rows ORDER BY puts first.
+    pub(crate) fn compare(&self, a: &impl Row, b: &impl Row) -> Ordering {
         let by_term = |&(field, descending, nulls_last): &(usize, bool, bool)| {
             let (a, b) = (a.value(field), b.value(field));
             match (a == Value::Null, b == Value::Null) {
@@ -304,6 +333,28 @@ impl Condition {
         }
     }
 
+    /// The first and the last instant of a field that it can hold for; more than those, where it is not simple.
+    fn span(&self, field: usize) -> (DateTime<Utc>, DateTime<Utc>) {
+        let (first, last) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
+        match self {
+            Self::All(terms) => terms
+                .iter()
+                .map(|term| term.span(field))
+                .fold((first, last), |span, term| (span.0.max(term.0), span.1.min(term.1))),
+            Self::Any(terms) => terms
+                .iter()
+                .map(|term| term.span(field))
+                .fold((last, first), |span, term| (span.0.min(term.0), span.1.max(term.1))),
+            Self::Compare(named, operator, Literal::DateTime(at)) if *named == field => match operator {
+                Operator::Equal => (*at, *at),
+                Operator::Greater | Operator::GreaterOrEqual => (*at, last),
+                Operator::Less | Operator::LessOrEqual => (first, *at),
+                Operator::NotEqual | Operator::Like => (first, last),
+            },
+            Self::Not(_) | Self::Compare(..) => (first, last),
+        }
+    }
+
     fn holds(&self, row: &impl Row) -> bool {
         match self {
             Self::All(terms) => terms.iter().all(|term| term.holds(row)),
@@ -318,13 +369,14 @@ fn compares(value: &Value<'_>, operator: Operator, literal: &Literal) -> bool {
     let ordering = match (value, literal) {
         (Value::Null, Literal::Null) => Some(Ordering::Equal),
         (Value::Text(text), Literal::Text(pattern)) if operator == Operator::Like => {
-            return like(&lower(text), &lower(pattern));
+            let (text, pattern): (Vec<char>, Vec<char>) = (lower(text).collect(), lower(pattern).collect());
+            return like(&text, &pattern);
         }
         // An id in full is equal to itself alone; text has no ids in it that differ in case only.
         (Value::Text(text), Literal::Text(other)) if ids::canonical(text).is_some() => {
             Some(text.as_ref().cmp(other))
         }
-        (Value::Text(text), Literal::Text(other)) => Some(lower(text).cmp(&lower(other))),
+        (Value::Text(text), Literal::Text(other)) => Some(lower(text).cmp(lower(other))),
         (Value::DateTime(time), Literal::DateTime(other)) => Some(time.cmp(other)),
         (Value::Double(number), Literal::Number(other)) => Some(number.total_cmp(other)),
         (Value::Int(number), Literal::Number(other)) => Some((*number as f64).total_cmp(other)),
@@ -342,8 +394,8 @@ fn compares(value: &Value<'_>, operator: Operator, literal: &Literal) -> bool {
     }
 }
 
-fn lower(text: &str) -> Vec<char> {
-    text.chars().flat_map(char::to_lowercase).collect()
+fn lower(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
 }
 
 /// LIKE: `%` stands for any characters, `_` for one, a backslash before either takes its meaning away.

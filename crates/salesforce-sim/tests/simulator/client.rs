@@ -6,13 +6,14 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use salesforce_sim::{OrgSettings, PrivateKey, Rows, Simulator, Workload, generate_key};
+use salesforce_sim::{Org, OrgSettings, PrivateKey, Rows, Simulator, Workload, generate_key};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -106,14 +107,38 @@ impl<'a> Client<'a> {
     }
 }
 
+/// Every record of a query, page by page.
+pub async fn all(client: &Client<'_>, statement: &str) -> Vec<Value> {
+    let (mut path, mut records) = (format!("{QUERY}{}", encode(statement)), Vec::new());
+    loop {
+        let page = client.get(&path).await.json();
+        let of_page = page["records"].as_array().unwrap_or_else(|| panic!("{statement}: {page}"));
+        records.extend(of_page.iter().cloned());
+        match page["nextRecordsUrl"].as_str() {
+            Some(next) => path = next.to_owned(),
+            None => return records,
+        }
+    }
+}
+
+/// All time.
+pub fn always() -> std::ops::Range<DateTime<Utc>> {
+    DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC
+}
+
 /// Good claims for this simulator's app and user.
 pub fn claims(simulator: &Simulator) -> Value {
+    claims_of(simulator.org())
+}
+
+/// Good claims for this org's app and user.
+pub fn claims_of(org: &Org) -> Value {
     let settings = OrgSettings::default();
     json!({
         "iss": settings.client_id,
         "sub": settings.username,
         "aud": "https://login.salesforce.com",
-        "exp": simulator.org().clock().now().timestamp() + 120,
+        "exp": org.clock().now().timestamp() + 120,
     })
 }
 

@@ -6,11 +6,12 @@ mod control;
 mod faults;
 mod files;
 mod flows;
-
 mod objects;
 mod oddities;
+mod offline;
 mod program;
 mod queries;
+mod records;
 mod rest;
 mod sessions;
 mod sign_in;

@@ -1,0 +1,195 @@
+//! From a request to what goes over the wire, without the wire: planned faults, the request log, content coding.
+//!
+//! The server and [`crate::OfflineOrg`] both answer through here.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderValue, VARY};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+
+use crate::answer::{Answer, Content};
+use crate::download::{CutAt, CutEnd, Download};
+use crate::faults::FaultAction;
+use crate::org::Org;
+use crate::requests::Entry;
+use crate::rest;
+
+/// Most bytes of a request body.
+pub(crate) const MAX_REQUEST: usize = 64 * 1024;
+
+/// JSON answers from this length on are compressed for clients that accept it.
+const COMPRESSED_FROM: usize = 1024;
+
+/// What goes over the wire.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: ReplyBody,
+    /// Whether the body comes one byte a second.
+    pub(crate) drips: bool,
+}
+
+/// The body of a reply.
+pub(crate) enum ReplyBody {
+    /// With what comes behind it.
+    Whole(Vec<u8>, CutEnd),
+    Download(Box<Download>),
+}
+
+/// A request that the faults planned for it have struck.
+pub(crate) struct Received {
+    pub(crate) entry: Arc<Entry>,
+    /// Milliseconds that its answer comes later.
+    pub(crate) delay: u64,
+    /// What it is answered with, whatever it asks.
+    pub(crate) planned: Option<Answer>,
+    gzip: bool,
+    damage: Damage,
+}
+
+/// What faults do to an answer on its way.
+#[derive(Debug, Clone, Copy, Default)]
+struct Damage {
+    cut: Option<CutAt>,
+    drips: bool,
+    wrong_byte: Option<u64>,
+    length_off: i64,
+}
+
+impl Received {
+    /// Notes a request, and lets the faults happen that are planned for it.
+    pub(crate) fn new(org: &Org, request: &Parts) -> Self {
+        let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
+        let method = request.method.as_str();
+        let entry = org.requests().received(method, path);
+        let gzip = accepts_gzip(&request.headers);
+        let (mut planned, mut damage, mut delay) = (None, Damage::default(), 0_u64);
+        for action in org.faults.strike(method, path) {
+            let cut = |after, end| Some(CutAt { after, end });
+            match action {
+                FaultAction::Answer { status, body } => planned = Some(planned_answer(status, body)),
+                FaultAction::Delay { millis } => delay = delay.saturating_add(millis),
+                FaultAction::CutSilently { after } => damage.cut = cut(after, CutEnd::Complete),
+                FaultAction::CutConnection { after } => damage.cut = cut(after, CutEnd::Breaks),
+                FaultAction::Stall { after } => damage.cut = cut(after, CutEnd::Stalls),
+                FaultAction::Drip {} => damage.drips = true,
+                FaultAction::CorruptGzip { at } => damage.wrong_byte = Some(at),
+                FaultAction::WrongLength { by } => damage.length_off = by,
+                FaultAction::RevokeSessions => {
+                    org.expire_sessions();
+                }
+                FaultAction::ExhaustQuota => org.exhaust_quota(),
+            }
+        }
+        Self { entry, delay, planned, gzip, damage }
+    }
+
+    /// What its answer becomes on its way.
+    pub(crate) fn reply(&self, org: &Arc<Org>, mut answer: Answer) -> Reply {
+        let Damage { cut, drips, wrong_byte, length_off } = self.damage;
+        if length_off != 0 {
+            shift_lengths(&mut answer, length_off);
+        }
+        let (entry, gzip) = (&self.entry, self.gzip);
+        let mut headers = HeaderMap::from_iter(answer.headers);
+        let now = org.clock().now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        if let Ok(now) = HeaderValue::from_str(&now) {
+            headers.insert(DATE, now);
+        }
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        let body = match answer.content {
+            Content::LogFile(file) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv"));
+                if gzip {
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                }
+                ReplyBody::Download(Box::new(Download::new(org, entry, file, gzip, cut, wrong_byte)))
+            }
+            Content::Whole { content_type, mut bytes } => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                let short = cut.filter(|cut| cut.after < bytes.len() as u64);
+                if let Some(cut) = short {
+                    bytes.truncate(cut.after as usize);
+                }
+                entry.made(bytes.len() as u64);
+                let compressible = gzip && bytes.len() >= COMPRESSED_FROM && short.is_none();
+                if let Some(compressed) = compressible.then(|| compress(&bytes)).and_then(Result::ok) {
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                    bytes = compressed;
+                    let last = bytes.len().saturating_sub(1);
+                    if let Some(byte) = wrong_byte.and_then(|at| bytes.get_mut(last.min(at as usize))) {
+                        *byte ^= 0xff;
+                    }
+                }
+                ReplyBody::Whole(bytes, short.map_or(CutEnd::Complete, |cut| cut.end))
+            }
+        };
+        org.requests().answered(entry, answer.status.as_u16());
+        Reply { status: answer.status, headers, body, drips }
+    }
+}
+
+/// What the org says to a request; none of its body is given if it was too long to read.
+pub(crate) fn answer(org: &Org, request: &Parts, body: Option<&[u8]>) -> Answer {
+    match body.filter(|body| body.len() <= MAX_REQUEST) {
+        Some(body) => rest::answer(org, request, body),
+        None => {
+            let message = format!("request bodies end at {MAX_REQUEST} bytes");
+            Answer::error(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", &message)
+        }
+    }
+}
+
+/// Makes every `LogFileLength` wrong by so many bytes.
+fn shift_lengths(answer: &mut Answer, by: i64) {
+    let Content::Whole { bytes, .. } = &mut answer.content else { return };
+    let Ok(mut page) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let records = page.get_mut("records").and_then(serde_json::Value::as_array_mut);
+    for record in records.into_iter().flatten() {
+        if let Some(length) = record.get("LogFileLength").and_then(serde_json::Value::as_f64) {
+            record["LogFileLength"] = (length + by as f64).into();
+        }
+    }
+    *bytes = page.to_string().into_bytes();
+}
+
+fn planned_answer(status: u16, body: String) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let json = body.starts_with(['[', '{']);
+    let content_type = if json { "application/json;charset=UTF-8" } else { "text/html;charset=UTF-8" };
+    Answer::new(status, content_type, body.into_bytes())
+}
+
+fn compress(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+/// Whether `Accept-Encoding` lists gzip with a weight other than 0 (RFC 9110 section 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let listed = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    listed.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let zero = weight.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !zero
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_used_only_where_the_client_lists_it() {
+        let accepts = |value: &'static str| {
+            accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]))
+        };
+        assert!(accepts("gzip") && accepts("deflate, GZIP;q=0.5"));
+        assert!(!accepts("identity") && !accepts("gzip;q=0") && !accepts_gzip(&HeaderMap::new()));
+    }
+}

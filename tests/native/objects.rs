@@ -1,0 +1,192 @@
+//! What becomes of query answers that are not what they should be: events, or a problem that names the query.
+
+use crate::cases::{NOW, configured_with};
+use collector::{
+    Collector,
+    batch::{Batch, Failure},
+    problem::Kind,
+};
+use e2e::canned::{CannedOrg, Mishap, StillClock, What};
+use serde_json::{Value, json};
+
+const AUDIT: &str = "\"streams\": {\"setupaudittrail\": {\"object\": {}}}";
+const LOGINS: &str = "\"streams\": {\"login\": {\"object\": {}}}";
+const AURA: &str = "\"streams\": {\"aura\": {\"object\": {\"name\": \"AuraRequestEventLog\"}}}";
+
+fn collecting(streams: &str) -> Collector {
+    configured_with(&[("\"streams\": {\"login\": {\"event_log_file\": {}}}", streams)])
+}
+
+/// An org that answers queries with these bodies, one after the other, and then with nothing.
+fn org(bodies: impl IntoIterator<Item = String>) -> CannedOrg {
+    let mut org = CannedOrg { date: Some("Mon, 01 Jun 2026 14:00:00 GMT"), ..CannedOrg::default() };
+    for body in bodies {
+        // Tests are short, and so is what they leak.
+        org.mishaps.push(Mishap { path: "/query", what: What::Answer(200, body.leak()) });
+    }
+    org
+}
+
+fn page(records: &Value) -> String {
+    json!({"totalSize": records.as_array().map_or(0, Vec::len), "done": true, "records": records}).to_string()
+}
+
+fn poll(streams: &str, org: &mut CannedOrg) -> Result<Batch, Failure> {
+    collecting(streams).poll(org, &StillClock::at(NOW), None)
+}
+
+fn events(batch: &Batch) -> Vec<Value> {
+    batch.events.iter().map(|event| serde_json::from_str(event).expect("JSON")).collect()
+}
+
+#[test]
+fn a_record_that_lacks_what_it_should_have_is_an_event_all_the_same() {
+    let created = "2026-06-01T10:00:00.000+0000";
+    for (record, malformed) in [
+        (json!({"Id": "0Ym000000000001", "CreatedDate": created, "Action": "changedPassword"}), 0),
+        (json!({"Id": "0Ym000000000001", "CreatedDate": created, "Action": null, "Display": null}), 0),
+        (json!({"CreatedDate": created, "Action": "x"}), 0),
+        (json!({"Id": null, "CreatedDate": created, "Action": "x"}), 0),
+        (json!({"Id": "0Ym000000000001", "Action": "x"}), 1),
+        (json!({"Id": "0Ym000000000001", "CreatedDate": "yesterday", "Action": "x"}), 1),
+        (json!({"Id": "0Ym000000000001", "CreatedDate": null, "Action": "x"}), 1),
+        (json!({"Id": 7, "CreatedDate": 7}), 1),
+        (json!({}), 1),
+        (json!(7), 1),
+        (json!(null), 1),
+        (json!("text"), 1),
+        (json!([{"Id": "0Ym000000000001"}]), 1),
+    ] {
+        let batch = poll(AUDIT, &mut org([page(&json!([record]))])).expect("a batch");
+        let events = events(&batch);
+        assert_eq!((events.len(), batch.stats.rows_malformed), (1, malformed), "{record}");
+        assert!(events[0]["event"]["id"].as_str().is_some_and(|id| !id.is_empty()), "{record}");
+        assert!(events[0]["@timestamp"].is_string(), "{record}");
+        assert_eq!(events[0]["error"]["message"].is_array(), malformed > 0, "{record}: {}", batch.events[0]);
+    }
+}
+
+#[test]
+fn numbers_of_any_size_and_nested_records_arrive_as_they_were_sent() {
+    let body = r#"{"totalSize": 1, "done": true, "records": [{"attributes": {"type": "SetupAuditTrail"},
+        "Id": "0Ym000000000001", "CreatedDate": "2026-06-01T10:00:00.000+0000",
+        "Big__c": 12345678901234567890123, "Odd__c": 9007199254740993, "Small__c": 1e-7,
+        "CreatedBy": {"attributes": {"type": "User"}, "Name": "Ann", "Manager": {"Name": "Bob"}}}]}"#;
+    let batch = poll(AUDIT, &mut org([body.to_owned()])).expect("a batch");
+    for text in ["12345678901234567890123", "9007199254740993", "1e-7", "\"Ann\"", "\"Bob\""] {
+        assert!(batch.events[0].contains(text), "{text}: {}", batch.events[0]);
+    }
+    assert!(!batch.events[0].contains("attributes"), "{}", batch.events[0]);
+}
+
+#[test]
+fn records_without_a_key_of_their_own_are_told_apart_by_their_content() {
+    let record = |uri: &str| json!({"Id": "000000000000000AAA", "Timestamp": "2026-06-01T10:00:00.000+0000", "Uri": uri});
+    let answer = page(&json!([record("/a"), record("/b"), record("/a")]));
+    let batch = poll(AURA, &mut org([answer])).expect("a batch");
+    let mut ids: Vec<String> = events(&batch).iter().map(|e| e["event"]["id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 2, "{ids:?}");
+    assert!(ids.iter().all(|id| !id.contains("0000000000")), "{ids:?}");
+}
+
+#[test]
+fn an_answer_that_is_no_page_is_a_problem_that_names_the_query() {
+    for body in
+        ["", "[]", "{}", "null", "<html>", r#"{"done":true}"#, r#"{"done":true,"records":{}}"#, "{\"done\":"]
+    {
+        let failure = poll(AUDIT, &mut org([body.to_owned()])).expect_err(body);
+        assert_eq!(failure.problem.kind, Kind::Transient, "{body}");
+        assert_eq!(failure.problem.stream.as_deref(), Some("setupaudittrail"), "{body}");
+        assert!(
+            failure.problem.message.contains("the query of SetupAuditTrail from 2026-05-"),
+            "{}",
+            failure.problem
+        );
+        assert!(failure.state.is_some(), "{body}");
+    }
+}
+
+#[test]
+fn a_next_page_on_another_host_is_not_asked_for() {
+    for next in
+        ["https://evil.example/services/data/v65.0/query/x", "//evil.example/x", "/services/data/\\..\\x"]
+    {
+        let body = json!({"totalSize": 9, "done": false, "records": [], "nextRecordsUrl": next}).to_string();
+        let mut org = org([body]);
+        let failure = poll(LOGINS, &mut org).expect_err(next);
+        assert!(failure.problem.message.contains("not a path of this org"), "{}", failure.problem);
+        assert_eq!(org.requests.len(), 2, "{:?}", org.requests);
+    }
+}
+
+#[test]
+fn pages_that_repeat_themselves_for_ever_come_to_an_end() {
+    let record = |key: &str| json!({"Id": "000000000000000AAA", "EventIdentifier": key, "EventDate": "2026-06-01T10:00:00.000+0000"});
+    // The same page under new names, the same name again and again, and pages with nothing on them.
+    let renamed = |n: u32| {
+        json!({"totalSize": 3, "done": false, "records": [record("a")],
+            "nextRecordsUrl": format!("/services/data/v65.0/query/x-{n}")})
+    };
+    let same = |_: u32| {
+        json!({"totalSize": 3, "done": false, "records": [record("a")],
+            "nextRecordsUrl": "/services/data/v65.0/query/x"})
+    };
+    let empty = |n: u32| {
+        json!({"totalSize": 3, "done": false, "records": [],
+            "nextRecordsUrl": format!("/services/data/v65.0/query/x-{n}")})
+    };
+    let pages: [&dyn Fn(u32) -> Value; 3] = [&renamed, &same, &empty];
+    for page in pages {
+        let mut org = org((0..1000).map(|n| page(n).to_string()));
+        let failure = poll(LOGINS, &mut org).expect_err("a failure");
+        assert_eq!(failure.problem.kind, Kind::Transient, "{}", failure.problem);
+        assert!(org.requests.len() < 30, "{} requests", org.requests.len());
+        assert!(failure.problem.message.contains("LoginEvent"), "{}", failure.problem);
+    }
+}
+
+#[test]
+fn an_object_that_answers_the_same_records_to_every_query_comes_to_an_end() {
+    let records: Vec<Value> = (0..2000)
+        .map(|n| json!({"Id": format!("0Ym{n:015}"), "CreatedDate": "2026-06-01T10:00:00.000+0000"}))
+        .collect();
+    let answer = page(&records.into());
+    let mut org = org((0..50).map(|_| answer.clone()));
+    let mut collector = collecting(AUDIT);
+    let clock = StillClock::at(NOW);
+    let (mut state, mut delivered, mut problem) = (None::<String>, 0, None);
+    for _ in 0..20 {
+        match collector.poll(&mut org, &clock, state.as_deref()) {
+            Ok(batch) => {
+                delivered += batch.events.len();
+                problem = problem.or(batch.problems.first().cloned());
+                state = Some(batch.state);
+            }
+            Err(failure) => {
+                problem = problem.or(Some(failure.problem));
+                state = failure.state.or(state);
+            }
+        }
+    }
+    let problem = problem.expect("a problem");
+    assert!(problem.message.contains("asked for before"), "{problem}");
+    assert_eq!(delivered, 2000);
+    assert!(org.requests.len() < 10, "{} requests", org.requests.len());
+}
+
+#[test]
+fn a_page_of_any_length_is_not_held_in_memory_beyond_its_bound() {
+    let long = "x".repeat(9 << 20);
+    let body = page(
+        &json!([{"Id": "0Ym000000000001", "CreatedDate": "2026-06-01T10:00:00.000+0000", "Display": long}]),
+    );
+    let mut org = org((0..30).map(|_| body.clone()));
+    let batch = poll(AUDIT, &mut org).expect("a narrower window was tried");
+    let problem = batch.problems.first().expect("a problem");
+    assert_eq!((batch.events.len(), problem.kind), (0, Kind::Data), "{problem}");
+    assert!(problem.message.contains("the query of SetupAuditTrail from 2026-05-25"), "{problem}");
+    assert!(problem.message.contains("longer than"), "{problem}");
+    assert!(problem.retry_after_ms > Some(1000) && org.requests.len() < 30, "{}", org.requests.len());
+}
