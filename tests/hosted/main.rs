@@ -3,11 +3,14 @@
 #![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
 
 mod borders;
+mod checks;
 mod collection;
+mod errors;
 mod mistakes;
 mod objects;
 mod portable;
 mod readme;
+mod sign_in;
 
 use e2e::hosted::program;
 use std::process::Command;

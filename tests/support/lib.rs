@@ -3,4 +3,5 @@
 pub mod canned;
 pub mod hosted;
 pub mod org;
+pub mod signing_in;
 pub mod truth;

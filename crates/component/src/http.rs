@@ -12,7 +12,7 @@ use crate::bindings::wasi::{
 };
 use collector::{
     io::{Http, Request, Response, TransportError},
-    secret::wipe_bytes,
+    secret::{Secret, wipe_bytes},
 };
 use std::{
     io::{self, Read},
@@ -59,13 +59,8 @@ fn send(request: &Request) -> Result<Response, ErrorCode> {
 
     let body = outgoing.body().map_err(internal)?;
     let future = outgoing_handler::handle(outgoing, Some(options))?;
-    if let Some(content) = &request.body {
-        let stream = body.write().map_err(internal)?;
-        for part in content.reveal().as_bytes().chunks(4096) {
-            stream.blocking_write_and_flush(part).map_err(|_| ErrorCode::ConnectionTerminated)?;
-        }
-    }
-    OutgoingBody::finish(body, None)?;
+    // Who answers before all is read may stop reading: the answer counts, and tells why.
+    let _ = write(body, request.body.as_ref());
 
     let answer = loop {
         match future.get() {
@@ -84,6 +79,16 @@ fn send(request: &Request) -> Result<Response, ErrorCode> {
     let body = response.consume().map_err(internal)?;
     let stream = body.stream().map_err(internal)?;
     Ok(Response { status, headers, body: Box::new(Body { stream, _body: body, _response: response }) })
+}
+
+fn write(body: OutgoingBody, content: Option<&Secret>) -> Result<(), ErrorCode> {
+    if let Some(content) = content {
+        let stream = body.write().map_err(|()| ErrorCode::InternalError(None))?;
+        for part in content.reveal().as_bytes().chunks(4096) {
+            stream.blocking_write_and_flush(part).map_err(|_| ErrorCode::ConnectionTerminated)?;
+        }
+    }
+    OutgoingBody::finish(body, None)
 }
 
 /// The body of an answer. The fields are dropped in this order, children first.
