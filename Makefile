@@ -98,6 +98,11 @@ test: setup lint build transpile ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 
+# SEEDS=n runs so many seeds, SEED=n one of them step by step, HOSTED=1 through the component.
+.PHONY: simulate
+simulate: build ## Runs whole collections through faults, restarts and lost states: SEEDS=2000, or SEED=7 to replay one.
+	@target/release/simulate $(if $(SEED),--seed $(SEED) $(if $(HOSTED),--hosted),--seeds $(or $(SEEDS),200) --hosted)
+
 # Clients that nobody here wrote, each in its own folder. Installed only for this target.
 CLIENTS_PYTHON_STAMP := tests/clients/python/.venv/.installed
 CLIENTS_NODE_STAMP := tests/clients/node/node_modules/.installed

@@ -4,4 +4,6 @@ pub mod canned;
 pub mod hosted;
 pub mod org;
 pub mod signing_in;
+pub mod random;
+pub mod simulation;
 pub mod truth;

@@ -132,6 +132,8 @@ impl Configured {
         }
 
         let more = progress.is_full() && state.backoff.is_none();
+        // The poll took its time, and the host waits from now on.
+        let now = Time(clock.now_ms());
         let wait = if more { 0 } else { next_poll(&self.config, &state, now) };
         let text = state.to_json();
         self.last_state = Some(text.clone());
@@ -139,6 +141,8 @@ impl Configured {
         if !outcome.useful && progress.events.is_empty() {
             let stalled = || stalled(&self.config, &state, now);
             if let Some(problem) = outcome.problems.first().cloned().or_else(stalled) {
+                // Another source may have to do sooner what this one waits for.
+                let problem = problem.retry_after_ms(i64::from(wait.max(1)));
                 return Err(Failure { problem, state: Some(text) });
             }
         }

@@ -435,7 +435,8 @@ impl FilesState {
         (created, id) <= (self.floor, self.floor_id.as_str())
             || self.earlier.iter().any(before)
             || self.done.get(&created).is_some_and(|ids| ids.contains(id))
-            || self.reading.as_ref().is_some_and(|reading| reading.file.id == id)
+            // One that is issued again may keep its id; what is read then is the earlier one.
+            || self.reading.as_ref().is_some_and(|reading| reading.file.id == id && reading.file.created == created)
     }
 
     /// Notes that a file is done or set aside, and lets the floor follow. Files come in the order of their creation,

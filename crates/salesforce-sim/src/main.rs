@@ -233,6 +233,10 @@ const EXAMPLES: &str = r#"Examples:
   An org that blocks the password flow, as new ones do:
       salesforce-sim --obstacle password-flow-blocked
 
+  Ten thousand logins on one single instant, in LoginEvent and in LoginHistory:
+      salesforce-sim --end 2026-03-04T18:00:00Z --crowd-at 2026-03-04T10:17:42.345Z --crowd-rows 10000 \
+          --crowd-objects LoginEvent,LoginHistory
+
   A token that has run out, and a clock that is two hours further:
       curl -X POST http://127.0.0.1:8081/expire-sessions
       curl -X POST http://127.0.0.1:8081/clock -d '{"advance_seconds":7200}'
@@ -242,17 +246,13 @@ Exit status: 0 after SIGINT or SIGTERM, 1 if it cannot run, 2 if a flag is wrong
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let faults = match read_faults(&arguments) {
-        Ok(faults) => faults,
-        Err(problem) => Arguments::command().error(UsageKind::InvalidValue, problem).exit(),
+    let (key, faults) = match read_files(&arguments) {
+        Ok(read) => read,
+        Err(mistakes) => Arguments::command().error(UsageKind::InvalidValue, mistakes.join("\n")).exit(),
     };
-    let key = match read_or_make_key(&arguments.key_file) {
+    let key = match key.map_or_else(|| make_key(&arguments.key_file), Ok) {
         Ok(key) => key,
-        Err(problem) => {
-            let message =
-                format!("invalid value '{}' for '--key-file': {problem}", arguments.key_file.display());
-            Arguments::command().error(UsageKind::InvalidValue, message).exit()
-        }
+        Err(problem) => Arguments::command().error(UsageKind::InvalidValue, problem).exit(),
     };
     match run(arguments, &key, faults).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -360,12 +360,18 @@ fn stored_object(name: &str) -> Result<StoredObject, String> {
     })
 }
 
-/// Reads the plan of faults, and checks the event types with it: every mistake in both is named.
-fn read_faults(arguments: &Arguments) -> Result<Vec<PlannedFault>, String> {
+/// Reads the key, if there is one, and the plan of faults, and checks the event types.
+///
+/// # Errors
+/// Every mistake in all of them.
+fn read_files(arguments: &Arguments) -> Result<(Option<PrivateKey>, Vec<PlannedFault>), Vec<String>> {
     let known = event_types();
-    let unknown = arguments.event_types.iter().filter(|name| !known.contains(&name.as_str()));
-    let unknown: Vec<&str> =
-        unknown.map(String::as_str).filter(|_| arguments.event_types != ["all"]).collect();
+    let unknown: Vec<&str> = arguments
+        .event_types
+        .iter()
+        .map(String::as_str)
+        .filter(|name| arguments.event_types != ["all"] && !known.contains(name))
+        .collect();
     let mut mistakes = Vec::new();
     if !unknown.is_empty() {
         let (unknown, known) = (unknown.join(", "), known.join(", "));
@@ -379,25 +385,34 @@ fn read_faults(arguments: &Arguments) -> Result<Vec<PlannedFault>, String> {
             .and_then(|text| PlannedFault::plan(&text).map_err(|mistakes| mistakes.to_string()))
             .map_err(|problem| format!("invalid value '{}' for '--faults': {problem}", path.display())),
     };
-    match plan {
-        Ok(faults) if mistakes.is_empty() => Ok(faults),
-        plan => {
+    match (read_key(&arguments.key_file), plan) {
+        (Ok(key), Ok(plan)) if mistakes.is_empty() => Ok((key, plan)),
+        (key, plan) => {
             mistakes.extend(plan.err());
-            Err(mistakes.join("\n"))
+            mistakes.extend(key.err());
+            Err(mistakes)
         }
     }
 }
 
-/// Reads the key, or makes one that only its owner can read.
-fn read_or_make_key(path: &Path) -> Result<PrivateKey, Box<dyn std::error::Error>> {
+fn key_problem(path: &Path, problem: impl std::fmt::Display) -> String {
+    format!("invalid value '{}' for '--key-file': {problem}", path.display())
+}
+
+/// Reads the key; none if there is no file.
+fn read_key(path: &Path) -> Result<Option<PrivateKey>, String> {
     match fs::read_to_string(path) {
-        Ok(pem) => return Ok(PrivateKey::from_pem(&pem)?),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
+        Ok(pem) => PrivateKey::from_pem(&pem).map(Some).map_err(|problem| key_problem(path, problem)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(key_problem(path, error)),
     }
-    let key = generate_key()?;
-    let pem = key.pkcs8_pem()?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(pem.as_bytes())?;
+}
+
+/// Makes a key that only its owner can read.
+fn make_key(path: &Path) -> Result<PrivateKey, String> {
+    let key = generate_key().map_err(|problem| key_problem(path, problem))?;
+    let pem = key.pkcs8_pem().map_err(|problem| key_problem(path, problem))?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(pem.as_bytes())).map_err(|problem| key_problem(path, problem))?;
     Ok(key)
 }

@@ -22,6 +22,9 @@ use crate::answer::{Answer, xml_text};
 use crate::org::Org;
 use crate::settings::Obstacle;
 
+/// Where the token endpoint is.
+pub(crate) const PATH: &str = "/services/oauth2/token";
+
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// How far ahead of the org's clock `exp` may be, in milliseconds: three minutes, and half a second for clients that round

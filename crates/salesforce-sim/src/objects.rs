@@ -200,7 +200,7 @@ impl<'a> Records<'a> {
         query: &Query,
         now: DateTime<Utc>,
     ) -> Result<(Plan, Vec<Place>), SoqlError> {
-        let plan = Plan::new(query, object.object(), &[])?;
+        let plan = Plan::new(query, object.object(), &[], now)?;
         let span = plan.span(object.date());
         rules::check(object, &plan, query, span, now)?;
         let descending = match object.kind() {
@@ -212,31 +212,32 @@ impl<'a> Records<'a> {
             groups.reverse();
         }
         let limit = plan.limit.unwrap_or(usize::MAX);
-        let mut found: Vec<Record<'a>> = Vec::new();
-        let mut budget = Budget::new(object, span, self.store.settings.max_rows);
+        // Records are held for one group at a time, unless they are sorted by something else than their date.
+        let by_group = descending.is_some() || plan.order.is_empty();
+        let (mut found, mut held) = (Vec::new(), Vec::new());
+        let budget = Budget::new(object, span, self.store.settings.max_rows);
         for group in groups {
-            if descending.is_some() && found.len() >= limit {
+            if by_group && found.len() >= limit {
                 break;
             }
             // A whole group counts before it is made, so that a query that will not end in time is not waited for.
-            budget.foresee(found.len(), self.sure(object, &group, span, now))?;
-            let before = found.len();
-            for place in self.places(object, &group, span) {
-                let record = Record::new(self, object, place);
-                if record.is_there(now) && plan.selects(&record) {
-                    found.push(record);
-                }
+            budget.foresee(found.len() as u64 + self.sure(object, &group, span, now))?;
+            let records = self.places(object, &group, span).map(|place| self.record(object, place));
+            held.extend(records.filter(|record| record.is_there(now) && plan.selects(record)));
+            if by_group {
+                held.sort_by(|a, b| in_order(object, &plan, a, b));
+                found.extend(held.drain(..).map(|record| record.place));
             }
-            budget.foresee(found.len(), 0)?;
-            if descending.is_some() {
-                found[before..].sort_by(|a, b| in_order(object, &plan, a, b));
-            }
+            budget.foresee(found.len() as u64)?;
         }
-        if descending.is_none() {
-            found.sort_by(|a, b| in_order(object, &plan, a, b));
+        held.sort_by(|a, b| in_order(object, &plan, a, b));
+        found.extend(held.drain(..).map(|record| record.place));
+        if object.kind() == Kind::EventLog && plan.order.is_empty() {
+            // In no order that a client could rely on.
+            found.sort_by_cached_key(|place| self.record(object, *place).random());
         }
         found.truncate(limit);
-        Ok((plan, found.into_iter().map(|record| record.place).collect()))
+        Ok((plan, found))
     }
 
     /// The record at a place.
@@ -255,7 +256,7 @@ impl<'a> Records<'a> {
         let groups = self.groups(object, ends).into_iter();
         groups
             .flat_map(move |group| self.places(object, &group, ends))
-            .map(move |place| Record::new(self, object, place))
+            .map(move |place| self.record(object, place))
             .filter(move |record| record.is_there(now) && span.contains(&record.date))
             .map(|record| record.event_id())
     }
@@ -367,8 +368,6 @@ fn point(count: u64, before: impl Fn(u64) -> bool) -> u64 {
 fn in_order(object: StoredObject, plan: &Plan, a: &Record<'_>, b: &Record<'_>) -> Ordering {
     match object.kind() {
         Kind::Big => b.date.cmp(&a.date).then_with(|| b.identifier().cmp(a.identifier())),
-        // In no order that a client could rely on.
-        Kind::EventLog if plan.order.is_empty() => a.random().cmp(&b.random()),
         Kind::EventLog | Kind::Ordinary => plan.compare(a, b),
     }
 }
@@ -381,11 +380,10 @@ impl Budget {
         Self(Some(max_rows).filter(|_| object.kind() == Kind::Big && from != to))
     }
 
-    fn foresee(&mut self, found: usize, more: u64) -> Result<(), SoqlError> {
+    fn foresee(&self, rows: u64) -> Result<(), SoqlError> {
+        let message = "Your query request was running for too long.";
         match self.0 {
-            Some(max) if found as u64 + more > max => {
-                Err(SoqlError::new(Fault::QueryTimeout, 0, "Your query request was running for too long."))
-            }
+            Some(max) if rows > max => Err(SoqlError::new(Fault::QueryTimeout, 0, message)),
             _ => Ok(()),
         }
     }

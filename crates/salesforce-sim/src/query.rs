@@ -20,7 +20,7 @@ use crate::event_log_file::{self, EventLogFile, FileRow};
 use crate::ids::Ids;
 use crate::objects::{CONSTANT_ID, Place, StoredObject};
 use crate::org::Org;
-use crate::soql::eval::{DATE_TIME, Object, Row, Value};
+use crate::soql::eval::{DATE_TIME, Field, Object, Row, Value};
 use crate::soql::parser::parse;
 use crate::soql::{Fault, SoqlError};
 
@@ -234,17 +234,60 @@ impl Serialize for Record<'_> {
         let url = format!("/services/data/v{version}.0/sobjects/{type}/{id}");
         let attributes = Attributes { r#type, url };
         record.serialize_entry("attributes", &attributes)?;
-        for field in self.select {
-            let name = self.object.fields[*field].name;
-            match self.row.value(*field) {
-                Value::Null => record.serialize_entry(name, &())?,
-                Value::Text(text) => record.serialize_entry(name, &text)?,
-                Value::DateTime(at) => record.serialize_entry(name, &at.format(DATE_TIME).to_string())?,
-                Value::Double(number) => record.serialize_entry(name, &number)?,
-                Value::Int(number) => record.serialize_entry(name, &number)?,
-                Value::Boolean(flag) => record.serialize_entry(name, &flag)?,
+        let field = |place: &usize| &self.object.fields[*place];
+        for (n, place) in self.select.iter().enumerate() {
+            let Some((relationship, _)) = field(place).related() else {
+                record.serialize_entry(field(place).name, &Json(self.row.value(*place)))?;
+                continue;
+            };
+            // Fields of one related record stand together, where the first of them was asked for.
+            let of_it = |place: &&usize| field(place).related().is_some_and(|(of, _)| of == relationship);
+            if !self.select[..n].iter().any(|before| of_it(&before)) {
+                let fields: Vec<usize> = self.select.iter().filter(of_it).copied().collect();
+                record.serialize_entry(relationship, &Related { record: self, relationship, fields })?;
             }
         }
         record.end()
+    }
+}
+
+/// The user that a record refers to, with the fields that were asked for.
+struct Related<'a> {
+    record: &'a Record<'a>,
+    relationship: &'static str,
+    fields: Vec<usize>,
+}
+
+impl Serialize for Related<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Record { row, object, version, .. } = self.record;
+        let is_lookup = |field: &Field| field.name.strip_suffix("Id") == Some(self.relationship);
+        let id = object.fields.iter().position(is_lookup).map(|place| row.value(place));
+        let id = if let Some(Value::Text(id)) = id { id } else { CONSTANT_ID.into() };
+        let url = format!("/services/data/v{version}.0/sobjects/User/{id}");
+        let mut related = serializer.serialize_map(Some(self.fields.len() + 1))?;
+        related.serialize_entry("attributes", &Attributes { r#type: "User", url })?;
+        for place in &self.fields {
+            if let Some((_, name)) = object.fields[*place].related() {
+                related.serialize_entry(name, &Json(row.value(*place)))?;
+            }
+        }
+        related.end()
+    }
+}
+
+/// A value as it stands in a record.
+struct Json<'a>(Value<'a>);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Value::Null => serializer.serialize_none(),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::DateTime(at) => serializer.collect_str(&at.format(DATE_TIME)),
+            Value::Double(number) => serializer.serialize_f64(*number),
+            Value::Int(number) => serializer.serialize_i64(*number),
+            Value::Boolean(flag) => serializer.serialize_bool(*flag),
+        }
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderValue, VARY};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderValue, VARY};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use crate::answer::{Answer, Content};
 use crate::download::{CutAt, CutEnd, Download};
 use crate::faults::FaultAction;
+use crate::oauth;
 use crate::org::Org;
 use crate::requests::Entry;
 use crate::rest;
@@ -71,7 +72,7 @@ impl Received {
         for action in org.faults.strike(method, path) {
             let cut = |after, end| Some(CutAt { after, end });
             match action {
-                FaultAction::Answer { status, body } => planned = Some(planned_answer(status, body)),
+                FaultAction::Answer { status, body } => planned = Some(planned_answer(path, status, body)),
                 FaultAction::Delay { millis } => delay = delay.saturating_add(millis),
                 FaultAction::CutSilently { after } => damage.cut = cut(after, CutEnd::Complete),
                 FaultAction::CutConnection { after } => damage.cut = cut(after, CutEnd::Breaks),
@@ -157,11 +158,12 @@ fn shift_lengths(answer: &mut Answer, by: i64) {
     *bytes = page.to_string().into_bytes();
 }
 
-fn planned_answer(status: u16, body: String) -> Answer {
+fn planned_answer(path: &str, status: u16, body: String) -> Answer {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let json = body.starts_with(['[', '{']);
     let content_type = if json { "application/json;charset=UTF-8" } else { "text/html;charset=UTF-8" };
-    Answer::new(status, content_type, body.into_bytes())
+    let answer = Answer::new(status, content_type, body.into_bytes());
+    if path.starts_with(oauth::PATH) { answer.with(CACHE_CONTROL, "no-store") } else { answer }
 }
 
 fn compress(bytes: &[u8]) -> io::Result<Vec<u8>> {

@@ -17,7 +17,7 @@ impl Catalogue {
         now: DateTime<Utc>,
     ) -> Result<(Plan, Vec<FileRow<'_>>), SoqlError> {
         let absent: &[&str] = if has_hourly { &[] } else { &["Interval"] };
-        let plan = Plan::new(query, &OBJECT, absent)?;
+        let plan = Plan::new(query, &OBJECT, absent, now)?;
         let any_interval = [ID, INTERVAL, SEQUENCE].into_iter().any(|field| plan.filters_on(field));
         let candidates: Vec<&EventLogFile> =
             self.visible(now).filter(|file| any_interval || file.interval == Interval::Daily).collect();

@@ -3,8 +3,7 @@
 //! Platform events guide, `sforce_api_objects_apievent` (a big object) and `sforce_api_objects_apianomalyeventstore` (an
 //! ordinary one, all of whose fields but the long texts are filtered).
 
-use super::StoredObject;
-use super::record::{CONSTANT_ID, Record, text};
+use super::record::{Record, text};
 use crate::soql::eval::{FieldType, Object, Value, field, unfilterable};
 
 /// An API call: operation, entities, statement.
@@ -29,10 +28,8 @@ pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let (operation, entities, statement) = *record.pick(1, &CALLS);
     let (api_type, version, client, agent) = *record.pick(2, &CLIENTS);
     let processed = 1 + record.below(3, 20_000);
-    let anomaly = record.object == StoredObject::ApiAnomalyEventStore;
     match field {
-        "Id" if anomaly => Value::Text(record.id().into()),
-        "Id" => text(CONSTANT_ID),
+        "Id" => text(record.id()),
         "EventDate" => Value::DateTime(record.date),
         "EventIdentifier" => text(record.identifier()),
         "CreatedDate" | "LastModifiedDate" | "SystemModstamp" => Value::DateTime(record.created),

@@ -2,7 +2,8 @@
 //!
 //! Object reference, `sforce_api_objects_setupaudittrail`: an ordinary object, filtered and sorted as one likes but for
 //! `Display` and `Section`, which are sorted by and not filtered. `CreatedDate` has whole seconds, so several rows share
-//! one: here three of them, which a cursor that is strictly greater than the last date loses. `count()` works.
+//! one: here three of them, which a cursor that is strictly greater than the last date loses. `count()` works, and so do
+//! Email, Name and Username of the relationship CreatedBy.
 
 use super::record::{Record, text};
 use crate::login_rows::Hour;
@@ -66,15 +67,27 @@ pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let change = record.pick(1, &CHANGES);
     let by = || record.user(record.below(2, ADMINISTRATORS));
     match field {
-        "Id" => Value::Text(record.id().into()),
+        "Id" => text(record.id()),
         "Action" => text(change.action),
         "CreatedById" => Value::Text(by().0.into()),
+        "CreatedBy.Email" | "CreatedBy.Username" => text(by().1),
+        "CreatedBy.Name" => Value::Text(full_name(by().1).into()),
         "CreatedDate" => Value::DateTime(record.date),
         "DelegateUser" if record.below(3, 12) == 0 => text("support@example.com"),
         "Display" => text(change.display),
         "Section" => text(change.section),
         _ => Value::Null,
     }
+}
+
+/// The name of a user whose username is `anna.müller7@example.com`.
+fn full_name(username: &str) -> String {
+    let local = username.split('@').next().unwrap_or("").trim_end_matches(|c: char| c.is_ascii_digit());
+    let capital = |part: &str| {
+        let mut rest = part.chars();
+        rest.next().map_or(String::new(), |first| first.to_uppercase().chain(rest).collect::<String>())
+    };
+    local.split('.').map(capital).collect::<Vec<_>>().join(" ")
 }
 
 /// A field to sort by and not to filter.
@@ -95,5 +108,8 @@ pub(super) static SETUP_AUDIT_TRAIL: Object = Object {
         sortable("Display"),
         field("ResponsibleNamespacePrefix", FieldType::Text),
         sortable("Section"),
+        field("CreatedBy.Email", FieldType::Text),
+        field("CreatedBy.Name", FieldType::Text),
+        field("CreatedBy.Username", FieldType::Text),
     ],
 };

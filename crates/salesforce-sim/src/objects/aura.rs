@@ -1,7 +1,7 @@
 //! AuraRequestEventLog: requests of Lightning pages to Apex methods (object reference,
 //! `sforce_api_objects_aurarequesteventlog`), an Event Log Object.
 
-use super::record::{CONSTANT_ID, Record, text};
+use super::record::{Record, text};
 use crate::soql::eval::{FieldType, Object, Value, field};
 
 /// An action: its address and its method.
@@ -21,7 +21,7 @@ static AGENTS: [&str; 3] = [
 pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let run_time = 2 + record.below(1, 3_000);
     match field {
-        "Id" => text(CONSTANT_ID),
+        "Id" => text(record.id()),
         "ActionMessage" => {
             let action = |n: u64| {
                 let action = record.pick::<&str>(10 + n, &ACTIONS);

@@ -6,14 +6,13 @@
 //! within the settle delay. LoginHistory has whole seconds.
 
 use super::StoredObject;
-use super::record::{CONSTANT_ID, Record, text};
+use super::record::{Record, text};
 use crate::soql::eval::{Field, FieldType, Object, Value, field, unfilterable};
 
 pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let login = |column| record.login(column);
     match field {
-        "Id" if record.object == StoredObject::LoginHistory => Value::Text(record.id().into()),
-        "Id" => text(CONSTANT_ID),
+        "Id" => text(record.id()),
         "EventDate" | "LoginTime" => Value::DateTime(record.date),
         "EventIdentifier" => text(record.identifier()),
         "CreatedDate" => Value::DateTime(record.created),

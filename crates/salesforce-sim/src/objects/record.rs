@@ -28,6 +28,7 @@ pub(crate) struct Record<'a> {
     pub(super) created: DateTime<Utc>,
     queryable: DateTime<Utc>,
     identifier: OnceCell<String>,
+    id: OnceCell<String>,
     login: OnceCell<LoginRow>,
 }
 
@@ -53,6 +54,7 @@ impl<'a> Record<'a> {
             created,
             queryable,
             identifier: OnceCell::new(),
+            id: OnceCell::new(),
             login: OnceCell::new(),
         }
     }
@@ -98,43 +100,43 @@ impl<'a> Record<'a> {
         let login = self.login.get_or_init(|| {
             let mut row = LoginRow::default();
             let hour = hour(self.records, self.place);
-            self.records.catalogue.logins().fill(
-                hour,
-                login_of(self.records, self.object, self.place),
-                &mut row,
-            );
+            self.records.catalogue.logins().fill(hour, self.login_number(), &mut row);
             row
         });
         login.login(column)
     }
 
+    fn login_number(&self) -> u64 {
+        login_of(self.records, self.object, self.place)
+    }
+
     /// `Id` of the login in LoginHistory.
     pub(super) fn login_history_id(&self) -> Value<'static> {
         let number = match self.place.group {
-            Group::Hour(hour) => self.id_number(
-                hour,
-                self.records.store.widest,
-                login_of(self.records, self.object, self.place),
-            ),
-            Group::Crowd => LAST_ID - 1 - (login_of(self.records, self.object, self.place) - CROWD) % LAST_ID,
+            Group::Hour(hour) => self.id_number(hour, self.records.store.widest, self.login_number()),
+            Group::Crowd => LAST_ID - 1 - (self.login_number() - CROWD) % LAST_ID,
         };
         Value::Text(self.records.store.history_ids.nth_18(number).into())
     }
 
     /// `Id`.
-    pub(super) fn id(&self) -> String {
-        let store = self.records.store;
-        let (ids, widest) = match self.object {
-            StoredObject::LoginHistory => (&store.history_ids, store.widest),
-            StoredObject::SetupAuditTrail => (&store.audit_ids, store.settings.audit_rows_per_hour.into()),
-            StoredObject::ApiAnomalyEventStore => {
-                (&store.anomaly_ids, store.settings.anomaly_rows_per_hour.into())
-            }
-            _ => return CONSTANT_ID.to_owned(),
-        };
-        ids.nth_18(match self.place.group {
-            Group::Hour(hour) => self.id_number(hour, widest, self.place.n),
-            Group::Crowd => LAST_ID - 1 - self.place.n % LAST_ID,
+    pub(super) fn id(&self) -> &str {
+        self.id.get_or_init(|| {
+            let store = self.records.store;
+            let (ids, widest) = match self.object {
+                StoredObject::LoginHistory => (&store.history_ids, store.widest),
+                StoredObject::SetupAuditTrail => {
+                    (&store.audit_ids, store.settings.audit_rows_per_hour.into())
+                }
+                StoredObject::ApiAnomalyEventStore => {
+                    (&store.anomaly_ids, store.settings.anomaly_rows_per_hour.into())
+                }
+                _ => return CONSTANT_ID.to_owned(),
+            };
+            ids.nth_18(match self.place.group {
+                Group::Hour(hour) => self.id_number(hour, widest, self.place.n),
+                Group::Crowd => LAST_ID - 1 - self.place.n % LAST_ID,
+            })
         })
     }
 
@@ -170,7 +172,7 @@ impl<'a> Record<'a> {
     pub(super) fn event_id(&self) -> String {
         match self.object.kind() {
             Kind::Big => self.identifier().to_owned(),
-            Kind::Ordinary => self.id(),
+            Kind::Ordinary => self.id().to_owned(),
             Kind::EventLog => {
                 let fields = self.object.object().fields.iter().enumerate();
                 let texts: Vec<(&str, String)> = fields

@@ -1,6 +1,6 @@
 //! ReportEvent: who ran or exported which report (platform events guide, `sforce_api_objects_reportevent`).
 
-use super::record::{CONSTANT_ID, Record, text};
+use super::record::{Record, text};
 use crate::soql::eval::{FieldType, Object, Value, field, unfilterable};
 
 /// A report of the org: name, scope, entities, columns.
@@ -24,7 +24,7 @@ pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let (name, scope, entities, columns) = REPORTS[number as usize];
     let (source, operation, format, file) = *record.pick(2, &RUNS);
     match field {
-        "Id" => text(CONSTANT_ID),
+        "Id" => text(record.id()),
         "EventDate" => Value::DateTime(record.date),
         "EventIdentifier" => text(record.identifier()),
         "ColumnHeaders" => text(columns),

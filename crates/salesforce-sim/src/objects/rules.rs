@@ -2,7 +2,7 @@
 //!
 //! Platform events guide, `sforce_api_objects_loginevent`: big objects have the index (EventDate, EventIdentifier). WHERE
 //! takes a condition on EventDate, or EventDate `=` and after it one on EventIdentifier; there is no `!=`, `LIKE`, `OR`,
-//! `NOT`, `IN` and no aggregate. A range of two conditions on EventDate is accepted, as production collectors use it.
+//! `NOT`, `IN` and no aggregate; a date literal such as `TODAY` stands at the end alone. A range of two conditions on EventDate is accepted, as production collectors use it.
 //!
 //! A query of an Event Log Object covers 15 days at most (the Elastic integration's README says so of
 //! AuraRequestEventLog; how Salesforce words the refusal was not found, the words here are the simulator's own).
@@ -57,14 +57,20 @@ fn big_object(plan: &Plan, query: &Query) -> Result<(), SoqlError> {
         Some(Condition::All(terms)) => terms,
         Some(single) => std::slice::from_ref(single),
     };
-    let mut compared = Vec::new();
+    let (mut compared, mut relative) = (Vec::new(), false);
     for term in terms {
         match term {
             Condition::Compare(_, Operator::NotEqual | Operator::Like, _)
             | Condition::Compare(_, _, Literal::Null) => {
                 return refuse(query.object.at, "big objects are filtered with =, <, >, <= and >= alone");
             }
-            Condition::Compare(field, operator, _) => compared.push((*field, *operator)),
+            Condition::Compare(..) if relative => {
+                return refuse(query.object.at, "a date literal is the last condition on a big object");
+            }
+            Condition::Compare(field, operator, literal) => {
+                relative = matches!(literal, Literal::Span(..));
+                compared.push((*field, *operator));
+            }
             _ => return refuse(query.object.at, "big objects are filtered with AND alone"),
         }
     }

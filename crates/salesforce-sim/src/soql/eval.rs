@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::parser::{Expr, Literal, Name, Operator, Query, STANDARD_FIELDS, Value as Given};
 use super::{Fault, SoqlError};
@@ -26,6 +26,14 @@ pub(crate) struct Field {
     pub(crate) filterable: bool,
     /// Whether ORDER BY may name it.
     pub(crate) sortable: bool,
+}
+
+impl Field {
+    /// Relationship and field of a field of a related record, such as `CreatedBy.Name`; `FIELDS(STANDARD)` has none of
+    /// those.
+    pub(crate) fn related(&self) -> Option<(&'static str, &'static str)> {
+        self.name.split_once('.')
+    }
 }
 
 /// A field that WHERE and ORDER BY may name.
@@ -118,12 +126,21 @@ pub(crate) enum Condition {
 }
 
 impl Plan {
-    /// Checks `query` against `object`, of which the org lacks the fields named in `absent`.
-    pub(crate) fn new(query: &Query, object: &Object, absent: &[&str]) -> Result<Self, SoqlError> {
-        let binder = Binder { object, absent };
+    /// Checks `query` against `object`, of which the org lacks the fields named in `absent`. It is `now` in the org, and
+    /// its users live in UTC.
+    pub(crate) fn new(
+        query: &Query,
+        object: &Object,
+        absent: &[&str],
+        now: DateTime<Utc>,
+    ) -> Result<Self, SoqlError> {
+        let binder = Binder { object, absent, now };
         let mut select = Vec::new();
         let standard = |name: &Name| {
-            let present = |place: &usize| !absent.contains(&object.fields[*place].name);
+            let present = |place: &usize| {
+                let field = &object.fields[*place];
+                field.related().is_none() && !absent.contains(&field.name)
+            };
             let all: Vec<usize> = (0..object.fields.len()).filter(present).collect();
             if name.text == STANDARD_FIELDS { Ok(all) } else { Ok(vec![binder.field(name)?]) }
         };
@@ -228,6 +245,7 @@ fn ascending(a: &Value<'_>, b: &Value<'_>) -> Ordering {
 struct Binder<'a> {
     object: &'a Object,
     absent: &'a [&'a str],
+    now: DateTime<Utc>,
 }
 
 impl Binder<'_> {
@@ -235,6 +253,9 @@ impl Binder<'_> {
         let known =
             |field: &Field| field.name.eq_ignore_ascii_case(&name.text) && !self.absent.contains(&field.name);
         self.object.fields.iter().position(known).ok_or_else(|| {
+            if let Some((relationship, _)) = name.text.split_once('.') {
+                return self.unknown_relationship(name, relationship);
+            }
             let message = format!(
                 "No such column '{}' on entity '{}'. If you are attempting to use a custom field, be sure to append the \
                  '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate \
@@ -243,6 +264,27 @@ impl Binder<'_> {
             );
             SoqlError::new(Fault::InvalidField, name.at, message)
         })
+    }
+
+    /// A relationship whose lookup field the object has is one of SOQL; which of them there are here is this subset's.
+    fn unknown_relationship(&self, name: &Name, relationship: &str) -> SoqlError {
+        let is_lookup = |field: &&Field| {
+            let stem = field.name.strip_suffix("Id").filter(|_| field.kind == FieldType::Id);
+            stem.is_some_and(|stem| stem.eq_ignore_ascii_case(relationship))
+        };
+        if self.object.fields.iter().any(|field| is_lookup(&field)) {
+            return SoqlError::new(
+                Fault::NotImplemented,
+                name.at,
+                format!("relationship field {}", name.text),
+            );
+        }
+        let message = format!(
+            "Didn't understand relationship '{relationship}' in field path. If you are attempting to use a custom \
+             relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL or \
+             the describe call for the appropriate names."
+        );
+        SoqlError::new(Fault::InvalidField, name.at, message)
     }
 
     fn usable(&self, name: &Name, purpose: &str) -> Result<usize, SoqlError> {
@@ -308,6 +350,12 @@ impl Binder<'_> {
             | (Literal::Boolean(_), FieldType::Boolean)
             | (Literal::Number(_), FieldType::Double)
             | (Literal::Null, _) => Ok(value.literal.clone()),
+            (Literal::Days(first, count), FieldType::DateTime) => {
+                let midnight = self.now.date_naive().and_time(NaiveTime::MIN).and_utc();
+                let day = |days| TimeDelta::try_days(days).and_then(|days| midnight.checked_add_signed(days));
+                let from = day(*first).unwrap_or(DateTime::<Utc>::MIN_UTC);
+                Ok(Literal::Span(from, day(first + count).unwrap_or(DateTime::<Utc>::MAX_UTC)))
+            }
             (Literal::Number(n), FieldType::Int) if n.fract() == 0.0 => Ok(value.literal.clone()),
             _ => {
                 let quotes = match kind {
@@ -351,6 +399,14 @@ impl Condition {
                 Operator::Less | Operator::LessOrEqual => (first, *at),
                 Operator::NotEqual | Operator::Like => (first, last),
             },
+            Self::Compare(named, operator, Literal::Span(from, until)) if *named == field => match operator {
+                Operator::Equal => (*from, *until),
+                Operator::Greater => (*until, last),
+                Operator::GreaterOrEqual => (*from, last),
+                Operator::Less => (first, *from),
+                Operator::LessOrEqual => (first, *until),
+                Operator::NotEqual | Operator::Like => (first, last),
+            },
             Self::Not(_) | Self::Compare(..) => (first, last),
         }
     }
@@ -378,6 +434,10 @@ fn compares(value: &Value<'_>, operator: Operator, literal: &Literal) -> bool {
         }
         (Value::Text(text), Literal::Text(other)) => Some(lower(text).cmp(lower(other))),
         (Value::DateTime(time), Literal::DateTime(other)) => Some(time.cmp(other)),
+        // Days are compared as a whole: what is later than them is later than the last of them.
+        (Value::DateTime(time), Literal::Span(from, _)) if time < from => Some(Ordering::Less),
+        (Value::DateTime(time), Literal::Span(_, until)) if time >= until => Some(Ordering::Greater),
+        (Value::DateTime(_), Literal::Span(..)) => Some(Ordering::Equal),
         (Value::Double(number), Literal::Number(other)) => Some(number.total_cmp(other)),
         (Value::Int(number), Literal::Number(other)) => Some((*number as f64).total_cmp(other)),
         (Value::Boolean(flag), Literal::Boolean(other)) => Some(flag.cmp(other)),
@@ -473,11 +533,17 @@ mod tests {
 
     fn select(rest: &str) -> Vec<u64> {
         let query = parse(&format!("SELECT Id FROM Thing {rest}")).unwrap();
-        Plan::new(&query, &OBJECT, &[]).unwrap().run(THINGS.iter()).iter().map(|thing| thing.0).collect()
+        Plan::new(&query, &OBJECT, &[], DateTime::UNIX_EPOCH)
+            .unwrap()
+            .run(THINGS.iter())
+            .iter()
+            .map(|thing| thing.0)
+            .collect()
     }
 
     fn refused(statement: &str) -> (Fault, String) {
-        let error = Plan::new(&parse(statement).unwrap(), &OBJECT, &["Flag"]).unwrap_err();
+        let error =
+            Plan::new(&parse(statement).unwrap(), &OBJECT, &["Flag"], DateTime::UNIX_EPOCH).unwrap_err();
         (error.fault, error.message)
     }
 

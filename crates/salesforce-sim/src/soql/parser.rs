@@ -66,6 +66,10 @@ pub(crate) enum Literal {
     Boolean(bool),
     DateTime(DateTime<Utc>),
     Date,
+    /// Whole days: the first of them as seen from today, and how many.
+    Days(i64, i64),
+    /// From one instant up to another, which is not in it any more: [`Self::Days`], once it is known what day it is.
+    Span(DateTime<Utc>, DateTime<Utc>),
     Null,
 }
 
@@ -151,9 +155,6 @@ impl Parser {
         let name = Name { text: word.clone(), at: self.at() };
         if self.tokens.get(self.next + 1).is_some_and(|token| token.kind == Kind::Open) {
             return Err(self.unsupported(format_args!("function {}()", name.text)));
-        }
-        if name.text.contains('.') {
-            return Err(self.unsupported(format_args!("dotted name {}", name.text)));
         }
         self.advance();
         Ok(name)
@@ -331,6 +332,10 @@ impl Parser {
                 "NULL" => Literal::Null,
                 "TRUE" => Literal::Boolean(true),
                 "FALSE" => Literal::Boolean(false),
+                "TODAY" => Literal::Days(0, 1),
+                "YESTERDAY" => Literal::Days(-1, 1),
+                "TOMORROW" => Literal::Days(1, 1),
+                "LAST_N_DAYS" => return self.last_n_days(),
                 upper if is_date_literal(upper) => {
                     return Err(self.unsupported(format_args!("date literal {upper}")));
                 }
@@ -341,6 +346,21 @@ impl Parser {
         let value = Value { literal, at: self.at() };
         self.advance();
         Ok(value)
+    }
+
+    /// `LAST_N_DAYS:n`: today and the n days before it.
+    fn last_n_days(&mut self) -> Result<Value, SoqlError> {
+        const MOST: f64 = 100_000.0;
+        let at = self.at();
+        self.advance();
+        self.expect(&Kind::Colon)?;
+        match *self.peek() {
+            Kind::Number(n) if n.fract() == 0.0 && (1.0..=MOST).contains(&n) => {
+                self.advance();
+                Ok(Value { literal: Literal::Days(-(n as i64), n as i64 + 1), at })
+            }
+            _ => Err(self.unexpected()),
+        }
     }
 
     /// Names a clause that SOQL has and this subset has not.
@@ -370,10 +390,9 @@ fn is_clause(word: &str) -> bool {
         .any(|clause| word.eq_ignore_ascii_case(clause))
 }
 
-/// `TODAY`, `LAST_MONTH`, `NEXT_N_DAYS:n` and their kin (SOQL guide, "Date Formats and Date Literals").
+/// `LAST_MONTH`, `NEXT_N_DAYS:n` and their kin (SOQL guide, "Date Formats and Date Literals").
 fn is_date_literal(upper: &str) -> bool {
-    matches!(upper, "YESTERDAY" | "TODAY" | "TOMORROW")
-        || upper.starts_with("LAST_")
+    upper.starts_with("LAST_")
         || upper.starts_with("THIS_")
         || upper.starts_with("NEXT_")
         || upper.contains("_DAYS_AGO")
@@ -434,6 +453,11 @@ mod tests {
             "SELECT Id FROM X WHERE a = 1)",
             "SELECT Id FROM X WHERE a IN ()",
             "SELECT Id FROM X WHERE a = :b",
+            "SELECT Id FROM X WHERE a = LAST_N_DAYS",
+            "SELECT Id FROM X WHERE a = LAST_N_DAYS:0",
+            "SELECT Id FROM X WHERE a = LAST_N_DAYS:1.5",
+            "SELECT Id FROM X WHERE a = LAST_N_DAYS:x",
+            "SELECT Id FROM X WHERE a = TODAY:1",
             "SELECT Id FROM X LIMIT -1",
             "SELECT Id FROM X LIMIT 'a'",
             "SELECT Id FROM X ORDER Id",
@@ -452,12 +476,11 @@ mod tests {
             ("SELECT FIELDS(ALL) FROM X", "FIELDS(ALL)"),
             ("SELECT max(Id) FROM X", "function max()"),
             ("SELECT (SELECT Id FROM Y) FROM X", "subquery in SELECT"),
-            ("SELECT CreatedBy.Name FROM X", "dotted name CreatedBy.Name"),
             ("SELECT TYPEOF What WHEN A THEN Id END FROM X", "TYPEOF"),
             ("SELECT Id FROM X y", "object alias"),
             ("SELECT Id FROM X WHERE Id IN (SELECT Id FROM Y)", "semi-join (SELECT inside IN)"),
-            ("SELECT Id FROM X WHERE d > LAST_N_DAYS:3", "date literal LAST_N_DAYS"),
-            ("SELECT Id FROM X WHERE d = TODAY", "date literal TODAY"),
+            ("SELECT Id FROM X WHERE d > NEXT_N_DAYS:3", "date literal NEXT_N_DAYS"),
+            ("SELECT Id FROM X WHERE d = THIS_QUARTER", "date literal THIS_QUARTER"),
             ("SELECT Id FROM X WHERE m INCLUDES ('a')", "operator INCLUDES"),
             ("SELECT Id FROM X GROUP BY Id", "clause GROUP"),
             ("SELECT Id FROM X LIMIT 5 OFFSET 5", "clause OFFSET"),

@@ -1,5 +1,7 @@
 //! Event log files, their downloads, and the truth about them.
 
+use std::io::Read as _;
+
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -9,6 +11,7 @@ use salesforce_sim::{
 };
 
 use crate::client::{Answer, Client, settings, start};
+use crate::offline::bearer;
 
 fn path(file: &EventLogFile) -> String {
     format!("/services/data/v65.0/sobjects/EventLogFile/{}/LogFile", file.id)
@@ -204,6 +207,39 @@ async fn a_slow_reader_holds_the_generator_back_so_a_file_of_300_mb_is_never_in_
     assert_eq!(read(slow).await, whole);
     assert_eq!(simulator.org().log_file_length(&file), whole);
     assert!(whole > 295_000_000);
+}
+
+/// Written out, the file would fill the memory of many machines. Read in this process without a network, so that it takes
+/// seconds; the test of 300 MB sends a file of the same kind over HTTP.
+#[test]
+fn a_file_of_5_gb_is_read_to_its_end_in_pieces_of_less_than_a_megabyte() {
+    const SIZE: u64 = 5_000_000_000;
+    let org = Simulator::offline(settings(1, Rows::OneFileOfBytes(SIZE))).unwrap();
+    let file = org.org().event_log_files(Interval::Hourly).remove(0);
+    let bearer = bearer(&org);
+    let answer = org.answer("GET", &path(&file), &[("authorization", &bearer)], b"").unwrap();
+    assert_eq!(answer.status, 200);
+    let (mut body, mut buffer) = (answer.body, vec![0; 1 << 20]);
+    let (mut bytes, mut lines, mut largest) = (0, 0, 0);
+    loop {
+        let length = body.read(&mut buffer).unwrap();
+        if length == 0 {
+            break;
+        }
+        bytes += length as u64;
+        largest = largest.max(length);
+        lines += buffer[..length].iter().filter(|byte| **byte == b'\n').count() as u64;
+    }
+    assert!(bytes.abs_diff(SIZE) < SIZE / 200, "{bytes}");
+    assert!(lines > file.rows, "{lines} lines of {} rows", file.rows);
+    assert!(largest < 1 << 20, "{largest}");
+    let record = org.org().requests().records().pop().unwrap();
+    assert!(record.complete && record.decoded_bytes == bytes);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if let Some(peak) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+        let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kilobytes < 1_000_000, "all tests of this process together took {kilobytes} kB at most");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{Method, StatusCode};
-use salesforce_sim::{Obstacle, OrgSettings, Rows, Simulator};
+use salesforce_sim::{Fault, FaultAction, Obstacle, OrgSettings, Rows, Simulator};
 
 use crate::client::{Answer, QUERY, assertion, call, claims, encode, settings, token, token_form};
 
@@ -144,6 +144,38 @@ async fn each_obstacle_is_answered_with_its_row_of_the_error_table() {
             assert_eq!(by_password, expected);
         }
     }
+}
+
+#[tokio::test]
+async fn every_other_row_of_the_error_table_is_answered_by_plan() {
+    let simulator = org(&[]).await;
+    for (status, error, description) in [
+        (400, "invalid_grant", "Audience validation failed"),
+        (400, "invalid_grant", "Failed: : Couldn't validate jwt token."),
+        (400, "invalid_grant", "expired authorization code"),
+        (400, "invalid_grant", "expired access/refresh token"),
+        (400, "invalid_grant", "ip restricted"),
+        (400, "invalid_assertion_type", "specified assertion type is not supported"),
+        (400, "invalid_assertion", "the assertion is invalid"),
+        (400, "inactive_user", "user is inactive"),
+        (400, "inactive_org", "organization is locked, closed, or suspended"),
+        (400, "invalid_scope", "the requested scope is invalid, unknown, or malformed"),
+        (400, "unsupported_response_type", "response type not supported"),
+        (400, "redirect_uri_mismatch", "redirect_uri must match configuration"),
+        (401, "unauthorized_client", "client not authorized to request an access token"),
+        (400, "access_denied", "end-user denied authorization"),
+        (400, "OAUTH_APPROVAL_ERROR_GENERIC", "app must be installed into org"),
+        (400, "unknown_error", "retry your request"),
+        (500, "server_error", "retry your request"),
+    ] {
+        let body = serde_json::json!({ "error": error, "error_description": description }).to_string();
+        let action = FaultAction::Answer { status, body };
+        simulator.org().plan_fault(Fault { path_contains: "/oauth2/token".to_owned(), nth: 1, action });
+        let answer = token(&simulator, &assertion(&claims(&simulator))).await;
+        assert_eq!(refusal(&answer), refused(status, error, description));
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+    assert_eq!(token(&simulator, &assertion(&claims(&simulator))).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod oddities;
 mod offline;
 mod program;
 mod queries;
+mod readme;
 mod records;
 mod rest;
 mod sessions;

@@ -246,3 +246,98 @@ async fn the_truth_of_a_span_is_that_of_the_records_in_it() {
     assert_eq!(parts, 3_000);
     assert_eq!(simulator.org().truth(Interval::Hourly).count(), 3_000);
 }
+
+#[tokio::test]
+async fn name_username_and_email_of_who_changed_something_come_with_the_audit_trail() {
+    let simulator = org().await;
+    let client = Client::sign_in(&simulator).await;
+    let statement = "SELECT Id, CreatedBy.Name, Action, CreatedBy.Username, createdby.email, CreatedById FROM SetupAuditTrail";
+    let answer = client.query(&format!("{statement} ORDER BY CreatedDate LIMIT 1")).await;
+    let text = String::from_utf8(answer.decoded()).unwrap();
+    let record = &answer.json()["records"][0];
+    let by = &record["CreatedBy"];
+    let url = format!("/services/data/v65.0/sobjects/User/{}", record["CreatedById"].as_str().unwrap());
+    assert_eq!((&by["attributes"]["type"], &by["attributes"]["url"]), (&"User".into(), &url.into()));
+    let (name, username) = (by["Name"].as_str().unwrap(), by["Username"].as_str().unwrap());
+    assert!(name.contains(' ') && name.chars().next().unwrap().is_uppercase(), "{name}");
+    let first = name.split(' ').next().unwrap().to_lowercase();
+    assert!(username.starts_with(&first) && username.ends_with("@example.com"), "{name} {username}");
+    assert_eq!(by["Email"], by["Username"]);
+    let order = [
+        "\"Id\"",
+        "\"CreatedBy\":",
+        "\"Name\"",
+        "\"Username\"",
+        "\"Email\"",
+        "\"Action\"",
+        "\"CreatedById\"",
+    ];
+    let places: Vec<usize> = order.iter().map(|key| text.find(key).expect(key)).collect();
+    assert!(places.is_sorted(), "in the order of SELECT, a relationship where it is first named: {text}");
+
+    let users = client.records("SELECT Username FROM LoginEvent").await;
+    assert!(users.iter().any(|user| user["Username"] == username), "{username} signs in too");
+    let his =
+        client.records(&format!("{statement} WHERE CreatedBy.Name = '{name}' ORDER BY CreatedBy.Name")).await;
+    assert!(!his.is_empty() && his.iter().all(|record| record["CreatedBy"]["Name"] == name));
+    for (field, status, code) in
+        [("CreatedBy.ProfileId", 501, "NOT_IMPLEMENTED_IN_SIMULATOR"), ("Creator.Name", 400, "INVALID_FIELD")]
+    {
+        let answer = client.query(&format!("SELECT {field} FROM SetupAuditTrail")).await;
+        assert_eq!(answer.error(), (status, code.to_owned()), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn date_literals_stand_for_whole_days_of_the_orgs_clock() {
+    // Four days of one row an hour, up to 12:00 on 2026-03-04.
+    let simulator = Simulator::start(settings(96, Rows::PerHour(1))).await.unwrap();
+    simulator.org().clock().advance(TimeDelta::minutes(-3));
+    let client = Client::sign_in(&simulator).await;
+    for (condition, rows) in [
+        ("= TODAY", 13),
+        ("= YESTERDAY", 24),
+        ("= LAST_N_DAYS:1", 37),
+        ("= last_n_days:2", 61),
+        ("< TODAY", 83),
+        ("<= YESTERDAY", 83),
+        ("< YESTERDAY", 59),
+        ("> YESTERDAY", 13),
+        (">= YESTERDAY", 37),
+        ("> TODAY", 0),
+        (">= LAST_N_DAYS:2", 61),
+    ] {
+        for (object, date) in
+            [("LoginHistory", "LoginTime"), ("LoginEvent", "EventDate"), ("EventLogFile", "LogDate")]
+        {
+            let and = if object == "EventLogFile" { "Interval = 'Hourly' AND " } else { "" };
+            let statement = format!("SELECT Id FROM {object} WHERE {and}{date} {condition}");
+            assert_eq!(all(&client, &statement).await.len(), rows, "{statement}");
+        }
+    }
+    for (condition, rows) in [("!= TODAY", 83), ("IN (TODAY, YESTERDAY)", 37), ("= LAST_N_DAYS:100000", 96)] {
+        let statement = format!("SELECT Id FROM LoginHistory WHERE LoginTime {condition}");
+        assert_eq!(all(&client, &statement).await.len(), rows, "{statement}");
+    }
+    let refused = client.query("SELECT Id FROM LoginHistory WHERE UserId = TODAY").await;
+    assert_eq!(refused.error(), (400, "INVALID_FIELD".to_owned()));
+    let refused = client.query("SELECT Id FROM LoginHistory WHERE LoginTime = LAST_MONTH").await;
+    assert_eq!(refused.error(), (501, "NOT_IMPLEMENTED_IN_SIMULATOR".to_owned()));
+}
+
+#[tokio::test]
+async fn a_date_literal_is_the_last_condition_on_a_big_object() {
+    let simulator = org().await;
+    let client = Client::sign_in(&simulator).await;
+    for (condition, served) in [
+        ("EventDate >= LAST_N_DAYS:2", true),
+        ("EventDate >= 2026-03-04T10:00:00Z AND EventDate <= TODAY", true),
+        ("EventDate >= LAST_N_DAYS:2 AND EventDate < 2026-03-04T10:00:00Z", false),
+        ("EventDate = TODAY AND EventIdentifier = 'x'", false),
+    ] {
+        let answer = client.query(&format!("SELECT Id FROM LoginEvent WHERE {condition}")).await;
+        let expected = if served { 200 } else { 400 };
+        assert_eq!(answer.status.as_u16(), expected, "{condition}");
+        assert!(served || answer.error().1 == "BIG_OBJECT_UNSUPPORTED_OPERATION", "{condition}");
+    }
+}

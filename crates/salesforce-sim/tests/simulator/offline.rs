@@ -27,7 +27,7 @@ fn token_request(org: &OfflineOrg) -> Result<OfflineAnswer, Unanswered> {
 }
 
 /// An `authorization` header of a new session.
-fn bearer(org: &OfflineOrg) -> String {
+pub fn bearer(org: &OfflineOrg) -> String {
     let answer: Value = serde_json::from_slice(&body(token_request(org).unwrap())).unwrap();
     assert_eq!(answer["instance_url"], org.url());
     format!("Bearer {}", answer["access_token"].as_str().unwrap())

@@ -78,6 +78,9 @@ fn a_wrong_flag_is_named_and_ends_with_status_2() {
         (vec!["--obstacle", "moon"], "--obstacle"),
         (vec!["--event-types", "Login,Nope"], "no event type Nope"),
         (vec!["--end", "yesterday"], "--end"),
+        (vec!["--crowd-rows", "10"], "--crowd-at"),
+        (vec!["--crowd-at", "2026-03-04T10:00:00Z"], "--crowd-rows"),
+        (vec!["--crowd-objects", "LoginEvent,Nope"], "'Nope' for '--crowd-objects"),
         (vec!["--faults", plan.to_str().unwrap()], "fault 1: nth is a whole number from 1"),
         (vec!["--faults", plan.to_str().unwrap()], "fault 1: action is missing"),
         (vec!["--faults", "missing.json"], "--faults"),
@@ -87,6 +90,26 @@ fn a_wrong_flag_is_named_and_ends_with_status_2() {
         assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}: {problem}");
         assert!(problem.contains(named), "{problem}");
     }
+}
+
+#[test]
+fn every_mistake_in_files_and_event_types_is_named_at_once_and_no_key_is_made() {
+    let directory = Directory::new("program_mistakes");
+    let key = directory.0.join("key.pem");
+    let plan = directory.0.join("plan.json");
+    std::fs::write(&plan, r#"[{"nth": 0}, {"action": {"kind": "melt"}}]"#).unwrap();
+    let [key, plan] = [key.to_str().unwrap(), plan.to_str().unwrap()];
+    let arguments = ["--faults", plan, "--event-types", "Nope,Login,Nor", "--key-file", key];
+    let (status, out, problem) = ended(&arguments);
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    for named in ["no event type Nope, Nor", "fault 1: nth", "fault 1: action is missing", "fault 2: action"]
+    {
+        assert!(problem.contains(named), "{named}: {problem}");
+    }
+    assert!(!std::path::Path::new(key).exists());
+    std::fs::write(key, "no key").unwrap();
+    let (_, _, problem) = ended(&arguments);
+    assert!(problem.contains("fault 1: nth") && problem.contains("not an RSA private key"), "{problem}");
 }
 
 #[test]

@@ -90,3 +90,32 @@ async fn an_error_comes_as_xml_for_a_client_that_accepts_that() {
     assert!(text.contains("<Errors><Error><errorCode>MALFORMED_QUERY</errorCode><message>"), "{text}");
     assert!(text.contains("&lt;"), "{text}");
 }
+
+#[tokio::test]
+async fn the_date_of_an_answer_is_that_of_an_org_whose_clock_is_skewed() {
+    let skewed = OrgSettings {
+        clock_fixed_at: None,
+        clock_skew: TimeDelta::minutes(-10),
+        ..settings(1, Rows::Total(1))
+    };
+    let simulator = Simulator::start(skewed).await.unwrap();
+    let before = chrono::Utc::now();
+    let answer = call(simulator.url(), Method::GET, "/services/data", &[], "").await;
+    let date = chrono::DateTime::parse_from_rfc2822(answer.header("date")).unwrap().to_utc();
+    let off = date - before;
+    assert!((-601..=-580).contains(&off.num_seconds()), "{off}");
+}
+
+#[tokio::test]
+async fn the_oldest_and_the_newest_version_are_served() {
+    let simulator = org().await;
+    let client = Client::sign_in(&simulator).await;
+    for version in [46, 67] {
+        let path = format!(
+            "/services/data/v{version}.0/query?q={}",
+            encode("SELECT Id, LogFile FROM EventLogFile WHERE Sequence > 0")
+        );
+        let record = &client.get(&path).await.json()["records"][0];
+        assert!(record["LogFile"].as_str().unwrap().starts_with(&format!("/services/data/v{version}.0/")));
+    }
+}

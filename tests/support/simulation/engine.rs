@@ -1,0 +1,223 @@
+//! What is put to the test: the collector itself, or the component in the host.
+
+use super::world::World;
+use anyhow::{Context as _, Result, bail};
+use collector::{
+    Collector,
+    io::{Clock, Http, Request, Response, TransportError},
+};
+use http_body_util::BodyExt;
+use source_host::{Answer, Egress, Error, Limits, Options, Plugin, Source, Timeouts, Transport, WasiBody};
+use std::{sync::Arc, time::Duration};
+
+/// The host name of the org.
+pub const HOST: &str = "simulated.my.salesforce.com";
+
+/// What a poll brought.
+#[derive(Debug, Default)]
+pub struct Polled {
+    /// The events.
+    pub events: Vec<String>,
+    /// The state; none where a failure came without.
+    pub state: Option<String>,
+    /// When to poll again, in milliseconds.
+    pub next_poll_ms: u32,
+    /// What went wrong.
+    pub problems: Vec<String>,
+    /// Requests that were sent.
+    pub requests: u32,
+    /// Files known of and not read to their end.
+    pub backlog_files: u32,
+    /// Whether nothing at all could be done.
+    pub failed: bool,
+}
+
+/// Something that can be polled.
+pub trait Engine {
+    /// A new instance, configured anew.
+    ///
+    /// # Errors
+    /// When the configuration is refused.
+    fn renew(&mut self, config: &str) -> Result<()>;
+
+    /// Polls.
+    ///
+    /// # Errors
+    /// When it breaks the contract: traps, exceeds a limit, refuses a state of its own.
+    fn poll(&mut self, state: Option<&str>) -> Result<Polled>;
+}
+
+/// The collector alone.
+pub struct Native {
+    collector: Collector,
+    door: Door,
+}
+
+struct Door(Arc<World>);
+
+impl Native {
+    /// A collector in a world.
+    pub fn new(world: Arc<World>) -> Self {
+        Self { collector: Collector::new(), door: Door(world) }
+    }
+}
+
+impl Http for Door {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        if request.authority != HOST {
+            return Err(TransportError::Denied(format!("{} is not allowed", request.authority)));
+        }
+        let headers: Vec<(String, String)> = request
+            .headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.reveal().to_owned()))
+            .collect();
+        let body = request.body.as_ref().map(|body| body.reveal().as_bytes());
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let answer = self.0.send(method, &request.path, &headers, body.unwrap_or_default());
+        let answer = answer.map_err(|error| TransportError::Failed(error.to_string()))?;
+        Ok(Response { status: answer.status, headers: answer.headers, body: answer.body })
+    }
+}
+
+struct HostClock(Arc<World>);
+
+impl Clock for HostClock {
+    fn now_ms(&self) -> i64 {
+        self.0.host_ms()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.org_ms().unsigned_abs())
+    }
+}
+
+impl Engine for Native {
+    fn renew(&mut self, config: &str) -> Result<()> {
+        self.collector = Collector::new();
+        match self.collector.configure(config) {
+            Ok(_) => Ok(()),
+            Err(problems) => bail!("the configuration is refused: {problems:?}"),
+        }
+    }
+
+    fn poll(&mut self, state: Option<&str>) -> Result<Polled> {
+        let clock = HostClock(Arc::clone(&self.door.0));
+        match self.collector.poll(&mut self.door, &clock, state) {
+            Ok(batch) => Ok(Polled {
+                events: batch.events,
+                state: Some(batch.state),
+                next_poll_ms: batch.next_poll_ms,
+                problems: batch.problems.iter().map(ToString::to_string).collect(),
+                requests: batch.stats.requests,
+                backlog_files: batch.stats.backlog_files,
+                failed: false,
+            }),
+            Err(failure) if failure.problem.kind == collector::problem::Kind::State => {
+                bail!("it refuses its own state: {}", failure.problem)
+            }
+            Err(failure) => Ok(Polled {
+                next_poll_ms: failure.problem.retry_after_ms.unwrap_or(30_000),
+                problems: vec![failure.problem.to_string()],
+                state: failure.state,
+                failed: true,
+                ..Polled::default()
+            }),
+        }
+    }
+}
+
+/// The component in the host, with little memory.
+pub struct Hosted {
+    plugin: Plugin,
+    world: Arc<World>,
+    runtime: tokio::runtime::Runtime,
+    source: Option<Source>,
+    /// The most memory that an instance has held, in bytes.
+    pub peak_memory: u64,
+}
+
+/// What the component may hold in a simulation.
+const MEMORY: u64 = 32 << 20;
+
+impl Hosted {
+    /// A component in a world.
+    ///
+    /// # Errors
+    /// When there is no runtime for it.
+    pub fn new(plugin: Plugin, world: Arc<World>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { plugin, world, runtime, source: None, peak_memory: 0 })
+    }
+}
+
+impl Engine for Hosted {
+    fn renew(&mut self, config: &str) -> Result<()> {
+        let mut limits = Limits::default();
+        limits.memory = MEMORY;
+        let clock = Arc::clone(&self.world);
+        let options = Options {
+            limits,
+            egress: Egress::allow([HOST])?,
+            transport: Some(Arc::new(WorldTransport(Arc::clone(&self.world)))),
+            wall_clock: Some(Arc::new(move || Duration::from_millis(clock.host_ms().unsigned_abs()))),
+        };
+        let mut source = self.runtime.block_on(self.plugin.open(options))?;
+        self.runtime.block_on(source.configure(config)).context("the configuration")?;
+        self.source = Some(source);
+        Ok(())
+    }
+
+    fn poll(&mut self, state: Option<&str>) -> Result<Polled> {
+        let source = self.source.as_mut().context("it is not configured")?;
+        let result = self.runtime.block_on(source.poll(state));
+        self.peak_memory = self.peak_memory.max(source.peak_memory());
+        match result {
+            Ok(batch) => Ok(Polled {
+                events: batch.events,
+                state: Some(batch.state),
+                next_poll_ms: batch.next_poll_ms,
+                problems: batch.problems.iter().map(ToString::to_string).collect(),
+                requests: batch.stats.requests,
+                backlog_files: batch.stats.backlog_files,
+                failed: false,
+            }),
+            Err(Error::Failure(failure)) if failure.problem.kind != source_host::ProblemKind::State => {
+                Ok(Polled {
+                    next_poll_ms: failure.problem.retry_after_ms.unwrap_or(30_000),
+                    problems: vec![failure.problem.to_string()],
+                    state: failure.state,
+                    failed: true,
+                    ..Polled::default()
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+struct WorldTransport(Arc<World>);
+
+impl Transport for WorldTransport {
+    fn send(&self, request: http::Request<WasiBody>, _: Timeouts) -> Answer {
+        let world = Arc::clone(&self.0);
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+            let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let headers: Vec<(String, String)> =
+                parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+            let answer = world
+                .send(parts.method.as_str(), path, &headers, &body)
+                .map_err(|_| source_host::TransportError::ConnectionTerminated)?;
+            let mut response = http::Response::builder().status(answer.status);
+            for (name, value) in answer.headers {
+                response = response.header(name, value);
+            }
+            response
+                .body(crate::hosted::from_reader(answer.body))
+                .map_err(|_| source_host::TransportError::HttpProtocolError)
+        })
+    }
+}
