@@ -3,7 +3,7 @@
 pub mod canned;
 pub mod hosted;
 pub mod org;
-pub mod signing_in;
 pub mod random;
+pub mod signing_in;
 pub mod simulation;
 pub mod truth;

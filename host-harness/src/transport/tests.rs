@@ -288,10 +288,11 @@ fn a_component_may_ask_for_other_waits_within_bounds() {
         between_bytes: Duration::from_secs(between_bytes),
     };
     let asked = |asked: Timeouts| {
-        let mut options = RequestOptions::default();
-        options.connect_timeout = Some(asked.connect);
-        options.first_byte_timeout = Some(asked.first_byte);
-        options.between_bytes_timeout = Some(asked.between_bytes);
+        let options = RequestOptions {
+            connect_timeout: Some(asked.connect),
+            first_byte_timeout: Some(asked.first_byte),
+            between_bytes_timeout: Some(asked.between_bytes),
+        };
         Timeouts::capped(Some(options))
     };
     assert_eq!(Timeouts::capped(None), seconds(10, 60, 30));
