@@ -15,6 +15,8 @@ pub fn whole(name: &str, mut source: Value) -> Value {
     embed(&mut source);
     if let Value::Object(source) = &mut source {
         source.remove("$schema");
+        // In the file it is a table, even where the component does not say so.
+        source.entry("type").or_insert_with(|| json!("object"));
         source.entry("description").or_insert_with(|| json!(format!("What {described} is configured with.")));
     }
     let mut whole = json!({

@@ -299,7 +299,8 @@ fn a_first_configuration_is_written_from_what_the_component_says_and_never_over_
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
     place.write("new.toml", &text.replace("allow = []", "allow = [\"logs.example.com\"]"));
-    assert!(place.run(&["check", "new.toml"]).status.success());
+    let output = place.run(&["check", "new.toml"]);
+    assert!(output.status.success(), "{}{}", stderr(&output), place.read("new.toml"));
 
     for path in ["config.toml", "guest.wasm"] {
         let output = place.run(&["init", "guest.wasm", "-o", path]);

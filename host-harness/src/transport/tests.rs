@@ -261,17 +261,6 @@ async fn a_reader_that_takes_its_time_loses_nothing() {
 }
 
 #[test]
-fn a_component_may_ask_for_shorter_waits_and_not_for_longer_ones() {
-    let asked = RequestOptions {
-        connect_timeout: Some(Duration::from_secs(1)),
-        first_byte_timeout: Some(Duration::from_secs(600)),
-        between_bytes_timeout: None,
-    };
-    let got = Timeouts::capped(Some(asked));
-    assert_eq!(got, Timeouts { connect: Duration::from_secs(1), ..Timeouts::default() });
-}
-
-#[test]
 fn a_ca_file_without_a_certificate_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
