@@ -8,3 +8,4 @@ mod configuration;
 mod fields;
 mod objects;
 mod polls;
+mod session;

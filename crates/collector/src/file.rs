@@ -65,8 +65,8 @@ impl OpenFile {
         file: &FileInfo,
         checkpoint: Option<&Checkpoint>,
     ) -> Result<Opened, Failure> {
-        let path =
-            format!("/services/data/v{}/sobjects/EventLogFile/{}/LogFile", org.config.api_version, file.id);
+        let version = org.api_version().map_err(Failure::Trouble)?;
+        let path = format!("/services/data/v{version}/sobjects/EventLogFile/{}/LogFile", file.id);
         let headers = [("accept", "*/*"), ("accept-encoding", "gzip")];
         let response = org.get(&path, &headers).map_err(Failure::Trouble)?;
         let compressed =

@@ -174,7 +174,7 @@ impl ObjectWork {
             }
             Err(trouble) => {
                 self.round = None;
-                let problem = trouble.problem(&asked.name(source));
+                let problem = trouble.problem_with(&asked.name(source), &source.object);
                 return turn.trouble(&source.stream, &mut state.backoff, &trouble, problem);
             }
         };
@@ -305,7 +305,7 @@ impl Window {
         let instance_url = org.config.instance.to_string();
         let output = org.config.output;
         let mut reader = Reader { source, instance_url, since: self.from, output, mapper: None };
-        let mut pages = Pages::new(query_path(&org.config.api_version, &soql));
+        let mut pages = Pages::new(query_path(&org.api_version()?, &soql));
         let mut found = Found::new(source.paging, room);
         // Pages of one instant may be many, and only a part of them is kept.
         let headers: &[_] = if self.instant { &[("sforce-query-options", "batchSize=500")] } else { &[] };
