@@ -2,8 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
 
+mod allocations;
 mod cases;
 mod configuration;
+mod fields;
 mod objects;
 mod polls;
 mod session;

@@ -4,6 +4,7 @@ pub mod schema;
 pub mod streams;
 
 use crate::{
+    ecs::Output,
     flows::{self, Auth},
     io::Timeouts,
     origin::Origin,
@@ -45,6 +46,18 @@ const DOCUMENT: &[Key] = &[
     ),
     Key::optional("timeouts", Shape::Table(TIMEOUTS), "How long to wait for answers."),
     Key::optional("batch", Shape::Table(BATCH), "What one poll returns at most."),
+    Key::defaulted(
+        "format",
+        Shape::OneOf(&["ecs", "raw"]),
+        "ecs",
+        "What an event is: a document in the Elastic Common Schema, or the record as Salesforce gave it.",
+    ),
+    Key::defaulted(
+        "preserve_original_event",
+        Shape::Switch,
+        "false",
+        "Whether documents in the Elastic Common Schema hold the record as it came, in event.original.",
+    ),
     Key::required("streams", streams::STREAMS, "What to collect."),
 ];
 
@@ -143,6 +156,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What one poll returns at most.
     pub limits: Limits,
+    /// How events are written.
+    pub output: Output,
     /// What to collect.
     pub streams: Streams,
 }
@@ -196,6 +211,10 @@ impl Config {
                 quota_share: checked.share("api_quota_share"),
                 timeouts: timeouts(checked.table("timeouts")),
                 limits: limits(checked.table("batch")),
+                output: Output {
+                    raw: checked.text("format") == Some("raw"),
+                    original: checked.switch("preserve_original_event"),
+                },
                 streams,
             }),
             _ => Err(problems),

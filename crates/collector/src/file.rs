@@ -92,8 +92,13 @@ impl OpenFile {
             }
         }
         let instance_url = org.config.instance.to_string();
-        let common =
-            Common { stream, instance_url: &instance_url, since: file.log_date, origin: Origin::File(file) };
+        let common = Common {
+            stream,
+            instance_url: &instance_url,
+            since: file.log_date,
+            output: org.config.output,
+            origin: Origin::File(file),
+        };
         let mapper = Mapper::new(&common, columns);
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let length = file.length;

@@ -13,6 +13,7 @@
 //! | how the windows of a LoginEvent work | `objects`, `pages`, `record` |
 //! | what stands in the state, and how large it gets | `state` |
 //! | what an event looks like | `ecs`, `event_id` |
+//! | which fields there are, for documentation and index templates | [`fields`] |
 //! | writing it fast | `json`, `buffer` |
 //! | signing in | `flows`, `key`, `encrypted_key`, `session` |
 //! | what an error means, and how much may be asked | `errors`, `quota` |
@@ -37,6 +38,7 @@ mod ecs;
 mod encrypted_key;
 mod errors;
 mod event_id;
+pub mod fields;
 mod file;
 mod files;
 mod flows;

@@ -51,6 +51,8 @@ pub enum Shape {
     Secret,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// `true` or `false`.
+    Switch,
     /// A whole number within bounds, both included.
     Count(u32, u32),
     /// A length of time within bounds, both included: `90s`, `1h30m`, `7d`, `500ms`.
@@ -236,6 +238,8 @@ fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>
             Some(Flaw { message: format!("must be {}, not '{shown}'", alternatives(words)), hint: nearest })
         }
         (Shape::OneOf(words), _) => Some(Flaw::new(format!("must be {}", alternatives(words)))),
+        (Shape::Switch, Value::Bool(_)) => None,
+        (Shape::Switch, _) => Some(Flaw::new("must be true or false")),
         (Shape::Count(least, most), _) => match value.as_u64() {
             Some(n) if (u64::from(*least)..=u64::from(*most)).contains(&n) => None,
             _ => Some(Flaw::new(format!("must be a whole number from {least} to {most}"))),
@@ -303,6 +307,7 @@ fn property(key: &Key) -> Value {
         Shape::Text(_) => json!({"type": "string"}),
         Shape::Secret => json!({"type": "string", "writeOnly": true, "minLength": 1}),
         Shape::OneOf(words) => json!({"enum": words}),
+        Shape::Switch => json!({"type": "boolean"}),
         Shape::Count(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Shape::Span(..) => json!({"type": "string", "pattern": "^\\s*([0-9]+\\s*(ms|s|m|h|d|w)\\s*)+$"}),
         Shape::Size(least, most) => json!({"oneOf": [
@@ -360,6 +365,7 @@ fn property(key: &Key) -> Value {
     schema["description"] = json!(format!("{}{bounds}", key.about));
     if let Some(default) = key.default {
         schema["default"] = match key.shape {
+            Shape::Switch => json!(default == "true"),
             Shape::Count(..) => default.parse::<u32>().map_or(Value::Null, Value::from),
             _ => json!(default),
         };
@@ -407,6 +413,12 @@ impl<'a> Checked<'a> {
     pub fn share(&self, name: &str) -> u32 {
         let given = self.table.get(name).and_then(parse_share);
         given.or_else(|| self.text(name).and_then(parse_percent)).unwrap_or(1000)
+    }
+
+    /// `true` or `false`, or its default.
+    pub fn switch(&self, name: &str) -> bool {
+        let given = self.table.get(name).and_then(Value::as_bool);
+        given.unwrap_or_else(|| self.text(name) == Some("true"))
     }
 
     /// Whether nothing, right or wrong, is given for a key.
