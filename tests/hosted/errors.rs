@@ -45,8 +45,9 @@ fn check(problem: &Problem, kind: &str, hint: &str) {
     let first_wait =
         rows("Every problem has").iter().find(|row| row[0] == kind).map(|row| row[2]).expect(kind);
     let full = if first_wait.starts_with("after 2 s") { 2_000 } else { 60_000 };
+    // Jitter takes up to a quarter, and the clock has gone on since.
     let waited = problem.retry_after_ms.expect("a wait");
-    assert!((full * 3 / 4..=full).contains(&waited), "{first_wait}: {waited} ms, {problem}");
+    assert!((full * 5 / 8..=full).contains(&waited), "{first_wait}: {waited} ms, {problem}");
 }
 
 async fn org() -> (Plugin, TestOrg) {

@@ -12,7 +12,7 @@ use crate::{
     session::{Org, Trouble, Version, nearest_version, version_problem},
     soql::{query_path, records},
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 use std::{collections::BTreeSet, time::Duration};
 
 /// Whether a thing works.
@@ -89,9 +89,8 @@ pub fn check(org: &mut Org<'_>) -> Vec<Finding> {
     }
     let auth = &org.config.auth;
     findings.push(Finding::pass("sign-in", format!("{} grants a token ({})", auth.token_host, auth.flow())));
-    let enabled = org
-        .api_version()
-        .and_then(|version| org.get_json::<IgnoredAny>(&format!("/services/data/v{version}/limits")));
+    let enabled =
+        org.api_version().and_then(|version| org.get_json(&format!("/services/data/v{version}/limits")));
     findings.extend(org_address(org));
     if let Err(trouble) = enabled {
         findings.push(Finding::fail("api-enabled", trouble.problem("a request to the API")));
@@ -163,18 +162,8 @@ fn quota(org: &Org<'_>) -> Option<Finding> {
     Some(Finding::pass("api-quota", message))
 }
 
-#[derive(Deserialize)]
-struct Seen {
-    records: Vec<SeenFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SeenFile {
-    event_type: String,
-    #[serde(default)]
-    interval: Option<String>,
-}
+/// Event type and interval of a file.
+type Seen = Vec<(String, Option<String>)>;
 
 /// Looks at the files of the last days, and compares them with what is to be collected.
 fn event_log_files(org: &mut Org<'_>, sources: &[FilesSource]) -> Vec<Finding> {
@@ -184,15 +173,14 @@ fn event_log_files(org: &mut Org<'_>, sources: &[FilesSource]) -> Vec<Finding> {
         seen => (seen, true),
     };
     let seen = match seen {
-        Ok(seen) => seen.records,
+        Ok(seen) => seen,
         Err(trouble) => return vec![Finding::fail(name, trouble.problem("the list of event log files"))],
     };
     let of = |cadence: Cadence| {
         let daily = cadence == Cadence::Daily;
-        let is = move |file: &&SeenFile| {
-            file.interval.as_deref().map_or(daily, |interval| interval == cadence.name())
-        };
-        seen.iter().filter(is).map(|file| quoted(&file.event_type, 60)).collect::<BTreeSet<String>>()
+        let is = |interval: Option<&str>| interval.map_or(daily, |interval| interval == cadence.name());
+        let files = seen.iter().filter(|(_, interval)| is(interval.as_deref()));
+        files.map(|(event_type, _)| quoted(event_type, 60)).collect::<BTreeSet<String>>()
     };
     let (hourly, daily) = (of(Cadence::Hourly), of(Cadence::Daily));
     let mut findings = vec![if seen.is_empty() {
@@ -231,7 +219,10 @@ fn seen_files(org: &mut Org<'_>, interval: &str) -> Result<Seen, Trouble> {
          DESC LIMIT 2000"
     );
     let path = query_path(&org.api_version()?, &soql);
-    org.get_json(&path)
+    let page = org.get_json(&path)?;
+    let text = |record: &Value, key: &str| record.get(key).and_then(Value::as_str).map(str::to_owned);
+    let records = page.get("records").and_then(Value::as_array).into_iter().flatten();
+    Ok(records.filter_map(|record| Some((text(record, "EventType")?, text(record, "Interval")))).collect())
 }
 
 /// Whether there are files of the types that a stream collects.
@@ -270,8 +261,7 @@ fn object(org: &mut Org<'_>, source: &ObjectSource) -> Finding {
     let name = format!("streams.{}.object", source.stream);
     let until = org.now().before(source.settle);
     let soql = records(source, until.before(GLANCE), None, until, 1);
-    let answer =
-        org.api_version().and_then(|version| org.get_json::<IgnoredAny>(&query_path(&version, &soql)));
+    let answer = org.api_version().and_then(|version| org.get_json(&query_path(&version, &soql)));
     match answer {
         Ok(_) => Finding::pass(&name, format!("{} can be queried", source.object)),
         Err(trouble) => {

@@ -12,7 +12,7 @@ use crate::{
     quota::Usage,
     secret::Secret,
 };
-use serde::Deserialize;
+use serde_json::Value;
 
 /// An answer with an error status.
 #[derive(Debug)]
@@ -33,21 +33,6 @@ pub struct Refusal {
     pub elsewhere: Option<(String, String)>,
 }
 
-#[derive(Deserialize)]
-struct ApiError {
-    #[serde(rename = "errorCode")]
-    code: String,
-    #[serde(default)]
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct OAuthError {
-    error: String,
-    #[serde(default)]
-    error_description: String,
-}
-
 impl Refusal {
     /// Reads the body of an answer with an error status. `secrets` are taken out of it, should it repeat them.
     pub fn read(status: u16, body: &[u8], secrets: &[&Secret]) -> Self {
@@ -55,14 +40,16 @@ impl Refusal {
             let secrets = secrets.iter().map(|secret| secret.reveal()).filter(|secret| !secret.is_empty());
             secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[secret]"))
         };
-        let (code, message) =
-            if let Ok([first, ..]) = serde_json::from_slice::<Vec<ApiError>>(body).as_deref() {
-                (Some(first.code.clone()), reason(&first.message).to_owned())
-            } else if let Ok(error) = serde_json::from_slice::<OAuthError>(body) {
-                (Some(error.error), error.error_description)
-            } else {
-                (None, String::new())
-            };
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |from: &Value, key: &str| from.get(key).and_then(Value::as_str).map(str::to_owned);
+        let (code, message) = match &body {
+            Value::Array(errors) => {
+                let first = errors.first().unwrap_or(&Value::Null);
+                let message = text(first, "message").unwrap_or_default();
+                (text(first, "errorCode"), reason(&message).to_owned())
+            }
+            body => (text(body, "error"), text(body, "error_description").unwrap_or_default()),
+        };
         let code = code.map(|code| quoted(&clean(&code), 80));
         let message = quoted(&clean(&message), 300);
         Self { status, code, message, retry_after_ms: None, redirect: None, usage: None, elsewhere: None }

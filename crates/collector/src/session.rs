@@ -16,10 +16,11 @@ use crate::{
     origin::{Origin, TOKEN_PATH},
     problem::{Kind, Problem, quoted},
     quota::Usage,
-    secret::Secret,
+    secret::{Secret, wipe},
     time::Time,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use std::{
     cell::Cell,
     io::{self, Read},
@@ -158,14 +159,7 @@ fn transport_problem(error: &TransportError, authority: &str) -> Problem {
     }
 }
 
-#[derive(Deserialize)]
-struct TokenAnswer {
-    access_token: Option<String>,
-    instance_url: Option<String>,
-}
-
 /// A version of the API that an org has.
-#[derive(Deserialize)]
 pub struct Version {
     /// `65.0`
     pub version: String,
@@ -303,8 +297,8 @@ impl Org<'_> {
         Trouble::Refused(refusal)
     }
 
-    /// Gets a path that answers JSON.
-    pub fn get_json<T: for<'de> Deserialize<'de>>(&mut self, path: &str) -> Result<T, Trouble> {
+    /// Gets a path that answers a small JSON document.
+    pub fn get_json(&mut self, path: &str) -> Result<Value, Trouble> {
         parse_json(&self.get_body(path, &[])?)
     }
 
@@ -322,7 +316,10 @@ impl Org<'_> {
         let headers = vec![("accept", Secret::new(String::from("application/json")))];
         let response = self.send(&self.config.instance, "/services/data", None, headers)?;
         if response.status == 200 {
-            parse_json(&read_body(response, PAGE_BODY)?)
+            let list: Value = parse_json(&read_body(response, PAGE_BODY)?)?;
+            let versions =
+                list.as_array().into_iter().flatten().filter_map(|known| known.get("version")?.as_str());
+            Ok(versions.map(|version| Version { version: version.to_owned() }).collect())
         } else {
             Err(Trouble::Refused(self.read_refusal(response, &[])?))
         }
@@ -442,16 +439,27 @@ fn token_answer(body: &[u8]) -> Result<(Secret, Option<String>), String> {
     if body.len() as u64 > SMALL_BODY {
         return Err(format!("is longer than {SMALL_BODY} bytes"));
     }
-    let answer: TokenAnswer = serde_json::from_slice(body).map_err(|_| {
+    let mut answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    if !answer.is_object() {
         let page = body.trim_ascii_start().starts_with(b"<");
-        String::from(if page { "is a page for people (HTML)" } else { "is not the JSON it should be" })
-    })?;
-    let token = Secret::new(answer.access_token.unwrap_or_default());
+        return Err(String::from(if page {
+            "is a page for people (HTML)"
+        } else {
+            "is not the JSON it should be"
+        }));
+    }
+    let mut text = |key: &str| match answer.get_mut(key).map(Value::take) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let (token, instance_url) = (text("access_token"), text("instance_url"));
+    wipe(&mut answer);
+    let token = Secret::new(token.unwrap_or_default());
     // It becomes a header.
     if token.reveal().is_empty() || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(String::from("holds no access_token"));
     }
-    Ok((token, answer.instance_url))
+    Ok((token, instance_url))
 }
 
 /// A body as a whole; what lies beyond the limit is left unread.
@@ -516,7 +524,8 @@ mod tests {
             (br#"{"access_token": "a\r\nb"}"#, "holds no access_token"),
             (b" <html>", "HTML"),
             (b"access_token=x", "not the JSON"),
-            (br#"{"access_token": 5}"#, "not the JSON"),
+            (br#"{"access_token": 5}"#, "holds no access_token"),
+            (b"[]", "not the JSON"),
             (&large, "longer than 65536"),
         ] {
             let flaw = token_answer(body).expect_err(said);

@@ -409,16 +409,16 @@ impl<'a> Checked<'a> {
         given.or_else(|| self.text(name).and_then(|text| text.parse().ok())).unwrap_or_default()
     }
 
-    /// `true` or `false`, or its default.
-    pub fn switch(&self, name: &str) -> bool {
-        let given = self.table.get(name).and_then(Value::as_bool);
-        given.unwrap_or_else(|| self.text(name) == Some("true"))
-    }
-
     /// A share in thousandths, or its default.
     pub fn share(&self, name: &str) -> u32 {
         let given = self.table.get(name).and_then(parse_share);
         given.or_else(|| self.text(name).and_then(parse_percent)).unwrap_or(1000)
+    }
+
+    /// `true` or `false`, or its default.
+    pub fn switch(&self, name: &str) -> bool {
+        let given = self.table.get(name).and_then(Value::as_bool);
+        given.unwrap_or_else(|| self.text(name) == Some("true"))
     }
 
     /// Whether nothing, right or wrong, is given for a key.
