@@ -1,7 +1,5 @@
 //! Many seeds of the simulation, on every run of the tests. `SEEDS` says how many, `make simulate` runs them at length.
 
-#![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
-
 use e2e::{
     hosted,
     simulation::{Engines, run::Total},

@@ -15,6 +15,13 @@ use crate::secrets::{Secret, Vault, join};
 use crate::units::{parse_size, parse_time};
 use crate::{Egress, Limits};
 
+/// The keys there are. `schema` describes them.
+const KEYS: [&str; 6] = ["component", "source", "state", "output", "egress", "limits"];
+const STATE: [&str; 1] = ["path"];
+const OUTPUT: [&str; 2] = ["kind", "path"];
+const EGRESS: [&str; 2] = ["allow", "ca_file"];
+const LIMITS: [&str; 2] = ["memory", "call_time"];
+
 /// Everything a run needs.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -109,7 +116,7 @@ impl Config {
                 return Err(Mistakes { found: reader.mistakes, component: None, source: None });
             }
         };
-        reader.known(&table, "", &["component", "source", "state", "output", "egress", "limits"]);
+        reader.known(&table, "", &KEYS);
 
         let component = match table.get("component") {
             None => reader.missing("component", "the component's file: component = \"source.wasm\""),
@@ -206,7 +213,7 @@ impl Reader<'_> {
     fn state(&mut self, root: &Table) -> Option<PathBuf> {
         let what =
             "the file that remembers how far collection has come:\n    [state]\n    path = \"state.json\"";
-        let Some(table) = self.table(root, "state", &["path"]) else {
+        let Some(table) = self.table(root, "state", &STATE) else {
             return if root.contains_key("state") { None } else { self.missing("state.path", what) };
         };
         match table.get("path") {
@@ -216,7 +223,7 @@ impl Reader<'_> {
     }
 
     fn output(&mut self, root: &Table) -> Option<Output> {
-        let Some(table) = self.table(root, "output", &["kind", "path"]) else {
+        let Some(table) = self.table(root, "output", &OUTPUT) else {
             return if root.contains_key("output") { None } else { Some(Output::Stdout) };
         };
         let path = table.get("path");
@@ -235,7 +242,7 @@ impl Reader<'_> {
     }
 
     fn egress(&mut self, root: &Table) -> (Vec<String>, Egress, Option<PathBuf>) {
-        let Some(table) = self.table(root, "egress", &["allow", "ca_file"]) else {
+        let Some(table) = self.table(root, "egress", &EGRESS) else {
             return (Vec::new(), Egress::deny_all(), None);
         };
         let mut allow = Vec::new();
@@ -263,7 +270,7 @@ impl Reader<'_> {
 
     fn limits(&mut self, root: &Table) -> Limits {
         let mut limits = Limits::default();
-        let Some(table) = self.table(root, "limits", &["memory", "call_time"]) else { return limits };
+        let Some(table) = self.table(root, "limits", &LIMITS) else { return limits };
         if let Some(text) = table.get("memory").and_then(|value| self.text(value, "limits.memory")) {
             match parse_size(text) {
                 Ok(size) => limits.memory = size,
@@ -358,6 +365,31 @@ mod tests {
         assert_eq!(config.limits.memory, 32 << 20);
         assert_eq!(config.limits.call_time, Duration::from_secs(90));
         assert!(config.egress.covers("a.cdn.example.com"));
+    }
+
+    #[test]
+    fn the_schema_knows_the_keys_that_are_read() {
+        let schema = crate::schema::whole("x", serde_json::json!({}));
+        let keys = |at: &str| -> Vec<String> {
+            let properties = schema.pointer(&format!("{at}/properties")).and_then(|found| found.as_object());
+            properties.unwrap().keys().cloned().collect()
+        };
+        let sorted = |keys: &[&str]| {
+            let mut keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+            keys.sort();
+            keys
+        };
+        assert_eq!(keys(""), sorted(&KEYS));
+        for (table, read) in
+            [("state", &STATE[..]), ("output", &OUTPUT), ("egress", &EGRESS), ("limits", &LIMITS)]
+        {
+            assert_eq!(keys(&format!("/properties/{table}")), sorted(read), "{table}");
+        }
+        let limits = &schema["properties"]["limits"]["properties"];
+        let memory = limits["memory"]["default"].as_str().unwrap();
+        assert_eq!(parse_size(memory), Ok(Limits::default().memory));
+        let call_time = limits["call_time"]["default"].as_str().unwrap();
+        assert_eq!(parse_time(call_time), Ok(Limits::default().call_time));
     }
 
     #[test]

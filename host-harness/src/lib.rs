@@ -9,7 +9,8 @@
 //! - [`Egress`] says where a source may connect to, [`Limits`] what it may use, [`Transport`] how requests travel.
 //! - [`Runner`] is a loop for those who have none: it polls, delivers to a [`Sink`], saves to a [`StateStore`], waits out
 //!   trouble and starts crashed components again.
-//! - [`config`] is the configuration file of the program `source-host`, which puts all of this together.
+//! - [`config`] is the configuration file of the program `source-host`, which puts all of this together, and [`schema`]
+//!   the JSON Schema of it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), source_host::Error> {
@@ -40,6 +41,7 @@ mod pollable;
 mod report;
 mod runner;
 mod runtime;
+pub mod schema;
 mod secrets;
 mod sink;
 mod source;

@@ -28,6 +28,8 @@ const EXAMPLE: &str = r#"Configuration, CONFIG.toml (paths are relative to it):
 
 Start with:
   source-host describe source.wasm                what it collects and how it is configured
+  source-host init source.wasm                    writes a configuration to start with
+  source-host schema source.wasm                  the JSON Schema of a configuration, for editors
   source-host check CONFIG.toml                   whether everything is in place
   source-host run CONFIG.toml --until-caught-up   collect what is there, then end
   source-host run CONFIG.toml                     collect until stopped (Ctrl-C loses nothing)
@@ -86,6 +88,28 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a configuration to start with. Asks for what is required; never overwrites a file.
+    Init(InitArgs),
+    /// Print the JSON Schema of the configuration file for a component, for an editor to complete and check it with.
+    Schema {
+        /// The component's file.
+        component: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct InitArgs {
+    /// The component's file.
+    component: PathBuf,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE", default_value = "source-host.toml")]
+    output: PathBuf,
+    /// A value, such as source.url=https://logs.example.com; may be given several times.
+    ///
+    /// Of a secret only where it lies: file:PATH or env:NAME. Values that are no texts are written as in TOML. What is
+    /// required and not given is asked for if there is a terminal, and otherwise left to be filled in.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
 }
 
 #[derive(Args)]
@@ -112,6 +136,8 @@ async fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args, cache, &console).await,
         Command::Check { config, json } => commands::check::run(&config, json, cache).await,
         Command::Describe { component, json } => commands::describe::run(&component, json, cache).await,
+        Command::Init(args) => commands::init::run(args, cache).await,
+        Command::Schema { component } => commands::schema::run(&component, cache).await,
     };
     console.clear();
     match outcome {

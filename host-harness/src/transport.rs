@@ -47,14 +47,15 @@ pub trait Transport: Send + Sync {
     fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> Answer;
 }
 
-/// How long to wait for what. A component may ask for less than the host's maxima, never for more.
+/// How long to wait for what. The defaults hold where a component asks for nothing; it may ask for more, up to the host's
+/// maxima, and the time of the whole call bounds them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For name resolution, TCP and TLS together. At most 10 s.
+    /// For name resolution, TCP and TLS together. 10 s by default, at most a minute.
     pub connect: Duration,
-    /// From the connection to the head of the response. At most 60 s.
+    /// From the connection to the head of the response. 60 s by default, at most 5 minutes.
     pub first_byte: Duration,
-    /// Between two pieces of the response body. At most 30 s.
+    /// Between two pieces of the response body. 30 s by default, at most 5 minutes.
     pub between_bytes: Duration,
 }
 
@@ -69,16 +70,22 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// What the component asked for, or the maxima where it asked for nothing or for more.
+    const MAXIMA: Self = Self {
+        connect: Duration::from_secs(60),
+        first_byte: Duration::from_secs(300),
+        between_bytes: Duration::from_secs(300),
+    };
+
+    /// What the component asked for, at most the maxima, or the defaults where it asked for nothing.
     pub(crate) fn capped(options: Option<RequestOptions>) -> Self {
-        let most = Self::default();
+        let (usual, most) = (Self::default(), Self::MAXIMA);
         let options = options.unwrap_or_default();
         Self {
-            connect: options.connect_timeout.map_or(most.connect, |t| t.min(most.connect)),
-            first_byte: options.first_byte_timeout.map_or(most.first_byte, |t| t.min(most.first_byte)),
+            connect: options.connect_timeout.map_or(usual.connect, |t| t.min(most.connect)),
+            first_byte: options.first_byte_timeout.map_or(usual.first_byte, |t| t.min(most.first_byte)),
             between_bytes: options
                 .between_bytes_timeout
-                .map_or(most.between_bytes, |t| t.min(most.between_bytes)),
+                .map_or(usual.between_bytes, |t| t.min(most.between_bytes)),
         }
     }
 }

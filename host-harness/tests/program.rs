@@ -288,6 +288,40 @@ fn describe_shows_what_a_component_is() {
 }
 
 #[test]
+fn a_first_configuration_is_written_from_what_the_component_says_and_never_over_another() {
+    let place = Place::new(GOOD);
+    let output = place.run(&["init", "guest.wasm", "--output", "new.toml", "--set", "limits.memory=32MiB"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = place.read("new.toml");
+    for part in
+        ["component = \"guest.wasm\"\n", "path = \"state.json\"\n", "memory = \"32MiB\"\n", "allow = []\n"]
+    {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    place.write("new.toml", &text.replace("allow = []", "allow = [\"logs.example.com\"]"));
+    let output = place.run(&["check", "new.toml"]);
+    assert!(output.status.success(), "{}{}", stderr(&output), place.read("new.toml"));
+
+    for path in ["config.toml", "guest.wasm"] {
+        let output = place.run(&["init", "guest.wasm", "-o", path]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains("left as it is"), "{}", stderr(&output));
+    }
+    assert_eq!(place.read("config.toml"), GOOD);
+    let output = place.run(&["init", "guest.wasm", "-o", "other.toml", "--set", "nothing=1"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no key `nothing`") && !place.path("other.toml").exists());
+}
+
+#[test]
+fn the_schema_of_the_file_is_printed_as_json() {
+    let place = Place::new(GOOD);
+    let schema: Value = serde_json::from_str(&stdout(&place.run(&["schema", "guest.wasm"]))).unwrap();
+    assert_eq!(schema["properties"]["state"]["required"][0], "path");
+    assert!(schema["properties"]["source"].is_object());
+}
+
+#[test]
 fn help_teaches_with_an_example() {
     let place = Place::new(GOOD);
     let text = stdout(&place.run(&["--help"]));

@@ -210,14 +210,3 @@ async fn daily_files_are_collected_from_an_org_without_hourly_ones() {
     let comparison = delivered.compare(org.simulator.org(), Interval::Daily);
     assert!(comparison.is_clean(), "{comparison}");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_check_finds_a_sound_org_sound() {
-    let org = TestOrg::start(settings(1, Rows::Total(10))).await.expect("an org");
-    let mut source = open(&org, Limits::default(), serde_json::json!({})).await;
-    let findings = source.check().await.expect("findings");
-    assert_eq!(findings.len(), 5);
-    for finding in findings {
-        assert_eq!(finding.verdict, source_host::Verdict::Pass, "{}: {}", finding.name, finding.message);
-    }
-}

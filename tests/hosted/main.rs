@@ -3,11 +3,16 @@
 #![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
 
 mod borders;
+mod canary;
+mod checks;
 mod collection;
+mod errors;
 mod mistakes;
 mod objects;
 mod portable;
 mod readme;
+mod sign_in;
+mod slow;
 
 use e2e::hosted::program;
 use std::process::Command;

@@ -1,10 +1,16 @@
-//! Data-driven: `cases/files/<name>/file.csv` is an event log file, `expected.ndjson` the events that come of it, one a
-//! line. `problems.txt`, where there is one, holds the problems. To add a case, add a folder with a `file.csv` and run the
-//! tests with `UPDATE_CASES=1`; then read what was written.
+//! Data-driven: `cases/files/<name>/file.csv` is an event log file, `cases/objects/<name>/records.json` a list of records,
+//! `expected.ndjson` the events that come of it, one a line. `problems.txt`, where there is one, holds the problems.
+//! `case.json` says what differs from a file of the type Login in the stream `login`: `event_type`, and members of the
+//! configuration. To add a case, add a folder and run the tests with `UPDATE_CASES=1`; then read what was written.
 
-use collector::Collector;
+use collector::{Collector, batch::Batch};
 use e2e::canned::{CannedFile, CannedOrg, StillClock};
-use std::{env, fs, path::Path};
+use serde_json::{Map, Value};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 /// 2026-06-01T14:00:00Z
 pub const NOW: i64 = 1_780_322_400_000;
@@ -22,35 +28,148 @@ pub fn configured(more: &str) -> Collector {
 
 /// A configured collector, with parts of the document replaced once each.
 pub fn configured_with(replacements: &[(&str, &str)]) -> Collector {
-    let key = include_str!("../../crates/collector/tests/keys/pkcs8.pem").replace('\n', "\\n");
     let mut config = CONFIG.to_owned();
     for (from, to) in replacements {
         config = config.replacen(from, to, 1);
     }
+    configured_by(&config)
+}
+
+fn configured_by(config: &str) -> Collector {
+    let key = include_str!("../../crates/collector/tests/keys/pkcs8.pem").replace('\n', "\\n");
     let config = config.replace("@KEY@", &key);
     let mut collector = Collector::new();
     collector.configure(&config).expect("a valid configuration");
     collector
 }
 
+/// A case as its folder describes it.
+struct Case {
+    folder: PathBuf,
+    /// Members for the top of the configuration, in the place of those of [`CONFIG`].
+    config: Map<String, Value>,
+    /// `EventLogFile.EventType`
+    event_type: String,
+}
+
+impl Case {
+    /// All of them, in the order of their names.
+    fn all() -> Vec<Self> {
+        let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+        let entries =
+            ["files", "objects"].iter().flat_map(|kind| fs::read_dir(cases.join(kind)).expect("cases"));
+        let mut folders: Vec<_> = entries.map(|entry| entry.expect("entry").path()).collect();
+        folders.sort();
+        folders.into_iter().map(Self::read).collect()
+    }
+
+    fn read(folder: PathBuf) -> Self {
+        let case = fs::read_to_string(folder.join("case.json")).unwrap_or_else(|_| String::from("{}"));
+        let case: Value = serde_json::from_str(&case).expect("case.json");
+        Self {
+            config: case["config"].as_object().cloned().unwrap_or_default(),
+            event_type: case["event_type"].as_str().unwrap_or("Login").to_owned(),
+            folder,
+        }
+    }
+
+    fn collector(&self) -> Collector {
+        let mut document: Value = serde_json::from_str(CONFIG).expect("JSON");
+        for (key, value) in &self.config {
+            document[key] = value.clone();
+        }
+        configured_by(&document.to_string())
+    }
+
+    /// Polls an org whose file is that of the case.
+    fn run(&self) -> Batch {
+        self.run_with(fs::read(self.folder.join("file.csv")).ok())
+    }
+
+    /// The same with another file.
+    fn run_with(&self, file: Option<Vec<u8>>) -> Batch {
+        let mut org = match file {
+            Some(body) => CannedOrg::with(vec![CannedFile {
+                event_type: self.event_type.clone(),
+                ..CannedFile::new(1, body)
+            }]),
+            None => {
+                let records =
+                    fs::read_to_string(self.folder.join("records.json")).expect("file.csv or records.json");
+                CannedOrg { records: Some(records), ..CannedOrg::default() }
+            }
+        };
+        self.collector().poll(&mut org, &StillClock::at(NOW), None).expect("a batch")
+    }
+}
+
+/// The columns that the cases of a type, or of an object, have.
+pub fn columns_of(name: &str) -> BTreeSet<String> {
+    let mut columns = BTreeSet::new();
+    for case in Case::all() {
+        let config = Value::Object(case.config.clone()).to_string();
+        let is_of = |object: &str| match object {
+            "LoginEvent" => config.contains(r#""login":{"object""#),
+            "LogoutEvent" => config.contains(r#""logout":{"object""#),
+            "SetupAuditTrail" => config.contains(r#""setupaudittrail":{"object""#),
+            _ => config.contains(&format!(r#""name":"{object}""#)),
+        };
+        if let Ok(records) = fs::read_to_string(case.folder.join("records.json")) {
+            let records: Vec<Value> = serde_json::from_str(&records).expect("records.json");
+            let objects = records.iter().filter_map(Value::as_object).filter(|_| is_of(name));
+            columns.extend(objects.flat_map(|object| object.keys().cloned()));
+        } else if case.event_type == name && (name != "Login" || case.folder.ends_with("login-full")) {
+            let file = fs::read_to_string(case.folder.join("file.csv")).expect("file.csv");
+            let header = file.lines().next().unwrap_or_default();
+            columns.extend(header.split(',').map(|name| name.trim_matches('"').to_owned()));
+        }
+    }
+    columns
+}
+
+/// How many more allocations a poll makes for each row, if it reads more rows like the first of a case.
+pub fn allocations_per_row(name: &str, config: &[(&str, Value)]) -> f64 {
+    const ROWS: usize = 500;
+    let mut case = Case::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/files").join(name));
+    case.config.extend(config.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    let file = fs::read_to_string(case.folder.join("file.csv")).expect("file.csv");
+    let mut lines = file.lines();
+    let (header, row) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let count = |rows: usize| {
+        let body = format!("{header}\n{}", format!("{row}\n").repeat(rows)).into_bytes();
+        let mut events = 0;
+        let counted = allocation_counter::measure(|| events = case.run_with(Some(body)).events.len());
+        assert_eq!(events, rows, "{name}");
+        counted.count_total
+    };
+    (count(2 * ROWS) as f64 - count(ROWS) as f64) / ROWS as f64
+}
+
+/// The events that are expected of all cases, with the folder of each.
+pub fn expected_events() -> Vec<(String, Value)> {
+    let events = |case: Case| {
+        let name =
+            case.folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = fs::read_to_string(case.folder.join("expected.ndjson")).unwrap_or_default();
+        let events: Vec<_> =
+            text.lines().map(|line| (name.clone(), serde_json::from_str(line).expect("JSON"))).collect();
+        events
+    };
+    Case::all().into_iter().flat_map(events).collect()
+}
+
 #[test]
-fn each_file_becomes_the_expected_events() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/files");
-    let mut names: Vec<_> =
-        fs::read_dir(&folder).expect("cases").map(|entry| entry.expect("entry").path()).collect();
-    names.sort();
+fn each_file_and_each_object_becomes_the_expected_events() {
     let mut wrong = Vec::new();
-    for case in names {
-        let body = fs::read(case.join("file.csv")).expect("file.csv");
-        let mut org = CannedOrg::with(vec![CannedFile::new(1, body)]);
-        let batch = configured("").poll(&mut org, &StillClock::at(NOW), None).expect("a batch");
+    for case in Case::all() {
+        let batch = case.run();
         let events: String = batch.events.iter().map(|event| format!("{event}\n")).collect();
         let problems: String = batch.problems.iter().map(|problem| format!("{problem}\n")).collect();
         for event in &batch.events {
-            serde_json::from_str::<serde_json::Value>(event).expect("each event is JSON");
+            serde_json::from_str::<Value>(event).expect("each event is JSON");
         }
         for (name, text) in [("expected.ndjson", events), ("problems.txt", problems)] {
-            let path = case.join(name);
+            let path = case.folder.join(name);
             if env::var_os("UPDATE_CASES").is_some() {
                 if text.is_empty() && name == "problems.txt" {
                     let _ = fs::remove_file(path);

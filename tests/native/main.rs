@@ -2,8 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
 
+mod allocations;
 mod behaviours;
 mod cases;
 mod configuration;
+mod fields;
 mod objects;
 mod polls;
+mod session;

@@ -19,6 +19,8 @@ use std::{
 pub struct CannedFile {
     /// `Id`
     pub id: String,
+    /// `EventType`
+    pub event_type: String,
     /// `CreatedDate`
     pub created: String,
     /// `LogDate`
@@ -34,6 +36,7 @@ impl CannedFile {
     pub fn new(n: u32, body: impl Into<Arc<[u8]>>) -> Self {
         Self {
             id: format!("0AT{n:015}"),
+            event_type: String::from("Login"),
             created: String::from("2026-06-01T13:00:00.000+0000"),
             log_date: "2026-06-01T10:00:00.000+0000",
             body: body.into(),
@@ -82,6 +85,8 @@ pub struct CannedOrg {
     pub date: Option<&'static str>,
     /// Records on a page.
     pub page: Option<usize>,
+    /// The answer to any query that is not about files, as a JSON list of records.
+    pub records: Option<String>,
 }
 
 /// The body of an answer.
@@ -128,7 +133,12 @@ impl CannedOrg {
         let text = match path {
             "/services/oauth2/token" => json!({"access_token": "00D!token"}).to_string(),
             "/services/data" => json!([{"version": "64.0"}, {"version": "65.0"}]).to_string(),
-            _ => self.records(path),
+            _ => match &self.records {
+                Some(records) if !path.contains("FROM+EventLogFile") => {
+                    format!("{{\"done\":true,\"records\":{records}}}")
+                }
+                _ => self.listing(path),
+            },
         };
         let body: Body = match cut {
             None => Box::new(Cursor::new(text.into_bytes())),
@@ -139,7 +149,7 @@ impl CannedOrg {
         Some((200, headers, body))
     }
 
-    fn records(&self, path: &str) -> String {
+    fn listing(&self, path: &str) -> String {
         let page = self.page.unwrap_or(2000);
         let from = path.rsplit_once("/query/from-").and_then(|(_, from)| from.parse().ok()).unwrap_or(0);
         let since = path.split_once("CreatedDate+%3E%3D+").map_or("", |(_, rest)| &rest[..10]);
@@ -152,7 +162,7 @@ impl CannedOrg {
             .map(|file| {
                 json!({
                     "attributes": {"type": "EventLogFile"},
-                    "Id": file.id, "EventType": "Login", "CreatedDate": file.created, "LogDate": file.log_date,
+                    "Id": file.id, "EventType": file.event_type, "CreatedDate": file.created, "LogDate": file.log_date,
                     "LogFileLength": file.length.unwrap_or(file.body.len() as u64) as f64,
                     "Sequence": 1, "ApiVersion": 65.0, "Interval": "Hourly",
                 })

@@ -4,5 +4,6 @@ pub mod canned;
 pub mod hosted;
 pub mod org;
 pub mod random;
+pub mod signing_in;
 pub mod simulation;
 pub mod truth;

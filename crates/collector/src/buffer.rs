@@ -14,6 +14,16 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// An empty buffer in room that was made before.
+    pub fn of(room: Vec<u8>) -> Self {
+        Self { room, len: 0 }
+    }
+
+    /// The room, for another use.
+    pub fn into_room(self) -> Vec<u8> {
+        self.room
+    }
+
     /// The content.
     pub fn bytes(&self) -> &[u8] {
         &self.room[..self.len]

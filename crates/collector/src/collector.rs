@@ -51,7 +51,7 @@ impl Collector {
     /// One problem for each mistake in it. What was configured before stays.
     pub fn configure(&mut self, json: &str) -> Result<Grants, Vec<Problem>> {
         let config = Config::parse(json)?;
-        let grants = Grants { authorities: config.authorities(), warnings: config.streams.warnings() };
+        let grants = Grants { authorities: config.authorities(), warnings: config.warnings() };
         let work = Work::new(&config);
         self.configured = Some(Configured { config, session: Session::default(), work, last_state: None });
         Ok(grants)
@@ -62,6 +62,7 @@ impl Collector {
         match &mut self.configured {
             Some(configured) => {
                 let session = &mut configured.session;
+                session.begin(false);
                 let mut org = Org { config: &configured.config, http, clock, session };
                 crate::check::check(&mut org)
             }
@@ -113,11 +114,14 @@ impl Configured {
             return Err(Failure { problem: waiting(backoff, now), state: None });
         }
 
-        self.session.take_costs();
+        self.session.begin(true);
         let mut org = Org { config: &self.config, http, clock, session: &mut self.session };
         let mut progress = Progress::new(self.config.limits, clock);
         let mut outcome = Outcome::default();
-        match self.work.take_turns(&mut org, &mut state, &mut progress, &mut outcome) {
+        let turns = self.work.take_turns(&mut org, &mut state, &mut progress, &mut outcome);
+        // What was asked is done; but if that used the share up, the next poll must not ask before it has waited.
+        let within_share = || org.within_share().map_err(|trouble| trouble.problem("a request"));
+        match turns.and_then(|()| within_share()) {
             Ok(()) => state.backoff = None,
             Err(problem) => {
                 let backoff =
@@ -147,7 +151,7 @@ impl Configured {
         stats.requests = costs.requests;
         stats.token_requests = costs.token_requests;
         stats.bytes_received = costs.received;
-        stats.api_usage = self.session.api_usage();
+        stats.api_usage = self.session.api_usage().map(|usage| (usage.used, usage.maximum));
         (stats.backlog_files, stats.backlog_bytes) = self.work.backlog(&self.config, &state);
         Ok(Batch {
             events: progress.events,

@@ -4,14 +4,16 @@ pub mod schema;
 pub mod streams;
 
 use crate::{
-    key::PrivateKey,
+    ecs::Output,
+    flows::{self, Auth},
+    io::Timeouts,
     origin::Origin,
     problem::{Kind, Problem},
-    secret::Secret,
+    secret,
 };
 use schema::{Checked, Flaw, Key, Shape};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 use streams::Streams;
 
 const fn minutes(n: u64) -> Duration {
@@ -32,37 +34,51 @@ const DOCUMENT: &[Key] = &[
         "api_version",
         Shape::Text(api_version),
         "65.0",
-        "The version of the REST API, at least 46.0.",
+        "The version of the REST API, at least 46.0; \"latest\" for the newest that the org has.",
     ),
-    Key::required("auth", Shape::Table(AUTH), "How to sign in."),
+    Key::required("auth", flows::AUTH, "How to sign in."),
+    Key::defaulted(
+        "api_quota_share",
+        Shape::Share,
+        "50%",
+        "How much of the org's daily allowance of API requests may be used up, by all programs together, for this source \
+         to send more: \"50%\", or 0.5.",
+    ),
+    Key::optional("timeouts", Shape::Table(TIMEOUTS), "How long to wait for answers."),
     Key::optional("batch", Shape::Table(BATCH), "What one poll returns at most."),
+    Key::defaulted(
+        "format",
+        Shape::OneOf(&["ecs", "raw"]),
+        "ecs",
+        "What an event is: a document in the Elastic Common Schema, or the record as Salesforce gave it.",
+    ),
+    Key::defaulted(
+        "preserve_original_event",
+        Shape::Switch,
+        "false",
+        "Whether documents in the Elastic Common Schema hold the record as it came, in event.original.",
+    ),
     Key::required("streams", streams::STREAMS, "What to collect."),
 ];
 
-const AUTH: &[Key] = &[
-    Key::required("flow", Shape::OneOf(&["jwt-bearer"]), "The OAuth 2.0 flow."),
-    Key::required(
-        "client_id",
-        Shape::Text(filled),
-        "The consumer key of the connected app or external client app.",
-    ),
-    Key::required("username", Shape::Text(filled), "The user to sign in as, pre-authorised for the app."),
-    Key::required(
-        "private_key",
-        Shape::Secret,
-        "The RSA private key, in PEM form, whose certificate the app holds. PKCS#1 or PKCS#8, not encrypted.",
+const TIMEOUTS: &[Key] = &[
+    Key::defaulted(
+        "connect",
+        Shape::Span(Duration::from_secs(1), minutes(1)),
+        "10s",
+        "How long connecting may take, name resolution and TLS included.",
     ),
     Key::defaulted(
-        "audience",
-        Shape::Text(audience),
-        "https://login.salesforce.com",
-        "The audience of the assertion: https://login.salesforce.com, https://test.salesforce.com for sandboxes, or the \
-         address of an Experience Cloud site.",
+        "first_byte",
+        Shape::Span(Duration::from_secs(1), minutes(5)),
+        "60s",
+        "How long an answer may take to begin. A query may run for two minutes.",
     ),
-    Key::optional(
-        "token_url",
-        Shape::Text(token_url),
-        "Where to ask for tokens: a host, or the full endpoint. The instance_url if left out.",
+    Key::defaulted(
+        "between_bytes",
+        Shape::Span(Duration::from_secs(1), minutes(5)),
+        "30s",
+        "How long an answer may pause. As long as it flows, it may take any time.",
     ),
 ];
 
@@ -82,20 +98,28 @@ const BATCH: &[Key] = &[
     ),
 ];
 
-fn filled(text: &str) -> Result<(), Flaw> {
+/// A text with something in it.
+pub fn filled(text: &str) -> Result<(), Flaw> {
     if text.trim().is_empty() { Err(Flaw::new("is empty")) } else { Ok(()) }
 }
 
 fn origin(text: &str) -> Result<(), Flaw> {
-    Origin::parse(text).map(|_| ())
+    if Origin::parse(text)?.is_login_host() {
+        return Err(Flaw::with_hint(
+            "is where users sign in, and not the address of an org",
+            "use the org's My Domain address, such as \"https://acme.my.salesforce.com\"; Setup, My Domain shows it",
+        ));
+    }
+    Ok(())
 }
 
-fn token_url(text: &str) -> Result<(), Flaw> {
+/// The URL of a token endpoint.
+pub fn token_url(text: &str) -> Result<(), Flaw> {
     Origin::parse_token_url(text).map(|_| ())
 }
 
 /// The audience is compared by Salesforce as text; it need not be a host that is ever contacted.
-fn audience(text: &str) -> Result<(), Flaw> {
+pub fn audience(text: &str) -> Result<(), Flaw> {
     if text.trim().starts_with("https://") || Origin::parse(text).is_ok() {
         return Ok(());
     }
@@ -106,38 +130,36 @@ fn audience(text: &str) -> Result<(), Flaw> {
 }
 
 fn api_version(text: &str) -> Result<(), Flaw> {
+    if text == LATEST {
+        return Ok(());
+    }
     match text.strip_suffix(".0").map(|major| (major.len(), major.parse::<u16>())) {
         Some((2 | 3, Ok(46..))) if text.starts_with(|first| ('1'..='9').contains(&first)) => Ok(()),
-        _ => Err(Flaw::with_hint("must be a version of at least 46.0", "use \"65.0\"")),
+        _ => Err(Flaw::with_hint("must be a version of at least 46.0", "use \"65.0\", or \"latest\"")),
     }
 }
+
+/// What stands in place of a version to mean the newest one.
+const LATEST: &str = "latest";
 
 /// A configuration in which nothing is left to be checked.
 pub struct Config {
     /// The org.
     pub instance: Origin,
-    /// `65.0`
-    pub api_version: String,
+    /// `65.0`; none = the newest that the org has.
+    pub api_version: Option<Rc<str>>,
     /// How to sign in.
-    pub auth: JwtBearer,
+    pub auth: Auth,
+    /// How much of the org's allowance of requests may be used up, in thousandths.
+    pub quota_share: u32,
+    /// How long to wait for answers.
+    pub timeouts: Timeouts,
     /// What one poll returns at most.
     pub limits: Limits,
+    /// How events are written.
+    pub output: Output,
     /// What to collect.
     pub streams: Streams,
-}
-
-/// The JWT bearer flow.
-pub struct JwtBearer {
-    /// Consumer key.
-    pub client_id: String,
-    /// User to sign in as.
-    pub username: String,
-    /// Signs the assertion.
-    pub private_key: PrivateKey,
-    /// Audience of the assertion.
-    pub audience: String,
-    /// Where to ask for tokens.
-    pub token_host: Origin,
 }
 
 /// What one poll returns at most.
@@ -157,13 +179,20 @@ impl Config {
     /// # Errors
     /// One problem for each mistake, each with its path.
     pub fn parse(json: &str) -> Result<Self, Vec<Problem>> {
-        let value: Value = serde_json::from_str(json).map_err(|error| {
+        let mut value: Value = serde_json::from_str(json).map_err(|error| {
             let position = format!("line {}, column {}", error.line(), error.column());
             vec![Problem::new(Kind::Config, format!("the configuration is not a JSON document ({position})"))]
         })?;
-        let Value::Object(document) = &value else {
-            return Err(vec![Problem::new(Kind::Config, "the configuration is not a JSON object")]);
+        let read = match &value {
+            Value::Object(document) => Self::read(document),
+            _ => Err(vec![Problem::new(Kind::Config, "the configuration is not a JSON object")]),
         };
+        // It holds secrets.
+        secret::wipe(&mut value);
+        read
+    }
+
+    fn read(document: &serde_json::Map<String, Value>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         schema::check(document, DOCUMENT, "", &mut problems);
         let checked = Checked::new(document, DOCUMENT);
@@ -171,18 +200,32 @@ impl Config {
         let streams = streams.unwrap_or_default();
         let api_version = checked.text("api_version").unwrap_or_default();
         problems.extend(fields_unknown(&streams, api_version));
-        let auth = checked.table("auth").and_then(|auth| jwt_bearer(auth, &checked, &mut problems));
-        let instance = checked.text("instance_url").and_then(|text| Origin::parse(text).ok());
+        let instance_url = checked.text("instance_url").unwrap_or_default();
+        let auth = checked.table("auth").and_then(|auth| Auth::read(auth, instance_url, &mut problems));
+        let instance = Origin::parse(instance_url).ok();
         match (instance, auth) {
             (Some(instance), Some(auth)) if problems.is_empty() => Ok(Self {
                 instance,
-                api_version: api_version.to_owned(),
+                api_version: (api_version != LATEST).then(|| Rc::from(api_version)),
                 auth,
+                quota_share: checked.share("api_quota_share"),
+                timeouts: timeouts(checked.table("timeouts")),
                 limits: limits(checked.table("batch")),
+                output: Output {
+                    raw: checked.text("format") == Some("raw"),
+                    original: checked.switch("preserve_original_event"),
+                },
                 streams,
             }),
             _ => Err(problems),
         }
+    }
+
+    /// What is allowed and probably not meant.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let mut warnings: Vec<Problem> = self.auth.warning().into_iter().collect();
+        warnings.extend(self.streams.warnings());
+        warnings
     }
 
     /// The authorities that a collection contacts.
@@ -203,23 +246,14 @@ fn limits(batch: Option<Checked<'_>>) -> Limits {
     }
 }
 
-fn jwt_bearer(auth: Checked<'_>, document: &Checked<'_>, problems: &mut Vec<Problem>) -> Option<JwtBearer> {
-    let private_key = match PrivateKey::from_pem(&Secret::new(auth.text("private_key")?.to_owned())) {
-        Ok(key) => Some(key),
-        Err(_) if auth.text("private_key")?.trim().is_empty() => None,
-        Err(problem) => {
-            problems.push(problem.at("auth.private_key"));
-            None
-        }
-    };
-    let token_url = auth.text("token_url").or_else(|| document.text("instance_url"))?;
-    Some(JwtBearer {
-        client_id: auth.text("client_id")?.trim().to_owned(),
-        username: auth.text("username")?.trim().to_owned(),
-        private_key: private_key?,
-        audience: auth.text("audience")?.trim().trim_end_matches('/').to_owned(),
-        token_host: Origin::parse_token_url(token_url).ok()?,
-    })
+fn timeouts(table: Option<Checked<'_>>) -> Timeouts {
+    let empty = serde_json::Map::new();
+    let table = table.unwrap_or(Checked::new(&empty, TIMEOUTS));
+    Timeouts {
+        connect: table.span("connect"),
+        first_byte: table.span("first_byte"),
+        between_bytes: table.span("between_bytes"),
+    }
 }
 
 /// FIELDS() came with version 51.0 ("FIELDS()", SOQL reference).

@@ -1,15 +1,24 @@
 //! Rows of event log files and records of objects as documents in the Elastic Common Schema.
 //!
-//! What a document looks like is written down as a tree ([`login::DOCUMENT`]). When a file is opened the tree is laid
+//! What a document looks like is written down as a tree ([`login::FILE`]). When a file is opened the tree is laid
 //! out against the columns that this file really has, by name, never by position: Salesforce inserts columns in the
 //! middle. A row is then written in one pass over that plan. Columns that no tree mentions are passed on under their own
 //! name in snake case, so that nothing new is lost. Empty values are left out. The fields of a record are columns too.
 //!
 //! A value that is not what its column promises does not lose the event: it is reported in `error.message`.
 
-mod generic;
-mod login;
-mod names;
+pub mod apex;
+pub mod audit;
+pub mod aura;
+pub mod codes;
+pub mod form;
+pub mod generic;
+pub mod kinds;
+mod layout;
+pub mod login;
+pub mod logout;
+pub mod names;
+mod raw;
 
 use crate::{
     event_id::{EventId, Id},
@@ -18,7 +27,9 @@ use crate::{
     state::FileInfo,
     time::Time,
 };
-use std::{borrow::Cow, io::Read, net::IpAddr};
+use form::{Form, canonical, is_address, written};
+use layout::{Layout, Step};
+use std::{borrow::Cow, io::Read};
 
 /// The values of a row or of a record, by column.
 pub trait Fields {
@@ -29,24 +40,36 @@ pub trait Fields {
     fn is_bare(&self, _: usize) -> bool {
         false
     }
+
+    /// The record as it came, if it came as JSON.
+    fn json(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl<R: Read> Fields for Rows<R> {
+    #[inline]
     fn field(&self, index: usize) -> &[u8] {
         Self::field(self, index)
     }
 }
 
-/// A part of a document.
+/// A part of a document. Where a column is named, several names divided by `|` mean the first that is there.
 pub enum Node {
     /// An object with these parts.
     Object(&'static str, &'static [Node]),
+    /// These parts, in this place.
+    Parts(&'static [Node]),
     /// A fixed value, in JSON.
     Fixed(&'static str, &'static str),
     /// A value made of a column.
     Column(&'static str, &'static str, Form),
+    /// The same, of a column that is passed on as well. Here the first that is not empty counts, row by row.
+    Also(&'static str, &'static str, Form),
     /// The different values of some columns.
-    Distinct(&'static str, &'static [&'static str], Form),
+    Distinct(&'static str, &'static [(&'static str, Form)]),
+    /// `location`, of columns with a latitude and a longitude.
+    Location(&'static str, &'static str),
     /// An object with these parts, named after the event type or the object in snake case.
     Typed(&'static [Node]),
     /// `@timestamp`, from TIMESTAMP_DERIVED or TIMESTAMP, or from the date of a record.
@@ -57,8 +80,16 @@ pub enum Node {
     Dataset,
     /// `provider`: which view of the event this is, `EventLogFile` or the name of the object.
     Provider,
+    /// `stream`
+    Stream,
+    /// `kind`, `category`, `type` and `action`, after the type of the event.
+    Kind,
     /// What is known of the org and the file.
     Provenance,
+    /// `original`, the record as it came, as a text; if it was asked for.
+    Original,
+    /// `record`, the record as it came.
+    Record,
     /// The columns that no part mentions.
     Rest,
 }
@@ -66,42 +97,40 @@ pub enum Node {
 impl Node {
     fn key(&self) -> Option<&'static str> {
         match self {
-            Self::Object(key, _) | Self::Fixed(key, _) | Self::Column(key, ..) | Self::Distinct(key, ..) => {
-                Some(key)
-            }
-            Self::Dataset => Some("dataset"),
-            Self::Provider => Some("provider"),
-            Self::Id => Some("id"),
-            Self::Typed(_) | Self::Timestamp | Self::Provenance | Self::Rest => None,
+            Self::Object(key, _)
+            | Self::Fixed(key, _)
+            | Self::Column(key, ..)
+            | Self::Also(key, ..)
+            | Self::Distinct(key, ..) => Some(key),
+            _ => None,
         }
     }
 }
 
-/// How a column becomes a value.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Form {
-    /// As it is, as text.
-    Keyword,
-    /// As it is, a number as a number.
-    Given,
-    /// As a list of one.
-    ListOfOne,
-    /// A whole number.
-    Long,
-    /// Milliseconds, written in nanoseconds.
-    MillisAsNanos,
-    /// An address; left out where it is none.
-    Ip,
-    /// The other values of a column of addresses, such as `Salesforce.com IP`.
-    NoIp,
-    /// A code with a meaning; others as they are.
-    Code(&'static [(&'static str, &'static str)]),
-    /// `success` for this value, else `failure`.
-    Outcome(&'static str),
-    /// `1.2` of `TLSv1.2`.
-    TlsVersion,
-    /// `tls` of `TLSv1.2`.
-    TlsProtocol,
+/// How every document begins.
+const HEAD: &[Node] = &[
+    Node::Timestamp,
+    Node::Object("ecs", &[Node::Fixed("version", "\"8.11.0\"")]),
+    Node::Object("data_stream", &[Node::Fixed("type", "\"logs\""), Node::Dataset]),
+];
+
+/// What stands in `event` of every document.
+const EVENT: &[Node] = &[
+    Node::Id,
+    Node::Kind,
+    Node::Fixed("module", "\"salesforce\""),
+    Node::Dataset,
+    Node::Provider,
+    Node::Original,
+];
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// As they came, and not as documents.
+    pub raw: bool,
+    /// Documents with `event.original`.
+    pub original: bool,
 }
 
 /// What the documents of a file, or of an object, have in common.
@@ -112,6 +141,8 @@ pub struct Common<'a> {
     pub instance_url: &'a str,
     /// The time of a row that tells none: the beginning of what was asked for.
     pub since: Time,
+    /// How they are written.
+    pub output: Output,
     /// Where they come from.
     pub origin: Origin<'a>,
 }
@@ -132,23 +163,7 @@ pub enum Origin<'a> {
     },
 }
 
-/// What is done to write a document.
-enum Step {
-    /// Members that are the same in every document, up to a comma or the brace that opens an object.
-    Put(String),
-    /// Ends an object that [`Step::Put`] began.
-    End,
-    /// Begins an object that may stay empty.
-    Open(Key),
-    /// Ends it.
-    Close,
-    Column(Key, usize, Form),
-    Distinct(Key, Vec<usize>, Form),
-    Timestamp(Key),
-    Id(Key),
-}
-
-/// Writes the documents of one file.
+/// Writes the documents of one file, or of one object.
 pub struct Mapper {
     columns: Vec<String>,
     plan: Vec<Step>,
@@ -161,10 +176,14 @@ pub struct Mapper {
     /// The columns of addresses, and of each column whether it holds one in this row.
     address_columns: Vec<usize>,
     is_address: Vec<bool>,
+    /// The keys of a row as it came; none where it is not written.
+    raw_keys: Vec<Key>,
     /// The members `salesforce.instance_url` and `salesforce.event_log_file`.
     provenance: String,
     dataset: String,
     provider: String,
+    /// The stream, where documents name it.
+    stream: Option<String>,
     since: Time,
     errors: Vec<String>,
     json: Writer,
@@ -182,34 +201,43 @@ impl Mapper {
             }
             Origin::Object { name, date, key } => (document_of_object(name), name, name, date, key),
         };
+        let position = |name: &str| columns.iter().position(|column| column == name);
+        let (date, key) = (position(date), key.and_then(position));
+        let is_file = matches!(common.origin, Origin::File(_));
+        let timestamp = position("TIMESTAMP").filter(|_| is_file);
+        let mut used = vec![false; columns.len()];
+        for column in [date, key, timestamp].into_iter().flatten() {
+            used[column] = true;
+        }
         let mut layout = Layout {
             columns: &columns,
-            mentioned: mentioned(document),
-            kind: &names::snake_case(kind),
+            used,
+            common,
+            kind,
             dataset: &dataset,
             provider,
             provenance: &provenance,
             plan: Vec::new(),
         };
-        layout.mentioned.push(date);
-        layout.mentioned.extend(key);
-        layout.add(document);
+        layout.add(if common.output.raw { raw::DOCUMENT } else { document });
         let plan = layout.plan;
-        let mut address_columns: Vec<usize> = plan.iter().flat_map(Step::addresses).copied().collect();
+        let mut address_columns: Vec<usize> = plan.iter().flat_map(Step::addresses).collect();
         address_columns.sort_unstable();
         address_columns.dedup();
-        let position = |name: &str| columns.iter().position(|column| column == name);
+        let writes_rows = is_file && (common.output.raw || common.output.original);
         Self {
             plan,
             id: EventId::new(&columns),
-            key: key.and_then(position),
-            date: position(date),
-            timestamp: position("TIMESTAMP"),
+            key,
+            date,
+            timestamp,
             address_columns,
             is_address: vec![false; columns.len()],
+            raw_keys: if writes_rows { raw_keys(&columns) } else { Vec::new() },
             provenance,
             dataset,
             provider: provider.to_owned(),
+            stream: common.output.raw.then(|| common.stream.to_owned()),
             since: common.since,
             errors: Vec::new(),
             json: Writer::default(),
@@ -241,12 +269,12 @@ impl Mapper {
     }
 
     /// The document of a row.
-    pub fn event(&mut self, rows: &impl Fields) -> String {
+    pub fn event(&mut self, row: &impl Fields) -> String {
         self.errors.clear();
         for column in &self.address_columns {
-            self.is_address[*column] = is_address(rows.field(*column));
+            self.is_address[*column] = is_address(row.field(*column));
         }
-        let json = &mut self.json;
+        let Self { json, errors, columns, .. } = self;
         json.begin();
         for step in &self.plan {
             match step {
@@ -255,51 +283,94 @@ impl Mapper {
                 Step::Open(key) => json.open(key),
                 Step::Close => json.close(),
                 Step::Id(key) => {
-                    match self.key.map(|key| rows.field(key)).filter(|key| !key.is_empty()) {
+                    match self.key.map(|key| row.field(key)).filter(|key| !key.is_empty()) {
                         Some(id) => json.text(key, id),
-                        None => json.text(key, self.id.of(|index| rows.field(index)).as_str().as_bytes()),
+                        None => json.text(key, self.id.of(|index| row.field(index)).as_str().as_bytes()),
                     };
                 }
                 Step::Timestamp(key) => {
-                    let field = |index: Option<usize>| index.map_or(&[][..], |index| rows.field(index));
+                    let field = |index: Option<usize>| index.map_or(&[][..], |index| row.field(index));
                     let date = field(self.date);
-                    let time = timestamp(date, field(self.timestamp)).unwrap_or_else(|| {
-                        let column = self.date.map_or("TIMESTAMP_DERIVED", |date| &self.columns[date]);
-                        self.errors.push(format!("{column}: '{}' is not a time", shown(date)));
-                        Cow::Owned(self.since.to_rfc3339())
-                    });
-                    json.text(key, time.as_bytes());
+                    match canonical(date).or_else(|| timestamp(date, field(self.timestamp))) {
+                        Some(time) => json.text(key, &time),
+                        None => {
+                            let column = self.date.map_or("TIMESTAMP_DERIVED", |date| &columns[date]);
+                            let compact = field(self.timestamp);
+                            if !date.is_empty() || compact.is_empty() {
+                                report(errors, column, date, "is not a time");
+                            }
+                            if !compact.is_empty() {
+                                report(errors, "TIMESTAMP", compact, "is not a time");
+                            }
+                            json.text(key, self.since.to_rfc3339().as_bytes())
+                        }
+                    };
                 }
-                Step::Column(key, column, form) => {
-                    let value = rows.field(*column);
-                    if *form == Form::Given && rows.is_bare(*column) {
-                        json.raw(key, value);
-                    } else if !value.is_empty() && !write(json, key, value, *form, self.is_address[*column]) {
-                        self.errors.push(format!(
-                            "{}: '{}' {}",
-                            self.columns[*column],
-                            shown(value),
-                            form.promise()
-                        ));
+                Step::First(key, of, form) => {
+                    let column = of.iter().find(|column| !row.field(**column).is_empty());
+                    if let Some(column) = column
+                        && !form.write(json, key, row.field(*column), false)
+                    {
+                        report(errors, &columns[*column], row.field(*column), form.promise());
                     }
                 }
-                Step::Distinct(key, columns, form) => {
-                    let values = columns.iter().enumerate().filter_map(|(nth, column)| {
-                        let value = rows.field(*column);
-                        let fits = match form {
-                            Form::Ip => self.is_address[*column],
-                            _ => !value.is_empty() && str::from_utf8(value).is_ok(),
-                        };
-                        let seen = || columns[..nth].iter().any(|earlier| rows.field(*earlier) == value);
-                        (fits && !seen()).then_some(value)
+                Step::Column(key, column, form) => {
+                    let value = row.field(*column);
+                    if value.is_empty() {
+                        continue;
+                    }
+                    let fits = if matches!(form, Form::Given) && row.is_bare(*column) {
+                        Form::write_bare(json, key, value)
+                    } else {
+                        form.write(json, key, value, self.is_address[*column])
+                    };
+                    if !fits {
+                        report(errors, &columns[*column], value, form.promise());
+                    }
+                }
+                Step::Distinct(key, of) => {
+                    let part = |(column, form): &(usize, Form)| {
+                        let value = row.field(*column);
+                        let part = form.part(value, self.is_address[*column]);
+                        part.filter(|part| !part.is_empty() && str::from_utf8(part).is_ok())
+                    };
+                    let values = of.iter().enumerate().filter_map(|(nth, one)| {
+                        let value = part(one)?;
+                        (!of[..nth].iter().any(|earlier| part(earlier) == Some(value))).then_some(value)
                     });
                     json.list(key, values);
                 }
+                Step::Location(key, latitude, longitude) => {
+                    let (lat, lon) = (row.field(*latitude), row.field(*longitude));
+                    if form::is_degrees(lat, 90) && form::is_degrees(lon, 180) {
+                        json.pieces(key, &[b"{\"lat\":", lat, b",\"lon\":", lon, b"}"]);
+                    } else {
+                        for (column, value) in [(latitude, lat), (longitude, lon)] {
+                            if !value.is_empty() {
+                                report(errors, &columns[*column], value, "is no part of a location");
+                            }
+                        }
+                    }
+                }
+                Step::Record(key) => match row.json() {
+                    Some(record) => json.raw_lines(key, record.as_bytes()),
+                    None => {
+                        json.open(key);
+                        write_row(json, &self.raw_keys, columns, row, errors);
+                        json.close();
+                    }
+                },
+                Step::Original(key) => match row.json() {
+                    Some(record) => {
+                        json.text(key, record.as_bytes());
+                    }
+                    None => json.quoted(key, |json| write_row(json, &self.raw_keys, columns, row, errors)),
+                },
             }
         }
-        if !self.errors.is_empty() {
+        if !errors.is_empty() {
             json.open(&Key::new("error"));
-            json.list(&Key::new("message"), self.errors.iter().map(String::as_bytes));
+            json.list(&Key::new("message"), errors.iter().map(String::as_bytes));
             json.close();
         }
         json.finish()
@@ -327,32 +398,68 @@ impl Mapper {
         json.open(&key("error"));
         json.list(&key("message"), [reason.as_bytes()]);
         json.close();
+        if let Some(stream) = &self.stream {
+            json.text(&key("stream"), stream.as_bytes());
+        }
         json.finish()
     }
 }
 
-impl Step {
-    /// The columns of which it has to be known whether they hold an address.
-    fn addresses(&self) -> &[usize] {
-        match self {
-            Self::Column(_, column, Form::Ip | Form::NoIp) => std::slice::from_ref(column),
-            Self::Distinct(_, columns, Form::Ip) => columns,
-            _ => &[],
+/// The columns of a row, as texts.
+fn write_row(
+    json: &mut Writer,
+    keys: &[Key],
+    columns: &[String],
+    row: &impl Fields,
+    errors: &mut Vec<String>,
+) {
+    for (index, key) in keys.iter().enumerate() {
+        let value = row.field(index);
+        if !json.text(key, value) {
+            report(errors, &columns[index], value, Form::Keyword.promise());
         }
     }
 }
 
+/// Notes once that a value is not what its column promises.
+#[cold]
+fn report(errors: &mut Vec<String>, column: &str, value: &[u8], what: &str) {
+    let value = crate::problem::quoted(&String::from_utf8_lossy(value), 100);
+    let error = format!("{column}: '{value}' ");
+    if !errors.iter().any(|known| known.starts_with(&error)) {
+        errors.push(error + what);
+    }
+}
+
+/// The names of columns as keys, no two of them the same.
+fn raw_keys(columns: &[String]) -> Vec<Key> {
+    let key = |(index, name): (usize, &String)| {
+        let again = columns[..index].contains(name);
+        Key::escaped(&if again { format!("{name}_{}", index + 1) } else { name.clone() })
+    };
+    columns.iter().enumerate().map(key).collect()
+}
+
 /// What a row of an event log file looks like.
-fn document_of_file(event_type: &str) -> &'static [Node] {
+pub fn document_of_file(event_type: &str) -> &'static [Node] {
     match event_type {
-        "Login" => login::DOCUMENT,
+        "Login" => login::FILE,
+        "Logout" => logout::FILE,
+        "AuraRequest" => aura::FILE,
+        _ if apex::TYPES.contains(&event_type) => apex::FILE,
         _ => generic::FILE,
     }
 }
 
 /// What a record of an object looks like.
-fn document_of_object(_: &str) -> &'static [Node] {
-    generic::OBJECT
+pub fn document_of_object(name: &str) -> &'static [Node] {
+    match name {
+        "LoginEvent" | "LoginHistory" => login::OBJECT,
+        "LogoutEvent" => logout::OBJECT,
+        "SetupAuditTrail" => audit::OBJECT,
+        "AuraRequestEventLog" => aura::OBJECT,
+        _ => generic::OBJECT,
+    }
 }
 
 impl Common<'_> {
@@ -377,223 +484,8 @@ impl Common<'_> {
     }
 }
 
-impl Form {
-    fn promise(self) -> &'static str {
-        match self {
-            Self::Long | Self::MillisAsNanos => "is not a whole number",
-            Self::TlsVersion | Self::TlsProtocol => "is not a TLS version",
-            _ => "is not valid UTF-8; what is not was replaced",
-        }
-    }
-}
-
-/// The names of all columns that a document mentions.
-fn mentioned<'a>(nodes: &'static [Node]) -> Vec<&'a str> {
-    let mut names = vec!["TIMESTAMP", "TIMESTAMP_DERIVED"];
-    for node in nodes {
-        match node {
-            Node::Object(_, parts) | Node::Typed(parts) => names.extend(mentioned(parts)),
-            Node::Column(_, name, _) => names.push(name),
-            Node::Distinct(_, columns, _) => names.extend(*columns),
-            Node::Fixed(..)
-            | Node::Timestamp
-            | Node::Id
-            | Node::Dataset
-            | Node::Provider
-            | Node::Provenance
-            | Node::Rest => {}
-        }
-    }
-    names
-}
-
-/// A document laid out against the columns of a file. What would stay empty in every row is left out.
-struct Layout<'a> {
-    columns: &'a [String],
-    mentioned: Vec<&'a str>,
-    kind: &'a str,
-    dataset: &'a str,
-    provider: &'a str,
-    provenance: &'a str,
-    plan: Vec<Step>,
-}
-
-impl Layout<'_> {
-    fn add(&mut self, nodes: &'static [Node]) {
-        for node in nodes {
-            match node {
-                Node::Object(key, parts) => self.object(key, parts),
-                Node::Typed(parts) => self.object(self.kind, parts),
-                Node::Fixed(key, value) => self.put(&format!("\"{key}\":{value},")),
-                Node::Column(key, name, form) => {
-                    let index = self.position(name);
-                    self.plan.extend(index.map(|index| Step::Column(Key::new(key), index, *form)));
-                }
-                Node::Distinct(key, names, form) => {
-                    let present = names.iter().filter_map(|name| self.position(name)).collect();
-                    self.plan.push(Step::Distinct(Key::new(key), present, *form));
-                }
-                Node::Timestamp => self.plan.push(Step::Timestamp(Key::new("@timestamp"))),
-                Node::Id => self.plan.push(Step::Id(Key::new("id"))),
-                Node::Dataset => self.put(&format!("\"dataset\":\"{}\",", self.dataset)),
-                Node::Provider => self.put(&format!("\"provider\":\"{}\",", self.provider)),
-                Node::Provenance => self.put(self.provenance),
-                Node::Rest => self.rest(nodes),
-            }
-        }
-    }
-
-    fn object(&mut self, key: &str, parts: &'static [Node]) {
-        if never_empty(parts) {
-            self.put(&format!("\"{key}\":{{"));
-            self.add(parts);
-            self.end();
-        } else {
-            self.plan.push(Step::Open(Key::new(key)));
-            self.add(parts);
-            self.plan.push(Step::Close);
-        }
-    }
-
-    fn position(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column == name)
-    }
-
-    /// Adds to what is the same in every document, in one piece with what comes before it.
-    fn put(&mut self, members: &str) {
-        match self.plan.last_mut() {
-            Some(Step::Put(text)) => text.push_str(members),
-            _ => self.plan.push(Step::Put(members.to_owned())),
-        }
-    }
-
-    /// Ends an object that is never empty.
-    fn end(&mut self) {
-        match self.plan.last_mut() {
-            Some(Step::Put(text)) if text.ends_with(',') => {
-                text.pop();
-                text.push_str("},");
-            }
-            _ => self.plan.push(Step::End),
-        }
-    }
-
-    /// The columns that no part mentions, each under a key of its own beside `siblings`.
-    fn rest(&mut self, siblings: &[Node]) {
-        let mut keys: Vec<String> = siblings.iter().filter_map(Node::key).map(str::to_owned).collect();
-        for (index, name) in self.columns.iter().enumerate() {
-            // The second column of a name that was mentioned is as unknown as a new one.
-            let first = self.position(name) == Some(index);
-            if first && self.mentioned.contains(&name.as_str()) {
-                continue;
-            }
-            let mut key = names::snake_case(name);
-            if key.is_empty() || keys.contains(&key) || !first {
-                key = format!("{key}_{}", index + 1);
-            }
-            self.plan.push(Step::Column(Key::new(&key), index, Form::Given));
-            keys.push(key);
-        }
-    }
-}
-
-/// Whether an object of these parts has a member in every document.
-fn never_empty(parts: &[Node]) -> bool {
-    parts.iter().any(|part| match part {
-        Node::Object(_, parts) | Node::Typed(parts) => never_empty(parts),
-        Node::Fixed(..) | Node::Timestamp | Node::Id | Node::Dataset | Node::Provider | Node::Provenance => {
-            true
-        }
-        Node::Column(..) | Node::Distinct(..) | Node::Rest => false,
-    })
-}
-
-/// Writes a value in its form. False if it is not what the form promises; what can be written is written all the same.
-fn write(json: &mut Writer, key: &Key, value: &[u8], form: Form, is_address: bool) -> bool {
-    match form {
-        Form::Keyword | Form::Given => return json.text(key, value),
-        Form::ListOfOne => return json.list(key, [value]),
-        Form::Long => match whole_number(value) {
-            Some(digits) => json.raw(key, digits),
-            None => return false,
-        },
-        Form::MillisAsNanos => match whole_number(value) {
-            Some(b"0") => json.raw(key, b"0"),
-            // Below zero it is not known, which its own field says as well.
-            Some([b'-', ..]) => {}
-            Some(digits) if digits.len() <= 12 => json.raw(key, &[digits, b"000000"].concat()),
-            _ => return false,
-        },
-        Form::Ip if is_address => return json.text(key, value),
-        Form::NoIp if is_address => {}
-        _ if str::from_utf8(value).is_err() => return false,
-        Form::Ip => {}
-        Form::NoIp => return json.text(key, value),
-        Form::Code(table) => {
-            let meaning = table.iter().find(|(code, _)| code.as_bytes() == value);
-            return json.text(key, meaning.map_or(value, |(_, meaning)| meaning.as_bytes()));
-        }
-        Form::Outcome(success) => {
-            return json.text(key, if value == success.as_bytes() { b"success" } else { b"failure" });
-        }
-        Form::TlsVersion | Form::TlsProtocol => {
-            let Some((protocol, [_, version @ ..])) =
-                value.iter().position(|byte| matches!(byte, b'v' | b'V' | b' ')).map(|at| value.split_at(at))
-            else {
-                return false;
-            };
-            if !version.first().is_some_and(u8::is_ascii_digit) {
-                return false;
-            }
-            return match form {
-                Form::TlsVersion => json.text(key, version),
-                _ => json.text(key, &protocol.to_ascii_lowercase()),
-            };
-        }
-    }
-    true
-}
-
-/// A whole number that JSON and a `long` can hold, as its digits. Salesforce writes some with a fraction of zero.
-fn whole_number(text: &[u8]) -> Option<&[u8]> {
-    let text = text.strip_suffix(b".0").unwrap_or(text);
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let canonical = digits == b"0" || (!digits.starts_with(b"0") && !digits.is_empty());
-    // 18 digits are below 2^63.
-    (canonical && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit)).then_some(text)
-}
-
-fn is_address(text: &[u8]) -> bool {
-    str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok())
-}
-
-/// `2026-01-02T03:04:05.678Z` as it is, everything else brought into this form.
-fn timestamp<'a>(derived: &'a [u8], compact: &[u8]) -> Option<Cow<'a, str>> {
-    let derived = str::from_utf8(derived).unwrap_or_default();
-    if is_canonical(derived) {
-        return Some(Cow::Borrowed(derived));
-    }
-    let time = Time::parse(derived).or_else(|| Time::parse_compact(str::from_utf8(compact).ok()?))?;
-    Some(Cow::Owned(time.to_rfc3339()))
-}
-
-/// Whether a text is a time in the form that is written by far most often.
-fn is_canonical(text: &str) -> bool {
-    const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
-    let bytes = text.as_bytes();
-    let number = |from: usize| (bytes[from] - b'0') * 10 + bytes[from + 1] - b'0';
-    bytes.len() == FORM.len()
-        && bytes
-            .iter()
-            .zip(FORM)
-            .all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form })
-        && (1..=12).contains(&number(5))
-        && (1..=28).contains(&number(8))
-        && number(11) < 24
-        && number(14) < 60
-        && number(17) < 60
-}
-
-fn shown(value: &[u8]) -> String {
-    crate::problem::quoted(&String::from_utf8_lossy(value), 100)
+/// A time that is not in the form that is written by far most often.
+fn timestamp(date: &[u8], compact: &[u8]) -> Option<[u8; 24]> {
+    let text = |bytes| str::from_utf8(bytes).unwrap_or_default();
+    Time::parse(text(date)).or_else(|| Time::parse_compact(text(compact))).and_then(written)
 }

@@ -65,8 +65,8 @@ impl OpenFile {
         file: &FileInfo,
         checkpoint: Option<&Checkpoint>,
     ) -> Result<Opened, Failure> {
-        let path =
-            format!("/services/data/v{}/sobjects/EventLogFile/{}/LogFile", org.config.api_version, file.id);
+        let version = org.api_version().map_err(Failure::Trouble)?;
+        let path = format!("/services/data/v{version}/sobjects/EventLogFile/{}/LogFile", file.id);
         let headers = [("accept", "*/*"), ("accept-encoding", "gzip")];
         let response = org.get(&path, &headers).map_err(Failure::Trouble)?;
         let compressed =
@@ -92,8 +92,13 @@ impl OpenFile {
             }
         }
         let instance_url = org.config.instance.to_string();
-        let common =
-            Common { stream, instance_url: &instance_url, since: file.log_date, origin: Origin::File(file) };
+        let common = Common {
+            stream,
+            instance_url: &instance_url,
+            since: file.log_date,
+            output: org.config.output,
+            origin: Origin::File(file),
+        };
         let mapper = Mapper::new(&common, columns);
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let length = file.length;

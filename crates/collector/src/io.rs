@@ -20,6 +20,17 @@ pub trait Http {
     fn send(&mut self, request: &Request) -> Result<Response, TransportError>;
 }
 
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// Until an answer begins.
+    pub first_byte: Duration,
+    /// Between two parts of a body. A body as a whole may take any time, as long as it flows.
+    pub between_bytes: Duration,
+}
+
 /// An HTTP request.
 #[derive(Debug)]
 pub struct Request {
@@ -33,6 +44,8 @@ pub struct Request {
     pub path: String,
     /// Names in lower case. Values may be secrets.
     pub headers: Vec<(&'static str, Secret)>,
+    /// How long to wait for the answer.
+    pub timeouts: Timeouts,
 }
 
 /// The head of an HTTP answer, and a body to read.

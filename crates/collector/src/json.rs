@@ -14,12 +14,22 @@ pub struct Writer {
     out: Buffer,
     /// Where each open object begins, with its key.
     open: Vec<usize>,
+    /// Room for a text that is not written as it came.
+    scratch: Vec<u8>,
 }
 
 impl Key {
     /// A key of letters that need no escape.
     pub fn new(name: &str) -> Self {
         Self(format!("\"{name}\":\"").into_bytes())
+    }
+
+    /// A key of any characters.
+    pub fn escaped(name: &str) -> Self {
+        let mut json = Writer::default();
+        json.string(name.as_bytes());
+        let name = String::from_utf8_lossy(json.out.bytes());
+        Self::new(&name)
     }
 
     /// As it stands before all that is not a text.
@@ -77,10 +87,43 @@ impl Writer {
     /// Writes a text. Returns whether it was UTF-8; what was not is replaced.
     #[inline]
     pub fn text(&mut self, key: &Key, value: &[u8]) -> bool {
-        self.out.put(&key.0);
+        self.member(&key.0, value)
+    }
+
+    /// Writes a text under a key as it stands before a text.
+    #[inline]
+    pub fn member(&mut self, key: &[u8], value: &[u8]) -> bool {
+        self.out.put(key);
         let valid = self.string(value);
         self.out.put_array(b"\",");
         valid
+    }
+
+    /// Writes a text of which `%2F` and the like are decoded (RFC 3986 section 2.1).
+    pub fn decoded(&mut self, key: &Key, value: &[u8]) -> bool {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let mut rest = value;
+        while let Some((byte, after)) = rest.split_first() {
+            let code = rest.get(1..3).filter(|_| *byte == b'%');
+            let code = code.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+            scratch.push(code.unwrap_or(*byte));
+            rest = if code.is_some() { &rest[3..] } else { after };
+        }
+        let valid = self.text(key, &scratch);
+        self.scratch = scratch;
+        valid
+    }
+
+    /// Writes what `make` writes into another object as a text.
+    pub fn quoted(&mut self, key: &Key, make: impl FnOnce(&mut Writer)) {
+        let mut inner = Self { out: Buffer::of(std::mem::take(&mut self.scratch)), ..Self::default() };
+        inner.begin();
+        make(&mut inner);
+        inner.end();
+        let text = &inner.out.bytes()[..inner.out.len() - 1];
+        self.text(key, text);
+        self.scratch = inner.out.into_room();
     }
 
     /// Writes a value that is JSON already.
@@ -90,24 +133,64 @@ impl Writer {
         self.out.put_array(b",");
     }
 
-    /// Writes a list of texts, unless it is empty. Returns whether they were UTF-8.
-    pub fn list<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
-        let start = self.out.len();
+    /// Writes a value that is JSON already, under a key as it stands before it.
+    pub fn raw_member(&mut self, key: &[u8], value: &[u8]) {
+        self.out.put(key);
+        self.out.put(value);
+        self.out.put_array(b",");
+    }
+
+    /// Writes a value that is JSON already, in pieces.
+    pub fn pieces(&mut self, key: &Key, pieces: &[&[u8]]) {
+        self.out.put(key.bare());
+        for piece in pieces {
+            self.out.put(piece);
+        }
+        self.out.put_array(b",");
+    }
+
+    /// Writes a value that is JSON already and may have line breaks between its parts, on one line.
+    pub fn raw_lines(&mut self, key: &Key, value: &[u8]) {
+        self.out.put(key.bare());
+        for line in value.split(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.out.put(line);
+        }
+        self.out.put_array(b",");
+    }
+
+    /// Begins a list of objects.
+    pub fn open_list(&mut self, key: &Key) {
+        self.open.push(self.out.len());
         self.out.put(key.bare());
         self.out.put_array(b"[");
-        let empty = self.out.len();
+    }
+
+    /// Begins an object of the list.
+    pub fn open_item(&mut self) {
+        self.out.put_array(b"{");
+    }
+
+    /// Ends the list.
+    pub fn close_list(&mut self) {
+        let start = self.open.pop().unwrap_or_default();
+        if self.out.last() == Some(b'[') {
+            self.out.truncate(start);
+        } else {
+            self.out.truncate(self.out.len() - 1);
+            self.out.put_array(b"],");
+        }
+    }
+
+    /// Writes a list of texts, unless it is empty. Returns whether they were UTF-8.
+    pub fn list<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
+        self.open_list(key);
         let mut valid = true;
         for value in values {
             self.out.put_array(b"\"");
             valid &= self.string(value);
             self.out.put_array(b"\",");
         }
-        if self.out.len() == empty {
-            self.out.truncate(start);
-        } else {
-            self.out.truncate(self.out.len() - 1);
-            self.out.put_array(b"],");
-        }
+        self.close_list();
         valid
     }
 

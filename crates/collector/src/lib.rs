@@ -13,8 +13,10 @@
 //! | how the windows of a LoginEvent work | `objects`, `pages`, `record` |
 //! | what stands in the state, and how large it gets | `state` |
 //! | what an event looks like | `ecs`, `event_id` |
+//! | which fields there are, for documentation and index templates | [`fields`] |
 //! | writing it fast | `json`, `buffer` |
-//! | signing in | `session`, `key`, `errors` |
+//! | signing in | `flows`, `key`, `encrypted_key`, `session` |
+//! | what an error means, and how much may be asked | `errors`, `quota` |
 //!
 //! ```
 //! # use collector::Collector;
@@ -33,10 +35,13 @@ pub mod check;
 mod collector;
 mod config;
 mod ecs;
+mod encrypted_key;
 mod errors;
 mod event_id;
+pub mod fields;
 mod file;
 mod files;
+mod flows;
 pub mod io;
 mod json;
 mod key;
@@ -45,6 +50,7 @@ mod objects;
 mod origin;
 mod pages;
 pub mod problem;
+mod quota;
 mod reading;
 mod record;
 mod rows;

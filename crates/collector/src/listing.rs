@@ -55,7 +55,7 @@ pub fn list(
     let types: Vec<&EventTypes> = streams.iter().map(|(source, _)| &source.event_types).collect();
     let since = streams.iter().map(|(_, state)| state.floor).min().unwrap_or(Time(0));
     let soql = event_log_files(&types, cadence, since, interval);
-    let mut pages = Pages::new(query_path(&org.config.api_version, &soql));
+    let mut pages = Pages::new(query_path(&org.api_version()?, &soql));
     let mut listing = Listing { queues: vec![VecDeque::new(); streams.len()], ..Listing::default() };
     let mut found = 0;
     for _ in 0..MAX_PAGES {

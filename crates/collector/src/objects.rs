@@ -24,7 +24,7 @@
 use crate::{
     backoff::Backoff,
     config::streams::{ObjectSource, Paging},
-    ecs::{Common, Mapper, Origin},
+    ecs::{Common, Mapper, Origin, Output},
     event_id::Id,
     pages::Pages,
     problem::Problem,
@@ -174,7 +174,7 @@ impl ObjectWork {
             }
             Err(trouble) => {
                 self.round = None;
-                let problem = trouble.problem(&asked.name(source));
+                let problem = trouble.problem_with(&asked.name(source), &source.object);
                 return turn.trouble(&source.stream, &mut state.backoff, &trouble, problem);
             }
         };
@@ -303,8 +303,9 @@ impl Window {
             records(source, self.from, after, self.until, MAX_RECORDS)
         };
         let instance_url = org.config.instance.to_string();
-        let mut reader = Reader { source, instance_url, since: self.from, mapper: None };
-        let mut pages = Pages::new(query_path(&org.config.api_version, &soql));
+        let output = org.config.output;
+        let mut reader = Reader { source, instance_url, since: self.from, output, mapper: None };
+        let mut pages = Pages::new(query_path(&org.api_version()?, &soql));
         let mut found = Found::new(source.paging, room);
         // Pages of one instant may be many, and only a part of them is kept.
         let headers: &[_] = if self.instant { &[("sforce-query-options", "batchSize=500")] } else { &[] };
@@ -431,6 +432,7 @@ struct Reader<'a> {
     source: &'a ObjectSource,
     instance_url: String,
     since: Time,
+    output: Output,
     mapper: Option<(Mapper, bool)>,
 }
 
@@ -479,6 +481,7 @@ impl Reader<'_> {
                 stream: &self.source.stream,
                 instance_url: &self.instance_url,
                 since: self.since,
+                output: self.output,
                 origin,
             };
             (Mapper::new(&common, record.names().map(str::to_owned).collect()), keyed)

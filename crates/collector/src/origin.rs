@@ -39,6 +39,23 @@ impl Origin {
     }
 }
 
+/// The domains below which orgs answer their API, for tokens to be sent to: of Salesforce alone, since pages under
+/// `force.com` and `site.com` can be a customer's ("My Domain URL Formats", Salesforce Help; `.mil` is Government Cloud,
+/// `.cn` Salesforce on Alibaba Cloud).
+const ORGS: [&str; 3] = [".salesforce.com", ".salesforce.mil", ".sfcrmproducts.cn"];
+
+impl Origin {
+    /// Whether it is where an org of Salesforce may answer its API, and nobody else.
+    pub fn is_salesforce(&self) -> bool {
+        self.secure && ORGS.iter().any(|domain| self.authority.ends_with(domain)) && !self.is_login_host()
+    }
+
+    /// Whether it is one of the two hosts where the users of all orgs sign in.
+    pub fn is_login_host(&self) -> bool {
+        matches!(self.authority.as_str(), "login.salesforce.com" | "test.salesforce.com")
+    }
+}
+
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}", if self.secure { "https" } else { "http" }, self.authority)
@@ -51,7 +68,10 @@ fn split(text: &str) -> Result<(Origin, &str), Flaw> {
         return Err(Flaw::new("is empty"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(Flaw::with_hint("has no scheme", format!("use \"https://{}\"", text.trim_matches('/'))));
+        let with_scheme = format!("https://{}", text.trim_matches('/'));
+        // It may have more wrong with it; the advice is good for all of it.
+        let advice = Origin::parse(&with_scheme).err().and_then(|flaw| flaw.hint);
+        return Err(Flaw::with_hint("has no scheme", advice.unwrap_or(format!("use \"{with_scheme}\""))));
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let path = path.trim_end_matches('/');
@@ -152,6 +172,12 @@ mod tests {
     fn a_wrong_address_is_refused_with_the_right_one() {
         for (text, advice) in [
             ("acme.my.salesforce.com", "https://acme.my.salesforce.com"),
+            ("acme.lightning.force.com/lightning/page/home", "https://acme.my.salesforce.com"),
+            ("acme--dev.sandbox.lightning.force.com", "https://acme--dev.sandbox.my.salesforce.com"),
+            (
+                "https://acme.my.salesforce.com/lightning/setup/SetupOneHome/home",
+                "https://acme.my.salesforce.com",
+            ),
             ("https://acme.lightning.force.com/lightning/page/home", "https://acme.my.salesforce.com"),
             ("https://acme.my.salesforce-setup.com/lightning/setup", "https://acme.my.salesforce.com"),
             ("http://acme.my.salesforce.com", "https://acme.my.salesforce.com"),
@@ -160,6 +186,28 @@ mod tests {
         ] {
             let said = message(Origin::parse(text));
             assert!(said.contains(&format!("\"{advice}\"")), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_only_taken_to_where_an_org_answers() {
+        let is_salesforce = |text: &str| Origin::parse(text).is_ok_and(|origin| origin.is_salesforce());
+        for text in
+            ["https://acme.my.salesforce.com", "https://na15.salesforce.com", "https://a.my.salesforce.mil"]
+        {
+            assert!(is_salesforce(text), "{text}");
+        }
+        for text in [
+            "https://evil.example",
+            "https://salesforce.com.evil.example",
+            "https://evilsalesforce.com",
+            "https://acme.my.salesforce.com:8443",
+            "https://acme.my.site.com",
+            "https://acme.force.com",
+            "https://login.salesforce.com",
+            "http://127.0.0.1:80",
+        ] {
+            assert!(!is_salesforce(text), "{text}");
         }
     }
 

@@ -156,7 +156,7 @@ impl Job<'_, '_, '_, '_> {
         let problem = trouble.problem(&format!("the download of event log file {}", reading.file.id));
         let everywhere = matches!(problem.kind, Kind::Auth | Kind::RateLimited);
         let attempts = reading.backoff.as_ref().map_or(0, |backoff| backoff.attempts);
-        if !matches!(trouble, Trouble::SignIn(_)) && !everywhere && attempts >= HOLD_UPS {
+        if !matches!(trouble, Trouble::Everywhere(_)) && !everywhere && attempts >= HOLD_UPS {
             return Ok(self.set_aside(reading, problem));
         }
         if !everywhere {

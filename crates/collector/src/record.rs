@@ -34,6 +34,7 @@ pub struct Page<'a> {
 /// A record: its fields in the order in which they came.
 #[derive(Default)]
 pub struct Record<'a> {
+    json: &'a str,
     names: Vec<Cow<'a, str>>,
     values: Vec<Value<'a>>,
 }
@@ -51,7 +52,7 @@ impl<'a> Record<'a> {
     /// # Errors
     /// When it is no JSON object.
     pub fn parse(json: &'a RawValue) -> Result<Self, serde_json::Error> {
-        let mut record = Self::default();
+        let mut record = Self { json: json.get(), ..Self::default() };
         let fields: Object<'a> = serde_json::from_str(json.get())?;
         record.add("", fields, 1)?;
         Ok(record)
@@ -107,6 +108,10 @@ impl Fields for Record<'_> {
 
     fn is_bare(&self, index: usize) -> bool {
         matches!(self.values.get(index), Some(Value::Bare(_)))
+    }
+
+    fn json(&self) -> Option<&str> {
+        Some(self.json)
     }
 }
 

@@ -1,27 +1,33 @@
 //! Signed in to one org: a token in memory, used until Salesforce says that it is over, and requests made with it.
 //!
-//! The JWT bearer flow answers no lifetime with its token ("OAuth 2.0 JWT Bearer Flow", Salesforce Help), so there is no
-//! expiry to watch. A request that is refused for its session signs in anew and is sent once more, never twice: a
+//! No flow answers a lifetime with its token ("OAuth 2.0 JWT Bearer Flow" and its siblings, Salesforce Help), so there is
+//! no expiry to watch. A request that is refused for its session signs in anew and is sent once more, never twice: a
 //! session policy that ends every session at once would otherwise be answered with a storm of sign-ins.
+//!
+//! # Where the token goes
+//!
+//! To the host of `instance_url`, or to the one that the token answer names, if that is an org of Salesforce and the host
+//! allows it. What the answer names otherwise is not followed: whoever could forge it would be handed the token.
 
 use crate::{
-    config::{Config, JwtBearer},
+    config::Config,
     errors::{Refusal, api_problem, sign_in_problem},
     io::{Clock, Http, Request, Response, TransportError},
     origin::{Origin, TOKEN_PATH},
-    problem::{Kind, Problem},
-    secret::Secret,
+    problem::{Kind, Problem, quoted},
+    quota::Usage,
+    secret::{Secret, wipe},
     time::Time,
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::Value;
 use std::{
     cell::Cell,
     io::{self, Read},
     rc::Rc,
     time::Duration,
 };
+use zeroize::Zeroizing;
 
 /// How long an assertion is good for. Salesforce accepts at most 3 minutes; this leaves a minute either way for clocks
 /// that differ.
@@ -32,15 +38,27 @@ const TOLERATED_SKEW_MS: i64 = 30_000;
 const SMALL_BODY: u64 = 64 * 1024;
 /// How much of a page is read. Nearly all have less: 2,000 records of 4 KB.
 const PAGE_BODY: u64 = 8 * 1024 * 1024;
+/// The longest wait that an answer can ask for.
+const LONGEST_WAIT_MS: i64 = 24 * 3_600_000;
 
 /// What is remembered between requests. None of it is needed: it only saves requests.
 #[derive(Debug, Default)]
 pub struct Session {
     token: Option<Secret>,
+    /// Where the token answer says that the org is, if that is not the configured place.
+    told: Option<Origin>,
+    /// Whether requests go there.
+    follows: bool,
+    /// The newest version of the API that the org has, once it was asked.
+    newest_version: Option<Rc<str>>,
     /// The org's clock minus the host's, once the org has told its time.
     skew_ms: Option<i64>,
     /// Requests used and allowed in 24 hours, once the org has told.
-    api_usage: Option<(u32, u32)>,
+    api_usage: Option<Usage>,
+    /// Whether it has told in this poll.
+    usage_is_new: bool,
+    /// Whether requests end where the configured share of the allowance does.
+    thrifty: bool,
     requests: u32,
     token_requests: u32,
     received: Rc<Cell<u64>>,
@@ -58,6 +76,13 @@ pub struct Costs {
 }
 
 impl Session {
+    /// Begins a poll, which minds the share of the allowance, or a check, which does not.
+    pub fn begin(&mut self, thrifty: bool) {
+        self.take_costs();
+        self.thrifty = thrifty;
+        self.usage_is_new = false;
+    }
+
     /// The costs since the last call.
     pub fn take_costs(&mut self) -> Costs {
         Costs {
@@ -68,7 +93,7 @@ impl Session {
     }
 
     /// Requests used and allowed in 24 hours, once the org has told.
-    pub fn api_usage(&self) -> Option<(u32, u32)> {
+    pub fn api_usage(&self) -> Option<Usage> {
         self.api_usage
     }
 
@@ -76,13 +101,18 @@ impl Session {
     pub fn skew_ms(&self) -> Option<i64> {
         self.skew_ms
     }
+
+    /// Where the token answer says that the org is, if that is not the configured place, and whether requests go there.
+    pub fn told(&self) -> Option<(&Origin, bool)> {
+        self.told.as_ref().map(|told| (told, self.follows))
+    }
 }
 
 /// Why a request brought nothing.
 #[derive(Debug)]
 pub enum Trouble {
-    /// Nobody is signed in, and the problem says why.
-    SignIn(Problem),
+    /// Every other request would meet it as well: nobody is signed in, or the allowance is used up.
+    Everywhere(Problem),
     /// Salesforce refused the request.
     Refused(Refusal),
     /// No answer came.
@@ -96,9 +126,14 @@ pub enum Trouble {
 impl Trouble {
     /// As a problem; `what` says what was tried, as a noun: `the list of event log files`.
     pub fn problem(&self, what: &str) -> Problem {
+        self.problem_with(what, "EventLogFile")
+    }
+
+    /// As a problem; `object` is what was asked for, and decides which permissions may be missing.
+    pub fn problem_with(&self, what: &str, object: &str) -> Problem {
         match self {
-            Self::SignIn(problem) => problem.clone(),
-            Self::Refused(refusal) => api_problem(refusal, what),
+            Self::Everywhere(problem) => problem.clone(),
+            Self::Refused(refusal) => api_problem(refusal, what, object),
             Self::Transport(error, authority) => transport_problem(error, authority),
             Self::Garbled(message) => Problem::new(Kind::Transient, format!("{what} failed: {message}"))
                 .hint("if it stays, something between this host and Salesforce changes the answers"),
@@ -117,17 +152,45 @@ fn transport_problem(error: &TransportError, authority: &str) -> Problem {
             Problem::new(Kind::Config, format!("the host does not allow requests to {authority}"))
                 .hint("add it to what the host allows")
         }
-        TransportError::Failed(why) => Problem::new(
-            Kind::Transient,
-            format!("no answer from {authority}: {}", crate::problem::quoted(why, 200)),
-        )
-        .hint("check that this host reaches it, through proxies and firewalls too"),
+        TransportError::Failed(why) => {
+            Problem::new(Kind::Transient, format!("no answer from {authority}: {}", quoted(why, 200)))
+                .hint("check that this host reaches it, through proxies and firewalls too")
+        }
     }
 }
 
-#[derive(Deserialize)]
-struct TokenAnswer {
-    access_token: String,
+/// A version of the API that an org has.
+pub struct Version {
+    /// `65.0`
+    pub version: String,
+}
+
+impl Version {
+    /// `65.0` as 650; nothing if it is no number.
+    fn order(text: &str) -> Option<u32> {
+        let (major, minor) = text.split_once('.')?;
+        major.parse::<u32>().ok()?.checked_mul(10)?.checked_add(minor.parse().ok()?)
+    }
+}
+
+/// The version that comes nearest to the one that is wanted; the newest, if none is.
+pub fn nearest_version<'v>(versions: &'v [Version], wanted: Option<&str>) -> Option<&'v str> {
+    let wanted = wanted.and_then(Version::order).unwrap_or(u32::MAX);
+    let known =
+        versions.iter().filter_map(|known| Some((Version::order(&known.version)?, known.version.as_str())));
+    known.min_by_key(|(order, _)| order.abs_diff(wanted)).map(|(_, version)| version)
+}
+
+/// That the org does not have a version.
+pub fn version_problem(versions: &[Version], wanted: &str) -> Problem {
+    let problem = Problem::new(Kind::Config, format!("the org does not have version {wanted} of the API"));
+    let problem = problem.at("api_version");
+    match nearest_version(versions, Some(wanted)) {
+        Some(nearest) => {
+            problem.hint(format!("set api_version to \"{}\", the nearest that it has", quoted(nearest, 20)))
+        }
+        None => problem.hint("check instance_url: the list of versions is empty"),
+    }
 }
 
 /// An org that requests can be sent to.
@@ -156,30 +219,86 @@ impl Org<'_> {
         Ok(())
     }
 
+    /// The version of the API to use. To find the newest one takes a request, once.
+    pub fn api_version(&mut self) -> Result<Rc<str>, Trouble> {
+        if let Some(version) = self.config.api_version.as_ref().or(self.session.newest_version.as_ref()) {
+            return Ok(Rc::clone(version));
+        }
+        let versions = self.get_versions()?;
+        let newest = nearest_version(&versions, None);
+        let newest =
+            newest.ok_or_else(|| Trouble::Garbled(String::from("the list of API versions is empty")))?;
+        Ok(Rc::clone(self.session.newest_version.insert(Rc::from(newest))))
+    }
+
     /// Gets a path of the REST API and returns the answer if its status is 200.
     pub fn get(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Result<Response, Trouble> {
         let mut renewed = false;
         loop {
             self.sign_in()?;
+            self.within_share()?;
             let token = self.session.token.as_ref().map_or("", Secret::reveal);
             let authorization = Secret::new(format!("Bearer {token}"));
             let mut all = vec![("authorization", authorization)];
             all.extend(headers.iter().map(|(name, value)| (*name, Secret::new((*value).to_owned()))));
-            let response = self.send(&self.config.instance, path, None, all)?;
+            let followed = self.session.told.clone().filter(|_| self.session.follows);
+            let origin = followed.as_ref().unwrap_or(&self.config.instance);
+            let response = match self.send(origin, path, None, all) {
+                Err(Trouble::Transport(TransportError::Denied(_), _)) if followed.is_some() => {
+                    self.session.follows = false;
+                    continue;
+                }
+                response => response?,
+            };
             if response.status == 200 {
                 return Ok(response);
             }
             let refusal = self.read_refusal(response, &[])?;
             if !refusal.is_expired_session() || renewed {
-                return Err(Trouble::Refused(refusal));
+                return Err(self.judge(refusal, path));
             }
             renewed = true;
             self.session.token = None;
         }
     }
 
-    /// Gets a path that answers JSON.
-    pub fn get_json<T: for<'de> Deserialize<'de>>(&mut self, path: &str) -> Result<T, Trouble> {
+    /// Whether the share of the allowance that may be used up leaves room for a request. Without a word from the org in
+    /// this poll there has to be one request, to learn of it.
+    pub fn within_share(&self) -> Result<(), Trouble> {
+        let share = self.config.quota_share;
+        let usage = self.session.api_usage.filter(|_| self.session.thrifty && self.session.usage_is_new);
+        match usage {
+            Some(usage) if usage.is_beyond(share) => Err(Trouble::Everywhere(usage.problem(share))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sorts out the refusals that every other request would meet as well.
+    fn judge(&mut self, mut refusal: Refusal, path: &str) -> Trouble {
+        if refusal.is_allowance_used_up() {
+            refusal.usage = self.session.api_usage;
+            return Trouble::Everywhere(api_problem(&refusal, "a request", ""));
+        }
+        // A path that is not there can be one of a version that is not there, which the org tells for nothing.
+        let wanted = self.config.api_version.clone();
+        let strange =
+            refusal.is("NOT_FOUND") || refusal.is("UNSUPPORTED_API_VERSION") || refusal.status == 410;
+        if let Some(wanted) = wanted.filter(|_| strange && !path.ends_with("/LogFile"))
+            && let Ok(versions) = self.get_versions()
+            && !versions.iter().any(|known| *known.version == *wanted)
+        {
+            return Trouble::Everywhere(version_problem(&versions, &wanted));
+        }
+        let elsewhere =
+            refusal.is("URL_NOT_RESET") || refusal.status == 401 || (300..400).contains(&refusal.status);
+        if let Some(told) = self.session.told.as_ref().filter(|_| elsewhere && !self.session.follows) {
+            refusal.elsewhere = Some((told.to_string(), self.config.instance.to_string()));
+        }
+        Trouble::Refused(refusal)
+    }
+
+    /// Gets a path that answers a small JSON document.
+    pub fn get_json(&mut self, path: &str) -> Result<Value, Trouble> {
         parse_json(&self.get_body(path, &[])?)
     }
 
@@ -192,24 +311,41 @@ impl Org<'_> {
         if body.len() as u64 > PAGE_BODY { Err(Trouble::TooLong) } else { Ok(body) }
     }
 
-    /// Gets the list of API versions, which needs no token.
-    pub fn get_versions<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T, Trouble> {
+    /// Gets the list of API versions, which needs no token and counts against no allowance.
+    pub fn get_versions(&mut self) -> Result<Vec<Version>, Trouble> {
         let headers = vec![("accept", Secret::new(String::from("application/json")))];
         let response = self.send(&self.config.instance, "/services/data", None, headers)?;
         if response.status == 200 {
-            parse_json(&read_body(response, PAGE_BODY)?)
+            let list: Value = parse_json(&read_body(response, PAGE_BODY)?)?;
+            let versions =
+                list.as_array().into_iter().flatten().filter_map(|known| known.get("version")?.as_str());
+            Ok(versions.map(|version| Version { version: version.to_owned() }).collect())
         } else {
             Err(Trouble::Refused(self.read_refusal(response, &[])?))
         }
     }
 
     /// Reads an error's explanation, in which whoever answers may repeat what it was sent.
-    fn read_refusal(&self, response: Response, more: &[&Secret]) -> Result<Refusal, Trouble> {
-        let retry_after = response.header("retry-after").and_then(|text| text.trim().parse().ok());
+    fn read_refusal(&self, response: Response, more: &[Secret]) -> Result<Refusal, Trouble> {
+        let retry_after_ms = response.header("retry-after").and_then(|text| self.parse_wait(text));
+        let redirect = response.header("location").filter(|_| (300..400).contains(&response.status));
+        // Nothing but where it leads to: the rest of it may repeat what was sent.
+        let redirect = redirect.and_then(|location| location.split_once("://"));
+        let redirect = redirect.and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+        let redirect =
+            redirect.and_then(|authority| authority.rsplit('@').next()).map(|host| quoted(host, 80));
         let status = response.status;
-        let body = read_body(response, SMALL_BODY)?;
-        let secrets: Vec<&Secret> = self.session.token.iter().chain(more.iter().copied()).collect();
-        Ok(Refusal::read(status, retry_after, &body, &secrets))
+        let body = Zeroizing::new(read_body(response, SMALL_BODY)?);
+        let secrets: Vec<&Secret> = self.session.token.iter().chain(more).collect();
+        let refusal = Refusal::read(status, &body, &secrets);
+        Ok(Refusal { retry_after_ms, redirect, ..refusal })
+    }
+
+    /// The wait that `Retry-After` asks for: seconds, or a date on the org's clock (RFC 9110 section 10.2.3).
+    fn parse_wait(&self, text: &str) -> Option<i64> {
+        let seconds = text.trim().parse::<i64>().ok().map(|seconds| seconds.saturating_mul(1000));
+        let until = || Time::parse_http_date(text.trim()).map(|until| until.0.saturating_sub(self.now().0));
+        Some(seconds.or_else(until)?.clamp(0, LONGEST_WAIT_MS))
     }
 
     fn request_token(&mut self) -> Result<Secret, Trouble> {
@@ -217,19 +353,17 @@ impl Org<'_> {
         loop {
             let skew = self.session.skew_ms.unwrap_or(0);
             let auth = &self.config.auth;
-            let assertion = assertion(auth, self.now().after(ASSERTION_LIFETIME)).map_err(Trouble::SignIn)?;
-            let body = Secret::new(format!(
-                "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
-                assertion.reveal()
-            ));
+            let form = auth.form(self.now().after(ASSERTION_LIFETIME)).map_err(Trouble::Everywhere)?;
             let headers = vec![
                 ("content-type", Secret::new(String::from("application/x-www-form-urlencoded"))),
                 ("accept", Secret::new(String::from("application/json"))),
             ];
             self.session.token_requests += 1;
-            let response = self.send(&auth.token_host, TOKEN_PATH, Some(body), headers)?;
+            let response = self
+                .send(&auth.token_host, TOKEN_PATH, Some(form.body), headers)
+                .map_err(|trouble| Trouble::Everywhere(trouble.problem("the sign-in")))?;
             let interrupted = |_| {
-                Trouble::SignIn(
+                Trouble::Everywhere(
                     Problem::new(
                         Kind::Transient,
                         "sign-in failed: the answer to the token request broke off",
@@ -238,21 +372,34 @@ impl Org<'_> {
                 )
             };
             if response.status == 200 {
-                let body = read_body(response, SMALL_BODY).map_err(interrupted)?;
-                let answer: TokenAnswer = parse_json(&body).map_err(|_| {
-                    Trouble::SignIn(
-                        Problem::new(Kind::Auth, "sign-in failed: the answer to the token request holds no token")
-                            .hint("check auth.token_url; an address of a login page or of a proxy is a common mistake"),
-                    )
+                let body = Zeroizing::new(read_body(response, SMALL_BODY + 1).map_err(interrupted)?);
+                let answer = token_answer(&body).map_err(|flaw| {
+                    let message = format!("sign-in failed: the answer to the token request {flaw}");
+                    let hint =
+                        "check auth.token_url; an address of a login page or of a proxy is a common mistake";
+                    Trouble::Everywhere(Problem::new(Kind::Auth, message).hint(hint))
                 })?;
-                return Ok(Secret::new(answer.access_token));
+                self.learn_instance(answer.1.as_deref());
+                return Ok(answer.0);
             }
-            let refusal = self.read_refusal(response, &[&assertion]).map_err(interrupted)?;
+            let refusal = self.read_refusal(response, &form.secrets).map_err(interrupted)?;
             let learned = self.session.skew_ms.unwrap_or(skew);
-            if corrected || !refusal.is("invalid_grant") || (learned - skew).abs() <= TOLERATED_SKEW_MS {
-                return Err(Trouble::SignIn(sign_in_problem(&refusal)));
+            let clock = auth.depends_on_clock() && (learned - skew).abs() > TOLERATED_SKEW_MS;
+            if corrected || !clock || !refusal.is("invalid_grant") {
+                return Err(Trouble::Everywhere(sign_in_problem(&refusal)));
             }
             corrected = true;
+        }
+    }
+
+    /// Takes note of where the org is, as the token answer has it.
+    fn learn_instance(&mut self, told: Option<&str>) {
+        let told =
+            told.and_then(|told| Origin::parse(told).ok()).filter(|told| *told != self.config.instance);
+        // Once the host has denied it, it is not tried again.
+        if told != self.session.told {
+            self.session.follows = told.as_ref().is_some_and(Origin::is_salesforce);
+            self.session.told = told;
         }
     }
 
@@ -270,6 +417,7 @@ impl Org<'_> {
             authority: origin.authority.clone(),
             path: path.to_owned(),
             headers,
+            timeouts: self.config.timeouts,
         };
         self.session.requests += 1;
         let mut response =
@@ -277,36 +425,41 @@ impl Org<'_> {
         if let Some(time) = response.header("date").and_then(Time::parse_http_date) {
             self.session.skew_ms = Some(time.0 - self.clock.now_ms());
         }
-        if let Some(usage) = response.header("sforce-limit-info").and_then(parse_usage) {
+        if let Some(usage) = response.header("sforce-limit-info").and_then(Usage::parse) {
             self.session.api_usage = Some(usage);
+            self.session.usage_is_new = true;
         }
         response.body = Box::new(Counted { body: response.body, total: Rc::clone(&self.session.received) });
         Ok(response)
     }
 }
 
-/// `api-usage=10018/100000; …` ("Limit Info Header", REST API guide).
-fn parse_usage(header: &str) -> Option<(u32, u32)> {
-    let usage = header.split(';').find_map(|part| part.trim().strip_prefix("api-usage="))?;
-    let (used, maximum) = usage.split_once('/')?;
-    Some((used.trim().parse().ok()?, maximum.trim().parse().ok()?))
-}
-
-/// The assertion of RFC 7523 with the claims that Salesforce reads, signed.
-fn assertion(auth: &JwtBearer, expires: Time) -> Result<Secret, Problem> {
-    let claims = json!({
-        "iss": auth.client_id,
-        "sub": auth.username,
-        "aud": auth.audience,
-        "exp": expires.0 / 1000,
-    });
-    let unsigned = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#),
-        URL_SAFE_NO_PAD.encode(claims.to_string())
-    );
-    let signature = auth.private_key.sign(&unsigned)?;
-    Ok(Secret::new(format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature))))
+/// The token, and where the org is; or what the answer is instead.
+fn token_answer(body: &[u8]) -> Result<(Secret, Option<String>), String> {
+    if body.len() as u64 > SMALL_BODY {
+        return Err(format!("is longer than {SMALL_BODY} bytes"));
+    }
+    let mut answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    if !answer.is_object() {
+        let page = body.trim_ascii_start().starts_with(b"<");
+        return Err(String::from(if page {
+            "is a page for people (HTML)"
+        } else {
+            "is not the JSON it should be"
+        }));
+    }
+    let mut text = |key: &str| match answer.get_mut(key).map(Value::take) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let (token, instance_url) = (text("access_token"), text("instance_url"));
+    wipe(&mut answer);
+    let token = Secret::new(token.unwrap_or_default());
+    // It becomes a header.
+    if token.reveal().is_empty() || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(String::from("holds no access_token"));
+    }
+    Ok((token, instance_url))
 }
 
 /// A body as a whole; what lies beyond the limit is left unread.
@@ -315,7 +468,7 @@ fn read_body(response: Response, limit: u64) -> Result<Vec<u8>, Trouble> {
     match response.body.take(limit).read_to_end(&mut body) {
         Ok(_) => Ok(body),
         Err(error) => {
-            let reason = crate::problem::quoted(&error.to_string(), 200);
+            let reason = quoted(&error.to_string(), 200);
             Err(Trouble::Garbled(format!("the answer broke off: {reason}")))
         }
     }
@@ -347,11 +500,37 @@ impl Read for Counted {
 mod tests {
     use super::*;
 
+    fn versions(all: &[&str]) -> Vec<Version> {
+        all.iter().map(|version| Version { version: (*version).to_owned() }).collect()
+    }
+
     #[test]
-    fn the_usage_is_found_among_the_parts_of_the_limit_header() {
-        assert_eq!(parse_usage("api-usage=10018/100000"), Some((10_018, 100_000)));
-        assert_eq!(parse_usage("api-bursts=1/750; api-usage=1/2"), Some((1, 2)));
-        assert_eq!(parse_usage("per-app-api-usage=17/250(appName=x)"), None);
-        assert_eq!(parse_usage("api-usage=x/2"), None);
+    fn the_nearest_version_is_compared_as_a_number() {
+        let org = versions(&["9.0", "46.0", "65.0", "67.0", "x"]);
+        for (wanted, nearest) in
+            [(Some("99.0"), "67.0"), (Some("48.0"), "46.0"), (Some("66.0"), "65.0"), (None, "67.0")]
+        {
+            assert_eq!(nearest_version(&org, wanted), Some(nearest));
+        }
+        assert_eq!(nearest_version(&[], None), None);
+    }
+
+    #[test]
+    fn a_token_answer_is_named_for_what_it_is() {
+        let large = vec![b' '; 10_000_000];
+        for (body, said) in [
+            (b"{}".as_slice(), "holds no access_token"),
+            (br#"{"access_token": ""}"#, "holds no access_token"),
+            (br#"{"access_token": "a\r\nb"}"#, "holds no access_token"),
+            (b" <html>", "HTML"),
+            (b"access_token=x", "not the JSON"),
+            (br#"{"access_token": 5}"#, "holds no access_token"),
+            (b"[]", "not the JSON"),
+            (&large, "longer than 65536"),
+        ] {
+            let flaw = token_answer(body).expect_err(said);
+            assert!(flaw.contains(said), "{flaw}");
+        }
+        assert!(token_answer(br#"{"access_token": "00D!x"}"#).is_ok());
     }
 }

@@ -114,21 +114,24 @@ fn text(value: &str) -> String {
 /// The path that asks a question.
 pub fn query_path(api_version: &str, soql: &str) -> String {
     let mut path = format!("/services/data/v{api_version}/query?q=");
-    for byte in soql.bytes() {
+    escape(soql, &mut path);
+    path
+}
+
+/// Writes a text as it travels in a query or a form (`application/x-www-form-urlencoded`).
+pub fn escape(text: &str, out: &mut String) {
+    for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte))
-            }
-            b' ' => path.push('+'),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b' ' => out.push('+'),
             _ => {
                 const HEX: &[u8; 16] = b"0123456789ABCDEF";
-                path.push('%');
-                path.push(char::from(HEX[usize::from(byte >> 4)]));
-                path.push(char::from(HEX[usize::from(byte & 15)]));
+                out.push('%');
+                out.push(char::from(HEX[usize::from(byte >> 4)]));
+                out.push(char::from(HEX[usize::from(byte & 15)]));
             }
         }
     }
-    path
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub struct State {
     /// Places by stream. Those of streams that are not configured (any more) are kept as long as there is room.
     #[serde(default)]
     pub streams: BTreeMap<String, StreamState>,
-    /// Set while nobody can sign in.
+    /// Set while no request makes sense: nobody can sign in, or the allowance is used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
 }

@@ -38,7 +38,7 @@ impl Turn<'_, '_, '_> {
     /// Notes trouble that every request of a source would meet, and makes the source wait.
     ///
     /// # Errors
-    /// When nobody can sign in, and no other source needs to try.
+    /// When every other source would meet it as well: nobody can sign in, or the allowance is used up.
     pub fn trouble(
         &mut self,
         stream: &str,
@@ -46,7 +46,7 @@ impl Turn<'_, '_, '_> {
         trouble: &Trouble,
         problem: Problem,
     ) -> Result<Step, Problem> {
-        if let Trouble::SignIn(problem) = trouble {
+        if let Trouble::Everywhere(problem) = trouble {
             return Err(problem.clone());
         }
         Ok(self.hold_up(stream, backoff, problem))

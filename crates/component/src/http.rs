@@ -10,16 +10,15 @@ use crate::bindings::wasi::{
     },
     io::streams::{InputStream, StreamError},
 };
-use collector::io::{Http, Request, Response, TransportError};
-use std::io::{self, Read};
+use collector::{
+    io::{Http, Request, Response, TransportError},
+    secret::{Secret, wipe_bytes},
+};
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
-const SECOND: u64 = 1_000_000_000;
-/// Time to connect.
-const CONNECT: u64 = 10 * SECOND;
-/// Time until an answer begins. A query may run for two minutes, but one over EventLogFile takes seconds.
-const FIRST_BYTE: u64 = 60 * SECOND;
-/// Time between two parts of a body. A body as a whole may take any time, as long as it flows.
-const BETWEEN_BYTES: u64 = 30 * SECOND;
 /// More than a host returns from one read.
 const READ: u64 = 64 * 1024;
 
@@ -37,13 +36,14 @@ impl Http for WasiHttp {
 
 fn send(request: &Request) -> Result<Response, ErrorCode> {
     let internal = |_| ErrorCode::InternalError(None);
-    let headers: Vec<_> = request
+    let mut headers: Vec<_> = request
         .headers
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.reveal().as_bytes().to_vec()))
         .collect();
-    let headers = Fields::from_list(&headers).map_err(|_| ErrorCode::InternalError(None))?;
-    let outgoing = OutgoingRequest::new(headers);
+    let fields = Fields::from_list(&headers);
+    headers.iter_mut().for_each(|(_, value)| wipe_bytes(value));
+    let outgoing = OutgoingRequest::new(fields.map_err(|_| ErrorCode::InternalError(None))?);
     let method = if request.body.is_some() { Method::Post } else { Method::Get };
     outgoing.set_method(&method).map_err(internal)?;
     let scheme = if request.secure { Scheme::Https } else { Scheme::Http };
@@ -52,19 +52,15 @@ fn send(request: &Request) -> Result<Response, ErrorCode> {
     outgoing.set_path_with_query(Some(&request.path)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     let options = RequestOptions::new();
     // A host that cannot keep one of these has limits of its own.
-    let _ = options.set_connect_timeout(Some(CONNECT));
-    let _ = options.set_first_byte_timeout(Some(FIRST_BYTE));
-    let _ = options.set_between_bytes_timeout(Some(BETWEEN_BYTES));
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).ok();
+    let _ = options.set_connect_timeout(nanoseconds(request.timeouts.connect));
+    let _ = options.set_first_byte_timeout(nanoseconds(request.timeouts.first_byte));
+    let _ = options.set_between_bytes_timeout(nanoseconds(request.timeouts.between_bytes));
 
     let body = outgoing.body().map_err(internal)?;
     let future = outgoing_handler::handle(outgoing, Some(options))?;
-    if let Some(content) = &request.body {
-        let stream = body.write().map_err(internal)?;
-        for part in content.reveal().as_bytes().chunks(4096) {
-            stream.blocking_write_and_flush(part).map_err(|_| ErrorCode::ConnectionTerminated)?;
-        }
-    }
-    OutgoingBody::finish(body, None)?;
+    // Who answers before all is read may stop reading: the answer counts, and tells why.
+    let _ = write(body, request.body.as_ref());
 
     let answer = loop {
         match future.get() {
@@ -83,6 +79,16 @@ fn send(request: &Request) -> Result<Response, ErrorCode> {
     let body = response.consume().map_err(internal)?;
     let stream = body.stream().map_err(internal)?;
     Ok(Response { status, headers, body: Box::new(Body { stream, _body: body, _response: response }) })
+}
+
+fn write(body: OutgoingBody, content: Option<&Secret>) -> Result<(), ErrorCode> {
+    if let Some(content) = content {
+        let stream = body.write().map_err(|()| ErrorCode::InternalError(None))?;
+        for part in content.reveal().as_bytes().chunks(4096) {
+            stream.blocking_write_and_flush(part).map_err(|_| ErrorCode::ConnectionTerminated)?;
+        }
+    }
+    OutgoingBody::finish(body, None)
 }
 
 /// The body of an answer. The fields are dropped in this order, children first.

@@ -10,7 +10,7 @@ use bindings::exports::pipeline::source::source::{
     StreamDescription, Verdict,
 };
 use bindings::wasi::clocks::{monotonic_clock, wall_clock};
-use collector::{Collector, batch, check, problem};
+use collector::{Collector, batch, check, problem, secret::Secret};
 use std::{cell::RefCell, time::Duration};
 
 thread_local! {
@@ -35,7 +35,9 @@ impl Guest for Plugin {
     }
 
     fn configure(config: String) -> Result<Grants, Vec<Problem>> {
-        match COLLECTOR.with_borrow_mut(|collector| collector.configure(&config)) {
+        // It holds secrets: it is wiped when it is dropped.
+        let config = Secret::new(config);
+        match COLLECTOR.with_borrow_mut(|collector| collector.configure(config.reveal())) {
             Ok(collector::Grants { authorities, warnings }) => {
                 Ok(Grants { authorities, warnings: warnings.into_iter().map(Problem::from).collect() })
             }
@@ -104,7 +106,7 @@ impl From<check::Finding> for Finding {
             check::Verdict::Warn => Verdict::Warn,
             check::Verdict::Fail => Verdict::Fail,
         };
-        Self { name: finding.name.to_owned(), verdict, message: finding.message, hint: finding.hint }
+        Self { name: finding.name, verdict, message: finding.message, hint: finding.hint }
     }
 }
 

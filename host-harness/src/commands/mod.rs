@@ -2,8 +2,11 @@
 
 pub(crate) mod check;
 pub(crate) mod describe;
+pub(crate) mod init;
 pub(crate) mod run;
+pub(crate) mod schema;
 mod setup;
+mod starter;
 
 use source_host::Error;
 

@@ -261,21 +261,30 @@ async fn a_reader_that_takes_its_time_loses_nothing() {
 }
 
 #[test]
-fn a_component_may_ask_for_shorter_waits_and_not_for_longer_ones() {
-    let asked = RequestOptions {
-        connect_timeout: Some(Duration::from_secs(1)),
-        first_byte_timeout: Some(Duration::from_secs(600)),
-        between_bytes_timeout: None,
-    };
-    let got = Timeouts::capped(Some(asked));
-    assert_eq!(got, Timeouts { connect: Duration::from_secs(1), ..Timeouts::default() });
-}
-
-#[test]
 fn a_ca_file_without_a_certificate_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, "no certificate here").unwrap();
     assert!(HttpTransport::with_ca_file(&file).unwrap_err().to_string().contains("no certificate"));
     assert!(HttpTransport::with_ca_file(&folder.path().join("none.pem")).is_err());
+}
+
+#[test]
+fn a_component_may_ask_for_other_waits_within_bounds() {
+    let seconds = |connect, first_byte, between_bytes| Timeouts {
+        connect: Duration::from_secs(connect),
+        first_byte: Duration::from_secs(first_byte),
+        between_bytes: Duration::from_secs(between_bytes),
+    };
+    let asked = |asked: Timeouts| {
+        let options = RequestOptions {
+            connect_timeout: Some(asked.connect),
+            first_byte_timeout: Some(asked.first_byte),
+            between_bytes_timeout: Some(asked.between_bytes),
+        };
+        Timeouts::capped(Some(options))
+    };
+    assert_eq!(Timeouts::capped(None), seconds(10, 60, 30));
+    assert_eq!(asked(seconds(1, 120, 90)), seconds(1, 120, 90));
+    assert_eq!(asked(seconds(600, 6000, 6000)), seconds(60, 300, 300));
 }

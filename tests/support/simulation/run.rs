@@ -233,7 +233,8 @@ impl Run<'_> {
     fn meet_fate(&mut self, polled: Polled) -> Result<()> {
         if !self.random.percent(self.plan.unsaved) {
             let began = self.world.host_ms();
-            if polled.next_poll_ms > 0 && polled.state.is_some() {
+            // What it says is exact as long as nobody sets the clock it goes by.
+            if polled.next_poll_ms > 0 && polled.state.is_some() && self.plan.clock_changes == 0 {
                 self.next = Some(began + i64::from(polled.next_poll_ms));
             }
             return self.settle(polled);

@@ -51,15 +51,26 @@ pub enum Shape {
     Secret,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// `true` or `false`.
+    Switch,
     /// A whole number within bounds, both included.
     Count(u32, u32),
     /// A length of time within bounds, both included: `90s`, `1h30m`, `7d`, `500ms`.
     Span(Duration, Duration),
     /// An amount of bytes within bounds, both included: `4MiB`, `64KiB`, `1000000`.
     Size(u64, u64),
+    /// A part of a whole, above none of it: `"50%"`, `0.5`.
+    Share,
     /// A table with these keys.
     Table(&'static [Key]),
-    /// Tables by name: some that are known, and others of the user's own.
+    /// A table whose other keys depend on the word that one of them holds.
+    Choice {
+        /// The key that holds the word.
+        tag: &'static Key,
+        /// The words, each with the keys that go with it.
+        variants: &'static [Variant],
+    },
+    /// Tables by name: some that are known, and others of the user's own. At least one, each with at least one table in it.
     Map {
         /// The known names.
         known: &'static [Key],
@@ -75,6 +86,16 @@ pub enum Shape {
         /// Whether `"*"` may stand in its place.
         all: bool,
     },
+}
+
+/// One of the forms of a [`Shape::Choice`].
+pub struct Variant {
+    /// The word.
+    pub name: &'static str,
+    /// The keys that go with it, the one that holds the word left out.
+    pub keys: &'static [Key],
+    /// What it is. One sentence, for the schema.
+    pub about: &'static str,
 }
 
 /// What is wrong with a value, and what to do about it.
@@ -100,23 +121,78 @@ impl Flaw {
 /// Notes everything in `table` that does not fit `keys`.
 pub fn check(table: &Map<String, Value>, keys: &[Key], path: &str, problems: &mut Vec<Problem>) {
     for name in table.keys().filter(|name| !keys.iter().any(|key| key.name == **name)) {
-        problems.push(unknown(name, keys, path));
+        problems.push(unknown(name, &names(keys), path));
     }
     for key in keys {
-        let path = join(path, key.name);
-        match table.get(key.name) {
-            Some(value) => check_value(value, key, &path, problems),
-            None if key.required => problems.push(
-                Problem::new(Kind::Config, format!("'{}' is missing", key.name)).hint(key.about).at(path),
-            ),
-            None => {}
-        }
+        check_key(table, key, path, problems);
     }
+}
+
+fn check_key(table: &Map<String, Value>, key: &Key, path: &str, problems: &mut Vec<Problem>) {
+    let path = join(path, key.name);
+    match table.get(key.name) {
+        Some(value) => check_value(value, key, &path, problems),
+        None if key.required => problems
+            .push(Problem::new(Kind::Config, format!("'{}' is missing", key.name)).hint(key.about).at(path)),
+        None => {}
+    }
+}
+
+/// Notes what does not fit the form that was chosen. Where none was, no key is missed, and all of any form are known.
+fn check_choice(
+    table: &Map<String, Value>,
+    tag: &Key,
+    variants: &[Variant],
+    path: &str,
+    problems: &mut Vec<Problem>,
+) {
+    let chosen = variant(table, tag, variants);
+    let known = |name: &str| {
+        let of = chosen.map_or(variants, std::slice::from_ref);
+        name == tag.name || of.iter().any(|variant| variant.keys.iter().any(|key| key.name == name))
+    };
+    for name in table.keys().filter(|name| !known(name)) {
+        let owners = variants.iter().filter(|variant| variant.keys.iter().any(|key| key.name == name));
+        let owners: Vec<&str> = owners.map(|variant| variant.name).collect();
+        if let (Some(chosen), false) = (chosen, owners.is_empty()) {
+            let message = format!("'{name}' has no meaning with {} = \"{}\"", tag.name, chosen.name);
+            let hint = format!(
+                "it belongs to {} = \"{}\"; leave it out, or change the {0}",
+                tag.name,
+                owners.join("\" or \"")
+            );
+            problems.push(Problem::new(Kind::Config, message).hint(hint).at(join(path, name)));
+            continue;
+        }
+        let mut allowed = vec![tag.name];
+        for key in chosen.map_or(variants, std::slice::from_ref).iter().flat_map(|variant| variant.keys) {
+            if !allowed.contains(&key.name) {
+                allowed.push(key.name);
+            }
+        }
+        problems.push(unknown(name, &allowed, path));
+    }
+    check_key(table, tag, path, problems);
+    for key in chosen.iter().flat_map(|variant| variant.keys) {
+        check_key(table, key, path, problems);
+    }
+}
+
+fn variant<'v>(table: &Map<String, Value>, tag: &Key, variants: &'v [Variant]) -> Option<&'v Variant> {
+    let word = table.get(tag.name).and_then(Value::as_str)?;
+    variants.iter().find(|variant| variant.name == word)
+}
+
+fn names(keys: &[Key]) -> Vec<&'static str> {
+    keys.iter().map(|key| key.name).collect()
 }
 
 fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>) {
     let flaw = match (&key.shape, value) {
         (Shape::Table(keys), Value::Object(table)) => return check(table, keys, path, problems),
+        (Shape::Choice { tag, variants }, Value::Object(table)) => {
+            return check_choice(table, tag, variants, path, problems);
+        }
         (Shape::Map { known, other, name }, Value::Object(table)) => {
             for (entry, value) in table {
                 let path = join(path, &crate::problem::quoted(entry, 60));
@@ -137,7 +213,7 @@ fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>
             }
             return;
         }
-        (Shape::Table(_) | Shape::Map { .. }, _) => Some(Flaw::new("must be a table")),
+        (Shape::Table(_) | Shape::Choice { .. } | Shape::Map { .. }, _) => Some(Flaw::new("must be a table")),
         (Shape::Names { all: true, .. }, Value::String(text)) if text == "*" => None,
         (Shape::Names { check, .. }, Value::Array(names)) if !names.is_empty() => {
             names.iter().find_map(|name| match name {
@@ -162,9 +238,15 @@ fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>
             Some(Flaw { message: format!("must be {}, not '{shown}'", alternatives(words)), hint: nearest })
         }
         (Shape::OneOf(words), _) => Some(Flaw::new(format!("must be {}", alternatives(words)))),
+        (Shape::Switch, Value::Bool(_)) => None,
+        (Shape::Switch, _) => Some(Flaw::new("must be true or false")),
         (Shape::Count(least, most), _) => match value.as_u64() {
             Some(n) if (u64::from(*least)..=u64::from(*most)).contains(&n) => None,
             _ => Some(Flaw::new(format!("must be a whole number from {least} to {most}"))),
+        },
+        (Shape::Share, _) => match parse_share(value) {
+            Some(_) => None,
+            None => Some(Flaw::new("must be a share, above none of it, such as \"50%\" or 0.5")),
         },
         (Shape::Span(least, most), _) => match value.as_str().and_then(parse_span) {
             Some(span) if (*least..=*most).contains(&span) => None,
@@ -193,10 +275,9 @@ fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>
     }
 }
 
-fn unknown(name: &str, keys: &[Key], path: &str) -> Problem {
-    let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+fn unknown(name: &str, names: &[&str], path: &str) -> Problem {
     let mut hint = format!("allowed here: {}", names.join(", "));
-    if let Some(nearest) = nearest(name, names.into_iter()) {
+    if let Some(nearest) = nearest(name, names.iter().copied()) {
         hint = format!("did you mean '{nearest}'? {hint}");
     }
     let name = crate::problem::quoted(name, 60);
@@ -215,21 +296,60 @@ pub fn json_schema(keys: &[Key]) -> Value {
     schema
 }
 
+/// That at least one of the tables in a table has to be there.
+fn one_table_of(keys: &[Key]) -> Value {
+    let tables = keys.iter().filter(|key| matches!(key.shape, Shape::Table(_)));
+    tables.map(|key| json!({"required": [key.name]})).collect()
+}
+
 fn property(key: &Key) -> Value {
     let mut schema = match &key.shape {
         Shape::Text(_) => json!({"type": "string"}),
         Shape::Secret => json!({"type": "string", "writeOnly": true, "minLength": 1}),
         Shape::OneOf(words) => json!({"enum": words}),
+        Shape::Switch => json!({"type": "boolean"}),
         Shape::Count(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Shape::Span(..) => json!({"type": "string", "pattern": "^\\s*([0-9]+\\s*(ms|s|m|h|d|w)\\s*)+$"}),
         Shape::Size(least, most) => json!({"oneOf": [
             {"type": "integer", "minimum": least, "maximum": most},
             {"type": "string", "pattern": "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB|KB|MB|GB)?\\s*$"},
         ]}),
+        Shape::Share => json!({"oneOf": [
+            {"type": "string", "pattern": "^\\s*[0-9]+\\s*%\\s*$"},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        ]}),
         Shape::Table(keys) => json_schema(keys),
+        Shape::Choice { tag, variants } => {
+            let forms = variants.iter().map(|variant| {
+                let mut form = json_schema(variant.keys);
+                form["description"] = json!(variant.about);
+                form["properties"][tag.name] = json!({"const": variant.name, "description": tag.about});
+                let required = form["required"].as_array().into_iter().flatten().cloned();
+                let required: Vec<Value> = std::iter::once(json!(tag.name)).chain(required).collect();
+                form["required"] = json!(required);
+                form
+            });
+            json!({"type": "object", "required": [tag.name], "oneOf": forms.collect::<Vec<_>>()})
+        }
         Shape::Map { known, other, .. } => {
             let mut schema = json_schema(known);
+            schema["minProperties"] = json!(1);
+            let first = known.iter().find_map(|key| match key.shape {
+                Shape::Table(keys) => {
+                    Some((key.name, keys.iter().find(|key| matches!(key.shape, Shape::Table(_)))?.name))
+                }
+                _ => None,
+            });
+            if let Some((name, table)) = first {
+                schema["examples"] = json!([{name: {table: {}}}]);
+            }
+            for key in *known {
+                if let Shape::Table(keys) = key.shape {
+                    schema["properties"][key.name]["anyOf"] = one_table_of(keys);
+                }
+            }
             schema["additionalProperties"] = json_schema(other);
+            schema["additionalProperties"]["anyOf"] = one_table_of(other);
             schema
         }
         Shape::Names { all, .. } => {
@@ -245,6 +365,7 @@ fn property(key: &Key) -> Value {
     schema["description"] = json!(format!("{}{bounds}", key.about));
     if let Some(default) = key.default {
         schema["default"] = match key.shape {
+            Shape::Switch => json!(default == "true"),
             Shape::Count(..) => default.parse::<u32>().map_or(Value::Null, Value::from),
             _ => json!(default),
         };
@@ -288,6 +409,18 @@ impl<'a> Checked<'a> {
         given.or_else(|| self.text(name).and_then(|text| text.parse().ok())).unwrap_or_default()
     }
 
+    /// A share in thousandths, or its default.
+    pub fn share(&self, name: &str) -> u32 {
+        let given = self.table.get(name).and_then(parse_share);
+        given.or_else(|| self.text(name).and_then(parse_percent)).unwrap_or(1000)
+    }
+
+    /// `true` or `false`, or its default.
+    pub fn switch(&self, name: &str) -> bool {
+        let given = self.table.get(name).and_then(Value::as_bool);
+        given.unwrap_or_else(|| self.text(name) == Some("true"))
+    }
+
     /// Whether nothing, right or wrong, is given for a key.
     pub fn is_empty(&self, name: &str) -> bool {
         !self.table.contains_key(name)
@@ -324,6 +457,9 @@ impl<'a> Checked<'a> {
         match (&key.shape, self.table.get(name)) {
             (Shape::Table(keys), Some(Value::Object(table))) => Some(Self { table, keys }),
             (Shape::Map { known, .. }, Some(Value::Object(table))) => Some(Self { table, keys: known }),
+            (Shape::Choice { tag, variants }, Some(Value::Object(table))) => {
+                Some(Self { table, keys: variant(table, tag, variants)?.keys })
+            }
             _ => None,
         }
     }
@@ -333,8 +469,14 @@ fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
+/// `'a', 'b' or 'c'`
 fn alternatives(words: &[&str]) -> String {
-    words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" or ")
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// The known name that a mistyped one most likely meant: at most a third of its letters differ.
@@ -382,6 +524,22 @@ fn write_span(span: Duration) -> String {
     let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let whole = SPANS.iter().skip(1).find(|(_, factor)| millis >= *factor && millis.is_multiple_of(*factor));
     whole.map_or_else(|| format!("{millis}ms"), |(name, factor)| format!("{}{name}", millis / factor))
+}
+
+/// A share in thousandths.
+fn parse_share(value: &Value) -> Option<u32> {
+    if let Some(text) = value.as_str() {
+        return parse_percent(text);
+    }
+    let share = value.as_f64().filter(|share| (0.001..=1.0).contains(share))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1000")]
+    let thousandths = (share * 1000.0).round() as u32;
+    Some(thousandths)
+}
+
+fn parse_percent(text: &str) -> Option<u32> {
+    let percent = text.trim().strip_suffix('%')?.trim_end().parse::<u32>().ok()?;
+    (1..=100).contains(&percent).then_some(percent * 10)
 }
 
 const SIZES: [(&str, u64); 8] = [
@@ -441,6 +599,24 @@ mod tests {
         }
         for value in [json!("4MiBs"), json!(-1), json!(1.5), json!(null), json!("MiB")] {
             assert_eq!(parse_size(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn shares_are_read_as_percent_and_as_a_part_of_one() {
+        for (value, thousandths) in [
+            (json!("50%"), 500),
+            (json!(" 5 % "), 50),
+            (json!(0.5), 500),
+            (json!(1), 1000),
+            (json!("100%"), 1000),
+        ] {
+            assert_eq!(parse_share(&value), Some(thousandths), "{value}");
+        }
+        for value in
+            [json!("0%"), json!("101%"), json!(0), json!(1.5), json!(-0.5), json!("0.5"), json!("half")]
+        {
+            assert_eq!(parse_share(&value), None, "{value}");
         }
     }
 

@@ -1,53 +1,162 @@
 //! What there is no document of its own for: any event type, any object, by the names of its columns.
+//!
+//! Of columns with a name for the same thing the first that a file has is taken; the others keep their own name.
 
-use super::{Form::*, Node, Node::*};
+use super::{EVENT, Form::*, HEAD, Node, Node::*};
 
 /// A row of any event log file.
 pub const FILE: &[Node] = &[
-    Timestamp,
-    Object("ecs", &[Fixed("version", "\"8.11.0\"")]),
-    Object("data_stream", &[Fixed("type", "\"logs\""), Dataset]),
+    Parts(HEAD),
     Object(
         "event",
         &[
-            Id,
-            Fixed("kind", "\"event\""),
-            Fixed("module", "\"salesforce\""),
-            Dataset,
-            Provider,
-            Column("url", "URI", Keyword),
-            Column("duration", "RUN_TIME", MillisAsNanos),
+            Parts(EVENT),
+            Also("outcome", "REQUEST_STATUS|SUCCESS|STATUS", Status),
+            Also("duration", "RUN_TIME|TOTAL_MS|EXEC_TIME", MillisAsNanos),
         ],
     ),
-    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword)]),
-    Object("source", &[Column("ip", "CLIENT_IP", Ip), Column("address", "CLIENT_IP", NoIp)]),
-    Object("related", &[Distinct("ip", &["CLIENT_IP"], Ip), Distinct("user", &["USER_ID_DERIVED"], Keyword)]),
+    Object(
+        "user",
+        &[
+            Column("id", "USER_ID_DERIVED|USER_ID", Keyword),
+            Column("email", "USER_NAME|USERNAME", Keyword),
+            Column("roles", "USER_TYPE", ListOfOne),
+        ],
+    ),
+    Object("organization", &[Column("id", "ORGANIZATION_ID", Keyword)]),
+    Object(
+        "source",
+        &[
+            Column("ip", "CLIENT_IP|SOURCE_IP|IP_ADDRESS", Ip),
+            Column("address", "CLIENT_IP|SOURCE_IP|IP_ADDRESS", NoIp),
+        ],
+    ),
+    Object(
+        "related",
+        &[
+            Distinct("ip", &[("CLIENT_IP|SOURCE_IP|IP_ADDRESS", Ip)]),
+            Distinct(
+                "user",
+                &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword), ("USER_NAME|USERNAME", Keyword)],
+            ),
+        ],
+    ),
+    Object(
+        "url",
+        &[
+            Column("original", "URI|URL", Unquoted),
+            Column("scheme", "URI|URL", Scheme),
+            Column("domain", "URI|URL", Domain),
+            Column("path", "URI|URL", Path),
+            Column("extension", "URI|URL", Extension),
+            Column("query", "URI|URL", Query),
+        ],
+    ),
+    Object(
+        "http",
+        &[
+            Object(
+                "request",
+                &[
+                    Column("id", "REQUEST_ID", Keyword),
+                    Column("method", "REQUEST_METHOD|METHOD|HTTP_METHOD", Keyword),
+                    Column("bytes", "REQUEST_SIZE", Long),
+                    Column("referrer", "HTTP_REFERER|REFERER", Unquoted),
+                ],
+            ),
+            Object(
+                "response",
+                &[
+                    Column("bytes", "RESPONSE_SIZE", Long),
+                    Column("status_code", "STATUS_CODE|HTTP_STATUS_CODE", Long),
+                ],
+            ),
+        ],
+    ),
+    Object("user_agent", &[Column("original", "USER_AGENT|BROWSER_TYPE", NoDigits)]),
     Object(
         "salesforce",
-        &[
-            Provenance,
-            Typed(&[
-                Column("event_type", "EVENT_TYPE", Keyword),
-                Column("run_time", "RUN_TIME", Long),
-                Column("cpu_time", "CPU_TIME", Long),
-                Column("db_total_time", "DB_TOTAL_TIME", Long),
-                Rest,
-            ]),
-        ],
+        &[Provenance, Typed(&[Column("user_agent_code", "USER_AGENT|BROWSER_TYPE", Digits), Rest])],
     ),
 ];
 
 /// A record of any object.
 pub const OBJECT: &[Node] = &[
-    Timestamp,
-    Object("ecs", &[Fixed("version", "\"8.11.0\"")]),
-    Object("data_stream", &[Fixed("type", "\"logs\""), Dataset]),
-    Object("event", &[Id, Fixed("kind", "\"event\""), Fixed("module", "\"salesforce\""), Dataset, Provider]),
-    Object("user", &[Column("id", "UserId", Keyword), Column("email", "Username", Keyword)]),
-    Object("source", &[Column("ip", "SourceIp", Ip), Column("address", "SourceIp", NoIp)]),
+    Parts(HEAD),
+    Object(
+        "event",
+        &[
+            Parts(EVENT),
+            Also("outcome", "RequestStatus|Status|Success|IsSuccess", Status),
+            Column("created", "CreatedDate", Date),
+            Also("duration", "RunTime|ElapsedTime", MillisAsNanos),
+        ],
+    ),
+    Object(
+        "user",
+        &[
+            Column("id", "UserId|UserIdentifier", Keyword),
+            Column("email", "Username|UserName", Keyword),
+            Column("roles", "UserType", ListOfOne),
+        ],
+    ),
+    Object("organization", &[Column("id", "OrganizationId|OrganizationIdentifier", Keyword)]),
+    Object(
+        "source",
+        &[
+            Column("ip", "SourceIp|ClientIp|IpAddress", Ip),
+            Column("address", "SourceIp|ClientIp|IpAddress", NoIp),
+        ],
+    ),
     Object(
         "related",
-        &[Distinct("ip", &["SourceIp"], Ip), Distinct("user", &["UserId", "Username"], Keyword)],
+        &[
+            Distinct("ip", &[("SourceIp|ClientIp|IpAddress", Ip)]),
+            Distinct("user", &[("UserId|UserIdentifier", Keyword), ("Username|UserName", Keyword)]),
+        ],
     ),
-    Object("salesforce", &[Provenance, Typed(&[Rest])]),
+    Object(
+        "url",
+        &[
+            Column("original", "Uri|Url", Unquoted),
+            Column("scheme", "Uri|Url", Scheme),
+            Column("domain", "Uri|Url", Domain),
+            Column("path", "Uri|Url", Path),
+            Column("extension", "Uri|Url", Extension),
+            Column("query", "Uri|Url", Query),
+        ],
+    ),
+    Object(
+        "http",
+        &[
+            Object(
+                "request",
+                &[
+                    Column("id", "RequestIdentifier|RequestId", Keyword),
+                    Column("method", "RequestMethod|HttpMethod|Method", Keyword),
+                    Column("bytes", "RequestSize", Long),
+                    Column("referrer", "HttpReferer|Referer", Unquoted),
+                ],
+            ),
+            Object(
+                "response",
+                &[
+                    Column("bytes", "ResponseSize", Long),
+                    Column("status_code", "StatusCode|HttpStatusCode", Long),
+                ],
+            ),
+        ],
+    ),
+    Object("user_agent", &[Column("original", "UserAgent|BrowserType", NoDigits)]),
+    Object(
+        "salesforce",
+        &[
+            Provenance,
+            Typed(&[
+                Column("user_agent_code", "UserAgent|BrowserType", Digits),
+                Column("id", "Id", NoEmptyKey),
+                Rest,
+            ]),
+        ],
+    ),
 ];

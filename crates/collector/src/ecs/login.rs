@@ -1,52 +1,17 @@
-//! Login files: what the Elastic integration would index, minus its slips (`docs/ecs.md` has the list).
+//! Logins: what the Elastic integration would index, minus its slips (`docs/ecs.md` has the list).
 //!
-//! Columns: "Event Log File: Login Event Type", object reference.
+//! Columns: "Event Log File: Login Event Type" and "LoginHistory", object reference; "LoginEvent", platform events guide.
 
-use super::{Form::*, Node, Node::*};
-
-/// `API_TYPE`
-const API_TYPE: &[(&str, &str)] = &[
-    ("D", "Apex Class"),
-    ("E", "SOAP Enterprise"),
-    ("I", "SOAP Cross Instance"),
-    ("M", "SOAP Metadata"),
-    ("O", "Old SOAP"),
-    ("P", "SOAP Partner"),
-    ("S", "SOAP Apex"),
-    ("T", "SOAP Tooling"),
-    ("X", "XmlRPC"),
-    ("f", "Feed"),
-    ("l", "Live Agent"),
-    ("p", "SOAP ClientSync"),
-];
-
-/// `REQUEST_STATUS`
-const REQUEST_STATUS: &[(&str, &str)] = &[
-    ("S", "Success"),
-    ("F", "Failure"),
-    ("U", "Undefined"),
-    ("A", "Authorization Error"),
-    ("R", "Redirect"),
-    ("N", "Not Found"),
-];
+use super::{EVENT, Form::*, HEAD, Node, Node::*, codes};
 
 /// A row of a Login file.
-pub const DOCUMENT: &[Node] = &[
-    Timestamp,
-    Object("ecs", &[Fixed("version", "\"8.11.0\"")]),
-    Object("data_stream", &[Fixed("type", "\"logs\""), Dataset]),
+pub const FILE: &[Node] = &[
+    Parts(HEAD),
     Object(
         "event",
         &[
-            Id,
-            Fixed("kind", "\"event\""),
-            Fixed("category", "[\"authentication\"]"),
-            Fixed("type", "[\"info\"]"),
-            Fixed("action", "\"login-attempt\""),
+            Parts(EVENT),
             Column("outcome", "LOGIN_STATUS", Outcome("LOGIN_NO_ERROR")),
-            Fixed("module", "\"salesforce\""),
-            Dataset,
-            Provider,
             Column("url", "URI", Keyword),
             Column("duration", "RUN_TIME", MillisAsNanos),
         ],
@@ -70,8 +35,8 @@ pub const DOCUMENT: &[Node] = &[
     Object(
         "related",
         &[
-            Distinct("ip", &["SOURCE_IP", "CLIENT_IP"], Ip),
-            Distinct("user", &["USER_ID_DERIVED", "USER_NAME"], Keyword),
+            Distinct("ip", &[("SOURCE_IP", Ip), ("CLIENT_IP", Ip)]),
+            Distinct("user", &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword), ("USER_NAME", Keyword)]),
         ],
     ),
     Object(
@@ -93,7 +58,8 @@ pub const DOCUMENT: &[Node] = &[
                 &[
                     Column("event_type", "EVENT_TYPE", Keyword),
                     Column("status", "LOGIN_STATUS", Keyword),
-                    Column("type", "LOGIN_TYPE", Keyword),
+                    Column("type", "LOGIN_TYPE", Code(codes::LOGIN_TYPE)),
+                    Column("type_code", "LOGIN_TYPE", Keyword),
                     Column("sub_type", "LOGIN_SUB_TYPE", Keyword),
                     Column("key", "LOGIN_KEY", Keyword),
                     Column("organization_id", "ORGANIZATION_ID", Keyword),
@@ -102,13 +68,13 @@ pub const DOCUMENT: &[Node] = &[
                         "request",
                         &[
                             Column("id", "REQUEST_ID", Keyword),
-                            Column("status", "REQUEST_STATUS", Code(REQUEST_STATUS)),
+                            Column("status", "REQUEST_STATUS", Code(codes::REQUEST_STATUS)),
                         ],
                     ),
                     Object(
                         "api",
                         &[
-                            Column("type", "API_TYPE", Code(API_TYPE)),
+                            Column("type", "API_TYPE", Code(codes::API_TYPE)),
                             Column("version", "API_VERSION", Keyword),
                         ],
                     ),
@@ -124,6 +90,132 @@ pub const DOCUMENT: &[Node] = &[
                     Column("run_time", "RUN_TIME", Long),
                     Column("cpu_time", "CPU_TIME", Long),
                     Column("db_total_time", "DB_TOTAL_TIME", Long),
+                    Column("session_key", "SESSION_KEY", Keyword),
+                    Column("use_api_token", "USE_API_TOKEN", Keyword),
+                    Column("login_url", "LOGIN_URL", Keyword),
+                    Column(
+                        "authentication_context_class_reference",
+                        "AUTHENTICATION_CONTEXT_CLASS_REFERENCE",
+                        Keyword,
+                    ),
+                    Column("forwarded_for_ip", "FORWARDED_FOR_IP", Keyword),
+                    Rest,
+                ],
+            ),
+        ],
+    ),
+];
+
+/// A record of LoginEvent or LoginHistory.
+pub const OBJECT: &[Node] = &[
+    Parts(HEAD),
+    Object(
+        "event",
+        &[
+            Parts(EVENT),
+            Column("outcome", "Status", Outcome("Success")),
+            Column("created", "CreatedDate", Date),
+            Column("url", "LoginUrl", Keyword),
+        ],
+    ),
+    Object(
+        "user",
+        &[
+            Column("id", "UserId", Keyword),
+            Column("email", "Username", Keyword),
+            Column("roles", "UserType", ListOfOne),
+        ],
+    ),
+    Object(
+        "source",
+        &[
+            Column("ip", "SourceIp", Ip),
+            Column("address", "SourceIp", NoIp),
+            Object(
+                "geo",
+                &[
+                    Location("LoginLatitude", "LoginLongitude"),
+                    Column("country_iso_code", "CountryIso", Keyword),
+                    Column("country_name", "Country", Keyword),
+                    Column("region_name", "Subdivision", Keyword),
+                    Column("city_name", "City", Keyword),
+                    Column("postal_code", "PostalCode", Keyword),
+                ],
+            ),
+        ],
+    ),
+    Object(
+        "related",
+        &[
+            Distinct("ip", &[("SourceIp", Ip)]),
+            Distinct("user", &[("UserId", Keyword), ("Username", Keyword)]),
+        ],
+    ),
+    Object(
+        "tls",
+        &[
+            Column("cipher", "CipherSuite", Keyword),
+            Column("version", "TlsProtocol", TlsVersion),
+            Column("version_protocol", "TlsProtocol", TlsProtocol),
+        ],
+    ),
+    Object(
+        "http",
+        &[Object(
+            "request",
+            &[Column("method", "HttpMethod", Keyword), Column("referrer", "HttpReferer", Keyword)],
+        )],
+    ),
+    Object(
+        "user_agent",
+        &[Column("name", "Browser", Keyword), Object("os", &[Column("name", "Platform", Keyword)])],
+    ),
+    Object(
+        "salesforce",
+        &[
+            Provenance,
+            Object(
+                "login",
+                &[
+                    Column("status", "Status", Keyword),
+                    Column("type", "LoginType", Keyword),
+                    Column("sub_type", "LoginSubType", Keyword),
+                    Column("key", "LoginKey", Keyword),
+                    Column("history_id", "LoginHistoryId", Keyword),
+                    Column("geo_id", "LoginGeoId", Keyword),
+                    Column("application", "Application", Keyword),
+                    Column("client_version", "ClientVersion", Keyword),
+                    Column("additional_info", "AdditionalInfo", Keyword),
+                    Column("evaluation_time", "EvaluationTime", Double),
+                    Column("related_event_identifier", "RelatedEventIdentifier", Keyword),
+                    Object(
+                        "api",
+                        &[Column("type", "ApiType", Keyword), Column("version", "ApiVersion", Keyword)],
+                    ),
+                    Object(
+                        "auth",
+                        &[
+                            Column("method_reference", "AuthMethodReference", Keyword),
+                            Column("service_id", "AuthServiceId|AuthenticationServiceId", Keyword),
+                        ],
+                    ),
+                    Object(
+                        "transaction_security",
+                        &[Object(
+                            "policy",
+                            &[Column("id", "PolicyId", Keyword), Column("outcome", "PolicyOutcome", Keyword)],
+                        )],
+                    ),
+                    Column("session_key", "SessionKey", Keyword),
+                    Column("session_level", "SessionLevel", Keyword),
+                    Column("created_by_id", "CreatedById", Keyword),
+                    Column("use_api_token", "UseApiToken", Keyword),
+                    Column("network_id", "NetworkId", Keyword),
+                    Column("remote_identifier", "RemoteIdentifier", Keyword),
+                    Column("forwarded_for_ip", "ForwardedForIp", Keyword),
+                    Column("options_is_get", "OptionsIsGet", Boolean),
+                    Column("options_is_post", "OptionsIsPost", Boolean),
+                    Column("id", "Id", NoEmptyKey),
                     Rest,
                 ],
             ),

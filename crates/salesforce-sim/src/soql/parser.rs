@@ -359,6 +359,8 @@ impl Parser {
                 self.advance();
                 Ok(Value { literal: Literal::Days(-(n as i64), n as i64 + 1), at })
             }
+            // Whether Salesforce takes it for today, or not at all, no page says.
+            Kind::Number(0.0) => Err(self.unsupported("date literal LAST_N_DAYS:0")),
             _ => Err(self.unexpected()),
         }
     }
@@ -454,7 +456,6 @@ mod tests {
             "SELECT Id FROM X WHERE a IN ()",
             "SELECT Id FROM X WHERE a = :b",
             "SELECT Id FROM X WHERE a = LAST_N_DAYS",
-            "SELECT Id FROM X WHERE a = LAST_N_DAYS:0",
             "SELECT Id FROM X WHERE a = LAST_N_DAYS:1.5",
             "SELECT Id FROM X WHERE a = LAST_N_DAYS:x",
             "SELECT Id FROM X WHERE a = TODAY:1",
@@ -480,6 +481,7 @@ mod tests {
             ("SELECT Id FROM X y", "object alias"),
             ("SELECT Id FROM X WHERE Id IN (SELECT Id FROM Y)", "semi-join (SELECT inside IN)"),
             ("SELECT Id FROM X WHERE d > NEXT_N_DAYS:3", "date literal NEXT_N_DAYS"),
+            ("SELECT Id FROM X WHERE d > LAST_N_DAYS:0", "date literal LAST_N_DAYS:0"),
             ("SELECT Id FROM X WHERE d = THIS_QUARTER", "date literal THIS_QUARTER"),
             ("SELECT Id FROM X WHERE m INCLUDES ('a')", "operator INCLUDES"),
             ("SELECT Id FROM X GROUP BY Id", "clause GROUP"),

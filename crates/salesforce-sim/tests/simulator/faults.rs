@@ -100,6 +100,36 @@ async fn a_wrong_log_file_length_is_off_by_what_the_plan_says() {
 }
 
 #[tokio::test]
+async fn a_wrong_log_file_length_changes_no_other_byte() {
+    let simulator = Simulator::start(settings(5, Rows::PerHour(40))).await.unwrap();
+    let client = Client::sign_in(&simulator).await;
+    let others = "SELECT FIELDS(STANDARD) FROM ApiEvent";
+    for statement in [STATEMENT, "SELECT LogFileLength FROM EventLogFile WHERE Sequence > 0", others] {
+        let right = String::from_utf8(client.query(statement).await.decoded()).unwrap();
+        plan(&simulator, r#"[{"path":"/query","action":{"kind":"wrong-length","by":3}}]"#);
+        let wrong = String::from_utf8(client.query(statement).await.decoded()).unwrap();
+        let lengths = |text: &str| -> Vec<f64> {
+            let parts = text.split("\"LogFileLength\":").skip(1);
+            parts.map(|part| part[..part.find([',', '}']).unwrap()].parse().unwrap()).collect()
+        };
+        let (before, after) = (lengths(&right), lengths(&wrong));
+        assert_eq!(before.len(), if statement == others { 0 } else { 5 });
+        assert!(
+            before.iter().zip(&after).all(|(right, wrong)| right + 3.0 == *wrong),
+            "{before:?} {after:?}"
+        );
+        let back = after.iter().zip(&before).fold(wrong, |text, (wrong, right)| {
+            text.replacen(
+                &format!("\"LogFileLength\":{wrong:.1}"),
+                &format!("\"LogFileLength\":{right:.1}"),
+                1,
+            )
+        });
+        assert_eq!(back, right);
+    }
+}
+
+#[tokio::test]
 async fn an_exhausted_quota_and_a_revoked_session_are_planned_too() {
     let simulator = org().await;
     let client = Client::sign_in(&simulator).await;

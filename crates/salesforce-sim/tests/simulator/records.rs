@@ -64,7 +64,29 @@ async fn every_object_answers_exactly_the_records_of_its_truth() {
 
 #[tokio::test]
 async fn windows_of_any_width_cover_every_object_exactly() {
-    let simulator = Simulator::start(settings(5, Rows::PerHour(200))).await.unwrap();
+    let few = Objects {
+        audit_rows_per_hour: 1,
+        api_rows_per_hour: 1,
+        report_rows_per_hour: 2,
+        anomaly_rows_per_hour: 3,
+        aura_rows_per_hour: 5,
+        ..Objects::default()
+    };
+    let many = Objects {
+        settle: TimeDelta::minutes(3),
+        audit_rows_per_hour: 11_000,
+        api_rows_per_hour: 333,
+        report_rows_per_hour: 7,
+        aura_rows_per_hour: 2_500,
+        ..Objects::default()
+    };
+    for (rows, objects) in [(200, Objects::default()), (1, few), (37, many)] {
+        windows_cover_the_objects(OrgSettings { objects, ..settings(5, Rows::PerHour(rows)) }).await;
+    }
+}
+
+async fn windows_cover_the_objects(settings: OrgSettings) {
+    let simulator = Simulator::start(settings).await.unwrap();
     let client = Client::sign_in(&simulator).await;
     for object in StoredObject::ALL {
         let (date, _) = cursor(object);

@@ -1,0 +1,64 @@
+//! Changes made in Setup. Fields: "SetupAuditTrail", object reference.
+//!
+//! Who acts and who is affected are two users: `user` is CreatedBy, `user.target` the one that `Display` names.
+
+use super::{EVENT, Form::*, HEAD, Node, Node::*};
+
+/// A record of SetupAuditTrail.
+pub const OBJECT: &[Node] = &[
+    Parts(HEAD),
+    Object(
+        "event",
+        &[Parts(EVENT), Column("action", "Action", Keyword), Column("created", "CreatedDate", Date)],
+    ),
+    Object(
+        "user",
+        &[
+            Column("id", "CreatedById|CreatedBy.Id", Keyword),
+            Column("name", "CreatedBy.Username", Keyword),
+            Column("full_name", "CreatedBy.Name", Keyword),
+            Column("email", "CreatedBy.Email", Keyword),
+            Object(
+                "target",
+                &[
+                    Column("name", "Display", TargetName),
+                    Column("domain", "Display", TargetDomain),
+                    Column("email", "Display", TargetEmail),
+                ],
+            ),
+        ],
+    ),
+    Object(
+        "related",
+        &[Distinct(
+            "user",
+            &[
+                ("CreatedById|CreatedBy.Id", Keyword),
+                ("CreatedBy.Username", Keyword),
+                ("CreatedBy.Email", Keyword),
+                ("DelegateUser", Keyword),
+                ("Display", Target),
+                ("Display", TargetName),
+            ],
+        )],
+    ),
+    Object(
+        "salesforce",
+        &[
+            Provenance,
+            Object(
+                "setup_audit_trail",
+                &[
+                    Column("created_by_id", "CreatedById|CreatedBy.Id", Keyword),
+                    Column("created_by_context", "CreatedByContext", Keyword),
+                    Column("created_by_issuer", "CreatedByIssuer", Keyword),
+                    Column("delegate_user", "DelegateUser", Keyword),
+                    Column("display", "Display", Keyword),
+                    Column("responsible_namespace_prefix", "ResponsibleNamespacePrefix", Keyword),
+                    Column("section", "Section", Keyword),
+                    Rest,
+                ],
+            ),
+        ],
+    ),
+];

@@ -1,0 +1,135 @@
+//! Requests of Lightning pages. Columns: the page of the type AuraRequest, and "AuraRequestEventLog", object reference.
+
+use super::{EVENT, Form::*, HEAD, Node, Node::*};
+
+/// A row of an AuraRequest file.
+pub const FILE: &[Node] = &[
+    Parts(HEAD),
+    Object(
+        "event",
+        &[
+            Parts(EVENT),
+            Column("outcome", "REQUEST_STATUS", Status),
+            Column("duration", "RUN_TIME", MillisAsNanos),
+        ],
+    ),
+    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword)]),
+    Object("organization", &[Column("id", "ORGANIZATION_ID", Keyword)]),
+    Object("source", &[Column("ip", "CLIENT_IP", Ip)]),
+    Object(
+        "related",
+        &[
+            Distinct("ip", &[("CLIENT_IP", Ip)]),
+            Distinct("user", &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword)]),
+        ],
+    ),
+    Object(
+        "url",
+        &[
+            Column("original", "URI", Unquoted),
+            Column("scheme", "URI", Scheme),
+            Column("domain", "URI", Domain),
+            Column("path", "URI", Path),
+            Column("extension", "URI", Extension),
+            Column("query", "URI", Query),
+        ],
+    ),
+    Object(
+        "http",
+        &[Object(
+            "request",
+            &[Column("id", "REQUEST_ID", Keyword), Column("method", "REQUEST_METHOD", Keyword)],
+        )],
+    ),
+    Object("user_agent", &[Column("original", "USER_AGENT", NoDigits)]),
+    Object(
+        "salesforce",
+        &[
+            Provenance,
+            Object(
+                "aura_request",
+                &[
+                    Column("event_type", "EVENT_TYPE", Keyword),
+                    Column("action_message", "ACTION_MESSAGE", Keyword),
+                    Column("actions", "ACTION_MESSAGE", Actions),
+                    Column("action_message_length", "ACTION_MESSAGE_LENGTH", Long),
+                    Column("request_status", "REQUEST_STATUS", Keyword),
+                    Column("client_ip", "CLIENT_IP", NoIp),
+                    Column("user_agent_code", "USER_AGENT", Digits),
+                    Column("user_id", "USER_ID", Keyword),
+                    Column("user_type", "USER_TYPE", Keyword),
+                    Column("login_key", "LOGIN_KEY", Keyword),
+                    Column("session_key", "SESSION_KEY", Keyword),
+                    Column("uri_id", "URI_ID_DERIVED", Keyword),
+                    Column("easy_suite_value", "EASY_SUITE_VALUE", Keyword),
+                    Column("run_time", "RUN_TIME", Long),
+                    Column("cpu_time", "CPU_TIME", Long),
+                    Column("db_total_time", "DB_TOTAL_TIME", Long),
+                    Rest,
+                ],
+            ),
+        ],
+    ),
+];
+
+/// A record of AuraRequestEventLog.
+pub const OBJECT: &[Node] = &[
+    Parts(HEAD),
+    Object(
+        "event",
+        &[
+            Parts(EVENT),
+            Column("outcome", "RequestStatus", Status),
+            Column("duration", "RunTime", MillisAsNanos),
+        ],
+    ),
+    Object("user", &[Column("id", "UserIdentifier", Keyword)]),
+    Object("source", &[Column("ip", "ClientIp", Ip)]),
+    Object(
+        "related",
+        &[Distinct("ip", &[("ClientIp", Ip)]), Distinct("user", &[("UserIdentifier", Keyword)])],
+    ),
+    Object(
+        "url",
+        &[
+            Column("original", "Uri", Unquoted),
+            Column("scheme", "Uri", Scheme),
+            Column("domain", "Uri", Domain),
+            Column("path", "Uri", Path),
+            Column("extension", "Uri", Extension),
+            Column("query", "Uri", Query),
+        ],
+    ),
+    Object(
+        "http",
+        &[Object(
+            "request",
+            &[Column("id", "RequestIdentifier", Keyword), Column("method", "RequestMethod", Keyword)],
+        )],
+    ),
+    Object("user_agent", &[Column("original", "UserAgent", NoDigits)]),
+    Object(
+        "salesforce",
+        &[
+            Provenance,
+            Object(
+                "aura_request",
+                &[
+                    Column("id", "Id", Keyword),
+                    Column("action_message", "ActionMessage", Keyword),
+                    Column("actions", "ActionMessage", Actions),
+                    Column("request_status", "RequestStatus", Keyword),
+                    Column("client_ip", "ClientIp", NoIp),
+                    Column("user_agent_code", "UserAgent", Digits),
+                    Column("user_type", "UserType", Keyword),
+                    Column("login_key", "LoginKey", Keyword),
+                    Column("session_key", "SessionKey", Keyword),
+                    Column("run_time", "RunTime", Long),
+                    Column("cpu_time", "CpuTime", Long),
+                    Column("db_total_time", "DatabaseTotalTime", Long),
+                    Rest,
+                ],
+            ),
+        ],
+    ),
+];

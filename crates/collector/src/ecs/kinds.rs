@@ -1,0 +1,126 @@
+//! What a type of event is about: `event.kind`, `.category`, `.type` and `.action`, for rules to go by.
+//!
+//! A file type and the objects that tell of the same event (`Report`, `ReportEvent`, `ReportEventLog`) are one kind. Values
+//! and pairs are those that ECS allows ("ECS Categorization Fields"); what fits none of its categories has none.
+
+use super::names::snake_case;
+
+/// A row: types and objects without their ending, then the categories and types. `!` in front marks what Salesforce's
+/// Threat Detection found, which is an alert.
+const KINDS: &[(&str, &str, &str)] = &[
+    (
+        "Login LoginHistory Logout LoginAs SalesforceLoginAs IdentityVerification IdentityProvider",
+        "authentication",
+        "info",
+    ),
+    ("SetupAuditTrail", "iam", "admin"),
+    (
+        "ApexCallout ApexRestApi ApexSoap ExternalCustomApexCallout ExternalCrossOrgCallout ExternalDataSourceCallout \
+      ExternalODataCallout ContinuationCalloutSummary NamedCredential",
+        "network",
+        "connection",
+    ),
+    ("ApexTrigger", "", "connection"),
+    ("!CredentialStuffing !LoginAnomaly", "authentication intrusion_detection", "info"),
+    ("!SessionHijacking", "intrusion_detection session", "info"),
+    ("!ApiAnomaly !ReportAnomaly !GuestUserAnomaly !PermissionSetAnomaly", "intrusion_detection", "info"),
+    ("TransactionSecurity", "intrusion_detection", "info"),
+    (
+        "Report ReportExport AsyncReportRun MultiBlockReport Dashboard ListView Search SearchClick UniqueQuery \
+      KnowledgeArticleView",
+        "database",
+        "access",
+    ),
+    ("InsufficientAccess", "database", "access error"),
+    ("DatabaseSave", "database", "change"),
+    (
+        "API RestApi CompositeApi CompositeApiSubrequest ApiTotalUsage BulkApi BulkApi2 BulkApiRequest BulkApiResult",
+        "api",
+        "access",
+    ),
+    (
+        "ContentTransfer ContentDistribution ContentDocumentLink DocumentAttachmentDownloads DocAtchDownload Attachment File \
+      WaveDownload",
+        "file",
+        "access",
+    ),
+    ("PermissionUpdate PermissionSet", "iam", "admin change"),
+    ("GroupMembership", "iam", "change group"),
+    ("MetadataApiOperation ChangeSetOperation Sandbox", "configuration", "change"),
+    ("PlatformEncryption", "configuration", "info"),
+    ("PackageInstall", "package", "installation"),
+    (
+        "AuraRequest URI LightningUri LightningPageView LightningInteraction LightningPerformance VisualforceRequest Sites \
+      Console UITelemetryNavigationTiming UITelemetryResourceTiming WaveInteraction HostnameRedirects",
+        "web",
+        "access",
+    ),
+    ("LightningError CorsViolation CSPViolation", "web", "error"),
+    ("InsecureExternalAssets", "web", "info"),
+    ("BlockedRedirections", "network", "denied"),
+    ("ApexUnexpectedException", "", "error"),
+];
+
+/// Actions that are not simply the name of the type.
+const ACTIONS: &[(&str, &str)] = &[
+    ("Login", "login-attempt"),
+    ("LoginHistory", "login-attempt"),
+    ("ApexRestApi", "apex-rest"),
+    ("ExternalCustomApexCallout", "apex-external-custom-callout"),
+    // Each record tells its own.
+    ("SetupAuditTrail", ""),
+];
+
+/// How a type is categorised.
+pub struct Kind {
+    /// `event.kind`
+    pub kind: &'static str,
+    /// `event.category`, divided by spaces
+    pub categories: &'static str,
+    /// `event.type`, divided by spaces
+    pub types: &'static str,
+    /// `event.action`, empty if a column tells it
+    pub action: String,
+}
+
+/// The types and objects that have a row, by the names in it.
+pub fn categorised() -> impl Iterator<Item = (&'static str, Kind)> {
+    let names = KINDS.iter().flat_map(|(names, ..)| names.split_ascii_whitespace());
+    names.map(|name| name.trim_start_matches('!')).map(|name| (name, Kind::of(name)))
+}
+
+impl Kind {
+    /// Of a file type or an object.
+    pub fn of(name: &str) -> Self {
+        let ending =
+            ["EventLog", "EventStore", "Event"].into_iter().find_map(|ending| name.strip_suffix(ending));
+        let name = ending.filter(|base| !base.is_empty()).unwrap_or(name);
+        let is = |known: &str| known.eq_ignore_ascii_case(name);
+        let row = KINDS.iter().find(|(names, ..)| {
+            names.split_ascii_whitespace().any(|known| is(known.trim_start_matches('!')))
+        });
+        let (names, categories, types) = row.copied().unwrap_or_default();
+        let action = ACTIONS.iter().find(|(known, _)| is(known));
+        Self {
+            kind: if names.starts_with('!') { "alert" } else { "event" },
+            categories,
+            types,
+            action: action
+                .map_or_else(|| snake_case(name).replace('_', "-"), |(_, action)| (*action).to_owned()),
+        }
+    }
+
+    /// As members of `event`, each with a comma behind it.
+    pub fn members(&self) -> String {
+        let mut members = format!("\"kind\":\"{}\",", self.kind);
+        for (key, words) in [("category", self.categories), ("type", self.types)] {
+            if !words.is_empty() {
+                members.push_str(&format!("\"{key}\":[\"{}\"],", words.replace(' ', "\",\"")));
+            }
+        }
+        if !self.action.is_empty() {
+            members.push_str(&format!("\"action\":\"{}\",", self.action));
+        }
+        members
+    }
+}

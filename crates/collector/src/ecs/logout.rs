@@ -1,0 +1,92 @@
+//! Logouts. Columns: "Event Log File: Logout Event Type", object reference; "LogoutEvent", platform events guide.
+
+use super::{EVENT, Form::*, HEAD, Node, Node::*, codes};
+
+/// A row of a Logout file.
+pub const FILE: &[Node] = &[
+    Parts(HEAD),
+    Object("event", &[Parts(EVENT), Column("code", "REQUEST_ID", Keyword)]),
+    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword)]),
+    Object("source", &[Column("ip", "CLIENT_IP", Ip), Column("address", "CLIENT_IP", NoIp)]),
+    Object(
+        "related",
+        &[
+            Distinct("ip", &[("CLIENT_IP", Ip)]),
+            Distinct("user", &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword)]),
+        ],
+    ),
+    Object("user_agent", &[Column("original", "BROWSER_TYPE", NoDigits)]),
+    Object(
+        "salesforce",
+        &[
+            Provenance,
+            Object(
+                "logout",
+                &[
+                    Column("event_type", "EVENT_TYPE", Keyword),
+                    Object(
+                        "session",
+                        &[
+                            Column("type", "SESSION_TYPE", Code(codes::SESSION_TYPE)),
+                            Column("level", "SESSION_LEVEL", Code(codes::SESSION_LEVEL)),
+                            Column("key", "SESSION_KEY", Keyword),
+                        ],
+                    ),
+                    Column("browser_type", "BROWSER_TYPE", Keyword),
+                    Column("platform_type", "PLATFORM_TYPE", Code(codes::PLATFORM_TYPE)),
+                    Column("resolution_type", "RESOLUTION_TYPE", Keyword),
+                    Column("app_type", "APP_TYPE", Code(codes::APP_TYPE)),
+                    Column("client_version", "CLIENT_VERSION", Keyword),
+                    Object(
+                        "api",
+                        &[
+                            Column("type", "API_TYPE", Code(codes::API_TYPE)),
+                            Column("version", "API_VERSION", Keyword),
+                        ],
+                    ),
+                    Column("user_initiated_logout", "USER_INITIATED_LOGOUT", Boolean),
+                    Column("login_key", "LOGIN_KEY", Keyword),
+                    Column("user_id", "USER_ID", Keyword),
+                    Column("organization_id", "ORGANIZATION_ID", Keyword),
+                    Object("user", &[Column("roles", "USER_TYPE", ListOfCode(codes::USER_TYPE))]),
+                    Rest,
+                ],
+            ),
+        ],
+    ),
+];
+
+/// A record of LogoutEvent.
+pub const OBJECT: &[Node] = &[
+    Parts(HEAD),
+    Object("event", &[Parts(EVENT), Column("created", "CreatedDate", Date)]),
+    Object("user", &[Column("id", "UserId", Keyword), Column("email", "Username", Keyword)]),
+    Object("source", &[Column("ip", "SourceIp", Ip), Column("address", "SourceIp", NoIp)]),
+    Object(
+        "related",
+        &[
+            Distinct("ip", &[("SourceIp", Ip)]),
+            Distinct("user", &[("UserId", Keyword), ("Username", Keyword)]),
+        ],
+    ),
+    Object(
+        "salesforce",
+        &[
+            Provenance,
+            Object(
+                "logout",
+                &[
+                    Object(
+                        "session",
+                        &[Column("level", "SessionLevel", Keyword), Column("key", "SessionKey", Keyword)],
+                    ),
+                    Column("login_key", "LoginKey", Keyword),
+                    Column("related_event_identifier", "RelatedEventIdentifier", Keyword),
+                    Column("created_by_id", "CreatedById", Keyword),
+                    Column("id", "Id", NoEmptyKey),
+                    Rest,
+                ],
+            ),
+        ],
+    ),
+];

@@ -1,0 +1,12 @@
+//! `format = "raw"`: the record as it came, and what a consumer needs to order and deduplicate it (`docs/raw.md`).
+
+use super::{Node, Node::*};
+
+/// A row of any file, or a record of any object.
+pub const DOCUMENT: &[Node] = &[
+    Timestamp,
+    Object("event", &[Id, Dataset, Provider]),
+    Object("salesforce", &[Provenance]),
+    Stream,
+    Record,
+];

@@ -1,0 +1,112 @@
+//! Every row of `docs/errors.md`, answered by the simulated org to the built component. The page itself is made from the
+//! code's tables (`crates/collector/src/errors.rs`), so a row that is added there is tested here.
+
+use e2e::{hosted::plugin, org::TestOrg};
+use salesforce_sim::{FaultAction, OrgSettings, PlannedFault, Rows, Workload};
+use serde_json::json;
+use source_host::{Egress, Error, Options, Plugin, Problem};
+
+const PAGE: &str = include_str!("../../docs/errors.md");
+
+/// The rows of the table behind a heading, without those of its head, cell by cell.
+fn rows<'p>(heading: &str) -> Vec<Vec<&'p str>> {
+    let (_, part) = PAGE.split_once(heading).expect(heading);
+    let lines = part.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let cells =
+        |line: &'p str| line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+    lines.take_while(|line| line.starts_with('|')).map(cells).collect()
+}
+
+/// What a first poll says when a path is answered so.
+async fn answered(plugin: &Plugin, org: &TestOrg, path: &str, status: u16, body: &str) -> Problem {
+    let action = FaultAction::Answer { status, body: body.to_owned() };
+    org.simulator.org().plan_fault(PlannedFault {
+        method: None,
+        path_contains: path.to_owned(),
+        nth: None,
+        action,
+    });
+    let egress = Egress::allow([org.authority()]).expect("a rule");
+    let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
+    source.configure(&org.source().expect("a configuration").to_string()).await.expect("a valid one");
+    let answer = source.poll(None).await;
+    org.simulator.org().clear_faults();
+    match answer {
+        Err(Error::Failure(failure)) => failure.problem,
+        other => panic!("{status} {body}: {other:?}"),
+    }
+}
+
+fn check(problem: &Problem, kind: &str, hint: &str) {
+    assert_eq!(problem.kind.as_str(), kind, "{problem}");
+    let needs = rows("## Permissions")[0][1];
+    let hint = if hint == "*(the permissions below)*" { needs } else { hint };
+    assert_eq!(problem.hint.as_deref(), Some(hint), "{problem}");
+    let first_wait =
+        rows("Every problem has").iter().find(|row| row[0] == kind).map(|row| row[2]).expect(kind);
+    let full = if first_wait.starts_with("after 2 s") { 2_000 } else { 60_000 };
+    // Jitter takes up to a quarter, and the clock has gone on since.
+    let waited = problem.retry_after_ms.expect("a wait");
+    assert!((full * 5 / 8..=full).contains(&waited), "{first_wait}: {waited} ms, {problem}");
+}
+
+async fn org() -> (Plugin, TestOrg) {
+    let workload = Workload { hours: 1, rows: Rows::Total(5), ..Workload::default() };
+    let org = TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await.expect("an org");
+    (plugin().expect("the component"), org)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_error_of_the_token_endpoint_is_answered_as_the_page_says() {
+    let (plugin, org) = org().await;
+    let rows = rows("## Signing in");
+    assert!(rows.len() > 30, "{}", rows.len());
+    for row in rows {
+        let [status, error, text, kind, meaning, hint] = row[..] else { panic!("{row:?}") };
+        let body = json!({"error": error, "error_description": text}).to_string();
+        let status = status.parse().expect("a status");
+        let problem = answered(&plugin, &org, "/services/oauth2/token", status, &body).await;
+        assert!(problem.message.contains(meaning) && problem.message.contains(error), "{problem}");
+        check(&problem, kind, hint);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_error_of_the_api_is_answered_as_the_page_says() {
+    let (plugin, org) = org().await;
+    let rows = rows("## Queries and downloads");
+    assert!(rows.len() > 30, "{}", rows.len());
+    for row in rows {
+        let [status, code, text, kind, hint] = row[..] else { panic!("{row:?}") };
+        let code = code.replace('*', "RUNTIME_EXCEPTION");
+        let body = json!([{"errorCode": code, "message": format!("words {text} words")}]).to_string();
+        let status = status.parse().expect("a status");
+        let problem = answered(&plugin, &org, "/query", status, &body).await;
+        assert!(problem.message.contains(&code) && problem.message.contains("words"), "{problem}");
+        check(&problem, kind, hint);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_status_without_a_known_code_is_answered_as_the_page_says() {
+    let (plugin, org) = org().await;
+    let (unknown, page) =
+        (json!([{"errorCode": "BRAND_NEW", "message": "words"}]).to_string(), "<html>words</html>");
+    let rows = rows("Where the code is unknown");
+    assert!(rows.len() > 8, "{}", rows.len());
+    for row in rows {
+        let [status, code, kind, hint] = row[..] else { panic!("{row:?}") };
+        let statuses: Vec<u16> = match status.split_once(" to ") {
+            Some((first, last)) => vec![first.parse().expect("a status"), last.parse().expect("a status")],
+            None => vec![status.parse().unwrap_or(418)],
+        };
+        for status in statuses {
+            if code != "none" {
+                check(&answered(&plugin, &org, "/query", status, &unknown).await, kind, hint);
+            }
+            if code != "unknown" {
+                check(&answered(&plugin, &org, "/query", status, page).await, kind, hint);
+            }
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! What is written about fields, against the documents themselves.
+//!
+//! `docs/fields.md`, `docs/index-template.json` and the tables in `docs/ecs.md` are made of the trees that documents are written
+//! by; `UPDATE_DOCS=1` makes them anew. All expected events of the cases are held against the template, and against what
+//! the Elastic Common Schema says of its own fields (`tests/ecs`).
+
+use crate::cases::{NOW, columns_of, configured_with, expected_events};
+use collector::fields::{Mapping, categories, codes, fields, views};
+use e2e::canned::{CannedFile, CannedOrg, StillClock};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+fn docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
+}
+
+/// Holds a file against what it should be, or makes it so.
+fn compare(name: &str, text: &str) {
+    let path = docs(name);
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(path, text).expect("write");
+    } else {
+        let is = fs::read_to_string(path).unwrap_or_default();
+        assert!(is == text, "docs/{name} is not what the documents are made by; UPDATE_DOCS=1 makes it anew");
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[test]
+fn the_field_reference_is_what_documents_are_made_by() {
+    let mut text = String::from(
+        "# Field reference\n\nMade of the trees that documents are written by: do not edit, run the tests with `UPDATE_DOCS=1`. What \
+         becomes of each\ncolumn, view by view, and why: [ecs.md](ecs.md). The same as an index template for Elasticsearch: \
+         [index-template.json](index-template.json).\n\n\
+         Columns that no document names are `salesforce.<type>.` and their name in snake case; their types are described in\n\
+         [ecs.md](ecs.md#types-of-other-columns).\n\n| field | type | unit | from |\n|---|---|---|---|\n",
+    );
+    for (name, field) in fields() {
+        let from = cell(&field.from.join("; "));
+        text.push_str(&format!("| `{name}` | {} | {} | {from} |\n", field.kind, field.unit));
+    }
+    text.push_str("\n## Codes\n\nA code that is not among these stays as it is.\n");
+    for (column, table) in codes() {
+        let codes: Vec<_> = table.iter().map(|(code, meaning)| format!("`{code}` {meaning}")).collect();
+        text.push_str(&format!("\n**{column}**: {}.\n", codes.join(", ")));
+    }
+    compare("fields.md", &text);
+}
+
+#[test]
+fn the_tables_of_columns_are_what_documents_are_made_by() {
+    let mut tables = String::new();
+    for view in views() {
+        let mut columns: BTreeMap<&str, Vec<&Mapping>> = BTreeMap::new();
+        for mapping in &view.mappings {
+            columns.entry(mapping.column).or_default().push(mapping);
+        }
+        tables.push_str(&format!("\n### {}\n\n| column | field |\n|---|---|\n", view.title));
+        for (column, mappings) in columns {
+            let column = column.replace('|', ", else ");
+            let field = |mapping: &&Mapping| {
+                let words = [mapping.unit, &mapping.how].into_iter().filter(|words| !words.is_empty());
+                match words.collect::<Vec<_>>().join(": ") {
+                    words if words.is_empty() => format!("`{}`", mapping.field),
+                    words => format!("`{}` ({words})", mapping.field),
+                }
+            };
+            let fields: Vec<_> = mappings.iter().map(field).collect();
+            tables.push_str(&format!("| {column} | {} |\n", cell(&fields.join(", "))));
+        }
+    }
+    let mut kinds = String::from(
+        "\n| type or object | `event.kind` | `event.category` | `event.type` | `event.action` |\n|---|---|---|---|---|\n",
+    );
+    for [name, kind, categories, types, action] in categories() {
+        let action = if action.is_empty() { String::from("of the record") } else { format!("`{action}`") };
+        kinds.push_str(&format!(
+            "| {name} | {kind} | {} | {} | {action} |\n",
+            categories.replace(' ', ", "),
+            types.replace(' ', ", ")
+        ));
+    }
+    let mut text = fs::read_to_string(docs("ecs.md")).expect("docs/ecs.md");
+    for (mark, part) in [("columns", tables), ("kinds", kinds)] {
+        let (start, end) = (format!("<!-- {mark}: made by tests -->\n"), format!("<!-- {mark}: end -->\n"));
+        let (before, rest) = text.split_once(&start).expect("a mark in docs/ecs.md");
+        let (_, after) = rest.split_once(&end).expect("the end of it");
+        text = format!("{before}{start}{part}\n{end}{after}");
+    }
+    compare("ecs.md", &text);
+}
+
+/// The index template: each field with its type, and how others get theirs.
+fn template() -> Value {
+    let mut properties = Map::new();
+    for (name, field) in fields() {
+        let mapping = match (name.as_str(), field.kind) {
+            ("event.original", _) => json!({"type": "keyword", "index": false, "doc_values": false}),
+            ("data_stream.type", _) => json!({"type": "constant_keyword", "value": "logs"}),
+            (_, "keyword") => json!({"type": "keyword", "ignore_above": 8191}),
+            (_, kind) => json!({"type": kind}),
+        };
+        insert(&mut properties, &name, mapping);
+    }
+    insert(&mut properties, "data_stream.namespace", json!({"type": "constant_keyword"}));
+    properties["salesforce"]["properties"]["aura_request"]["properties"]["actions"]["type"] = json!("nested");
+    let dynamic = |name: &str, json_type: &str, mapping: Value| json!({name: {"path_match": "salesforce.*", "match_mapping_type": json_type, "mapping": mapping}});
+    json!({
+        "index_patterns": ["logs-salesforce.*-*"],
+        "priority": 250,
+        "data_stream": {},
+        "_meta": {"description": "Documents of the Salesforce source. Made of the trees that they are written by."},
+        "template": {
+            "settings": {"index.mapping.total_fields.limit": 5000, "index.mapping.ignore_malformed": true},
+            "mappings": {
+                "date_detection": false,
+                "numeric_detection": false,
+                "dynamic_templates": [
+                    dynamic("salesforce_text", "string", json!({"type": "keyword", "ignore_above": 8191})),
+                    dynamic("salesforce_whole", "long", json!({"type": "long"})),
+                    dynamic("salesforce_number", "double", json!({"type": "double"})),
+                    dynamic("salesforce_switch", "boolean", json!({"type": "boolean"})),
+                ],
+                "properties": properties,
+            },
+        },
+    })
+}
+
+fn insert(properties: &mut Map<String, Value>, name: &str, mapping: Value) {
+    match name.split_once('.') {
+        None => {
+            properties.insert(name.to_owned(), mapping);
+        }
+        Some((first, rest)) => {
+            let within = properties.entry(first).or_insert_with(|| json!({"properties": {}}));
+            insert(within["properties"].as_object_mut().expect("an object"), rest, mapping);
+        }
+    }
+}
+
+#[test]
+fn the_index_template_is_what_documents_are_made_by() {
+    compare("index-template.json", &format!("{:#}\n", template()));
+}
+
+/// The type that the template gives a field, or none where it is dynamic.
+fn type_of(template: &Value, name: &str) -> Option<String> {
+    let mut at = &template["template"]["mappings"];
+    for part in name.split('.') {
+        at = at.get("properties")?.get(part)?;
+    }
+    at["type"].as_str().map(str::to_owned)
+}
+
+/// A leaf of an event: name, value, whether it stood in a list.
+type Leaf = (String, Value, bool);
+
+/// The leaves of an event.
+fn leaves(prefix: &str, value: &Value, in_list: bool, found: &mut Vec<Leaf>) {
+    match value {
+        Value::Object(members) if !prefix.ends_with(".location") => {
+            for (key, value) in members {
+                let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                leaves(&name, value, false, found);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| leaves(prefix, value, true, found)),
+        _ => found.push((prefix.to_owned(), value.clone(), in_list)),
+    }
+}
+
+/// The leaves of all expected events that are documents, each with its case.
+fn documents() -> Vec<(String, Vec<Leaf>, Value)> {
+    let events = expected_events().into_iter().filter(|(_, event)| event.get("stream").is_none());
+    events
+        .map(|(case, event)| {
+            let mut found = Vec::new();
+            leaves("", &event, false, &mut found);
+            (case, found, event)
+        })
+        .collect()
+}
+
+fn is_date(text: &str) -> bool {
+    chrono::DateTime::parse_from_rfc3339(text).is_ok()
+}
+
+/// Whether a value can be indexed as a type, and is of the JSON type that it has.
+fn fits(kind: &str, value: &Value) -> bool {
+    match kind {
+        "keyword" | "constant_keyword" | "wildcard" | "text" | "match_only_text" => value.is_string(),
+        "long" => value.is_i64(),
+        "double" => value.is_f64(),
+        "boolean" => value.is_boolean(),
+        "date" => value.as_str().is_some_and(is_date),
+        "ip" => value.as_str().is_some_and(|text| text.parse::<IpAddr>().is_ok()),
+        "geo_point" => value["lat"].is_number() && value["lon"].is_number(),
+        _ => false,
+    }
+}
+
+#[test]
+fn every_field_of_every_expected_event_is_in_the_template_with_its_type() {
+    let template = template();
+    let mut wrong = BTreeSet::new();
+    let mut dynamic: BTreeMap<String, (String, String)> = BTreeMap::new();
+    for (case, leaves, _) in documents() {
+        for (name, value, _) in leaves {
+            match type_of(&template, &name) {
+                Some(kind) if fits(&kind, &value) => {}
+                Some(kind) => {
+                    wrong.insert(format!("{case}: {name} is no {kind}: {value}"));
+                }
+                None if name.starts_with("salesforce.") && name.matches('.').count() >= 2 => {
+                    let is = match &value {
+                        Value::String(_) => "text",
+                        Value::Bool(_) => "switch",
+                        Value::Number(number) if number.is_i64() => "whole number",
+                        Value::Number(_) => "number",
+                        _ => "nothing",
+                    };
+                    let (first, seen) = dynamic.entry(name.clone()).or_insert((case.clone(), is.to_owned()));
+                    if seen != is {
+                        wrong.insert(format!("{name} is a {seen} in {first} and a {is} in {case}: {value}"));
+                    }
+                }
+                None => {
+                    wrong.insert(format!("{case}: {name} is not in the template"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(dynamic.len() > 50, "the cases show {} fields that no document names", dynamic.len());
+}
+
+/// The lines of a file in `tests/ecs`, as words.
+fn ecs(name: &str) -> Vec<Vec<String>> {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ecs").join(name)).expect("data");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn every_expected_event_is_what_the_elastic_common_schema_allows() {
+    let known: BTreeMap<String, (String, bool)> = ecs("fields.txt")
+        .into_iter()
+        .map(|line| (line[0].clone(), (line[1].clone(), line.get(2).is_some_and(|word| word == "list"))))
+        .collect();
+    let allowed: BTreeMap<String, Vec<String>> = ecs("categories.txt")
+        .into_iter()
+        .map(|line| (line[0].trim_end_matches(':').to_owned(), line[1..].to_vec()))
+        .collect();
+    let mut wrong = BTreeSet::new();
+    for (case, leaves, event) in documents() {
+        for (name, value, in_list) in leaves.iter().filter(|(name, ..)| !name.starts_with("salesforce.")) {
+            match known.get(name) {
+                None => {
+                    wrong.insert(format!("{case}: {name} is no field of ECS"));
+                }
+                Some((kind, list)) => {
+                    let may_be_list = *list || name == "error.message";
+                    if !fits(kind, value) || *in_list != may_be_list {
+                        wrong.insert(format!(
+                            "{case}: {name} is no {kind}, or a list and should not be: {value}"
+                        ));
+                    }
+                }
+            }
+        }
+        let event = &event["event"];
+        let words = |name: &str| -> Vec<String> {
+            let list = event[name].as_array().cloned().unwrap_or_default();
+            list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        for name in ["kind", "outcome"] {
+            if event[name].as_str().is_some_and(|value| !allowed[name].iter().any(|allowed| allowed == value))
+            {
+                wrong.insert(format!("{case}: event.{name} may not be {}", event[name]));
+            }
+        }
+        if event["kind"].is_null() || event["id"].is_null() {
+            wrong.insert(format!("{case}: there is no event.kind or no event.id"));
+        }
+        let (categories, types) = (words("category"), words("type"));
+        wrong.extend(
+            pairs(&allowed, &categories, &types).into_iter().map(|reason| format!("{case}: {reason}")),
+        );
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What is wrong with some categories and types together.
+fn pairs(allowed: &BTreeMap<String, Vec<String>>, categories: &[String], types: &[String]) -> Vec<String> {
+    let in_none = |word: &&String| {
+        !allowed.iter().any(|(name, types)| name != "kind" && name != "outcome" && types.contains(word))
+    };
+    let mut wrong: Vec<_> =
+        types.iter().filter(in_none).map(|word| format!("event.type may not be {word}")).collect();
+    for category in categories {
+        match allowed.get(category) {
+            Some(expected) if types.iter().any(|word| expected.contains(word)) => {}
+            _ => wrong.push(format!("event.category {category} may not stand with event.type {types:?}")),
+        }
+    }
+    for word in types.iter().filter(|_| !categories.is_empty()) {
+        if !categories.iter().any(|category| allowed.get(category).is_some_and(|types| types.contains(word)))
+        {
+            wrong.push(format!("event.type {word} may not stand with event.category {categories:?}"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_category_is_one_that_the_elastic_common_schema_allows_with_its_type() {
+    let allowed: BTreeMap<String, Vec<String>> = ecs("categories.txt")
+        .into_iter()
+        .map(|line| (line[0].trim_end_matches(':').to_owned(), line[1..].to_vec()))
+        .collect();
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for [name, kind, categories, types, _] in categories() {
+        assert!(allowed["kind"].contains(&kind), "{name}");
+        assert_eq!(pairs(&allowed, &words(&categories), &words(&types)), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// A file of a type in which each row has a text in one column alone.
+fn marked_file(columns: &[&str]) -> Vec<u8> {
+    let quoted =
+        |values: Vec<String>| values.iter().map(|value| format!("\"{value}\"")).collect::<Vec<_>>().join(",");
+    let mut text = quoted(columns.iter().map(|column| (*column).to_owned()).collect());
+    for nth in 0..columns.len() {
+        let value = |at: usize| if at == nth { format!("marker-{nth}") } else { String::new() };
+        text.push_str(&format!("\n{}", quoted((0..columns.len()).map(value).collect())));
+    }
+    text.push('\n');
+    text.into_bytes()
+}
+
+#[test]
+fn no_value_of_any_column_is_dropped() {
+    let events = |event_type: &str, records: Option<String>, columns: &[&str], streams: Value| {
+        let files = vec![CannedFile {
+            event_type: event_type.to_owned(),
+            ..CannedFile::new(1, marked_file(columns))
+        }];
+        let mut org = match records {
+            Some(_) => CannedOrg { records, ..CannedOrg::default() },
+            None => CannedOrg::with(files),
+        };
+        let streams = format!("\"streams\": {streams}");
+        let login = "\"streams\": {\"login\": {\"event_log_file\": {}}}";
+        let mut collector = configured_with(&[(login, &streams)]);
+        collector.poll(&mut org, &StillClock::at(NOW), None).expect("a batch").events
+    };
+    let files = ["Login", "Logout", "ApexCallout", "AuraRequest", "BrandNew"];
+    let objects = ["LoginEvent", "LogoutEvent", "AuraRequestEventLog", "ApiEvent"];
+    let mut tried = 0;
+    for view in views() {
+        let names: BTreeSet<&str> =
+            view.mappings.iter().flat_map(|mapping| mapping.column.split('|')).collect();
+        let is_file = view.provider == "EventLogFile";
+        let mut columns: Vec<&str> = names.into_iter().collect();
+        if is_file {
+            columns.extend(["EVENT_TYPE", "TIMESTAMP", "TIMESTAMP_DERIVED", "NEW_COLUMN"]);
+            columns.sort_unstable();
+            columns.dedup();
+        } else {
+            columns.extend(["NewField"]);
+        }
+        let named = |name: &&&str| {
+            view.title.contains(name.trim_start_matches("Apex").trim_end_matches("Callout"))
+                || view.title.contains(**name)
+        };
+        let name = if is_file {
+            files.iter().find(named).unwrap_or(&"BrandNew")
+        } else {
+            objects.iter().find(named).unwrap_or(&"ApiEvent")
+        };
+        // SetupAuditTrail is collected in the order of a date that the records here do not have.
+        if view.provider == "SetupAuditTrail" {
+            continue;
+        }
+        let (records, streams) = if is_file {
+            let own = matches!(*name, "AuraRequest" | "BrandNew");
+            let stream = match *name {
+                "Login" => "login",
+                "Logout" => "logout",
+                "ApexCallout" => "apex",
+                _ => "own",
+            };
+            let source = if own { json!({"event_types": [name]}) } else { json!({}) };
+            (None, json!({stream: {"event_log_file": source}}))
+        } else {
+            let record = |nth: usize| {
+                let field = |(at, column): (usize, &&str)| {
+                    (
+                        (*column).to_owned(),
+                        if at == nth { json!(format!("marker-{nth}")) } else { Value::Null },
+                    )
+                };
+                Value::Object(columns.iter().enumerate().map(field).collect())
+            };
+            let records: Vec<_> = (0..columns.len()).map(record).collect();
+            let (stream, source) = match *name {
+                "LoginEvent" => ("login", json!({})),
+                "LogoutEvent" => ("logout", json!({})),
+                _ => ("own", json!({"name": name})),
+            };
+            (Some(Value::Array(records).to_string()), json!({stream: {"object": source}}))
+        };
+        let events = events(name, records, &columns, streams);
+        assert_eq!(events.len(), columns.len(), "{}", view.title);
+        for (nth, column) in columns.iter().enumerate() {
+            let marker = format!("marker-{nth}");
+            let holds = |event: &&String| {
+                let event: Value = serde_json::from_str(event).expect("JSON");
+                let mut found = Vec::new();
+                leaves("", &event, false, &mut found);
+                found.iter().any(|(_, value, _)| {
+                    value.as_str().is_some_and(|text| text == marker || text.contains(&format!("'{marker}'")))
+                })
+            };
+            assert!(events.iter().any(|event| holds(&event)), "{}: {column} is dropped", view.title);
+            tried += 1;
+        }
+    }
+    assert!(tried > 200, "{tried}");
+}
+
+#[test]
+fn every_column_of_every_mapped_type_is_in_its_table() {
+    let types = [
+        ("Login event log files", "Login"),
+        ("LoginEvent and LoginHistory", "LoginEvent"),
+        ("LoginEvent and LoginHistory", "LoginHistory"),
+        ("Logout event log files", "Logout"),
+        ("LogoutEvent", "LogoutEvent"),
+        ("Apex event log files of all six types", "ApexCallout"),
+        ("Apex event log files of all six types", "ApexExecution"),
+        ("Apex event log files of all six types", "ApexRestApi"),
+        ("Apex event log files of all six types", "ApexSoap"),
+        ("Apex event log files of all six types", "ApexTrigger"),
+        ("Apex event log files of all six types", "ExternalCustomApexCallout"),
+        ("SetupAuditTrail", "SetupAuditTrail"),
+        ("AuraRequest event log files", "AuraRequest"),
+        ("AuraRequestEventLog", "AuraRequestEventLog"),
+    ];
+    let views = views();
+    for (title, name) in types {
+        let view = views.iter().find(|view| view.title == title).expect("a view");
+        let known: BTreeSet<&str> =
+            view.mappings.iter().flat_map(|mapping| mapping.column.split('|')).collect();
+        let columns = columns_of(name);
+        assert!(columns.len() > 8, "the cases of {name} have {} columns", columns.len());
+        // The type and address that Salesforce adds to each record, a related record, and what a case calls new or a note.
+        let own = ["attributes", "CreatedBy", "New__c", "NOTE"];
+        let missing: Vec<_> = columns
+            .iter()
+            .filter(|column| !known.contains(column.as_str()) && !own.contains(&column.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "{name}: {missing:?}");
+    }
+}
