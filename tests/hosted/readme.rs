@@ -19,10 +19,19 @@ fn the_rust_host_in_the_readme_is_the_example_that_is_compiled() {
 }
 
 #[test]
-fn the_configuration_in_the_readme_is_accepted() {
+fn each_configuration_in_the_readme_is_accepted() {
     let readme = read("README.md");
-    let toml =
-        readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a TOML block");
+    let block = |nth| readme.split("```toml\n").nth(nth).and_then(|rest| rest.split("```").next());
+    let whole = block(1).expect("a TOML block");
+    let streams = block(2).expect("a second TOML block");
+    let (before, after) = whole.split_once("[source.streams.login]").expect("a stream");
+    let (_, after) = after.split_once("[state]").expect("a state");
+    for toml in [whole.to_owned(), format!("{before}{streams}[state]{after}")] {
+        accepts(&toml);
+    }
+}
+
+fn accepts(toml: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let key = read("crates/collector/tests/keys/pkcs8.pem");
     fs::write(folder.path().join("client-key.pem"), key).expect("written");
