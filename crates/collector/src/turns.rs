@@ -109,9 +109,11 @@ impl Work {
             }
             Source::Files(index) => {
                 let source = &config.streams.files[index];
-                let (room, now) = (state.room(), turn.now());
+                let room = state.room();
                 let stream = state.streams.entry(source.stream.clone()).or_default();
                 files::prepare(turn.org, source, &mut stream.event_log_file)?;
+                // Not before: a place that was made just now is due now.
+                let now = turn.now();
                 let Some(place) = &mut stream.event_log_file else { return Ok(Step::Idle) };
                 match self.files[index].need(place, source, room, now) {
                     Need::Listing => {

@@ -84,7 +84,7 @@ struct HostClock(Arc<World>);
 
 impl Clock for HostClock {
     fn now_ms(&self) -> i64 {
-        self.0.host_ms()
+        self.0.look_at_host_clock()
     }
 
     fn elapsed(&self) -> Duration {
@@ -160,7 +160,9 @@ impl Engine for Hosted {
             limits,
             egress: Egress::allow([HOST])?,
             transport: Some(Arc::new(WorldTransport(Arc::clone(&self.world)))),
-            wall_clock: Some(Arc::new(move || Duration::from_millis(clock.host_ms().unsigned_abs()))),
+            wall_clock: Some(Arc::new(move || {
+                Duration::from_millis(clock.look_at_host_clock().unsigned_abs())
+            })),
         };
         let mut source = self.runtime.block_on(self.plugin.open(options))?;
         self.runtime.block_on(source.configure(config)).context("the configuration")?;

@@ -29,6 +29,13 @@ impl World {
         self.org_ms() + self.host_ahead.load(Ordering::SeqCst)
     }
 
+    /// Looks at the host's clock, which may go on before it is looked at again.
+    pub fn look_at_host_clock(&self) -> i64 {
+        let tick = self.random.lock().unwrap_or_else(PoisonError::into_inner).below(2);
+        self.pass(i64::try_from(tick).unwrap_or_default());
+        self.host_ms()
+    }
+
     /// The org's clock.
     pub fn org_ms(&self) -> i64 {
         self.org.org().clock().now().timestamp_millis()
