@@ -410,6 +410,21 @@ fn a_file_that_stays_gone_for_an_hour_is_passed_over() {
 }
 
 #[test]
+fn a_file_that_failed_otherwise_before_is_not_gone_at_the_first_word_of_it() {
+    let mut org = CannedOrg::with(vec![file(1, 2)]);
+    let gone = r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#;
+    for (status, body) in [(200, "<html>back soon</html>"), (404, gone)] {
+        org.mishaps.push(Mishap { path: "/LogFile", what: What::Answer(status, body) });
+    }
+    let mut run = Run::new("");
+    run.poll(&mut org).expect("a problem");
+    run.clock.advance(3 * HOUR);
+    run.poll(&mut org).expect("a problem");
+    run.until_caught_up(&mut org);
+    assert_eq!(ids(&run.events), expected(&[(1, 2)]), "{:?}", run.problems);
+}
+
+#[test]
 fn an_expired_session_is_renewed_in_the_middle_without_a_trace() {
     for path in ["/query", "/LogFile"] {
         let mut org = CannedOrg::with(vec![file(1, 2)]);

@@ -47,7 +47,12 @@ impl Job<'_, '_, '_, '_> {
         let now = self.now;
         let file = reading.file.clone();
         if self.open.is_none() {
-            match OpenFile::open(self.turn.org, &self.source.stream, &file, reading.checkpoint.as_ref()) {
+            let checkpoint = reading.checkpoint.as_ref();
+            let opened = OpenFile::open(self.turn.org, &self.source.stream, &file, checkpoint);
+            if !matches!(&opened, Err(Failure::Trouble(Trouble::Refused(refusal))) if refusal.is_gone()) {
+                reading.gone_since = None;
+            }
+            match opened {
                 Ok(Opened::Ready(open)) => *self.open = Some(open),
                 Ok(Opened::Short(0)) if file.length == 0 => {
                     return Ok(self.complete(&reading, 0));
@@ -136,11 +141,11 @@ impl Job<'_, '_, '_, '_> {
     }
 
     /// A file that Salesforce says it does not have. That is final only if it goes on saying so.
-    fn gone(&mut self, reading: Reading) -> Step {
+    fn gone(&mut self, mut reading: Reading) -> Step {
         let message =
             format!("event log file {} is gone: expired, or deleted by an administrator", reading.file.id);
         let problem = Problem::new(Kind::Data, message);
-        if reading.failing_since.is_none_or(|since| self.now < since.after(GONE_AFTER)) {
+        if self.now < reading.gone_since.get_or_insert(self.now).after(GONE_AFTER) {
             let problem =
                 problem.hint("it is asked for again for an hour, in case this is not the last word");
             return self.set_aside(reading, problem);

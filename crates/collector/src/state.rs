@@ -227,6 +227,9 @@ pub struct Reading {
     /// When it first failed in the way it fails now, on the host's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
+    /// Since when Salesforce says that it has no such file, on the host's clock; none = it said something else since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<Time>,
     /// The length at which the file ended, if it ended before its `LogFileLength`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<u64>,
@@ -235,7 +238,7 @@ pub struct Reading {
 impl Reading {
     /// The beginning of a file.
     pub fn new(file: FileInfo) -> Self {
-        Self { file, checkpoint: None, backoff: None, failing_since: None, ended_at: None }
+        Self { file, checkpoint: None, backoff: None, failing_since: None, gone_since: None, ended_at: None }
     }
 
     /// Bytes of the file still to read.
@@ -601,6 +604,7 @@ mod tests {
                 backoff: backoff(),
                 ended_at: Some(u64::MAX),
                 failing_since: Some(Time(0)),
+                gone_since: Some(Time(0)),
                 checkpoint: Some(Checkpoint {
                     offset: u64::MAX,
                     row_length: u64::MAX,
