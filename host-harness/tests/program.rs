@@ -288,6 +288,18 @@ fn describe_shows_what_a_component_is() {
 }
 
 #[test]
+fn a_reader_that_looks_at_the_beginning_alone_is_no_failure() {
+    let place = Place::new(GOOD);
+    for arguments in [&["describe", "guest.wasm", "--json"][..], &["schema", "guest.wasm"]] {
+        let mut command = place.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_first_configuration_is_written_from_what_the_component_says_and_never_over_another() {
     let place = Place::new(GOOD);
     let output = place.run(&["init", "guest.wasm", "--output", "new.toml", "--set", "limits.memory=32MiB"]);

@@ -9,7 +9,7 @@ use crate::{
     file::{Failure, OpenFile, Opened, Stop},
     problem::{Kind, Problem},
     session::Trouble,
-    state::{FilesState, Reading, Room},
+    state::{FilesState, Gone, Reading, Room},
     time::Time,
     turn::{Step, Turn},
 };
@@ -17,8 +17,9 @@ use std::time::Duration;
 
 /// How long a file must have ended at the same length, before its LogFileLength, until that is taken for its true end.
 const ACCEPTED_AFTER: Duration = Duration::from_secs(6 * 3600);
-/// How long Salesforce must have said that it has no such file, until it is believed.
+/// How long Salesforce must have said that it has no such file, and how often in a row, until it is believed.
 const GONE_AFTER: Duration = Duration::from_secs(3600);
+const GONE_TIMES: u32 = 4;
 /// How often a refused download holds up the whole stream, before the trouble is taken for the file's own.
 const HOLD_UPS: u32 = 2;
 
@@ -50,7 +51,7 @@ impl Job<'_, '_, '_, '_> {
             let checkpoint = reading.checkpoint.as_ref();
             let opened = OpenFile::open(self.turn.org, &self.source.stream, &file, checkpoint);
             if !matches!(&opened, Err(Failure::Trouble(Trouble::Refused(refusal))) if refusal.is_gone()) {
-                reading.gone_since = None;
+                reading.gone = None;
             }
             match opened {
                 Ok(Opened::Ready(open)) => *self.open = Some(open),
@@ -145,7 +146,9 @@ impl Job<'_, '_, '_, '_> {
         let message =
             format!("event log file {} is gone: expired, or deleted by an administrator", reading.file.id);
         let problem = Problem::new(Kind::Data, message);
-        if self.now < reading.gone_since.get_or_insert(self.now).after(GONE_AFTER) {
+        let gone = reading.gone.get_or_insert(Gone { since: self.now, times: 0 });
+        gone.times = gone.times.saturating_add(1);
+        if self.now < gone.since.after(GONE_AFTER) || gone.times < GONE_TIMES {
             let problem =
                 problem.hint("it is asked for again for an hour, in case this is not the last word");
             return self.set_aside(reading, problem);

@@ -227,9 +227,9 @@ pub struct Reading {
     /// When it first failed in the way it fails now, on the host's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
-    /// Since when Salesforce says that it has no such file, on the host's clock; none = it said something else since.
+    /// Salesforce says that it has no such file; none = it said something else since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gone_since: Option<Time>,
+    pub gone: Option<Gone>,
     /// The length at which the file ended, if it ended before its `LogFileLength`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<u64>,
@@ -238,13 +238,22 @@ pub struct Reading {
 impl Reading {
     /// The beginning of a file.
     pub fn new(file: FileInfo) -> Self {
-        Self { file, checkpoint: None, backoff: None, failing_since: None, gone_since: None, ended_at: None }
+        Self { file, checkpoint: None, backoff: None, failing_since: None, gone: None, ended_at: None }
     }
 
     /// Bytes of the file still to read.
     pub fn remaining(&self) -> u64 {
         self.file.length.saturating_sub(self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset))
     }
+}
+
+/// What Salesforce says of a file that it does not have.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Gone {
+    /// Since when, on the host's clock.
+    pub since: Time,
+    /// How often in a row.
+    pub times: u32,
 }
 
 /// A place between two rows.
@@ -604,7 +613,7 @@ mod tests {
                 backoff: backoff(),
                 ended_at: Some(u64::MAX),
                 failing_since: Some(Time(0)),
-                gone_since: Some(Time(0)),
+                gone: Some(Gone { since: Time(0), times: u32::MAX }),
                 checkpoint: Some(Checkpoint {
                     offset: u64::MAX,
                     row_length: u64::MAX,

@@ -11,7 +11,7 @@ pub(crate) async fn run(config: &Path, json: bool, cache: Option<&Path>) -> Resu
     let (_, mut source) = setup::source(config, cache).await?;
     let findings = source.source().check().await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&findings).map_err(Exit::failure)?);
+        say!("{}", serde_json::to_string_pretty(&findings).map_err(Exit::failure)?)?;
     } else {
         let width = findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or(0);
         for finding in &findings {
@@ -20,9 +20,9 @@ pub(crate) async fn run(config: &Path, json: bool, cache: Option<&Path>) -> Resu
                 Verdict::Warn => "warn",
                 Verdict::Fail => "FAIL",
             };
-            println!("{verdict}  {:width$}  {}", finding.name, finding.message);
+            say!("{verdict}  {:width$}  {}", finding.name, finding.message)?;
             if let Some(hint) = &finding.hint {
-                println!("      {:width$}  -> {hint}", "");
+                say!("      {:width$}  -> {hint}", "")?;
             }
         }
     }

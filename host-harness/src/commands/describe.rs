@@ -22,15 +22,15 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
             "imports": plugin.imports(),
             "config_schema": schema,
         });
-        println!("{}", serde_json::to_string_pretty(&all).map_err(Exit::failure)?);
+        say!("{}", serde_json::to_string_pretty(&all).map_err(Exit::failure)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{} {}\n\nStreams:", description.name, description.version);
+    say!("{} {}\n\nStreams:", description.name, description.version)?;
     let width = description.streams.iter().map(|stream| stream.name.chars().count()).max().unwrap_or(0);
     for stream in &description.streams {
-        println!("  {:width$}  {}", stream.name, stream.summary);
+        say!("  {:width$}  {}", stream.name, stream.summary)?;
     }
-    println!("\nConfiguration ([source]; all of it with --json):");
+    say!("\nConfiguration ([source]; all of it with --json):")?;
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
         let required: Vec<&str> = schema
             .get("required")
@@ -41,12 +41,12 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
         for (key, property) in properties {
             let need = if required.contains(&key.as_str()) { "required" } else { "optional" };
             let text = property.get("description").and_then(Value::as_str).unwrap_or_default();
-            println!("  {:width$}  {need}  {}", printable(key.clone()), printable(text.to_owned()));
+            say!("  {:width$}  {need}  {}", printable(key.clone()), printable(text.to_owned()))?;
         }
     }
-    println!("\nImports, all that it can reach:");
+    say!("\nImports, all that it can reach:")?;
     for import in plugin.imports() {
-        println!("  {import}");
+        say!("  {import}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

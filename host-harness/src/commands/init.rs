@@ -32,11 +32,11 @@ pub(crate) async fn run(args: InitArgs, cache: Option<&Path>) -> Result<ExitCode
          # after: source-host schema {name} > source-host.schema.json\n\n"
     );
     create(&args.output, &(head + &starter.write()))?;
-    println!("{output} is written.");
+    say!("{output} is written.")?;
     for path in &starter.missing {
-        println!("Still to fill in: {path}");
+        say!("Still to fill in: {path}")?;
     }
-    println!("Then try: source-host check {output}");
+    say!("Then try: source-host check {output}")?;
     Ok(ExitCode::SUCCESS)
 }
 

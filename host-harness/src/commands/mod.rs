@@ -1,5 +1,15 @@
 //! The program's commands, one file each.
 
+/// Prints a line to standard output. A reader that has gone, as in `source-host schema … | head`, is no failure.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::commands::printed(std::io::Write::write_fmt(
+            &mut std::io::stdout(),
+            format_args!("{}\n", format_args!($($text)*)),
+        ))
+    };
+}
+
 pub(crate) mod check;
 pub(crate) mod describe;
 pub(crate) mod init;
@@ -26,6 +36,15 @@ impl Exit {
     /// Something failed that was asked for rightly: status 1.
     pub(crate) fn failure(message: impl ToString) -> Self {
         Self { status: 1, message: message.to_string() }
+    }
+}
+
+fn printed(outcome: std::io::Result<()>) -> Result<(), Exit> {
+    match outcome {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Exit::failure(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use source_host::{Options, schema};
 use super::{Exit, setup};
 
 pub(crate) async fn run(component: &Path, cache: Option<&Path>) -> Result<ExitCode, Exit> {
-    println!("{}", serde_json::to_string_pretty(&of(component, cache).await?).map_err(Exit::failure)?);
+    say!("{}", serde_json::to_string_pretty(&of(component, cache).await?).map_err(Exit::failure)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
