@@ -21,7 +21,8 @@ impl Checked {
 }
 
 fn settings() -> OrgSettings {
-    let workload = Workload { hours: 24, rows: Rows::Total(50), ..Workload::default() };
+    // Whole days, so that there are daily files of the last two at any time of the day.
+    let workload = Workload { hours: 72, rows: Rows::Total(600), ..Workload::default() };
     let files =
         Files { event_types: vec!["Login".into(), "Logout".into(), "RestApi".into()], ..Files::default() };
     OrgSettings { workload, files, ..OrgSettings::default() }
