@@ -1,4 +1,5 @@
-//! The loop, against a scripted source, with time that only the test moves.
+//! The loop, against a scripted source, with time that only the test moves: it is paused, so a sleep here sets the clock of
+//! the scene forward and waits for nothing.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::VecDeque;

@@ -3,14 +3,14 @@
 use e2e::{hosted::plugin, org::TestOrg, truth::Delivered};
 use salesforce_sim::{FaultAction, Interval, OrgSettings, PlannedFault, Rows, Workload};
 use serde_json::json;
-use source_host::{Egress, Error, Options, ProblemKind, Source};
+use source_host::{Egress, Error, Options, ProblemKind, Source, WallClock};
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -46,6 +46,7 @@ impl SlowWay {
                             return;
                         }
                         counted.fetch_add(1, Ordering::SeqCst);
+                        // The slowness itself, not a wait for something.
                         tokio::time::sleep(pause).await;
                     }
                 });
@@ -66,10 +67,17 @@ async fn org(rows: u64) -> TestOrg {
     TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await.expect("an org")
 }
 
-async fn open(org: &TestOrg, authority: &str) -> Source {
+/// A source that sees the system's clock, ahead by `ahead` milliseconds.
+async fn open(org: &TestOrg, authority: &str, ahead: &Arc<AtomicU64>) -> Source {
     let egress = Egress::allow([authority]).expect("a rule");
     let plugin = plugin().expect("the component");
-    let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
+    let ahead = Arc::clone(ahead);
+    let clock: WallClock = Arc::new(move || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now + Duration::from_millis(ahead.load(Ordering::SeqCst))
+    });
+    let options = Options { egress, wall_clock: Some(clock), ..Options::default() };
+    let mut source = plugin.open(options).await.expect("an instance");
     let mut config = org.source().expect("a configuration");
     config["instance_url"] = json!(format!("http://{authority}"));
     config["timeouts"] = json!({"connect": "1s", "first_byte": "1s", "between_bytes": "1s"});
@@ -82,7 +90,7 @@ async fn open(org: &TestOrg, authority: &str) -> Source {
 async fn a_download_that_flows_takes_longer_than_any_timeout_and_is_whole() {
     let org = org(60).await;
     let way = SlowWay::to(&org, 48, Duration::from_millis(20)).await;
-    let mut source = open(&org, &way.address.to_string()).await;
+    let mut source = open(&org, &way.address.to_string(), &Arc::default()).await;
     let (mut delivered, mut state, started) = (Delivered::default(), None::<String>, Instant::now());
     loop {
         let batch = source.poll(state.as_deref()).await.expect("a batch");
@@ -112,7 +120,7 @@ async fn an_answer_that_does_not_begin_is_given_up_when_the_configuration_says()
         nth: None,
         action,
     });
-    let mut source = open(&org, org.authority()).await;
+    let mut source = open(&org, org.authority(), &Arc::default()).await;
     let started = Instant::now();
     let Err(Error::Failure(failure)) = source.poll(None).await else { panic!("no failure") };
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
@@ -130,7 +138,8 @@ async fn a_download_that_stops_flowing_is_given_up_and_goes_on_later() {
         nth: Some(1),
         action,
     });
-    let mut source = open(&org, org.authority()).await;
+    let ahead = Arc::default();
+    let mut source = open(&org, org.authority(), &ahead).await;
     let started = Instant::now();
     let (mut delivered, mut state, mut problems) = (Delivered::default(), None::<String>, Vec::new());
     loop {
@@ -143,7 +152,8 @@ async fn a_download_that_stops_flowing_is_given_up_and_goes_on_later() {
         if batch.next_poll_ms > 0 && batch.stats.backlog_files == 0 {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(batch.next_poll_ms.into())).await;
+        // The wait is over once its clock says so.
+        ahead.fetch_add(batch.next_poll_ms.into(), Ordering::SeqCst);
     }
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(problems.len(), 1, "{problems:?}");
