@@ -1,8 +1,8 @@
 //! Whole collections: through kills, in little memory, with sessions that end.
 
-use e2e::{hosted::plugin, org::TestOrg, truth::Delivered};
+use e2e::{org::TestOrg, random::Random, truth::Delivered};
 use salesforce_sim::{Fault, FaultAction, Interval, OrgSettings, Rows, Workload};
-use source_host::{Egress, Limits, Options, Source};
+use source_host::{Limits, Source};
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
@@ -15,16 +15,7 @@ fn settings(hours: u32, rows: Rows) -> OrgSettings {
 }
 
 async fn open(org: &TestOrg, limits: Limits, more: serde_json::Value) -> Source {
-    let egress = Egress::allow([org.authority()]).expect("a rule");
-    let plugin = plugin().expect("the component");
-    let mut source =
-        plugin.open(Options { limits, egress, ..Options::default() }).await.expect("an instance");
-    let mut config = org.source().expect("a configuration");
-    for (key, value) in more.as_object().into_iter().flatten() {
-        config[key] = value.clone();
-    }
-    source.configure(&config.to_string()).await.expect("a valid configuration");
-    source
+    org.open(limits, more).await.expect("an instance with a valid configuration")
 }
 
 fn host(config: &Path) -> Command {
@@ -33,23 +24,13 @@ fn host(config: &Path) -> Command {
     host
 }
 
-/// Random numbers that can be had again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_killed_at_random_moments_loses_nothing() {
     const KILLS: u64 = 10;
     const ROWS: u64 = 60_000;
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_123);
     println!("SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let org = TestOrg::start(settings(24, Rows::Total(ROWS))).await.expect("an org");
     let folder = tempfile::tempdir().expect("a folder");
     let batch = "[source.batch]\nmax_events = 700\n";

@@ -1,10 +1,10 @@
 //! Objects through the component: views of one thing, records on one instant, windows that take too long.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use e2e::{hosted::plugin, org::TestOrg, truth::Delivered};
+use e2e::{org::TestOrg, truth::Delivered};
 use salesforce_sim::{Crowd, Objects, OrgSettings, Rows, StoredObject, Workload};
 use serde_json::{Value, json};
-use source_host::{Batch, Egress, Limits, Options, Source};
+use source_host::{Batch, Limits, Source};
 
 fn settings(hours: u32, rows: u64, objects: Objects) -> OrgSettings {
     let workload = Workload { hours, rows: Rows::Total(rows), ..Workload::default() };
@@ -12,15 +12,9 @@ fn settings(hours: u32, rows: u64, objects: Objects) -> OrgSettings {
 }
 
 async fn open(org: &TestOrg, streams: Value) -> Source {
-    let egress = Egress::allow([org.authority()]).expect("a rule");
     let mut limits = Limits::default();
     limits.memory = 32 << 20;
-    let options = Options { limits, egress, ..Options::default() };
-    let mut source = plugin().expect("the component").open(options).await.expect("an instance");
-    let mut config = org.source().expect("a configuration");
-    config["streams"] = streams;
-    source.configure(&config.to_string()).await.expect("a valid configuration");
-    source
+    org.open(limits, json!({"streams": streams})).await.expect("an instance with a valid configuration")
 }
 
 /// Polls until nothing is ready. Returns what was delivered, and the last batch.

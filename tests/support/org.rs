@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result};
 use salesforce_sim::{OrgSettings, PrivateKey, Simulator, generate_key};
+use serde_json::Value;
+use source_host::{Egress, Limits, Options, Source};
 use std::{
     fs::{self, OpenOptions},
     io::Write,
@@ -38,7 +40,7 @@ impl TestOrg {
     }
 
     /// The configuration for the component, as `configure` takes it.
-    pub fn source(&self) -> Result<serde_json::Value> {
+    pub fn source(&self) -> Result<Value> {
         Ok(serde_json::json!({
             "instance_url": self.simulator.url(),
             "auth": {
@@ -49,6 +51,19 @@ impl TestOrg {
             },
             "streams": {"login": {"event_log_file": {}}},
         }))
+    }
+
+    /// Opens the component, allowed to contact this org alone. `more` are members for the top of its configuration.
+    pub async fn open(&self, limits: Limits, more: Value) -> Result<Source> {
+        let egress = Egress::allow([self.authority()])?;
+        let options = Options { limits, egress, ..Options::default() };
+        let mut source = crate::hosted::plugin()?.open(options).await?;
+        let mut config = self.source()?;
+        for (key, value) in more.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        source.configure(&config.to_string()).await?;
+        Ok(source)
     }
 
     /// Writes a key file and a configuration for `source-host` into a folder, to collect hourly Login files. `more` is TOML

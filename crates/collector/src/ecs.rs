@@ -20,6 +20,8 @@ pub mod logout;
 pub mod names;
 mod raw;
 
+pub use apex::TYPES as APEX_TYPES;
+
 use crate::{
     event_id::{EventId, Id},
     json::{Key, Writer},

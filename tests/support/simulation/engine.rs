@@ -8,7 +8,7 @@ use collector::{
 };
 use http_body_util::BodyExt;
 use source_host::{Answer, Egress, Error, Limits, Options, Plugin, Source, Timeouts, Transport, WasiBody};
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 /// The host name of the org.
 pub const HOST: &str = "simulated.my.salesforce.com";
@@ -30,6 +30,15 @@ pub struct Polled {
     pub backlog_files: u32,
     /// Whether nothing at all could be done.
     pub failed: bool,
+}
+
+impl Polled {
+    /// A poll that could do nothing at all.
+    fn failure(retry_after_ms: Option<u32>, problem: &dyn Display, state: Option<String>) -> Self {
+        // The wait of hosts where a failure names none.
+        let next_poll_ms = retry_after_ms.unwrap_or(30_000);
+        Self { next_poll_ms, problems: vec![problem.to_string()], state, failed: true, ..Self::default() }
+    }
 }
 
 /// Something that can be polled.
@@ -116,13 +125,9 @@ impl Engine for Native {
             Err(failure) if failure.problem.kind == collector::problem::Kind::State => {
                 bail!("it refuses its own state: {}", failure.problem)
             }
-            Err(failure) => Ok(Polled {
-                next_poll_ms: failure.problem.retry_after_ms.unwrap_or(30_000),
-                problems: vec![failure.problem.to_string()],
-                state: failure.state,
-                failed: true,
-                ..Polled::default()
-            }),
+            Err(failure) => {
+                Ok(Polled::failure(failure.problem.retry_after_ms, &failure.problem, failure.state))
+            }
         }
     }
 }
@@ -185,13 +190,7 @@ impl Engine for Hosted {
                 failed: false,
             }),
             Err(Error::Failure(failure)) if failure.problem.kind != source_host::ProblemKind::State => {
-                Ok(Polled {
-                    next_poll_ms: failure.problem.retry_after_ms.unwrap_or(30_000),
-                    problems: vec![failure.problem.to_string()],
-                    state: failure.state,
-                    failed: true,
-                    ..Polled::default()
-                })
+                Ok(Polled::failure(failure.problem.retry_after_ms, &failure.problem, failure.state))
             }
             Err(error) => Err(error.into()),
         }

@@ -41,7 +41,7 @@ pub struct Plan {
     pub settings: OrgSettings,
     /// The configuration of the source.
     pub config: Value,
-    /// A stream that comes only later, and one that goes for a while.
+    /// A stream that is not there at first, and then comes and goes.
     pub comes_and_goes: Option<String>,
     /// What must be delivered.
     pub wanted: Vec<Wanted>,

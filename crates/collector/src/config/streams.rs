@@ -7,7 +7,10 @@ use super::{
     days, minutes,
     schema::{Checked, Flaw, Key, Shape, nearest},
 };
-use crate::problem::{Kind, Problem, quoted};
+use crate::{
+    ecs::APEX_TYPES,
+    problem::{Kind, Problem, quoted},
+};
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 /// Streams in a configuration at most; what bounds the size of the state.
@@ -174,10 +177,6 @@ const OWN_OBJECT: &[Key] = &[
     ),
     ITS_INITIAL,
 ];
-
-/// The event types of the stream `apex`.
-const APEX_TYPES: &[&str] =
-    &["ApexCallout", "ApexExecution", "ApexRestApi", "ApexSoap", "ApexTrigger", "ExternalCustomApexCallout"];
 
 /// Event types ("EventLogFile Supported Event Types", object reference, v67), to tell a typing mistake from a new type.
 const KNOWN_TYPES: &str = "API ApexCallout ApexExecution ApexInline ApexRestApi ApexSoap ApexTrigger \

@@ -5,7 +5,7 @@
 
 use super::{EVENT, Form::*, HEAD, Node, Node::*, codes};
 
-/// The types.
+/// The event types of the stream `apex`.
 pub const TYPES: &[&str] =
     &["ApexCallout", "ApexExecution", "ApexRestApi", "ApexSoap", "ApexTrigger", "ExternalCustomApexCallout"];
 

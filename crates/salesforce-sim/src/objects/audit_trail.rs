@@ -8,7 +8,7 @@
 use super::record::{Record, text};
 use crate::login_rows::Hour;
 use crate::prng::Rng;
-use crate::soql::eval::{Field, FieldType, Object, Value, field, unfilterable};
+use crate::soql::eval::{FieldType, Object, Value, field, sortable};
 
 /// Rows that share one second.
 const TOGETHER: u64 = 3;
@@ -88,11 +88,6 @@ fn full_name(username: &str) -> String {
         rest.next().map_or(String::new(), |first| first.to_uppercase().chain(rest).collect::<String>())
     };
     local.split('.').map(capital).collect::<Vec<_>>().join(" ")
-}
-
-/// A field to sort by and not to filter.
-const fn sortable(name: &'static str) -> Field {
-    Field { sortable: true, ..unfilterable(name, FieldType::Text) }
 }
 
 pub(super) static SETUP_AUDIT_TRAIL: Object = Object {

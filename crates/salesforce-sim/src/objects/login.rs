@@ -7,7 +7,7 @@
 
 use super::StoredObject;
 use super::record::{Record, text};
-use crate::soql::eval::{Field, FieldType, Object, Value, field, unfilterable};
+use crate::soql::eval::{FieldType, Object, Value, field, sortable, unfilterable};
 
 pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let login = |column| record.login(column);
@@ -144,11 +144,6 @@ pub(super) static LOGOUT_EVENT: Object = Object {
         unfilterable("Username", FieldType::Text),
     ],
 };
-
-/// A text of LoginHistory that is sorted by and not filtered.
-const fn sortable(name: &'static str) -> Field {
-    Field { sortable: true, ..unfilterable(name, FieldType::Text) }
-}
 
 pub(super) static LOGIN_HISTORY: Object = Object {
     name: "LoginHistory",

@@ -46,6 +46,11 @@ pub(crate) const fn unfilterable(name: &'static str, kind: FieldType) -> Field {
     Field { name, kind, filterable: false, sortable: false }
 }
 
+/// A text that is sorted by and not filtered.
+pub(crate) const fn sortable(name: &'static str) -> Field {
+    Field { sortable: true, ..unfilterable(name, FieldType::Text) }
+}
+
 /// The type of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldType {
