@@ -7,6 +7,23 @@
 //!
 //! A value that is not what its column promises does not lose the event: it is reported in `error.message`.
 
+/// The object `url`, of what stands in a column.
+macro_rules! url {
+    ($column:literal) => {
+        Object(
+            "url",
+            &[
+                Column("original", $column, Unquoted),
+                Column("scheme", $column, Scheme),
+                Column("domain", $column, Domain),
+                Column("path", $column, Path),
+                Column("extension", $column, Extension),
+                Column("query", $column, Query),
+            ],
+        )
+    };
+}
+
 pub mod apex;
 pub mod audit;
 pub mod aura;

@@ -23,17 +23,7 @@ pub const FILE: &[Node] = &[
             Distinct("user", &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword)]),
         ],
     ),
-    Object(
-        "url",
-        &[
-            Column("original", "URI", Unquoted),
-            Column("scheme", "URI", Scheme),
-            Column("domain", "URI", Domain),
-            Column("path", "URI", Path),
-            Column("extension", "URI", Extension),
-            Column("query", "URI", Query),
-        ],
-    ),
+    url!("URI"),
     Object(
         "http",
         &[Object(
@@ -89,17 +79,7 @@ pub const OBJECT: &[Node] = &[
         "related",
         &[Distinct("ip", &[("ClientIp", Ip)]), Distinct("user", &[("UserIdentifier", Keyword)])],
     ),
-    Object(
-        "url",
-        &[
-            Column("original", "Uri", Unquoted),
-            Column("scheme", "Uri", Scheme),
-            Column("domain", "Uri", Domain),
-            Column("path", "Uri", Path),
-            Column("extension", "Uri", Extension),
-            Column("query", "Uri", Query),
-        ],
-    ),
+    url!("Uri"),
     Object(
         "http",
         &[Object(

@@ -41,17 +41,7 @@ pub const FILE: &[Node] = &[
             ),
         ],
     ),
-    Object(
-        "url",
-        &[
-            Column("original", "URI|URL", Unquoted),
-            Column("scheme", "URI|URL", Scheme),
-            Column("domain", "URI|URL", Domain),
-            Column("path", "URI|URL", Path),
-            Column("extension", "URI|URL", Extension),
-            Column("query", "URI|URL", Query),
-        ],
-    ),
+    url!("URI|URL"),
     Object(
         "http",
         &[
@@ -115,17 +105,7 @@ pub const OBJECT: &[Node] = &[
             Distinct("user", &[("UserId|UserIdentifier", Keyword), ("Username|UserName", Keyword)]),
         ],
     ),
-    Object(
-        "url",
-        &[
-            Column("original", "Uri|Url", Unquoted),
-            Column("scheme", "Uri|Url", Scheme),
-            Column("domain", "Uri|Url", Domain),
-            Column("path", "Uri|Url", Path),
-            Column("extension", "Uri|Url", Extension),
-            Column("query", "Uri|Url", Query),
-        ],
-    ),
+    url!("Uri|Url"),
     Object(
         "http",
         &[
