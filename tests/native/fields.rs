@@ -6,12 +6,14 @@
 
 use crate::cases::{NOW, columns_of, configured_with, expected_events};
 use collector::fields::{Mapping, categories, codes, fields, views};
-use e2e::canned::{CannedFile, CannedOrg, StillClock};
+use e2e::{
+    canned::{CannedFile, CannedOrg, StillClock},
+    template::{Template, fits, leaves},
+};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
-    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -152,95 +154,18 @@ fn the_index_template_is_what_documents_are_made_by() {
     compare("index-template.json", &format!("{:#}\n", template()));
 }
 
-/// The type that the template gives a field, or none where it is dynamic.
-fn type_of(template: &Value, name: &str) -> Option<String> {
-    let mut at = &template["template"]["mappings"];
-    for part in name.split('.') {
-        at = at.get("properties")?.get(part)?;
-    }
-    at["type"].as_str().map(str::to_owned)
-}
-
-/// A leaf of an event: name, value, whether it stood in a list.
-type Leaf = (String, Value, bool);
-
-/// The leaves of an event.
-fn leaves(prefix: &str, value: &Value, in_list: bool, found: &mut Vec<Leaf>) {
-    match value {
-        Value::Object(members) if !prefix.ends_with(".location") => {
-            for (key, value) in members {
-                let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                leaves(&name, value, false, found);
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| leaves(prefix, value, true, found)),
-        _ => found.push((prefix.to_owned(), value.clone(), in_list)),
-    }
-}
-
-/// The leaves of all expected events that are documents, each with its case.
-fn documents() -> Vec<(String, Vec<Leaf>, Value)> {
-    let events = expected_events().into_iter().filter(|(_, event)| event.get("stream").is_none());
-    events
-        .map(|(case, event)| {
-            let mut found = Vec::new();
-            leaves("", &event, false, &mut found);
-            (case, found, event)
-        })
-        .collect()
-}
-
-fn is_date(text: &str) -> bool {
-    chrono::DateTime::parse_from_rfc3339(text).is_ok()
-}
-
-/// Whether a value can be indexed as a type, and is of the JSON type that it has.
-fn fits(kind: &str, value: &Value) -> bool {
-    match kind {
-        "keyword" | "constant_keyword" | "wildcard" | "text" | "match_only_text" => value.is_string(),
-        "long" => value.is_i64(),
-        "double" => value.is_f64(),
-        "boolean" => value.is_boolean(),
-        "date" => value.as_str().is_some_and(is_date),
-        "ip" => value.as_str().is_some_and(|text| text.parse::<IpAddr>().is_ok()),
-        "geo_point" => value["lat"].is_number() && value["lon"].is_number(),
-        _ => false,
-    }
+/// All expected events that are documents, each with its case.
+fn documents() -> impl Iterator<Item = (String, Value)> {
+    expected_events().into_iter().filter(|(_, event)| event.get("stream").is_none())
 }
 
 #[test]
 fn every_field_of_every_expected_event_is_in_the_template_with_its_type() {
-    let template = template();
-    let mut wrong = BTreeSet::new();
-    let mut dynamic: BTreeMap<String, (String, String)> = BTreeMap::new();
-    for (case, leaves, _) in documents() {
-        for (name, value, _) in leaves {
-            match type_of(&template, &name) {
-                Some(kind) if fits(&kind, &value) => {}
-                Some(kind) => {
-                    wrong.insert(format!("{case}: {name} is no {kind}: {value}"));
-                }
-                None if name.starts_with("salesforce.") && name.matches('.').count() >= 2 => {
-                    let is = match &value {
-                        Value::String(_) => "text",
-                        Value::Bool(_) => "switch",
-                        Value::Number(number) if number.is_i64() => "whole number",
-                        Value::Number(_) => "number",
-                        _ => "nothing",
-                    };
-                    let (first, seen) = dynamic.entry(name.clone()).or_insert((case.clone(), is.to_owned()));
-                    if seen != is {
-                        wrong.insert(format!("{name} is a {seen} in {first} and a {is} in {case}: {value}"));
-                    }
-                }
-                None => {
-                    wrong.insert(format!("{case}: {name} is not in the template"));
-                }
-            }
-        }
-    }
+    let mut template = Template::new(&template());
+    let wrong: BTreeSet<String> =
+        documents().flat_map(|(case, event)| template.check(&case, &event)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(dynamic.len() > 50, "the cases show {} fields that no document names", dynamic.len());
+    assert!(template.dynamic() > 50, "the cases show {} fields that no document names", template.dynamic());
 }
 
 /// The lines of a file in `tests/ecs`, as words.
@@ -262,15 +187,16 @@ fn every_expected_event_is_what_the_elastic_common_schema_allows() {
         .map(|line| (line[0].trim_end_matches(':').to_owned(), line[1..].to_vec()))
         .collect();
     let mut wrong = BTreeSet::new();
-    for (case, leaves, event) in documents() {
-        for (name, value, in_list) in leaves.iter().filter(|(name, ..)| !name.starts_with("salesforce.")) {
-            match known.get(name) {
+    for (case, event) in documents() {
+        let ours = |name: &str| name.starts_with("salesforce.");
+        for (name, value, in_list) in leaves(&event).into_iter().filter(|(name, ..)| !ours(name)) {
+            match known.get(&name) {
                 None => {
                     wrong.insert(format!("{case}: {name} is no field of ECS"));
                 }
                 Some((kind, list)) => {
                     let may_be_list = *list || name == "error.message";
-                    if !fits(kind, value) || *in_list != may_be_list {
+                    if !fits(kind, value) || in_list != may_be_list {
                         wrong.insert(format!(
                             "{case}: {name} is no {kind}, or a list and should not be: {value}"
                         ));
@@ -426,9 +352,7 @@ fn no_value_of_any_column_is_dropped() {
             let marker = format!("marker-{nth}");
             let holds = |event: &&String| {
                 let event: Value = serde_json::from_str(event).expect("JSON");
-                let mut found = Vec::new();
-                leaves("", &event, false, &mut found);
-                found.iter().any(|(_, value, _)| {
+                leaves(&event).iter().any(|(_, value, _)| {
                     value.as_str().is_some_and(|text| text == marker || text.contains(&format!("'{marker}'")))
                 })
             };

@@ -6,4 +6,5 @@ pub mod org;
 pub mod random;
 pub mod signing_in;
 pub mod simulation;
+pub mod template;
 pub mod truth;

@@ -1,6 +1,7 @@
 //! What was delivered against what there was.
 
-use anyhow::{Context, Result};
+use crate::template::Template;
+use anyhow::{Context, Result, ensure};
 use salesforce_sim::{Interval, Org};
 use std::{
     collections::HashMap,
@@ -15,6 +16,7 @@ pub struct Delivered {
     /// By id, a digest of each delivery: a collection may be larger than memory.
     events: HashMap<String, Vec<u64>>,
     count: u64,
+    template: Template,
 }
 
 impl Delivered {
@@ -30,9 +32,14 @@ impl Delivered {
     }
 
     /// Takes an event over.
+    ///
+    /// # Errors
+    /// When it is no event, or has a field that the index template does not have with its type.
     pub fn add(&mut self, event: &str) -> Result<()> {
         let json: serde_json::Value =
             serde_json::from_str(event).with_context(|| format!("no JSON: {event}"))?;
+        let wrong = self.template.sample("an event", &json);
+        ensure!(wrong.is_empty(), "{}: {event}", wrong.join(", "));
         let id = json["event"]["id"].as_str().with_context(|| format!("no event.id: {event}"))?;
         let mut digest = DefaultHasher::new();
         event.hash(&mut digest);

@@ -8,6 +8,7 @@ use super::{
     plan::{Plan, Wanted},
     world::World,
 };
+use crate::template::Template;
 use anyhow::{Context as _, Result, bail, ensure};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
@@ -33,6 +34,7 @@ pub struct Ledger {
     saved: Vec<Vec<Delivery>>,
     /// Deliveries of all kinds.
     deliveries: u64,
+    template: Template,
 }
 
 /// What a run delivered.
@@ -48,7 +50,8 @@ impl Ledger {
     /// Takes a batch over. It counts once it is [saved](Self::save).
     ///
     /// # Errors
-    /// When an event comes again with other bytes, or is no event.
+    /// When an event comes again with other bytes, is no event, or has a field that the index template does not have with
+    /// its type.
     pub fn deliver(&mut self, events: &[String]) -> Result<Delivered> {
         let mut batch = Vec::with_capacity(events.len());
         for event in events {
@@ -62,6 +65,8 @@ impl Ledger {
                 created: text(&file["created_date"]),
             };
             ensure!(!delivery.id.is_empty() && !delivery.provider.is_empty(), "no id or provider: {event}");
+            let wrong = self.template.sample("an event", &json);
+            ensure!(wrong.is_empty(), "{}: {event}", wrong.join(", "));
             let first = self.seen.entry(delivery.clone()).or_insert_with(|| event.clone());
             ensure!(first == event, "an event came with other bytes than before:\n{event}\n{first}");
             batch.push(delivery);
