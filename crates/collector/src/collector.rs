@@ -111,7 +111,9 @@ impl Configured {
         }
         let now = Time(clock.now_ms());
         if let Some(backoff) = state.backoff.as_ref().filter(|backoff| backoff.remaining(now) > 0) {
-            return Err(Failure { problem: waiting(backoff, now), state: None });
+            let wait = next_poll(&self.config, &state, now);
+            let problem = waiting(backoff, now).retry_after_ms(wait.into());
+            return Err(Failure { problem, state: None });
         }
 
         self.session.begin(true);
@@ -183,10 +185,9 @@ fn stalled(config: &Config, state: &State, now: Time) -> Option<Problem> {
 
 /// Milliseconds until something is due.
 fn next_poll(config: &Config, state: &State, now: Time) -> u32 {
-    let wait = match &state.backoff {
-        Some(backoff) => backoff.remaining(now),
-        None => turns::next(config, state, now),
-    };
+    // Once the wait is over there may still be nothing to do: what was due may be done.
+    let backoff = state.backoff.as_ref().map_or(0, |backoff| backoff.remaining(now));
+    let wait = turns::next(config, state, now).max(backoff);
     // Nothing is ready now, or it would have been done.
     u32::try_from(wait.max(1)).unwrap_or(u32::MAX)
 }
