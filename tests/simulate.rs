@@ -48,7 +48,14 @@ fn main() -> Result<ExitCode> {
         let bar = ProgressBar::new(seeds).with_message(what);
         let style = "{msg} [{bar:40}] {pos} of {len} seeds, {eta} left";
         bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
-        match Total::of(1..=seeds, &engines, &|_| bar.inc(1)) {
+        let step = |_: u64| {
+            bar.inc(1);
+            // Where there is no terminal for the bar, a log gets a line now and then.
+            if bar.is_hidden() && bar.position().is_multiple_of(100) {
+                eprintln!("{what}: {} of {seeds} seeds", bar.position());
+            }
+        };
+        match Total::of(1..=seeds, &engines, &step) {
             Ok(total) => {
                 bar.finish_and_clear();
                 println!("{what}: {total}");

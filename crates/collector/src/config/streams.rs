@@ -407,7 +407,8 @@ fn event_type(name: &str) -> Result<(), Flaw> {
         return Ok(());
     }
     let shown = quoted(name, 60);
-    Err(Flaw::with_hint(format!("holds '{shown}', which is no event type"), "\"ReportExport\" is one"))
+    let hint = r#""ReportExport" is one; event_types = "*" takes all that the org has"#;
+    Err(Flaw::with_hint(format!("holds '{shown}', which is no event type"), hint))
 }
 
 fn apex_type(name: &str) -> Result<(), Flaw> {
