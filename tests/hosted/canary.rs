@@ -40,7 +40,12 @@ fn failing(name: &'static str, path: &'static str, action: FaultAction) -> Scene
 }
 
 fn answer(status: u16, body: &str) -> FaultAction {
-    FaultAction::Answer { status, body: body.to_owned() }
+    FaultAction::answer(status, body)
+}
+
+fn redirect() -> FaultAction {
+    let headers = [("Location".to_owned(), "http://127.0.0.3/elsewhere".to_owned())].into();
+    FaultAction::Answer { status: 302, body: String::new(), headers }
 }
 
 fn scenes() -> Vec<Scene> {
@@ -52,7 +57,9 @@ fn scenes() -> Vec<Scene> {
         Scene { obstacles: vec![Obstacle::UserInactive], ..scene("inactive") },
         failing("HTML for a token", token, answer(200, "<html>")),
         failing("no token", token, answer(200, "{}")),
-        failing("a redirect", token, answer(302, "")),
+        failing("a redirect without a target", token, answer(302, "")),
+        failing("a redirect of the sign-in", token, redirect()),
+        failing("a redirect of a query", "/query", redirect()),
         failing("sign-in is down", token, answer(503, "<html>")),
         failing("a token answer that breaks off", token, FaultAction::CutConnection { after: 60 }),
         failing("a list that is refused", "/query", refused("INSUFFICIENT_ACCESS")),

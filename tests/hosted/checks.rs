@@ -161,7 +161,7 @@ async fn a_missing_permission_is_named_for_the_object_that_needs_it() {
     });
     let body = r#"[{"errorCode":"INVALID_TYPE","message":"sObject type is not supported."}]"#;
     for object in ["EventLogFile", "LoginEvent", "SetupAuditTrail", "AuraRequestEventLog"] {
-        let action = FaultAction::Answer { status: 400, body: body.to_owned() };
+        let action = FaultAction::answer(400, body);
         let path_contains = format!("+FROM+{object}+");
         org.simulator.org().plan_fault(PlannedFault { method: None, path_contains, nth: None, action });
     }

@@ -1,10 +1,11 @@
 //! Every row of `docs/errors.md`, answered by the simulated org to the built component. The page itself is made from the
 //! code's tables (`crates/collector/src/errors.rs`), so a row that is added there is tested here.
 
+use chrono::TimeDelta;
 use e2e::{hosted::plugin, org::TestOrg};
 use salesforce_sim::{FaultAction, OrgSettings, PlannedFault, Rows, Workload};
 use serde_json::json;
-use source_host::{Egress, Error, Options, Plugin, Problem};
+use source_host::{Egress, Error, Failure, Options, Plugin, Problem};
 
 const PAGE: &str = include_str!("../../docs/errors.md");
 
@@ -17,24 +18,27 @@ fn rows<'p>(heading: &str) -> Vec<Vec<&'p str>> {
     lines.take_while(|line| line.starts_with('|')).map(cells).collect()
 }
 
-/// What a first poll says when a path is answered so.
-async fn answered(plugin: &Plugin, org: &TestOrg, path: &str, status: u16, body: &str) -> Problem {
-    let action = FaultAction::Answer { status, body: body.to_owned() };
-    org.simulator.org().plan_fault(PlannedFault {
-        method: None,
-        path_contains: path.to_owned(),
-        nth: None,
-        action,
-    });
+fn every(path: &str, action: FaultAction) -> PlannedFault {
+    PlannedFault { method: None, path_contains: path.to_owned(), nth: None, action }
+}
+
+/// The failure of the first poll of a fresh instance, which is given this state.
+async fn refused(plugin: &Plugin, org: &TestOrg, state: Option<&str>) -> Failure {
     let egress = Egress::allow([org.authority()]).expect("a rule");
     let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
     source.configure(&org.source().expect("a configuration").to_string()).await.expect("a valid one");
-    let answer = source.poll(None).await;
-    org.simulator.org().clear_faults();
-    match answer {
-        Err(Error::Failure(failure)) => failure.problem,
-        other => panic!("{status} {body}: {other:?}"),
+    match source.poll(state).await {
+        Err(Error::Failure(failure)) => *failure,
+        other => panic!("no failure: {other:?}"),
     }
+}
+
+/// What a first poll says when a path is answered so.
+async fn answered(plugin: &Plugin, org: &TestOrg, path: &str, status: u16, body: &str) -> Problem {
+    org.simulator.org().plan_fault(every(path, FaultAction::answer(status, body)));
+    let failure = refused(plugin, org, None).await;
+    org.simulator.org().clear_faults();
+    failure.problem
 }
 
 fn check(problem: &Problem, kind: &str, hint: &str) {
@@ -107,6 +111,36 @@ async fn each_status_without_a_known_code_is_answered_as_the_page_says() {
             if code != "unknown" {
                 check(&answered(&plugin, &org, "/query", status, page).await, kind, hint);
             }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_retry_after_asks_for_is_waited_even_by_a_fresh_instance() {
+    let (plugin, org) = org().await;
+    let asked = TimeDelta::hours(2);
+    let date = (org.simulator.org().clock().now() + asked).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    for (path, status) in [("/services/oauth2/token", 503), ("/query", 503), ("/query", 429), ("/query", 403)]
+    {
+        for retry_after in ["7200", &date] {
+            let body = json!([{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "words"}]).to_string();
+            let headers = [("Retry-After".to_owned(), retry_after.to_owned())].into();
+            let action = FaultAction::Answer { status, body, headers };
+            org.simulator.org().plan_fault(every(path, action));
+            let first = refused(&plugin, &org, None).await;
+            let waited = first.problem.retry_after_ms.map(i64::from).expect("a wait");
+            // Some seconds have gone by since the date was made, or since the answer came.
+            let range = asked.num_milliseconds() - 60_000..=asked.num_milliseconds();
+            assert!(range.contains(&waited), "{status} {path} {retry_after}: {waited} ms");
+
+            let before = org.simulator.org().requests().count("");
+            let second = refused(&plugin, &org, first.state.as_deref()).await;
+            assert_eq!(org.simulator.org().requests().count(""), before, "{path} {status}");
+            assert!(
+                second.problem.retry_after_ms.is_some_and(|left| range.contains(&left.into())),
+                "{second:?}"
+            );
+            org.simulator.org().clear_faults();
         }
     }
 }

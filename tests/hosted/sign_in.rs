@@ -238,7 +238,7 @@ async fn a_token_answer_that_is_none_is_named_for_what_it_is() {
         (302, String::new(), "token endpoint"),
         (404, "<html>".to_owned(), "does not answer as Salesforce does"),
     ] {
-        org.simulator.org().plan_fault(every(TOKEN, FaultAction::Answer { status, body }));
+        org.simulator.org().plan_fault(every(TOKEN, FaultAction::answer(status, body)));
         let problem = failure(&plugin, &org.source().expect("a configuration")).await;
         assert!(problem.to_string().contains(part), "{part}: {problem}");
         assert_eq!(problem.kind, ProblemKind::Auth, "{problem}");
@@ -249,6 +249,36 @@ async fn a_token_answer_that_is_none_is_named_for_what_it_is() {
     assert_eq!(problem.kind, ProblemKind::Transient, "{problem}");
     org.simulator.org().clear_faults();
     open(&plugin, &org.source().expect("a configuration")).await.poll(None).await.expect("a batch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_named_and_neither_secret_nor_token_follows_it() {
+    let plugin = plugin().expect("the component");
+    let elsewhere = Simulator::start(settings()).await.expect("a second org");
+    let aside = elsewhere.url().trim_start_matches("http://");
+    let org = TestOrg::start(settings()).await.expect("an org");
+    for (path, status) in [(TOKEN, 302), (TOKEN, 307), ("/query", 301), ("/query", 308), ("/LogFile", 302)] {
+        let headers = [("Location".to_owned(), format!("{}{path}?Canary", elsewhere.url()))].into();
+        let action = FaultAction::Answer { status, body: String::new(), headers };
+        org.simulator.org().plan_fault(every(path, action));
+        // The host would let it: only the component itself keeps it from following.
+        let egress = Egress::allow([org.authority(), aside]).expect("a rule");
+        let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
+        source.configure(&org.source().expect("a configuration").to_string()).await.expect("a valid one");
+        let problems = match source.poll(None).await {
+            Err(Error::Failure(failure)) => vec![failure.problem],
+            Ok(batch) => batch.problems,
+            Err(error) => panic!("{path} {status}: {error}"),
+        };
+        let [problem] = &problems[..] else { panic!("{path} {status}: {problems:?}") };
+        let said = format!("HTTP status {status}, a redirect to {aside}");
+        assert!(problem.to_string().contains(&said), "{path} {status}: {problem}");
+        assert!(!problem.to_string().contains("Canary"), "{problem}");
+        let kind = if path == TOKEN { ProblemKind::Auth } else { ProblemKind::Transient };
+        assert_eq!(problem.kind, kind, "{problem}");
+        org.simulator.org().clear_faults();
+    }
+    assert_eq!(elsewhere.org().requests().count(""), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

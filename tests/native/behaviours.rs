@@ -45,7 +45,7 @@ fn settings(rows: u64, hours_after: i64, objects: Objects) -> OrgSettings {
 }
 
 fn answer(path: &str, nth: Option<u32>, status: u16, body: &str) -> PlannedFault {
-    let action = FaultAction::Answer { status, body: body.to_owned() };
+    let action = FaultAction::answer(status, body);
     PlannedFault { method: None, path_contains: path.to_owned(), nth, action }
 }
 

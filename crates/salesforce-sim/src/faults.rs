@@ -12,8 +12,10 @@
 //! `method` and `path` (a part of the path with its query, as sent) match all if left out; `nth` counts matching requests
 //! from 1, which it is if left out, and the fault happens once; with `every` it happens each time.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -39,6 +41,10 @@ pub enum FaultAction {
         /// Sent as JSON if it begins with `[` or `{`, otherwise as HTML.
         #[serde(default)]
         body: String,
+        /// Header fields that come with it, such as `Retry-After`; one that HTTP does not allow is left out, and a
+        /// mistake in a plan.
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
     },
     /// The answer comes so much later.
     Delay {
@@ -77,6 +83,13 @@ pub enum FaultAction {
     RevokeSessions,
     /// The quota is used up before the request is looked at.
     ExhaustQuota,
+}
+
+impl FaultAction {
+    /// An answer with this status and body.
+    pub fn answer(status: u16, body: impl Into<String>) -> Self {
+        Self::Answer { status, body: body.into(), headers: BTreeMap::new() }
+    }
 }
 
 /// The header of gzip has ten bytes (RFC 1952); a few of the data follow.
@@ -179,7 +192,15 @@ impl PlannedFault {
                 named(format!("action: status is a number from 200 to 599, not {status}"));
                 None
             }
-            Some(Ok(action)) => Some(action),
+            Some(Ok(action)) => {
+                if let FaultAction::Answer { headers, .. } = &action {
+                    for (name, value) in headers.iter().filter(|(name, value)| header(name, value).is_none())
+                    {
+                        named(format!("action: HTTP has no header field '{name}: {value}'"));
+                    }
+                }
+                Some(action)
+            }
         };
         for name in fields.keys() {
             named(format!("there is no {name}; there are method, path, nth, every and action"));
@@ -187,6 +208,11 @@ impl PlannedFault {
         let nth = (!every).then_some(nth);
         action.map(|action| Self { method, path_contains, nth, action })
     }
+}
+
+/// A header field as HTTP allows it (RFC 9110 section 5).
+pub(crate) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    Some((name.parse().ok()?, value.parse().ok()?))
 }
 
 /// The faults still to come.
@@ -241,7 +267,7 @@ mod tests {
     #[test]
     fn a_plan_reads_every_kind_of_fault() {
         let kinds = [
-            (r#"{"kind":"answer","status":503}"#, FaultAction::Answer { status: 503, body: String::new() }),
+            (r#"{"kind":"answer","status":503}"#, FaultAction::answer(503, "")),
             (r#"{"kind":"delay","millis":5}"#, FaultAction::Delay { millis: 5 }),
             (r#"{"kind":"cut-silently","after":1}"#, FaultAction::CutSilently { after: 1 }),
             (r#"{"kind":"cut-connection","after":2}"#, FaultAction::CutConnection { after: 2 }),
@@ -268,6 +294,7 @@ mod tests {
             {"action": {"kind": "explode"}},
             {"action": {"kind": "stall", "after": 1}, "nth": 2, "every": true},
             {"action": {"kind": "answer", "status": 99}},
+            {"action": {"kind": "answer", "status": 503, "headers": {"Retry After": "1", "Retry-After": "2"}}},
             7
         ]"#;
         let mistakes = PlannedFault::plan(plan).unwrap_err().to_string();
@@ -280,7 +307,8 @@ mod tests {
             "fault 2: action: unknown variant `explode`",
             "fault 3: nth and every exclude each other",
             "fault 4: action: status is a number from 200 to 599, not 99",
-            "fault 5: not an object",
+            "fault 5: action: HTTP has no header field 'Retry After: 1'",
+            "fault 6: not an object",
         ] {
             assert!(mistakes.contains(named), "{named}: {mistakes}");
         }

@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::answer::{Answer, Content};
 use crate::download::{CutAt, CutEnd, Download};
-use crate::faults::FaultAction;
+use crate::faults::{self, FaultAction};
 use crate::oauth;
 use crate::org::Org;
 use crate::requests::Entry;
@@ -72,7 +72,13 @@ impl Received {
         for action in org.faults.strike(method, path) {
             let cut = |after, end| Some(CutAt { after, end });
             match action {
-                FaultAction::Answer { status, body } => planned = Some(planned_answer(path, status, body)),
+                FaultAction::Answer { status, body, headers } => {
+                    let mut answer = planned_answer(path, status, body);
+                    answer
+                        .headers
+                        .extend(headers.iter().filter_map(|(name, value)| faults::header(name, value)));
+                    planned = Some(answer);
+                }
                 FaultAction::Delay { millis } => delay = delay.saturating_add(millis),
                 FaultAction::CutSilently { after } => damage.cut = cut(after, CutEnd::Complete),
                 FaultAction::CutConnection { after } => damage.cut = cut(after, CutEnd::Breaks),
@@ -99,7 +105,7 @@ impl Received {
         let mut headers = HeaderMap::from_iter(answer.headers);
         let now = org.clock().now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         if let Ok(now) = HeaderValue::from_str(&now) {
-            headers.insert(DATE, now);
+            headers.entry(DATE).or_insert(now);
         }
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         let body = match answer.content {
@@ -111,7 +117,7 @@ impl Received {
                 ReplyBody::Download(Box::new(Download::new(org, entry, file, gzip, cut, wrong_byte)))
             }
             Content::Whole { content_type, mut bytes } => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
                 let short = cut.filter(|cut| cut.after < bytes.len() as u64);
                 if let Some(cut) = short {
                     bytes.truncate(cut.after as usize);

@@ -287,17 +287,21 @@ impl Run<'_> {
         let random = &mut self.random;
         let path = *random.pick(&["", "/token", "/query", "/LogFile", "/LogFile", "/query/"]);
         let after = random.below(60_000);
-        let error = |status, code: &str, message: &str| FaultAction::Answer {
-            status,
-            body: format!(r#"[{{"errorCode":"{code}","message":"{message}"}}]"#),
+        let error = |status, code: &str, message: &str| {
+            FaultAction::answer(status, format!(r#"[{{"errorCode":"{code}","message":"{message}"}}]"#))
         };
-        let html = |status| FaultAction::Answer { status, body: String::from("<html>back soon</html>") };
+        let html = |status| FaultAction::answer(status, "<html>back soon</html>");
+        let busy = |status| FaultAction::Answer {
+            status,
+            body: String::from(r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"back soon"}]"#),
+            headers: [(String::from("Retry-After"), (after / 10).to_string())].into(),
+        };
         let action = match random.below(22) {
             0 => html(503),
             1 => html(502),
             2 => html(200),
             3 => error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred"),
-            4 => error(503, "SERVER_UNAVAILABLE", "back soon"),
+            4 => busy(503),
             5 => error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
             6 => error(
                 403,
@@ -306,7 +310,7 @@ impl Run<'_> {
             ),
             7 => error(400, "QUERY_TIMEOUT", "Your query request was running for too long."),
             8 => error(400, "INVALID_QUERY_LOCATOR", "invalid query locator"),
-            9 => error(429, "TOO_MANY_REQUESTS", "slow down"),
+            9 => busy(429),
             10 => error(401, "INVALID_SESSION_ID", "Session expired or invalid"),
             11 => error(404, "NOT_FOUND", "The requested resource does not exist"),
             12 => error(403, "INSUFFICIENT_ACCESS", "no"),

@@ -169,7 +169,7 @@ async fn every_other_row_of_the_error_table_is_answered_by_plan() {
         (500, "server_error", "retry your request"),
     ] {
         let body = serde_json::json!({ "error": error, "error_description": description }).to_string();
-        let action = FaultAction::Answer { status, body };
+        let action = FaultAction::answer(status, body);
         simulator.org().plan_fault(Fault { path_contains: "/oauth2/token".to_owned(), nth: 1, action });
         let answer = token(&simulator, &assertion(&claims(&simulator))).await;
         assert_eq!(refusal(&answer), refused(status, error, description));

@@ -212,7 +212,7 @@ async fn a_planned_answer_strikes_the_nth_matching_request_alone() {
     let simulator = org().await;
     let client = Client::sign_in(&simulator).await;
     let body = r#"[{"message":"busy","errorCode":"SERVER_UNAVAILABLE"}]"#.to_owned();
-    let action = FaultAction::Answer { status: 503, body };
+    let action = FaultAction::answer(503, body);
     simulator.org().plan_fault(Fault { path_contains: "/query".to_owned(), nth: 2, action });
     let mut seen = Vec::new();
     for _ in 0..3 {
