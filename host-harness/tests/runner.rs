@@ -1,5 +1,5 @@
-//! The loop, against a scripted source, with time that only the test moves: it is paused, so a sleep here sets the clock of
-//! the scene forward and waits for nothing.
+//! The loop, against a scripted source, with time that only the test moves: it is paused, and jumps to the next thing that is
+//! waited for.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::VecDeque;
@@ -10,19 +10,35 @@ use source_host::{
     Batch, Delivery, End, Error, Failure, Finished, Policy, Pollable, Problem, ProblemKind, RunError, Runner,
     Sink, SinkError, StateError, StateStore, Stats,
 };
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// One thing after the other, as it happened.
 #[derive(Clone, Default)]
-struct Diary(Arc<Mutex<Vec<String>>>);
+struct Diary {
+    entries: Arc<Mutex<Vec<String>>>,
+    written: Arc<Notify>,
+}
 
 impl Diary {
     fn note(&self, entry: String) {
-        self.0.lock().unwrap().push(entry);
+        self.entries.lock().unwrap().push(entry);
+        self.written.notify_one();
     }
 
     fn entries(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.entries.lock().unwrap().clone()
+    }
+
+    fn polls(&self) -> Vec<String> {
+        self.entries().into_iter().filter(|entry| entry.starts_with("poll")).collect()
+    }
+
+    /// Comes back once this entry is written.
+    async fn has(&self, entry: &str) {
+        while !self.entries().iter().any(|written| written == entry) {
+            self.written.notified().await;
+        }
     }
 }
 
@@ -164,7 +180,9 @@ async fn a_run_without_end_waits_as_long_as_the_source_says() {
     let (runner, diary) = runner(vec![Ok(batch(&[], "a", 60_000)), Ok(batch(&[], "b", 5_000))], false);
     let stopper = runner.stopper();
     let (finished, ()) = tokio::join!(runner.run(), async {
-        tokio::time::sleep(Duration::from_secs(63)).await;
+        diary.has("save b").await;
+        // Into the wait of 5 s that follows.
+        tokio::time::advance(Duration::from_secs(3)).await;
         stopper.stop();
     });
     assert_eq!(finished.end.unwrap(), End::Stopped);
@@ -329,28 +347,32 @@ async fn crashes_with_success_between_them_are_not_in_a_row() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_without_end_backs_off_from_crashes_up_to_a_minute() {
-    let (runner, diary) = runner((0..9).map(|_| trap()).collect(), false);
+    let (runner, diary) = runner((0..10).map(|_| trap()).collect(), false);
     let stopper = runner.stopper();
     let (finished, ()) = tokio::join!(runner.run(), async {
-        tokio::time::sleep(Duration::from_secs(200)).await;
+        diary.has("poll(-) at 243 s").await;
         stopper.stop();
     });
     assert_eq!(finished.end.unwrap(), End::Stopped);
-    let polls: Vec<_> = diary.entries().into_iter().filter(|e| e.starts_with("poll")).collect();
-    let times = [0, 1, 3, 7, 15, 31, 63, 123, 183];
-    assert_eq!(polls, times.map(|t| format!("poll(-) at {t} s")));
+    let times = [0, 1, 3, 7, 15, 31, 63, 123, 183, 243];
+    assert_eq!(diary.polls(), times.map(|t| format!("poll(-) at {t} s")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_promises_more_and_brings_nothing_cannot_spin() {
     let answers = (0..40).map(|_| Ok(batch(&[], "a", 0))).collect();
-    let (runner, _) = runner(answers, false);
+    let (runner, diary) = runner(answers, false);
     let stopper = runner.stopper();
     let (finished, ()) = tokio::join!(runner.run(), async {
-        tokio::time::sleep(Duration::from_millis(5_500)).await;
+        diary.has("poll(a) at 6 s").await;
         stopper.stop();
     });
-    assert_eq!(finished.report.polls, 16, "ten at once, then one a second");
+    let first = ["poll(-) at 0 s".to_owned()];
+    let at_once = std::iter::repeat_n("poll(a) at 0 s".to_owned(), 9);
+    let each_second = (0..=6).map(|second| format!("poll(a) at {second} s"));
+    let expected: Vec<_> = first.into_iter().chain(at_once).chain(each_second).collect();
+    assert_eq!(diary.polls(), expected, "ten at once, then one a second");
+    assert_eq!(finished.report.polls, expected.len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
