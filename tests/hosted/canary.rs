@@ -39,37 +39,30 @@ fn failing(name: &'static str, path: &'static str, action: FaultAction) -> Scene
     Scene { faults: vec![(path, action)], ..scene(name) }
 }
 
-fn answer(status: u16, body: &str) -> FaultAction {
-    FaultAction::answer(status, body)
-}
-
-fn redirect() -> FaultAction {
-    let headers = [("Location".to_owned(), "http://127.0.0.3/elsewhere".to_owned())].into();
-    FaultAction::Answer { status: 302, body: String::new(), headers }
-}
-
 fn scenes() -> Vec<Scene> {
     let token = "/services/oauth2/token";
-    let refused = |code: &str| answer(403, &json!([{"errorCode": code, "message": "words"}]).to_string());
+    let redirect = || FaultAction::answer_with(302, "", [("Location", "http://127.0.0.3/elsewhere")]);
+    let refused =
+        |code: &str| FaultAction::answer(403, json!([{"errorCode": code, "message": "words"}]).to_string());
     vec![
         scene("all is well"),
         Scene { obstacles: vec![Obstacle::UserNotApproved], ..scene("not approved") },
         Scene { obstacles: vec![Obstacle::UserInactive], ..scene("inactive") },
-        failing("HTML for a token", token, answer(200, "<html>")),
-        failing("no token", token, answer(200, "{}")),
-        failing("a redirect without a target", token, answer(302, "")),
+        failing("HTML for a token", token, FaultAction::answer(200, "<html>")),
+        failing("no token", token, FaultAction::answer(200, "{}")),
+        failing("a redirect without a target", token, FaultAction::answer(302, "")),
         failing("a redirect of the sign-in", token, redirect()),
         failing("a redirect of a query", "/query", redirect()),
-        failing("sign-in is down", token, answer(503, "<html>")),
+        failing("sign-in is down", token, FaultAction::answer(503, "<html>")),
         failing("a token answer that breaks off", token, FaultAction::CutConnection { after: 60 }),
         failing("a list that is refused", "/query", refused("INSUFFICIENT_ACCESS")),
-        failing("a list that is garbled", "/query", answer(200, "{\"records\": [")),
+        failing("a list that is garbled", "/query", FaultAction::answer(200, "{\"records\": [")),
         failing("an allowance that is used up", "/query", refused("REQUEST_LIMIT_EXCEEDED")),
         failing("sessions that end at once", "/query", FaultAction::RevokeSessions),
         failing("a file that is refused", "/LogFile", refused("INSUFFICIENT_ACCESS")),
         failing("a file that breaks off", "/LogFile", FaultAction::CutConnection { after: 3_000 }),
         failing("a file that ends early", "/LogFile", FaultAction::CutSilently { after: 3_000 }),
-        failing("a file that is no log", "/LogFile", answer(200, "<html>")),
+        failing("a file that is no log", "/LogFile", FaultAction::answer(200, "<html>")),
         Scene { echo: Some(400), ..scene("an echo, as an error of the API") },
         Scene { echo: Some(401), ..scene("an echo, as a refused session") },
         Scene { echo: Some(200), ..scene("an echo, as an answer") },
@@ -241,13 +234,7 @@ async fn no_secret_shows_in_any_output_whatever_happens() {
             let settings = OrgSettings { obstacles: scene.obstacles, workload, ..OrgSettings::default() };
             let org = TestOrg::start(settings).await.expect("an org");
             for (path, action) in scene.faults {
-                let path_contains = path.to_owned();
-                org.simulator.org().plan_fault(PlannedFault {
-                    method: None,
-                    path_contains,
-                    nth: None,
-                    action,
-                });
+                org.simulator.org().plan_fault(PlannedFault::every(path, action));
             }
             let (authority, overheard) = tap(&org, scene.echo).await;
             let folder = tempfile::tempdir().expect("a folder");

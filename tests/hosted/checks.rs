@@ -163,7 +163,7 @@ async fn a_missing_permission_is_named_for_the_object_that_needs_it() {
     for object in ["EventLogFile", "LoginEvent", "SetupAuditTrail", "AuraRequestEventLog"] {
         let action = FaultAction::answer(400, body);
         let path_contains = format!("+FROM+{object}+");
-        org.simulator.org().plan_fault(PlannedFault { method: None, path_contains, nth: None, action });
+        org.simulator.org().plan_fault(PlannedFault::every(path_contains, action));
     }
     let egress = Egress::allow([org.authority()]).expect("a rule");
     let plugin = plugin().expect("the component");

@@ -18,10 +18,6 @@ fn rows<'p>(heading: &str) -> Vec<Vec<&'p str>> {
     lines.take_while(|line| line.starts_with('|')).map(cells).collect()
 }
 
-fn every(path: &str, action: FaultAction) -> PlannedFault {
-    PlannedFault { method: None, path_contains: path.to_owned(), nth: None, action }
-}
-
 /// The failure of the first poll of a fresh instance, which is given this state.
 async fn refused(plugin: &Plugin, org: &TestOrg, state: Option<&str>) -> Failure {
     let egress = Egress::allow([org.authority()]).expect("a rule");
@@ -35,7 +31,7 @@ async fn refused(plugin: &Plugin, org: &TestOrg, state: Option<&str>) -> Failure
 
 /// What a first poll says when a path is answered so.
 async fn answered(plugin: &Plugin, org: &TestOrg, path: &str, status: u16, body: &str) -> Problem {
-    org.simulator.org().plan_fault(every(path, FaultAction::answer(status, body)));
+    org.simulator.org().plan_fault(PlannedFault::every(path, FaultAction::answer(status, body)));
     let failure = refused(plugin, org, None).await;
     org.simulator.org().clear_faults();
     failure.problem
@@ -124,9 +120,8 @@ async fn what_retry_after_asks_for_is_waited_even_by_a_fresh_instance() {
     {
         for retry_after in ["7200", &date] {
             let body = json!([{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "words"}]).to_string();
-            let headers = [("Retry-After".to_owned(), retry_after.to_owned())].into();
-            let action = FaultAction::Answer { status, body, headers };
-            org.simulator.org().plan_fault(every(path, action));
+            let action = FaultAction::answer_with(status, body, [("Retry-After", retry_after)]);
+            org.simulator.org().plan_fault(PlannedFault::every(path, action));
             let first = refused(&plugin, &org, None).await;
             let waited = first.problem.retry_after_ms.map(i64::from).expect("a wait");
             // Some seconds have gone by since the date was made, or since the answer came.

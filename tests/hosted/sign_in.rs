@@ -40,10 +40,6 @@ async fn failure(plugin: &Plugin, config: &Value) -> Problem {
     }
 }
 
-fn every(path: &str, action: FaultAction) -> PlannedFault {
-    PlannedFault { method: None, path_contains: path.to_owned(), nth: None, action }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_flow_collects_everything_with_one_token() {
     let plugin = plugin().expect("the component");
@@ -238,13 +234,13 @@ async fn a_token_answer_that_is_none_is_named_for_what_it_is() {
         (302, String::new(), "token endpoint"),
         (404, "<html>".to_owned(), "does not answer as Salesforce does"),
     ] {
-        org.simulator.org().plan_fault(every(TOKEN, FaultAction::answer(status, body)));
+        org.simulator.org().plan_fault(PlannedFault::every(TOKEN, FaultAction::answer(status, body)));
         let problem = failure(&plugin, &org.source().expect("a configuration")).await;
         assert!(problem.to_string().contains(part), "{part}: {problem}");
         assert_eq!(problem.kind, ProblemKind::Auth, "{problem}");
         org.simulator.org().clear_faults();
     }
-    org.simulator.org().plan_fault(every(TOKEN, FaultAction::CutConnection { after: 10 }));
+    org.simulator.org().plan_fault(PlannedFault::every(TOKEN, FaultAction::CutConnection { after: 10 }));
     let problem = failure(&plugin, &org.source().expect("a configuration")).await;
     assert_eq!(problem.kind, ProblemKind::Transient, "{problem}");
     org.simulator.org().clear_faults();
@@ -258,9 +254,9 @@ async fn a_redirect_is_named_and_neither_secret_nor_token_follows_it() {
     let aside = elsewhere.url().trim_start_matches("http://");
     let org = TestOrg::start(settings()).await.expect("an org");
     for (path, status) in [(TOKEN, 302), (TOKEN, 307), ("/query", 301), ("/query", 308), ("/LogFile", 302)] {
-        let headers = [("Location".to_owned(), format!("{}{path}?Canary", elsewhere.url()))].into();
-        let action = FaultAction::Answer { status, body: String::new(), headers };
-        org.simulator.org().plan_fault(every(path, action));
+        let location = format!("{}{path}?Canary", elsewhere.url());
+        let action = FaultAction::answer_with(status, "", [("Location", &location)]);
+        org.simulator.org().plan_fault(PlannedFault::every(path, action));
         // The host would let it: only the component itself keeps it from following.
         let egress = Egress::allow([org.authority(), aside]).expect("a rule");
         let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
@@ -357,7 +353,7 @@ async fn a_refusal_that_a_new_session_cannot_mend_is_not_tried_again() {
     }
     // And one that ends each session at once is not tried for ever.
     let org = TestOrg::start(settings()).await.expect("an org");
-    org.simulator.org().plan_fault(every("/query", FaultAction::RevokeSessions));
+    org.simulator.org().plan_fault(PlannedFault::every("/query", FaultAction::RevokeSessions));
     let problem = failure(&plugin, &org.source().expect("a configuration")).await;
     assert_eq!(problem.kind, ProblemKind::Auth, "{problem}");
     assert_eq!(org.simulator.org().tokens_issued(), 2);

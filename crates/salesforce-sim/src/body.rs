@@ -4,6 +4,7 @@
 //! that makes the rest: no file is ever held in memory, however long it is.
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -46,8 +47,17 @@ enum Source {
     Stalled,
 }
 
-/// One byte a second.
+/// How a body drips.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) bytes: NonZeroUsize,
+    /// From one drop to the next.
+    pub(crate) millis: u64,
+}
+
+/// A body in drops.
 struct Drip {
+    pace: Pace,
     left: Bytes,
     next: Pin<Box<Sleep>>,
 }
@@ -102,9 +112,9 @@ impl Body {
         self
     }
 
-    /// The same body, one byte a second.
-    pub(crate) fn dripping(mut self) -> Self {
-        self.drip = Some(Drip { left: Bytes::new(), next: Box::pin(sleep(Duration::ZERO)) });
+    /// The same body in drops.
+    pub(crate) fn dripping(mut self, pace: Pace) -> Self {
+        self.drip = Some(Drip { pace, left: Bytes::new(), next: Box::pin(sleep(Duration::ZERO)) });
         self
     }
 
@@ -143,14 +153,14 @@ impl http_body::Body for Body {
         }
         if let Some(drip) = &mut self.drip {
             ready!(drip.next.as_mut().poll(cx));
-            drip.next.as_mut().reset(Instant::now() + Duration::from_secs(1));
-            let byte = drip.left.split_to(1);
+            drip.next.as_mut().reset(Instant::now() + Duration::from_millis(drip.pace.millis));
+            let drop = drip.left.split_to(drip.pace.bytes.get().min(drip.left.len()));
             let last = drip.left.is_empty() && self.is_over();
-            self.sent(&byte);
+            self.sent(&drop);
             if last {
                 self.completed();
             }
-            return Poll::Ready(Some(Ok(Frame::data(byte))));
+            return Poll::Ready(Some(Ok(Frame::data(drop))));
         }
         let next = ready!(self.poll_bytes(cx));
         if let Some(Ok(bytes)) = &next {

@@ -13,6 +13,7 @@
 //! from 1, which it is if left out, and the fault happens once; with `every` it happens each time.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue};
@@ -66,8 +67,15 @@ pub enum FaultAction {
         /// Bytes before any content coding.
         after: u64,
     },
-    /// The body comes one byte a second.
-    Drip {},
+    /// The body comes in drops: one byte a second, if nothing else is said.
+    Drip {
+        /// Bytes of a drop on the wire, before any chunking.
+        #[serde(default = "one_byte")]
+        bytes: NonZeroUsize,
+        /// Milliseconds from one drop to the next.
+        #[serde(default = "a_second")]
+        millis: u64,
+    },
     /// One byte of a gzip body is wrong; a body without gzip stays as it is.
     CorruptGzip {
         /// Where, in bytes on the wire; a shorter body is wrong at its end.
@@ -88,8 +96,26 @@ pub enum FaultAction {
 impl FaultAction {
     /// An answer with this status and body.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
-        Self::Answer { status, body: body.into(), headers: BTreeMap::new() }
+        Self::answer_with(status, body, [])
     }
+
+    /// The same with header fields.
+    pub fn answer_with<const N: usize>(
+        status: u16,
+        body: impl Into<String>,
+        headers: [(&str, &str); N],
+    ) -> Self {
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self::Answer { status, body: body.into(), headers }
+    }
+}
+
+fn one_byte() -> NonZeroUsize {
+    NonZeroUsize::MIN
+}
+
+fn a_second() -> u64 {
+    1_000
 }
 
 /// The header of gzip has ten bytes (RFC 1952); a few of the data follow.
@@ -122,6 +148,11 @@ impl From<Fault> for PlannedFault {
 pub struct PlanMistakes(pub Vec<String>);
 
 impl PlannedFault {
+    /// Strikes every request whose path, with its query as sent, contains this text.
+    pub fn every(path_contains: impl Into<String>, action: FaultAction) -> Self {
+        Self { method: None, path_contains: path_contains.into(), nth: None, action }
+    }
+
     /// Reads a plan: a JSON list of faults, as the module says.
     ///
     /// # Errors
@@ -272,7 +303,7 @@ mod tests {
             (r#"{"kind":"cut-silently","after":1}"#, FaultAction::CutSilently { after: 1 }),
             (r#"{"kind":"cut-connection","after":2}"#, FaultAction::CutConnection { after: 2 }),
             (r#"{"kind":"stall","after":3}"#, FaultAction::Stall { after: 3 }),
-            (r#"{"kind":"drip"}"#, FaultAction::Drip {}),
+            (r#"{"kind":"drip"}"#, FaultAction::Drip { bytes: NonZeroUsize::MIN, millis: 1_000 }),
             (r#"{"kind":"corrupt-gzip"}"#, FaultAction::CorruptGzip { at: 20 }),
             (r#"{"kind":"wrong-length","by":-4}"#, FaultAction::WrongLength { by: -4 }),
             (r#"{"kind":"revoke-sessions"}"#, FaultAction::RevokeSessions),
@@ -295,6 +326,7 @@ mod tests {
             {"action": {"kind": "stall", "after": 1}, "nth": 2, "every": true},
             {"action": {"kind": "answer", "status": 99}},
             {"action": {"kind": "answer", "status": 503, "headers": {"Retry After": "1", "Retry-After": "2"}}},
+            {"action": {"kind": "drip", "bytes": 0}},
             7
         ]"#;
         let mistakes = PlannedFault::plan(plan).unwrap_err().to_string();
@@ -308,7 +340,8 @@ mod tests {
             "fault 3: nth and every exclude each other",
             "fault 4: action: status is a number from 200 to 599, not 99",
             "fault 5: action: HTTP has no header field 'Retry After: 1'",
-            "fault 6: not an object",
+            "fault 6: action: invalid value: integer `0`, expected a nonzero usize",
+            "fault 7: not an object",
         ] {
             assert!(mistakes.contains(named), "{named}: {mistakes}");
         }

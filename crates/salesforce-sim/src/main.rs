@@ -201,9 +201,9 @@ struct Arguments {
     /// JSON file with a plan of faults
     ///
     /// A list of {"method", "path", "nth" or "every", "action"}: the n-th request, or every one, of this method whose path
-    /// contains this text. An action is {"kind": K}, with K one of answer (status, body), delay (millis), cut-silently,
-    /// cut-connection or stall (after so many bytes), drip, corrupt-gzip (at), wrong-length (by), revoke-sessions,
-    /// exhaust-quota.
+    /// contains this text. An action is {"kind": K}, with K one of answer (status, body, headers), delay (millis),
+    /// cut-silently, cut-connection or stall (after so many bytes), drip (bytes, millis), corrupt-gzip (at), wrong-length
+    /// (by), revoke-sessions, exhaust-quota.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
 

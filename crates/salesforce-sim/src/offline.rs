@@ -135,7 +135,7 @@ impl OfflineOrg {
                 entry: received.entry,
                 source: reply.body,
                 piece: Bytes::new(),
-                dripped: reply.drips.then_some(0),
+                dripped: reply.pace.map(|_| 0),
             }),
         })
     }

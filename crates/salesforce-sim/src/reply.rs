@@ -2,6 +2,7 @@
 //!
 //! The server and [`crate::OfflineOrg`] both answer through here.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use crate::answer::{Answer, Content};
+use crate::body::Pace;
 use crate::download::{CutAt, CutEnd, Download};
 use crate::faults::{self, FaultAction};
 use crate::oauth;
@@ -30,8 +32,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: ReplyBody,
-    /// Whether the body comes one byte a second.
-    pub(crate) drips: bool,
+    /// How the body drips, if it does.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// The body of a reply.
@@ -56,7 +58,7 @@ pub(crate) struct Received {
 #[derive(Debug, Clone, Copy, Default)]
 struct Damage {
     cut: Option<CutAt>,
-    drips: bool,
+    pace: Option<Pace>,
     wrong_byte: Option<u64>,
     length_off: i64,
 }
@@ -73,17 +75,13 @@ impl Received {
             let cut = |after, end| Some(CutAt { after, end });
             match action {
                 FaultAction::Answer { status, body, headers } => {
-                    let mut answer = planned_answer(path, status, body);
-                    answer
-                        .headers
-                        .extend(headers.iter().filter_map(|(name, value)| faults::header(name, value)));
-                    planned = Some(answer);
+                    planned = Some(planned_answer(path, status, body, &headers));
                 }
                 FaultAction::Delay { millis } => delay = delay.saturating_add(millis),
                 FaultAction::CutSilently { after } => damage.cut = cut(after, CutEnd::Complete),
                 FaultAction::CutConnection { after } => damage.cut = cut(after, CutEnd::Breaks),
                 FaultAction::Stall { after } => damage.cut = cut(after, CutEnd::Stalls),
-                FaultAction::Drip {} => damage.drips = true,
+                FaultAction::Drip { bytes, millis } => damage.pace = Some(Pace { bytes, millis }),
                 FaultAction::CorruptGzip { at } => damage.wrong_byte = Some(at),
                 FaultAction::WrongLength { by } => damage.length_off = by,
                 FaultAction::RevokeSessions => {
@@ -97,7 +95,7 @@ impl Received {
 
     /// What its answer becomes on its way.
     pub(crate) fn reply(&self, org: &Arc<Org>, mut answer: Answer) -> Reply {
-        let Damage { cut, drips, wrong_byte, length_off } = self.damage;
+        let Damage { cut, pace, wrong_byte, length_off } = self.damage;
         if length_off != 0 {
             shift_lengths(&mut answer, length_off);
         }
@@ -136,7 +134,7 @@ impl Received {
             }
         };
         org.requests().answered(entry, answer.status.as_u16());
-        Reply { status: answer.status, headers, body, drips }
+        Reply { status: answer.status, headers, body, pace }
     }
 }
 
@@ -172,11 +170,12 @@ fn shift_lengths(answer: &mut Answer, by: i64) {
     *bytes = shifted;
 }
 
-fn planned_answer(path: &str, status: u16, body: String) -> Answer {
+fn planned_answer(path: &str, status: u16, body: String, headers: &BTreeMap<String, String>) -> Answer {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let json = body.starts_with(['[', '{']);
     let content_type = if json { "application/json;charset=UTF-8" } else { "text/html;charset=UTF-8" };
-    let answer = Answer::new(status, content_type, body.into_bytes());
+    let mut answer = Answer::new(status, content_type, body.into_bytes());
+    answer.headers.extend(headers.iter().filter_map(|(name, value)| faults::header(name, value)));
     if path.starts_with(oauth::PATH) { answer.with(CACHE_CONTROL, "no-store") } else { answer }
 }
 

@@ -136,7 +136,10 @@ async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response<Body> {
         ReplyBody::Whole(bytes, end) => Body::cut(bytes, end),
         ReplyBody::Download(download) => Body::download(*download),
     };
-    let body = if reply.drips { body.dripping() } else { body };
+    let body = match reply.pace {
+        Some(pace) => body.dripping(pace),
+        None => body,
+    };
     let mut response = Response::new(body.counted(Arc::clone(&org), Arc::clone(&received.entry)));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;

@@ -12,6 +12,7 @@ use salesforce_sim::{Fault, FaultAction, Simulator};
 use source_host::Plugin;
 use std::{
     fmt,
+    num::NonZeroUsize,
     ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
@@ -291,10 +292,10 @@ impl Run<'_> {
             FaultAction::answer(status, format!(r#"[{{"errorCode":"{code}","message":"{message}"}}]"#))
         };
         let html = |status| FaultAction::answer(status, "<html>back soon</html>");
-        let busy = |status| FaultAction::Answer {
-            status,
-            body: String::from(r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"back soon"}]"#),
-            headers: [(String::from("Retry-After"), (after / 10).to_string())].into(),
+        let seconds = (after / 10).to_string();
+        let busy = |status| {
+            let body = r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"back soon"}]"#;
+            FaultAction::answer_with(status, body, [("Retry-After", &seconds)])
         };
         let action = match random.below(22) {
             0 => html(503),
@@ -317,7 +318,7 @@ impl Run<'_> {
             13 => FaultAction::CutSilently { after },
             14 | 15 => FaultAction::CutConnection { after },
             16 => FaultAction::Stall { after },
-            17 => FaultAction::Drip {},
+            17 => FaultAction::Drip { bytes: NonZeroUsize::MIN, millis: 1_000 },
             18 => FaultAction::Delay { millis: random.below(100_000) },
             // Longer than the truth: a file that seems to be cut. Shorter never comes with a cut that nothing else shows.
             19 => FaultAction::WrongLength { by: i64::try_from(random.between(1, 500)).unwrap_or(1) },

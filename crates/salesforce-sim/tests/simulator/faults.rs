@@ -59,6 +59,19 @@ async fn a_dripping_body_takes_a_second_for_each_byte() {
     assert!(before.elapsed() >= Duration::from_secs(answer.body.len() as u64 - 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn drops_are_as_large_and_as_far_apart_as_the_plan_says() {
+    let simulator = org().await;
+    plan(&simulator, r#"[{"path":"/services/data","action":{"kind":"drip","bytes":100,"millis":7000}}]"#);
+    let before = Instant::now();
+    let answer = call(simulator.url(), Method::GET, "/services/data", &[], "").await;
+    assert_eq!(answer.json()[0]["version"], "46.0");
+    let drops = answer.body.len().div_ceil(100) as u64;
+    assert!(drops > 5, "{drops}");
+    let range = Duration::from_secs(7 * (drops - 1))..Duration::from_secs(7 * drops);
+    assert!(range.contains(&before.elapsed()), "{drops}: {:?}", before.elapsed());
+}
+
 #[tokio::test]
 async fn a_stalled_body_sends_its_beginning_and_then_nothing() {
     let simulator = org().await;

@@ -127,12 +127,12 @@ fn help_explains_every_flag_and_gives_examples() {
         assert!(help.contains(&format!(" --{flag} ")), "{flag}");
     }
     for word in [
-        "answer (status, body)",
+        "answer (status, body, headers)",
         "delay (millis)",
         "cut-silently",
         "cut-connection",
         "stall",
-        "drip",
+        "drip (bytes, millis)",
         "corrupt-gzip (at)",
         "wrong-length (by)",
         "revoke-sessions",

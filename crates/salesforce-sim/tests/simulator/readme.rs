@@ -17,7 +17,7 @@ fn the_plan_in_the_readme_has_every_kind_of_fault() {
         FaultAction::CutSilently { .. } => "cut-silently",
         FaultAction::CutConnection { .. } => "cut-connection",
         FaultAction::Stall { .. } => "stall",
-        FaultAction::Drip {} => "drip",
+        FaultAction::Drip { .. } => "drip",
         FaultAction::CorruptGzip { .. } => "corrupt-gzip",
         FaultAction::WrongLength { .. } => "wrong-length",
         FaultAction::RevokeSessions => "revoke-sessions",
