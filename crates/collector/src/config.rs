@@ -71,8 +71,8 @@ const TIMEOUTS: &[Key] = &[
     Key::defaulted(
         "first_byte",
         Shape::Span(Duration::from_secs(1), minutes(5)),
-        "60s",
-        "How long an answer may take to begin. A query may run for two minutes.",
+        "130s",
+        "How long an answer may take to begin. Salesforce ends a query after two minutes, and says so then.",
     ),
     Key::defaulted(
         "between_bytes",
@@ -94,7 +94,7 @@ const BATCH: &[Key] = &[
         "max_time",
         Shape::Span(Duration::from_millis(100), minutes(1)),
         "10s",
-        "How long a poll goes on before it returns what it has. Finding the place again in a file is not counted.",
+        "How long a poll goes on before it returns what it has. It may take more before it has anything.",
     ),
 ];
 
@@ -160,6 +160,8 @@ pub struct Config {
     pub output: Output,
     /// What to collect.
     pub streams: Streams,
+    /// What tells this configuration from another one, made of all of it but what is secret.
+    pub fingerprint: String,
 }
 
 /// What one poll returns at most.
@@ -216,6 +218,7 @@ impl Config {
                     original: checked.switch("preserve_original_event"),
                 },
                 streams,
+                fingerprint: fingerprint(document),
             }),
             _ => Err(problems),
         }
@@ -234,6 +237,15 @@ impl Config {
         authorities.dedup();
         authorities
     }
+}
+
+/// A digest of a configuration without its secrets: a state holds it, and a digest of a password could be tried out.
+fn fingerprint(document: &serde_json::Map<String, Value>) -> String {
+    let open = |name: &str| document.get("auth").and_then(|auth| auth.get(name)).and_then(Value::as_str);
+    let auth = ["flow", "client_id", "username", "audience", "token_url"].map(open);
+    let rest: Vec<_> = document.iter().filter(|(name, _)| *name != "auth").collect();
+    let text = json!([auth, rest]).to_string();
+    crate::event_id::Id::of(text.as_bytes()).as_str()[..16].to_owned()
 }
 
 fn limits(batch: Option<Checked<'_>>) -> Limits {

@@ -16,7 +16,7 @@ pub enum IntervalField {
     Unknown,
 }
 
-/// Lists the event log files of some types that were created at or after `since`, oldest first.
+/// Lists the event log files of some types that were created at or after `since` and before `until`, oldest first.
 ///
 /// The interval always stands in the query: without it Salesforce answers daily files, but daily and hourly ones
 /// together as soon as the query names an `Id`.
@@ -24,6 +24,7 @@ pub fn event_log_files(
     types: &[&EventTypes],
     cadence: Cadence,
     since: Time,
+    until: Option<Time>,
     interval: IntervalField,
 ) -> String {
     let filter = match interval {
@@ -32,10 +33,16 @@ pub fn event_log_files(
     };
     let column = if interval == IntervalField::Known { ", Interval" } else { "" };
     let types = type_filter(types);
+    let until = until.map_or_else(String::new, |until| format!(" AND CreatedDate < {until}"));
     format!(
         "SELECT Id, EventType, CreatedDate, LogDate, LogFileLength, Sequence, ApiVersion{column} FROM EventLogFile \
-         WHERE {types}{filter} AND CreatedDate >= {since} ORDER BY CreatedDate ASC, Id ASC"
+         WHERE {types}{filter} AND CreatedDate >= {since}{until} ORDER BY CreatedDate ASC, Id ASC"
     )
+}
+
+/// Asks for one event log file. A query that names an `Id` answers files of any interval.
+pub fn file_by_id(id: &str) -> String {
+    format!("SELECT Id, EventType, CreatedDate, LogFileLength FROM EventLogFile WHERE Id = {}", text(id))
 }
 
 /// A condition for the types that are wanted by anyone; none if somebody wants nearly all.
@@ -87,7 +94,9 @@ pub fn records_at(source: &ObjectSource, at: Time, after: Option<&str>) -> Strin
 
 fn select(source: &ObjectSource) -> String {
     let Some(fields) = &source.fields else {
-        return format!("SELECT FIELDS(STANDARD) FROM {}", source.object);
+        // A field of the customer's own is none of the standard ones, and named twice a field is refused.
+        let date = if source.date.ends_with("__c") { format!(", {}", source.date) } else { String::new() };
+        return format!("SELECT FIELDS(STANDARD){date} FROM {}", source.object);
     };
     let mut names: Vec<&str> = vec![source.paging.key(), &source.date];
     names.extend(fields.iter().map(String::as_str));

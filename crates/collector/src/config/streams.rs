@@ -150,6 +150,12 @@ const EVENTS: &[Key] = &[
 const AUDIT_OBJECT: &[Key] = &[
     Key::defaulted("interval", OBJECT_INTERVAL, "1h", "How often to look for new records."),
     Key::defaulted("settle", SETTLE, "3m", SETTLE_ABOUT),
+    Key::defaulted(
+        "overlap",
+        Shape::Span(Duration::ZERO, days(1)),
+        "1h",
+        "How far back to look again for records that became visible late, such as those of a long deployment.",
+    ),
 ];
 const OWN_OBJECT: &[Key] = &[
     Key::required(
@@ -174,6 +180,12 @@ const OWN_OBJECT: &[Key] = &[
         SETTLE,
         "How old a record must be to be collected, since records appear late. If left out: 3m, and 1h for Event Log \
          Objects.",
+    ),
+    Key::optional(
+        "overlap",
+        Shape::Span(Duration::ZERO, days(1)),
+        "How far back to look again for records that became visible late, in ordinary objects. If left out: 10m. Objects \
+         that can be filtered by their date alone have settle for that.",
     ),
     ITS_INITIAL,
 ];
@@ -277,6 +289,8 @@ pub struct ObjectSource {
     pub interval: Duration,
     /// How old a record must be to be collected.
     pub settle: Duration,
+    /// How far behind the newest record to look for records that appeared late.
+    pub overlap: Duration,
 }
 
 /// What an object allows to be filtered and sorted by.
@@ -535,6 +549,11 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         _ if object.is_empty("settle") => minutes(3),
         _ => object.span("settle"),
     };
+    let overlap = match paging {
+        Paging::BigObject | Paging::EventLogObject => Duration::ZERO,
+        Paging::Ascending if stream != "setupaudittrail" && object.is_empty("overlap") => minutes(10),
+        Paging::Ascending => object.span("overlap"),
+    };
     Some(ObjectSource {
         stream: stream.to_owned(),
         object: name.to_owned(),
@@ -544,6 +563,7 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         initial_interval: initial_interval(table, object),
         interval: object.span("interval"),
         settle,
+        overlap,
     })
 }
 
