@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
+use crate::damage::DamagedRecord;
 use crate::event_log_file::{Catalogue, EventLogFile, Interval};
-use crate::faults::{Faults, PlannedFault};
+use crate::faults::{FaultRule, Faults};
 use crate::ids::{Ids, case_suffix};
 use crate::objects::{Records, Store, StoredObject};
-use crate::query::Locators;
+use crate::query::{self, Locators};
 use crate::requests::RequestLog;
 use crate::sessions::{Quota, Sessions};
 use crate::settings::OrgSettings;
@@ -43,14 +44,15 @@ impl Org {
             &org_id15,
             &settings.workload,
             &settings.files,
+            &settings.oddities,
             settings.hourly_files,
             clock.now(),
         );
         Self {
             user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
-            store: Store::new(settings.seed, &settings.objects, &catalogue),
+            store: Store::new(settings.seed, &settings.objects, &settings.oddities, &catalogue),
             locators: Locators::new(settings.seed, settings.locator_lifetime),
-            faults: Faults::default(),
+            faults: Faults::new(&settings.oddities.faults),
             requests: RequestLog::default(),
             sessions: Sessions::new(&settings, &org_id15),
             quota: Quota::new(settings.daily_api_limit),
@@ -74,7 +76,7 @@ impl Org {
     }
 
     /// Plans a fault.
-    pub fn plan_fault(&self, fault: impl Into<PlannedFault>) {
+    pub fn plan_fault(&self, fault: impl Into<FaultRule>) {
         self.faults.plan(fault.into());
     }
 
@@ -120,7 +122,18 @@ impl Org {
         object: StoredObject,
         span: Range<DateTime<Utc>>,
     ) -> Box<dyn Iterator<Item = String> + '_> {
-        Box::new(self.records().truth(object, span, self.clock.now()))
+        Box::new(self.records().all(object, span, self.clock.now()).map(|record| record.event_id()))
+    }
+
+    /// Those of the records of [`Self::object_truth`] that [`Oddities::damaged`](crate::Oddities::damaged) strikes: each
+    /// with what is wrong with it, and as it would be without that.
+    pub fn damaged(
+        &self,
+        object: StoredObject,
+        span: Range<DateTime<Utc>>,
+    ) -> Box<dyn Iterator<Item = DamagedRecord> + '_> {
+        let records = self.records().all(object, span, self.clock.now());
+        Box::new(records.filter_map(move |record| record.damaged(|place| query::sound(self, object, place))))
     }
 
     pub(crate) fn records(&self) -> Records<'_> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::keys::PublicKey;
 use crate::objects::StoredObject;
+use crate::oddities::Oddities;
 
 /// The settings of a simulated org; change the fields that matter to a test and take the rest from `default()`.
 ///
@@ -71,6 +72,8 @@ pub struct OrgSettings {
     pub files: Files,
     /// The objects that are queried record by record.
     pub objects: Objects,
+    /// What is odd about its answers.
+    pub oddities: Oddities,
 }
 
 impl Default for OrgSettings {
@@ -103,6 +106,7 @@ impl Default for OrgSettings {
             workload: Workload::default(),
             files: Files::default(),
             objects: Objects::default(),
+            oddities: Oddities::default(),
         }
     }
 }

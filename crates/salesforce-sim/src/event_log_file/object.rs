@@ -30,6 +30,8 @@ impl Catalogue {
 }
 
 const ID: usize = 0;
+/// The place of CreatedDate.
+pub(crate) const CREATED_DATE: usize = 2;
 const INTERVAL: usize = 4;
 const LOG_FILE_LENGTH: usize = 10;
 const SEQUENCE: usize = 11;

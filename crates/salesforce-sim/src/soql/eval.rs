@@ -11,6 +11,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use super::parser::{Expr, Literal, Name, Operator, Query, STANDARD_FIELDS, Value as Given};
 use super::{Fault, SoqlError};
 use crate::ids;
+use crate::oddities::Doubles;
 
 /// An object that can be queried.
 pub(crate) struct Object {
@@ -33,6 +34,10 @@ impl Field {
     /// those.
     pub(crate) fn related(&self) -> Option<(&'static str, &'static str)> {
         self.name.split_once('.')
+    }
+
+    pub(crate) fn is_text(&self) -> bool {
+        self.kind == FieldType::Text
     }
 }
 
@@ -90,12 +95,12 @@ pub(crate) enum Value<'a> {
 
 impl Value<'_> {
     /// The text of the value in the JSON of a record: strings without their quotes; none where there is no value.
-    pub(crate) fn as_json_gives_it(&self) -> Option<String> {
+    pub(crate) fn as_json_gives_it(&self, doubles: Doubles) -> Option<String> {
         match self {
             Self::Null => None,
             Self::Text(text) => Some(text.clone().into_owned()),
             Self::DateTime(at) => Some(at.format(DATE_TIME).to_string()),
-            Self::Double(number) => serde_json::to_string(number).ok(),
+            Self::Double(number) => Some(doubles.write(*number)),
             Self::Int(number) => Some(number.to_string()),
             Self::Boolean(flag) => Some(flag.to_string()),
         }
