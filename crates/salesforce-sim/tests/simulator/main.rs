@@ -3,10 +3,13 @@
 
 mod client;
 mod control;
+mod damaged;
 mod faults;
 mod files;
 mod flows;
 mod objects;
+mod odd_answers;
+mod odd_files;
 mod oddities;
 mod offline;
 mod program;
