@@ -31,6 +31,7 @@ pub(crate) use self::object::{CREATED_DATE, FileRow, OBJECT};
 use crate::ids::Ids;
 use crate::login_rows::{Hour, LoginRows, Row};
 use crate::oddities::{EmptyFiles, FileEnd, Oddities};
+use crate::people::People;
 use crate::prng::mix;
 use crate::schema::Maker;
 use crate::settings::{Files, Workload};
@@ -110,6 +111,7 @@ pub(crate) struct Catalogue {
     /// An id has several files where a daily one keeps it when it is issued again; one of them is there at a time.
     by_id: HashMap<String, Vec<usize>>,
     created_by_id: String,
+    people: People,
 }
 
 impl Catalogue {
@@ -156,6 +158,7 @@ impl Catalogue {
             by_id.entry(file.id.clone()).or_default().push(place);
         }
         Self {
+            people: People::new(seed, &rows),
             rows,
             hours,
             streams,
@@ -180,6 +183,16 @@ impl Catalogue {
     /// The files that are there at `now`, in the order of their ids (which is no order a client may rely on).
     pub(crate) fn visible(&self, now: DateTime<Utc>) -> impl Iterator<Item = &EventLogFile> {
         self.files.iter().filter(move |file| file.is_there(now))
+    }
+
+    /// The users that the logs tell of, and others.
+    pub(crate) fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// Adds a user for an integration.
+    pub(crate) fn add_user(&mut self, id: String, username: &str) {
+        self.people.add(id, username);
     }
 
     /// What makes the logins.

@@ -45,6 +45,7 @@ mod objects;
 mod oddities;
 mod offline;
 mod org;
+mod people;
 mod prng;
 mod query;
 mod reply;
@@ -54,8 +55,10 @@ mod schema;
 mod server;
 mod sessions;
 mod settings;
+mod sobjects;
 mod soql;
 mod truth;
+mod userinfo;
 
 pub use clock::Clock;
 pub use cost::Failure;

@@ -361,6 +361,7 @@ async fn run(
     let (client_id, username) = (settings.client_id.clone(), settings.username.clone());
     let secrets =
         (settings.client_secret.clone(), settings.password.clone(), settings.security_token.clone());
+    let refresh_token = settings.refresh_token.clone();
     let audience = settings.audiences.first().cloned();
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
@@ -376,6 +377,7 @@ async fn run(
         "client_secret": secrets.0,
         "password": secrets.1,
         "security_token": secrets.2,
+        "refresh_token": refresh_token,
         "audience": audience,
         "hours": arguments.hours,
         "rows": rows,

@@ -32,7 +32,7 @@ use crate::login_rows::{Hour, LOGS_OUT};
 use crate::oddities::Oddities;
 use crate::prng::mix;
 use crate::settings::{Crowd, Objects};
-use crate::soql::eval::{Object, Plan};
+use crate::soql::eval::{Field, FieldType, Object, Plan};
 use crate::soql::parser::Query;
 use crate::soql::{Fault, SoqlError};
 
@@ -56,6 +56,13 @@ pub enum StoredObject {
     /// Requests of Lightning pages. Its records have no key: the id of an event is [`crate::event_id()`] over the fields of
     /// the record as `FIELDS(STANDARD)` gives them, numbers as they stand in JSON, without `attributes`.
     AuraRequestEventLog,
+}
+
+/// The relationship that a field of an object stands for, if fields of it can be selected.
+pub(crate) fn relationship(object: &Object, field: &Field) -> Option<&'static str> {
+    let stem = field.name.strip_suffix("Id").filter(|_| field.kind == FieldType::Id)?;
+    let of_it = |other: &Field| other.related().is_some_and(|(relationship, _)| relationship == stem);
+    object.fields.iter().any(of_it).then_some(stem)
 }
 
 /// What may be asked of an object.
@@ -248,6 +255,7 @@ impl<'a> Records<'a> {
         query: &Query,
         now: DateTime<Utc>,
     ) -> Result<(Plan, Vec<Place>), SoqlError> {
+        rules::check_aggregates(object, query)?;
         let plan = Plan::new(query, object.object(), &[], now)?;
         let span = plan.span(object.date());
         rules::check(object, &plan, query, span, now)?;

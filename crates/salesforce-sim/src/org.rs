@@ -39,7 +39,7 @@ impl Org {
     pub(crate) fn new(settings: OrgSettings, base_url: String) -> Self {
         let clock = Clock::new(settings.clock_fixed_at, settings.clock_skew);
         let org_id15 = Ids::new("00D", settings.seed).nth(0);
-        let catalogue = Catalogue::new(
+        let mut catalogue = Catalogue::new(
             settings.seed,
             &org_id15,
             &settings.workload,
@@ -48,8 +48,11 @@ impl Org {
             settings.hourly_files,
             clock.now(),
         );
+        let user_ids = Ids::new("005", settings.seed ^ 2);
+        catalogue.add_user(user_ids.nth_18(1), &settings.run_as_user);
+        catalogue.add_user(user_ids.nth_18(0), &settings.username);
         Self {
-            user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
+            user_id: user_ids.nth_18(0),
             store: Store::new(settings.seed, &settings.objects, &settings.oddities, &catalogue),
             locators: Locators::new(settings.seed, settings.locator_lifetime),
             faults: Faults::new(&settings.oddities.faults),
@@ -177,9 +180,15 @@ impl Org {
         Some(())
     }
 
-    /// The URL that names the signed-in user.
-    pub(crate) fn identity_url(&self) -> String {
-        let org = &self.org_id15;
-        format!("https://login.salesforce.com/id/{org}{}/{}", case_suffix(org), self.user_id)
+    /// The org's id of 18 characters.
+    pub(crate) fn org_id(&self) -> String {
+        format!("{}{}", self.org_id15, case_suffix(&self.org_id15))
+    }
+
+    /// The URL that names a signed-in user.
+    pub(crate) fn identity_url(&self, username: &str) -> String {
+        let user = self.catalogue.people().with_username(username);
+        let id = user.map_or(&self.user_id, |user| &user.id);
+        format!("https://login.salesforce.com/id/{}/{id}", self.org_id())
     }
 }

@@ -16,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 pub(crate) use self::locators::Locators;
-use self::record::{Form, write_record};
+use self::record::{Form, write_aggregates, write_record};
 use crate::answer::{Answer, JSON};
 use crate::cost::Failure;
 use crate::damage::Strike;
@@ -25,8 +25,10 @@ use crate::faults::{QueryFaults, Total};
 use crate::objects::{Place, StoredObject};
 use crate::oddities::LocatorRefusal;
 use crate::org::Org;
+use crate::people::{PROFILE, TableRow, USER};
 use crate::rest;
-use crate::soql::eval::{Object, Row};
+use crate::soql::eval::{Object, Plan, Row};
+use crate::soql::group::Aggregates;
 use crate::soql::parser::parse;
 use crate::soql::{Fault, SoqlError};
 
@@ -45,6 +47,7 @@ struct QueryResult {
 enum Found {
     Files(Arc<[EventLogFile]>),
     Records(StoredObject, Arc<[Place]>),
+    Table(&'static Object, Arc<[TableRow]>),
 }
 
 impl Found {
@@ -52,6 +55,7 @@ impl Found {
         match self {
             Self::Files(files) => files.len(),
             Self::Records(_, places) => places.len(),
+            Self::Table(_, rows) => rows.len(),
         }
     }
 
@@ -59,6 +63,7 @@ impl Found {
         match self {
             Self::Files(_) => &event_log_file::OBJECT,
             Self::Records(object, _) => object.object(),
+            Self::Table(object, _) => object,
         }
     }
 
@@ -66,6 +71,7 @@ impl Found {
     fn form(&self, org: &Org, version: u32) -> Form {
         let (key, date, whole_seconds) = match self {
             Self::Files(_) => ("Id", "CreatedDate", true),
+            Self::Table(..) => ("Id", "CreatedDate", true),
             Self::Records(object, _) => (object.key(), object.date_name(), object.has_whole_seconds()),
         };
         Form { version, doubles: org.settings.oddities.doubles, whole_seconds, key, date }
@@ -74,7 +80,7 @@ impl Found {
     /// What is always wrong with the record at a place.
     fn damage<'a>(&self, org: &'a Org, place: usize) -> Option<Strike<'a>> {
         match self {
-            Self::Files(_) => None,
+            Self::Files(_) | Self::Table(..) => None,
             Self::Records(object, places) => org.records().damage(*object, *places.get(place)?),
         }
     }
@@ -99,6 +105,9 @@ impl Found {
                 let record = |place: &Place| Box::new(org.records().record(*object, *place)) as Box<dyn Row>;
                 places[range].iter().map(record).collect()
             }
+            Self::Table(_, rows) => {
+                rows[range].iter().map(|row| Box::new(row.clone()) as Box<dyn Row>).collect()
+            }
         }
     }
 }
@@ -109,6 +118,16 @@ pub(crate) struct Asking<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) faults: &'a QueryFaults,
 }
+
+/// What a query comes to.
+enum Outcome {
+    Rows(QueryResult),
+    /// The rows of an aggregate query, which come in one page.
+    Groups(Vec<Aggregates>, Form),
+}
+
+/// Most rows of an aggregate query.
+const MAX_GROUPS: usize = 2_000;
 
 /// Why a query has no result.
 enum NoResult {
@@ -147,7 +166,10 @@ pub(crate) fn object_asked(org: &Org, path: &str, query: &str) -> Option<String>
 pub(crate) fn first_page(org: &Org, query: &str, asking: &Asking<'_>) -> Answer {
     let statement = statement(query);
     let result = match run(org, &statement, asking) {
-        Ok(result) => result,
+        Ok(Outcome::Rows(result)) => result,
+        Ok(Outcome::Groups(rows, form)) => {
+            return Answer::new(StatusCode::OK, JSON, groups(&rows, &form));
+        }
         Err(NoResult::TooCostly(failure)) => return failure.answer(),
         Err(NoResult::Soql(error)) if error.fault == Fault::NotImplemented => {
             let message = format!("the simulator does not implement: {}", error.message);
@@ -188,7 +210,7 @@ pub(crate) fn next_page(org: &Org, locator: &str, asking: &Asking<'_>) -> Answer
     }
 }
 
-fn run(org: &Org, statement: &str, asking: &Asking<'_>) -> Result<QueryResult, NoResult> {
+fn run(org: &Org, statement: &str, asking: &Asking<'_>) -> Result<Outcome, NoResult> {
     let query = parse(statement)?;
     let now = org.clock().now();
     let is = |name: &str| query.object.text.eq_ignore_ascii_case(name);
@@ -204,6 +226,15 @@ fn run(org: &Org, statement: &str, asking: &Asking<'_>) -> Result<QueryResult, N
             let span = plan.span(event_log_file::CREATED_DATE);
             (plan, Found::Files(rows.into_iter().map(|row| row.file.clone()).collect()), span)
         }
+        None if is(USER.name) || is(PROFILE.name) => {
+            let people = org.catalogue.people();
+            let (object, rows) =
+                if is(USER.name) { (&USER, people.users()) } else { (&PROFILE, people.profiles()) };
+            let plan = Plan::new(&query, object, &[], now)?;
+            let rows = plan.run(rows.into_iter());
+            let span = (now, now);
+            (plan, Found::Table(object, rows.into()), span)
+        }
         None => {
             let message = format!(
                 "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to append \
@@ -215,16 +246,30 @@ fn run(org: &Org, statement: &str, asking: &Asking<'_>) -> Result<QueryResult, N
         }
     };
     let costs = &asking.faults.costs;
-    match costs.iter().find_map(|cost| cost.failure(span, now, found.len())) {
-        Some(failure) => Err(NoResult::TooCostly(failure)),
-        None => Ok(QueryResult {
-            select: plan.select,
-            found,
-            page_size: page_size(org, asking.headers),
-            since: now,
-            session: rest::bearer(asking.headers).unwrap_or("").to_owned(),
-        }),
+    if let Some(failure) = costs.iter().find_map(|cost| cost.failure(span, now, found.len())) {
+        return Err(NoResult::TooCostly(failure));
     }
+    if let Some(grouped) = &plan.grouped {
+        // Nothing of it is held but the rows, which an org has few enough of where it groups them.
+        let length = |place: &usize| found.object().fields[*place].name == "LogFileLength";
+        let lengths = (0..found.object().fields.len()).find(length).is_some_and(|place| grouped.names(place));
+        let rows = found.records(org, asking.version, 0..found.len(), lengths);
+        let rows = grouped.run(rows.iter().map(AsRef::as_ref));
+        if rows.len() > MAX_GROUPS {
+            let message = "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a \
+                           single batch";
+            return Err(SoqlError::new(Fault::ExceededIdLimit, query.object.at, message).into());
+        }
+        let form = found.form(org, asking.version);
+        return Ok(Outcome::Groups(rows, form));
+    }
+    Ok(Outcome::Rows(QueryResult {
+        select: plan.select,
+        found,
+        page_size: page_size(org, asking.headers),
+        since: now,
+        session: rest::bearer(asking.headers).unwrap_or("").to_owned(),
+    }))
 }
 
 fn page_size(org: &Org, headers: &HeaderMap) -> usize {
@@ -281,6 +326,19 @@ fn page(
     }
     bytes.extend_from_slice(b"]}");
     Answer::new(StatusCode::OK, JSON, bytes)
+}
+
+/// The answer to an aggregate query.
+fn groups(rows: &[Aggregates], form: &Form) -> Vec<u8> {
+    let mut bytes = format!("{{\"totalSize\":{},\"done\":true,\"records\":[", rows.len()).into_bytes();
+    for (place, row) in rows.iter().enumerate() {
+        if place > 0 {
+            bytes.push(b',');
+        }
+        write_aggregates(row, form, &mut bytes);
+    }
+    bytes.extend_from_slice(b"]}");
+    bytes
 }
 
 /// A record without damage, with all fields that `FIELDS(STANDARD)` gives.

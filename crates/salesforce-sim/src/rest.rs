@@ -11,15 +11,14 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Content, xml_text};
-use crate::event_log_file;
 use crate::faults::QueryFaults;
 use crate::ids;
 use crate::oauth;
-use crate::objects::StoredObject;
 use crate::org::Org;
 use crate::query::{self, Asking};
 use crate::settings::SessionRefusal;
-use crate::soql::eval::Object;
+use crate::sobjects;
+use crate::userinfo;
 
 /// The API versions that the org serves: Summer '19 to Summer '26.
 const VERSIONS: std::ops::RangeInclusive<u32> = 46..=67;
@@ -38,7 +37,10 @@ pub(crate) fn answer(org: &Org, request: &Parts, body: &[u8], faults: &QueryFaul
     let segments: Vec<&str> = path.trim_start_matches('/').trim_end_matches('/').split('/').collect();
     let xml = wants_xml(&request.headers);
     match segments.as_slice() {
-        ["services", "oauth2", "token"] => oauth::token(org, &request.method, &request.headers, body),
+        ["services", "oauth2", "token"] => oauth::token(org, request, body),
+        ["services", "oauth2", "userinfo"] => {
+            userinfo::answer(org, &request.method, bearer(&request.headers))
+        }
         ["services", "data"] => only_get(&request.method).unwrap_or_else(|| versions(xml)),
         ["services", "data.xml"] => only_get(&request.method).unwrap_or_else(|| versions(true)),
         _ => {
@@ -86,6 +88,9 @@ fn resource(org: &Org, request: &Parts, segments: &[&str], faults: &QueryFaults)
         ["limits"] => &|| limits(org),
         ["query" | "queryAll"] => &|| query::first_page(org, query, &asking),
         ["query" | "queryAll", locator] => &|| query::next_page(org, locator, &asking),
+        ["sobjects"] => &|| sobjects::list(version),
+        ["sobjects", name] => &|| sobjects::basic(name, version),
+        ["sobjects", name, "describe"] => &|| sobjects::describe(org, name, version),
         ["sobjects", "EventLogFile", id, "LogFile"] => &|| log_file(org, id),
         _ => return Answer::not_found(),
     };
@@ -95,7 +100,7 @@ fn resource(org: &Org, request: &Parts, segments: &[&str], faults: &QueryFaults)
 /// What the version has, of the resources that exist here.
 fn resources(version: u32) -> Answer {
     let url = |name: &str| format!("/services/data/v{version}.0/{name}");
-    let names = ["limits", "query", "queryAll"];
+    let names = ["limits", "query", "queryAll", "sobjects"];
     Answer::json(
         StatusCode::OK,
         &names.map(|name| (name, url(name))).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
@@ -179,13 +184,6 @@ fn session(org: &Org, headers: &HeaderMap) -> Result<(), Answer> {
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty())
-}
-
-/// An object by its name, in any case.
-pub(crate) fn object_named(name: &str) -> Option<&'static Object> {
-    let stored = StoredObject::ALL.map(StoredObject::object);
-    let mut all = stored.into_iter().chain([&event_log_file::OBJECT]);
-    all.find(|object| object.name.eq_ignore_ascii_case(name))
 }
 
 fn only_get(method: &Method) -> Option<Answer> {

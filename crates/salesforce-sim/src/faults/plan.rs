@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{FaultAction, FaultRule, PlannedFault, QueriesOf, header};
-use crate::rest;
+use crate::sobjects;
 
 /// Everything that is wrong with a plan; displays as one line for each mistake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +110,7 @@ impl Entry<'_> {
             None => QueriesOf::Any,
             Some(name) if name == "big" => QueriesOf::Big,
             Some(name) => {
-                if rest::object_named(&name).is_none() {
+                if sobjects::named(&name).is_none() {
                     (self.named)(format!("of is big or the name of an object, not {name}"));
                 }
                 QueriesOf::Object(name)

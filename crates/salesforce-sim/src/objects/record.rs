@@ -156,10 +156,17 @@ impl<'a> Record<'a> {
         Value::Text(self.records.store.report_ids.nth_18(number).into())
     }
 
-    /// Id and name of one of the users of the org, by number.
-    pub(super) fn user(&self, number: u64) -> (String, &str) {
-        let name = self.records.catalogue.logins().user_name(number as usize);
-        (self.records.store.users.nth_18(number), name)
+    /// Id of one of the users of the org, by number.
+    pub(super) fn user_id(&self, number: u64) -> String {
+        self.records.store.users.nth_18(number)
+    }
+
+    /// A field of the user that a field of this record refers to, such as `CreatedBy.Name`.
+    fn of_user(&self, (relationship, field): (&str, &str)) -> Value<'_> {
+        let fields = self.object.object().fields;
+        let lookup = fields.iter().position(|field| field.name.strip_suffix("Id") == Some(relationship));
+        let Some(Value::Text(id)) = lookup.map(|place| self.value(place)) else { return Value::Null };
+        self.records.catalogue.people().field_of(&id, field)
     }
 
     /// A key of 16 characters, such as that of a session.
@@ -224,7 +231,11 @@ impl<'a> Record<'a> {
 
 impl Row for Record<'_> {
     fn value(&self, field: usize) -> Value<'_> {
-        let name = self.object.object().fields[field].name;
+        let field = &self.object.object().fields[field];
+        if let Some(related) = field.related() {
+            return self.of_user(related);
+        }
+        let name = field.name;
         match self.object {
             StoredObject::LoginEvent | StoredObject::LogoutEvent | StoredObject::LoginHistory => {
                 login::value(self, name)

@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::damage::{Damage, Strike, first_text};
 use crate::objects::CONSTANT_ID;
 use crate::oddities::Doubles;
-use crate::soql::eval::{DATE_TIME, Field, Object, Row, Value};
+use crate::soql::eval::{DATE_TIME, Object, Row, Value};
+use crate::soql::group::Aggregates;
 
 /// How the records of an answer are written.
 pub(super) struct Form {
@@ -43,7 +44,7 @@ pub(super) fn write_record(
         }
         _ => strike,
     });
-    write_attributes(object.name, &id_of(row, object, |field| field.name == "Id"), form, out);
+    write_attributes(object.name, &id_of(row, object), form, out);
     for (n, place) in select.iter().enumerate() {
         let Some((relationship, _)) = field(place).related() else {
             write_field(field(place).name, &row.value(*place), form, strike, out);
@@ -52,24 +53,73 @@ pub(super) fn write_record(
         // Fields of one related record stand together, where the first of them was asked for.
         let of_it = |place: &&usize| field(place).related().is_some_and(|(of, _)| of == relationship);
         if !select[..n].iter().any(|before| of_it(&before)) {
-            let id = id_of(row, object, |field| field.name.strip_suffix("Id") == Some(relationship));
+            let fields: Vec<(&str, usize)> = select
+                .iter()
+                .filter_map(|place| {
+                    let (of, name) = field(place).related()?;
+                    (of == relationship).then_some((name, *place))
+                })
+                .collect();
+            let lookup =
+                object.fields.iter().position(|field| field.name.strip_suffix("Id") == Some(relationship));
+            let id = lookup.map(|place| row.value(place));
             write_json(",", relationship, out);
             out.push(b':');
-            write_attributes("User", &id, form, out);
-            for place in select.iter().filter(of_it) {
-                if let Some((_, name)) = field(place).related() {
-                    write_field(name, &row.value(*place), form, None, out);
-                }
-            }
-            out.push(b'}');
+            write_related(relationship, id, &fields, row, form, out);
         }
     }
     out.push(b'}');
 }
 
-/// The id in the field that is wanted.
-fn id_of(row: &dyn Row, object: &Object, wanted: impl Fn(&Field) -> bool) -> String {
-    let value = object.fields.iter().position(wanted).map(|place| row.value(place));
+/// Writes the user or the profile that a record refers to, by the names that its fields have there.
+fn write_related(
+    relationship: &str,
+    id: Option<Value<'_>>,
+    fields: &[(&str, usize)],
+    row: &dyn Row,
+    form: &Form,
+    out: &mut Vec<u8>,
+) {
+    if id == Some(Value::Null) {
+        out.extend_from_slice(b"null");
+        return;
+    }
+    let r#type = if relationship == "Profile" { "Profile" } else { "User" };
+    let id = if let Some(Value::Text(id)) = id { id.into_owned() } else { CONSTANT_ID.to_owned() };
+    write_attributes(r#type, &id, form, out);
+    for (n, (name, place)) in fields.iter().enumerate() {
+        let Some((of, _)) = name.split_once('.') else {
+            write_field(name, &row.value(*place), form, None, out);
+            continue;
+        };
+        let nested: Vec<(&str, usize)> = fields
+            .iter()
+            .filter_map(|(name, place)| {
+                let (relationship, name) = name.split_once('.')?;
+                (relationship == of).then_some((name, *place))
+            })
+            .collect();
+        if nested.first().is_some_and(|(_, first)| *first == fields[n].1) {
+            write_json(",", of, out);
+            out.push(b':');
+            write_related(of, None, &nested, row, form, out);
+        }
+    }
+    out.push(b'}');
+}
+
+/// Writes a row of an aggregate query.
+pub(super) fn write_aggregates(row: &Aggregates, form: &Form, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"attributes\":{\"type\":\"AggregateResult\"}");
+    for (name, value) in row {
+        write_field(name, value, form, None, out);
+    }
+    out.push(b'}');
+}
+
+/// The id of a record.
+fn id_of(row: &dyn Row, object: &Object) -> String {
+    let value = object.fields.iter().position(|field| field.name == "Id").map(|place| row.value(place));
     if let Some(Value::Text(id)) = value { id.into_owned() } else { CONSTANT_ID.to_owned() }
 }
 

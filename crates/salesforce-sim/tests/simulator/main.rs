@@ -12,6 +12,7 @@ mod odd_answers;
 mod odd_files;
 mod oddities;
 mod offline;
+mod peers;
 mod program;
 mod queries;
 mod readme;
