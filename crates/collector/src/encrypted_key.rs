@@ -46,10 +46,10 @@ const MOST_ROUNDS: u32 = 10_000_000;
 
 /// Decrypts the DER of an encrypted key, to that of a PKCS#8 key.
 pub fn decrypt(mut der: Zeroizing<Vec<u8>>, passphrase: &Secret) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let damaged = |_| {
+    let damaged = || {
         Problem::new(Kind::Config, "the encrypted private key is damaged").hint("copy or export it once more")
     };
-    let (parameters, start, length) = read(&der).map_err(damaged)?;
+    let (parameters, start, length) = read(&der).map_err(|_| damaged())?;
     let Parameters { salt, rounds, iv } = parameters.map_err(|scheme| {
         let message = format!("the private key is encrypted with {scheme}, which is not supported");
         Problem::new(Kind::Config, message).hint(

@@ -5,10 +5,6 @@ use crate::{
     problem::{Kind, Problem},
     secret::{Secret, is_blank},
 };
-use base64::{
-    Engine, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use rsa::{
     PrivateKey as RsaPrivateKey,
     pkcs1::DecodeRsaPrivateKey,
@@ -25,12 +21,6 @@ use zeroize::Zeroizing;
 const MIN_BITS: u32 = 2048;
 /// Above this, a signature takes seconds in a component.
 const MAX_BITS: u32 = 8192;
-/// Who loses line breaks may lose the padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
 /// An RSA private key.
 pub struct PrivateKey(SigningKey<Sha256>);
 
@@ -96,7 +86,14 @@ enum Form {
     Encrypted,
 }
 
-/// What a label says: a form that can be used, or what it is instead, and what to do.
+/// A label of PEM.
+struct Label {
+    /// Without its spaces.
+    squeezed: &'static str,
+    meaning: Meaning,
+}
+
+/// A form that can be used; or what it is instead, and what to do.
 type Meaning = Result<Form, (&'static str, &'static str)>;
 
 const NEW_KEY: &str = "give an RSA key: openssl genrsa -out client-key.pem 2048";
@@ -105,48 +102,42 @@ const THE_OTHER_HALF: &str =
 const A_CERTIFICATE: Meaning = Err(("the private key is a certificate", THE_OTHER_HALF));
 const A_REQUEST: Meaning = Err(("the private key is a request for a certificate", THE_OTHER_HALF));
 const A_PUBLIC_KEY: Meaning = Err(("the private key is a public key", THE_OTHER_HALF));
+const DSA: Meaning = Err(("the private key is a DSA key", NEW_KEY));
 const ELLIPTIC: Meaning = Err((
     "the private key is an elliptic-curve key",
     "only RSA keys sign RS256 assertions: openssl genrsa -out client-key.pem 2048",
 ));
+const OPENSSH: Meaning =
+    Err(("the private key is in the form of OpenSSH", "convert it: ssh-keygen -p -m PKCS8 -f KEY"));
+const DAMAGED: Meaning = Err((
+    "the private key is none, or its line -----BEGIN is damaged",
+    "give a file that has the line -----BEGIN PRIVATE KEY-----",
+));
 
-/// The labels of PEM that people have, without their spaces.
-const LABELS: &[(&str, Meaning)] = &[
-    ("PRIVATEKEY", Ok(Form::Pkcs8)),
-    ("RSAPRIVATEKEY", Ok(Form::Pkcs1)),
-    ("ENCRYPTEDPRIVATEKEY", Ok(Form::Encrypted)),
-    ("CERTIFICATE", A_CERTIFICATE),
-    ("TRUSTEDCERTIFICATE", A_CERTIFICATE),
-    ("X509CERTIFICATE", A_CERTIFICATE),
-    ("CERTIFICATEREQUEST", A_REQUEST),
-    ("NEWCERTIFICATEREQUEST", A_REQUEST),
-    ("PUBLICKEY", A_PUBLIC_KEY),
-    ("RSAPUBLICKEY", A_PUBLIC_KEY),
-    ("ECPARAMETERS", ELLIPTIC),
-    ("ECPRIVATEKEY", ELLIPTIC),
-    ("DSAPARAMETERS", Err(("the private key is a DSA key", NEW_KEY))),
-    ("DSAPRIVATEKEY", Err(("the private key is a DSA key", NEW_KEY))),
-    (
-        "OPENSSHPRIVATEKEY",
-        Err(("the private key is in the form of OpenSSH", "convert it: ssh-keygen -p -m PKCS8 -f KEY")),
-    ),
-    ("PGPPRIVATEKEYBLOCK", Err(("the private key is one of PGP", NEW_KEY))),
-];
-
-/// What a label says, with or without the spaces in it.
-fn meaning(label: &str) -> Meaning {
-    let squeezed: String = label.chars().filter(|c| !is_blank(*c)).take(40).collect();
-    let known = LABELS.iter().find(|(known, _)| *known == squeezed);
-    known.map_or(
-        Err((
-            "the private key is none, or its line -----BEGIN is damaged",
-            "give a file that has the line -----BEGIN PRIVATE KEY-----",
-        )),
-        |(_, meaning)| *meaning,
-    )
+const fn label(squeezed: &'static str, meaning: Meaning) -> Label {
+    Label { squeezed, meaning }
 }
 
-/// The key in a text.
+/// The labels that people have.
+const LABELS: &[Label] = &[
+    label("PRIVATEKEY", Ok(Form::Pkcs8)),
+    label("RSAPRIVATEKEY", Ok(Form::Pkcs1)),
+    label("ENCRYPTEDPRIVATEKEY", Ok(Form::Encrypted)),
+    label("CERTIFICATE", A_CERTIFICATE),
+    label("TRUSTEDCERTIFICATE", A_CERTIFICATE),
+    label("X509CERTIFICATE", A_CERTIFICATE),
+    label("CERTIFICATEREQUEST", A_REQUEST),
+    label("NEWCERTIFICATEREQUEST", A_REQUEST),
+    label("PUBLICKEY", A_PUBLIC_KEY),
+    label("RSAPUBLICKEY", A_PUBLIC_KEY),
+    label("ECPARAMETERS", ELLIPTIC),
+    label("ECPRIVATEKEY", ELLIPTIC),
+    label("DSAPARAMETERS", DSA),
+    label("DSAPRIVATEKEY", DSA),
+    label("OPENSSHPRIVATEKEY", OPENSSH),
+];
+
+/// The key in a text, whatever became of its line breaks.
 struct Block {
     form: Form,
     der: Zeroizing<Vec<u8>>,
@@ -165,8 +156,10 @@ impl Block {
         while let Some((label, after)) =
             rest.split_once("-----BEGIN").and_then(|(_, begun)| begun.split_once("-----"))
         {
-            match meaning(label) {
-                Ok(form) => return Self::read(form, label, after),
+            let label = squeezed(label);
+            let known = LABELS.iter().find(|known| known.squeezed == *label);
+            match known.map_or(DAMAGED, |known| known.meaning) {
+                Ok(form) => return Self::read(form, &label, after),
                 Err(other) if std::mem::take(&mut is_first) => instead = other,
                 Err(_) => {}
             }
@@ -183,9 +176,7 @@ impl Block {
                 "convert it: openssl pkcs8 -topk8 -in KEY -out client-key.pem, which keeps it encrypted",
             ));
         }
-        let squeezed = |text: &str| text.chars().filter(|c| !is_blank(*c)).collect::<String>();
-        let ends =
-            |end: &str| end.split_once("-----").is_some_and(|(end, _)| squeezed(end) == squeezed(label));
+        let ends = |end: &str| end.split_once("-----").is_some_and(|(end, _)| *squeezed(end) == *label);
         let body = after.split_once("-----END").filter(|(body, end)| !body.contains("-----") && ends(end));
         let Some((body, _)) = body else {
             return Err(refused(
@@ -193,18 +184,45 @@ impl Block {
                 "its last line must be the one that starts with -----END",
             ));
         };
-        // In their final size: a buffer that grows would leave copies of the key behind.
-        let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
-        base64.extend(body.chars().filter(|c| !is_blank(*c)));
-        let mut der = Zeroizing::new(Vec::with_capacity(base64.len()));
-        if BASE64.decode_vec(base64.as_bytes(), &mut der).is_err() {
-            return Err(refused(
+        let der = decode(&squeezed(body)).ok_or_else(|| {
+            refused(
                 "the private key is damaged: between its first and its last line is something else than base64",
                 "copy or export it once more",
-            ));
-        }
+            )
+        })?;
         Ok(Self { form, der })
     }
+}
+
+/// Decodes base64, with or without its padding. Decoders of the libraries would cost the component ten times the code.
+fn decode(base64: &str) -> Option<Zeroizing<Vec<u8>>> {
+    // In its final size: a buffer that grows would leave copies of the key behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(base64.len() / 4 * 3 + 3));
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in base64.trim_end_matches('=').bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+/// A text without its white space.
+fn squeezed(text: &str) -> Zeroizing<String> {
+    let mut squeezed = Zeroizing::new(String::with_capacity(text.len()));
+    squeezed.extend(text.chars().filter(|c| !is_blank(*c)));
+    squeezed
 }
 
 /// The text with blanks for what became of its line breaks on the way through JSON, YAML, a shell or an environment variable:
@@ -227,7 +245,7 @@ fn plain(text: &str) -> Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::engine::general_purpose::STANDARD;
+    use base64::{Engine, engine::general_purpose::STANDARD};
 
     const PKCS8: &str = include_str!("../tests/keys/pkcs8.pem");
     const PKCS1: &str = include_str!("../tests/keys/pkcs1.pem");
