@@ -10,3 +10,4 @@ mod fields;
 mod objects;
 mod polls;
 mod session;
+mod sign_in;

@@ -280,8 +280,105 @@ const BUG: &str = "if it stays, this is worth a bug report";
 const QUERY: &str =
     "check fields, cursor_field and api_version; if they are right, this is worth a bug report";
 
-/// Errors of the token endpoint ("OAuth 2.0 Authorization Errors", Salesforce Help). The first row that fits is the answer.
+const NOT_INSTALLED: (&str, &str) = (
+    "the app is not installed in this org",
+    "install or deploy the app in this org (in a sandbox again after each refresh), or ask for tokens at the My Domain address \
+     of the org that has it: leave auth.token_url out, and check instance_url",
+);
+const NOT_APPROVED: (&str, &str) = (
+    "the user is not approved for the app",
+    "add a permission set or profile of the user to the app's policies",
+);
+const BLOCKED: (&str, &str) = (
+    "the app is blocked in this org",
+    "have an administrator unblock it in Setup, Connected Apps OAuth Usage",
+);
+const UNINSTALLED: (&str, &str) = (
+    "the app is not installed in this org",
+    "have an administrator install it in Setup, Connected Apps OAuth Usage, or give the user the permission 'Approve \
+     Uninstalled Connected Apps'",
+);
+const NO_POLICY: (&str, &str) = (
+    "the app has no OAuth policies in this org",
+    "set and save them in Setup, External Client App Manager, or Manage Connected Apps",
+);
+const FLOW_OFF: (&str, &str) = (
+    "the flow is switched off",
+    "switch it on in the app's OAuth settings and in Setup, OAuth and OpenID Connect Settings, or use another auth.flow",
+);
+const DPOP: (&str, &str) = (
+    "the app wants a proof of possession (DPoP)",
+    "switch that off in the app's OAuth settings: this program has no such proof",
+);
+const DOWN: (&str, &str) = ("the sign-in service is not available", WAIT);
+const TOO_OFTEN: (&str, &str) = (
+    "the user signs in too often",
+    "Salesforce allows 3,600 sign-ins per user and hour; look for other programs that use this user",
+);
+
+/// A row of [`OAUTH`] whose meaning and advice others share.
+const fn same(error: &'static str, text: &'static str, (meaning, hint): (&'static str, &'static str)) -> Row {
+    grant(error, text, meaning, hint)
+}
+
+/// The same for what passes by itself.
+const fn passing(
+    status: u16,
+    code: &'static str,
+    text: &'static str,
+    kind: Kind,
+    said: (&'static str, &'static str),
+) -> Row {
+    let remedy = if matches!(kind, Kind::RateLimited) { Remedy::Wait } else { Remedy::Again };
+    Row { status, code, text, meaning: sign_in(remedy, kind, said.1), words: said.0 }
+}
+
+/// Errors of the token endpoint. The first row that fits is the answer.
+///
+/// Sources: "OAuth 2.0 Authorization Errors" (Salesforce Help); the codes that Salesforce's own Mobile SDK knows of the
+/// endpoint (`OAuthErrorCode` in SalesforceMobileSDK-Android, 2026); forcedotcom/cli 3482 and dust-tt/dust 26727
+/// (`app_not_found`); "Prepare for Connected App Usage Restrictions Change" (Salesforce Help 005132365: apps that are not installed);
+/// Microsoft's Copilot for Sales pages (`OAUTH_APP_BLOCKED`, `OAUTH_APP_ACCESS_DENIED`). Where a text comes under several
+/// codes, the code is an asterisk.
 const OAUTH: &[Row] = &[
+    same("*", "not installed in this org", NOT_INSTALLED),
+    same("app_not_found", "", NOT_INSTALLED),
+    same("OAUTH_EC_APP_NOT_FOUND", "", NOT_INSTALLED),
+    same("*", "must be installed into org", UNINSTALLED),
+    same("OAUTH_APPROVAL_ERROR_GENERIC", "", UNINSTALLED),
+    same("*", "blocked by admin", BLOCKED),
+    same("OAUTH_APP_BLOCKED", "", BLOCKED),
+    same("app_blocked", "", BLOCKED),
+    same("fail_close_app_blocked", "", BLOCKED),
+    same("*", "not admin approved", NOT_APPROVED),
+    same("OAUTH_APP_ACCESS_DENIED", "", NOT_APPROVED),
+    same("OAUTH_AUTHORIZATION_BLOCKED", "", NOT_APPROVED),
+    same("ecapp_policy_not_found", "", NO_POLICY),
+    same("oauth_policy_not_found", "", NO_POLICY),
+    same("oauth_flow_disabled", "", FLOW_OFF),
+    same("*", "flow disabled", FLOW_OFF),
+    same("*", "flow is disabled", FLOW_OFF),
+    same("*", "flow not enabled", FLOW_OFF),
+    same("*", "flow is not enabled", FLOW_OFF),
+    same("invalid_dpop_proof", "", DPOP),
+    same("use_dpop_nonce", "", DPOP),
+    grant(
+        "INVALID_SSO_GATEWAY_URL",
+        "",
+        "the user signs in by single sign-on, and the org does not check the password itself",
+        "use jwt-bearer, or a user without the permission 'Is Single Sign-On Enabled'",
+    ),
+    grant(
+        "invalid_session_level",
+        "",
+        "the app or the user's profile wants a session of high assurance, which no program gets",
+        "relax the session security level for this user or app in Setup",
+    ),
+    passing(400, "*", "rate exceeded", Kind::RateLimited, TOO_OFTEN),
+    passing(400, "*", "logins exceeded", Kind::RateLimited, TOO_OFTEN),
+    passing(503, "service_unavailable", "", Kind::Transient, DOWN),
+    passing(503, "system_down", "", Kind::Transient, DOWN),
+    passing(503, "temporarily_unavailable", "", Kind::Transient, DOWN),
     grant(
         "invalid_grant",
         "hasn't approved this consumer",
@@ -293,8 +390,8 @@ const OAUTH: &[Row] = &[
         "invalid_grant",
         "audience",
         "the audience of the assertion is wrong",
-        "set auth.audience to https://login.salesforce.com, or to https://test.salesforce.com for a sandbox; some orgs \
-         want their My Domain address",
+        "set auth.audience to https://login.salesforce.com, or to https://test.salesforce.com for a sandbox or scratch org; \
+         some orgs want their My Domain address",
     ),
     grant(
         "invalid_grant",
@@ -343,6 +440,13 @@ const OAUTH: &[Row] = &[
     grant("invalid_grant", "expired", "what was sent is out of date", "set the host's clock by NTP"),
     grant(
         "invalid_grant",
+        "scope",
+        "the app lacks a scope",
+        "give the app the scopes 'Manage user data via APIs (api)' and 'Perform requests at any time (refresh_token, \
+         offline_access)'",
+    ),
+    grant(
+        "invalid_grant",
         "authentication failure",
         "user name, password or security token are wrong, or the user is locked, or the flow is blocked",
         "the Login History of the user in Setup names the reason. 'Username-Password Flow Disabled': use another flow, or \
@@ -367,12 +471,7 @@ const OAUTH: &[Row] = &[
         "the app is not accepted",
         "check auth.client_secret and auth.client_id, and that the app allows this flow",
     ),
-    grant(
-        "invalid_app_access",
-        "",
-        "the user is not approved for the app",
-        "add a permission set or profile of the user to the app's policies",
-    ),
+    same("invalid_app_access", "", NOT_APPROVED),
     grant(
         "invalid_assertion_type",
         "",
@@ -387,23 +486,7 @@ const OAUTH: &[Row] = &[
     ),
     grant("inactive_user", "", "the user is not active", "activate the user in Setup, Users"),
     grant("inactive_org", "", "the org is not active", "check the subscription"),
-    Row {
-        status: 400,
-        code: "rate_limit_exceeded",
-        text: "",
-        meaning: sign_in(
-            Remedy::Wait,
-            Kind::RateLimited,
-            "Salesforce allows 3,600 sign-ins per user and hour; look for other programs that use this user",
-        ),
-        words: "the user signs in too often",
-    },
-    grant(
-        "OAUTH_APPROVAL_ERROR_GENERIC",
-        "",
-        "the app is not installed in this org",
-        "install the connected app in the org, or give the user the permission 'Approve Uninstalled Connected Apps'",
-    ),
+    passing(400, "rate_limit_exceeded", "", Kind::RateLimited, TOO_OFTEN),
     grant(
         "invalid_scope",
         "",

@@ -694,7 +694,7 @@ impl Reader<'_> {
                 return Held { at: None, key, event, bytes, malformed: true };
             }
         };
-        let key = record.text(self.source.paging.key());
+        let key = self.source.paging.key().and_then(|key| record.text(key));
         let key = key.filter(|key| !key.starts_with(EMPTY_KEY) && key.len() <= MAX_KEY);
         let at = record.text(&self.source.date).and_then(Time::parse);
         let mapper = self.mapper(&record, key.is_some());
@@ -719,7 +719,7 @@ impl Reader<'_> {
             let origin = Origin::Object {
                 name: &self.source.object,
                 date: &self.source.date,
-                key: keyed.then(|| self.source.paging.key()),
+                key: self.source.paging.key().filter(|_| keyed),
             };
             let common = Common {
                 stream: &self.source.stream,

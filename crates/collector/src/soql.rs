@@ -66,7 +66,7 @@ pub fn records(source: &ObjectSource, from: Time, after: Option<&str>, until: Ti
     let date = &source.date;
     let select = select(source);
     match (source.paging, after) {
-        (Paging::BigObject | Paging::EventLogObject, _) => {
+        (Paging::BigObject | Paging::EventLogObject | Paging::CustomBigObject, _) => {
             format!("{select} WHERE {date} >= {from} AND {date} < {until}")
         }
         (Paging::Ascending, None) => format!(
@@ -85,8 +85,7 @@ pub fn records_at(source: &ObjectSource, at: Time, after: Option<&str>) -> Strin
     let (select, date) = (select(source), &source.date);
     match (source.paging, after) {
         (Paging::BigObject, Some(after)) => {
-            let key = source.paging.key();
-            format!("{select} WHERE {date} = {at} AND {key} > {}", text(after))
+            format!("{select} WHERE {date} = {at} AND EventIdentifier > {}", text(after))
         }
         _ => format!("{select} WHERE {date} = {at}"),
     }
@@ -98,7 +97,7 @@ fn select(source: &ObjectSource) -> String {
         let date = if source.date.ends_with("__c") { format!(", {}", source.date) } else { String::new() };
         return format!("SELECT FIELDS(STANDARD){date} FROM {}", source.object);
     };
-    let mut names: Vec<&str> = vec![source.paging.key(), &source.date];
+    let mut names: Vec<&str> = source.paging.key().into_iter().chain([source.date.as_str()]).collect();
     names.extend(fields.iter().map(String::as_str));
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.to_ascii_lowercase()));

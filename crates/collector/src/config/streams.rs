@@ -167,12 +167,14 @@ const OWN_OBJECT: &[Key] = &[
         "cursor_field",
         Shape::Text(api_name),
         "The field with the date and time to collect by. If left out: EventDate for objects of Real-Time Event \
-         Monitoring, Timestamp for Event Log Objects, LoginTime for LoginHistory, CreatedDate for others.",
+         Monitoring, Timestamp for Event Log Objects, LoginTime for LoginHistory, CreatedDate for others. Required for a \
+         big object of the org's own (Readings__b): the first field of its index.",
     ),
     Key::optional(
         "fields",
         Shape::Names { check: field_name, all: false },
-        "The fields to collect; FIELDS(STANDARD) if left out, which needs api_version 51.0.",
+        "The fields to collect; FIELDS(STANDARD) if left out, which needs api_version 51.0. Required for a big object of the \
+         org's own.",
     ),
     Key::defaulted("interval", OBJECT_INTERVAL, "5m", "How often to look for new records."),
     Key::optional(
@@ -301,16 +303,20 @@ pub enum Paging {
     /// Filtered by its date, without a key that is known to be one: in an Event Log Object `Id` is one constant
     /// (`AuraRequestEventLog`). One query covers 15 days at most.
     EventLogObject,
+    /// A big object of the org's own (`Readings__b`): filtered by the fields of its index from the first one on, of which the
+    /// cursor is the first, and without any field that is known to be a key ("SOQL with Big Objects", Big Objects guide).
+    CustomBigObject,
     /// Filtered and sorted by (date, `Id`).
     Ascending,
 }
 
 impl Paging {
-    /// The field with the key of a record.
-    pub const fn key(self) -> &'static str {
+    /// The field with the key of a record, where there is one.
+    pub const fn key(self) -> Option<&'static str> {
         match self {
-            Self::BigObject => "EventIdentifier",
-            Self::EventLogObject | Self::Ascending => "Id",
+            Self::BigObject => Some("EventIdentifier"),
+            Self::EventLogObject | Self::Ascending => Some("Id"),
+            Self::CustomBigObject => None,
         }
     }
 
@@ -318,13 +324,15 @@ impl Paging {
     pub const fn longest_window(self) -> Duration {
         match self {
             Self::EventLogObject => days(14),
-            Self::BigObject | Self::Ascending => days(3650),
+            Self::BigObject | Self::CustomBigObject | Self::Ascending => days(3650),
         }
     }
 
     fn of(object: &str) -> Self {
-        if BIG_OBJECTS.contains(&object) || object.ends_with("__b") {
+        if BIG_OBJECTS.contains(&object) {
             Self::BigObject
+        } else if object.ends_with("__b") {
+            Self::CustomBigObject
         } else if object.ends_with("EventLog") {
             Self::EventLogObject
         } else {
@@ -490,6 +498,7 @@ pub fn read(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Streams {
         }
         if let Some(object) = stream.table("object") {
             found.objects.extend(object_source(name, *stream, object));
+            problems.extend(missing_of_big_object(name, object));
         }
     }
     claim(&mut found, problems);
@@ -538,6 +547,8 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
     let paging = Paging::of(name);
     let date = match paging {
         Paging::BigObject => "EventDate",
+        // It has no default: what is missing is told below.
+        Paging::CustomBigObject => "",
         Paging::EventLogObject => "Timestamp",
         Paging::Ascending if name.ends_with("EventStore") => "EventDate",
         Paging::Ascending if name == "LoginHistory" => "LoginTime",
@@ -550,7 +561,7 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         _ => object.span("settle"),
     };
     let overlap = match paging {
-        Paging::BigObject | Paging::EventLogObject => Duration::ZERO,
+        Paging::BigObject | Paging::CustomBigObject | Paging::EventLogObject => Duration::ZERO,
         Paging::Ascending if stream != "setupaudittrail" && object.is_empty("overlap") => minutes(10),
         Paging::Ascending => object.span("overlap"),
     };
@@ -565,6 +576,33 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         settle,
         overlap,
     })
+}
+
+/// What the configuration must say of a big object of the org's own, since nothing else says it.
+fn missing_of_big_object(stream: &str, object: Checked<'_>) -> Vec<Problem> {
+    let name = object.text("name").unwrap_or_default();
+    if Paging::of(name) != Paging::CustomBigObject {
+        return Vec::new();
+    }
+    let needed = [
+        (
+            "cursor_field",
+            "a big object of the org's own has no date that all of them have",
+            "name the field with the date and time that is the first of its index: a big object can be filtered by no other",
+        ),
+        (
+            "fields",
+            "FIELDS(STANDARD) holds no field of a big object of the org's own",
+            "name the fields to collect, such as [\"Reading__c\"]; with all fields of the index among them, records that differ have different ids",
+        ),
+    ];
+    let missing = needed.into_iter().filter(|(key, ..)| object.is_empty(key));
+    missing
+        .map(|(key, why, hint)| {
+            let message = format!("'{key}' is missing: {why}");
+            Problem::new(Kind::Config, message).at(format!("streams.{stream}.object.{key}")).hint(hint)
+        })
+        .collect()
 }
 
 fn initial_interval(stream: Checked<'_>, source: Checked<'_>) -> Duration {
