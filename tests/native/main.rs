@@ -5,7 +5,10 @@
 mod allocations;
 mod behaviours;
 mod cases;
+mod collection;
 mod configuration;
+mod costs;
+mod endurance;
 mod fields;
 mod objects;
 mod polls;

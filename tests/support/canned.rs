@@ -89,6 +89,8 @@ pub struct CannedOrg {
     pub records: Option<String>,
     /// `Interval` of its files; hourly if empty.
     pub interval: &'static str,
+    /// What is answered each time to requests whose path contains a text.
+    pub always: Vec<(String, u16, &'static str)>,
 }
 
 /// The body of an answer.
@@ -116,6 +118,9 @@ impl CannedOrg {
                 What::NoAnswer | What::Denied => return None,
                 What::Cut { after, error } => cut = Some((after, error)),
             }
+        }
+        if let Some((_, status, body)) = self.always.iter().find(|(part, ..)| path.contains(part)) {
+            return Some((*status, headers, Box::new(body.as_bytes())));
         }
         if path.ends_with("/LogFile") {
             let file = self.files.iter().find(|file| path.contains(&file.id))?;
@@ -154,8 +159,10 @@ impl CannedOrg {
     fn listing(&self, path: &str) -> String {
         let page = self.page.unwrap_or(2000);
         let from = path.rsplit_once("/query/from-").and_then(|(_, from)| from.parse().ok()).unwrap_or(0);
-        let since = path.split_once("CreatedDate+%3E%3D+").map_or("", |(_, rest)| &rest[..10]);
-        let mut files: Vec<_> = self.files.iter().filter(|file| &file.created[..10] >= since).collect();
+        // To the second.
+        let since = path.split_once("CreatedDate+%3E%3D+").map_or("", |(_, rest)| rest).replace("%3A", ":");
+        let since = since.get(..19).unwrap_or_default();
+        let mut files: Vec<_> = self.files.iter().filter(|file| &file.created[..19] >= since).collect();
         files.sort_by_key(|file| (&file.created, &file.id));
         let records: Vec<_> = files
             .iter()

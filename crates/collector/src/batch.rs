@@ -111,6 +111,17 @@ impl<'a> Progress<'a> {
         self.moved
     }
 
+    /// How many polls have ended without having moved the state, after this one. As long as they take more time than they
+    /// should, what it takes is kept in mind.
+    pub fn stalled(&self, before: u32, more: bool) -> u32 {
+        let spent = self.clock.elapsed().saturating_sub(self.start);
+        match (more, self.moved) {
+            (true, false) => before.saturating_add(1),
+            (true, true) if spent > self.limits.time.saturating_mul(2) => before,
+            _ => 0,
+        }
+    }
+
     /// The time on the monotonic clock.
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()

@@ -136,7 +136,7 @@ impl Configured {
         }
 
         let more = progress.is_full() && state.backoff.is_none();
-        state.stalled = if more && !progress.has_moved() { state.stalled.saturating_add(1) } else { 0 };
+        state.stalled = progress.stalled(state.stalled, more);
         // The poll took its time, and the host waits from now on.
         let now = Time(clock.now_ms());
         let wait = if more { 0 } else { next_poll(&self.config, &state, now) };

@@ -602,9 +602,11 @@ impl Found {
         }
         let (at, remembered_at) = match record.at {
             Some(at) if at >= window.from && at < window.until => {
-                let delivered =
-                    at == window.from && window.after.as_ref().is_some_and(|after| record.key <= *after);
-                if delivered {
+                // Where the answer is in an order of its own, the query leaves those before out.
+                let delivered = |after: &String| {
+                    if self.ascending { record.key == *after } else { record.key <= *after }
+                };
+                if at == window.from && window.after.as_ref().is_some_and(delivered) {
                     return;
                 }
                 (at, None)

@@ -34,6 +34,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{
     cell::Cell,
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read},
     rc::Rc,
     time::Duration,
@@ -51,6 +53,8 @@ const SMALL_BODY: u64 = 64 * 1024;
 const PAGE_BODY: u64 = 8 * 1024 * 1024;
 /// The longest wait that an answer can ask for.
 const LONGEST_WAIT_MS: i64 = 24 * 3_600_000;
+/// Paths remembered that a new token did not help.
+const MOST_STUBBORN: usize = 1000;
 /// How far the host's two clocks may go apart before the org is asked what time it is.
 const TOLERATED_DRIFT_MS: i64 = 2_000;
 /// How long a poll may take, whatever the org does: hosts stop a call in the end, and then all of it was in vain.
@@ -74,6 +78,8 @@ pub struct Session {
     vain_renewals: u32,
     /// The path that was refused last in this poll with a token that had not been accepted.
     refused: Option<String>,
+    /// Paths that a new token did not help: a digest of each.
+    stubborn: HashSet<u64>,
     /// What time it was when the org last answered.
     told_time: Option<ToldTime>,
     /// When the poll must be over, on the host's monotonic clock.
@@ -111,6 +117,13 @@ impl ToldTime {
         let (host, elapsed) = (clock.now_ms() - self.host, elapsed_ms(clock) - self.elapsed);
         host.abs_diff(elapsed) <= TOLERATED_DRIFT_MS.unsigned_abs()
     }
+}
+
+/// A path in few bytes.
+fn digest(path: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn elapsed_ms(clock: &dyn Clock) -> i64 {
@@ -320,7 +333,15 @@ impl Org<'_> {
             if refusal.meaning().remedy != Remedy::SignInAgain {
                 return Err(self.judge(refusal, path));
             }
-            if renewed || !self.may_renew() {
+            let digest = digest(path);
+            if renewed {
+                self.session.stubborn.insert(digest);
+                if self.session.stubborn.len() > MOST_STUBBORN {
+                    self.session.stubborn.clear();
+                }
+            }
+            let is_its_own = self.session.accepted && self.session.stubborn.contains(&digest);
+            if renewed || is_its_own || !self.may_renew() {
                 return Err(self.judge_session(refusal, path));
             }
             renewed = true;
