@@ -7,13 +7,13 @@ use crate::{
     batch::Progress,
     ecs::{Common, Mapper, Origin},
     event_id::Id,
+    gzip,
     problem::{Kind, Problem},
     rows::{Next, Rows},
     session::{Org, Trouble},
     state::{Checkpoint, FileInfo},
 };
-use flate2::bufread::MultiGzDecoder;
-use std::io::{BufReader, Read};
+use std::io::Read;
 
 /// How much of a row that is too long is delivered.
 const SHOWN_OF_TOO_LONG: usize = 64 * 1024;
@@ -71,11 +71,7 @@ impl OpenFile {
         let response = org.get(&path, &headers).map_err(Failure::Trouble)?;
         let compressed =
             response.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
-        let body: Box<dyn Read> = if compressed {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, response.body)))
-        } else {
-            response.body
-        };
+        let body = if compressed { gzip::decode(response.body) } else { response.body };
         let mut rows = Rows::new(body, 0);
         let columns = match rows.advance().map_err(|error| Failure::File(broken(file, 0, &error)))? {
             Next::Row => header(&rows).ok_or_else(|| no_header(file))?,

@@ -9,7 +9,7 @@
 //! | which source has its turn when | `turns` |
 //! | which files are read when | `files`, `listing` |
 //! | what happens when a file cannot be read | `reading` |
-//! | reading one file, and finding a place in it again | `file`, `rows` |
+//! | reading one file, and finding a place in it again | `file`, `gzip`, `rows` |
 //! | how the windows of a LoginEvent work | `objects`, `pages`, `record` |
 //! | what stands in the state, and how large it gets | `state` |
 //! | what an event looks like | `ecs`, `event_id` |
@@ -42,6 +42,7 @@ pub mod fields;
 mod file;
 mod files;
 mod flows;
+mod gzip;
 pub mod io;
 mod json;
 mod key;
