@@ -6,6 +6,7 @@ mod allocations;
 mod behaviours;
 mod cases;
 mod configuration;
+mod damaged;
 mod fields;
 mod objects;
 mod polls;

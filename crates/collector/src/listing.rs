@@ -61,11 +61,13 @@ pub fn list(
     for _ in 0..MAX_PAGES {
         let Some(path) = pages.path() else { break };
         let body = org.get_body(path, &[])?;
-        let page: Page<'_> = crate::session::parse_json(&body)?;
+        let page = Page::parse(&body)
+            .map_err(|flaw| Trouble::Garbled(format!("the answer is no page of records: {flaw}")))?;
         pages.read(page.records.len(), page.total, page.done, page.next.as_deref())?;
         for raw in page.records {
-            let record = serde_json::from_str::<Record>(raw.get());
-            match record.map_err(|_| crate::problem::quoted(raw.get(), 40)).and_then(|r| r.file(cadence)) {
+            let record = serde_json::from_slice::<Record>(raw);
+            let shown = || crate::problem::quoted(&String::from_utf8_lossy(raw), 40);
+            match record.map_err(|_| shown()).and_then(|r| r.file(cadence)) {
                 Ok(file) => {
                     for ((source, state), queue) in streams.iter().zip(&mut listing.queues) {
                         let wanted = source.event_types.include(&file.event_type);

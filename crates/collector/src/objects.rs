@@ -24,18 +24,16 @@
 use crate::{
     backoff::Backoff,
     config::streams::{ObjectSource, Paging},
-    ecs::{Common, Mapper, Origin, Output},
-    event_id::Id,
     pages::Pages,
     problem::Problem,
-    record::{Page, Record},
-    session::{Org, Trouble, parse_json},
+    reader::{Held, Reader},
+    record::Page,
+    session::{Org, Trouble},
     soql::{query_path, records, records_at},
     state::ObjectState,
     time::{Time, millis},
     turn::{Step, Turn},
 };
-use serde_json::value::RawValue;
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -45,10 +43,6 @@ use std::{
 const MAX_RECORDS: usize = 2000;
 /// Bytes of the events that are held at most, all objects together.
 const MAX_HELD: usize = 12 << 20;
-/// The key of records that have none ("empty key").
-const EMPTY_KEY: &str = "000000000000000";
-/// Longer texts are no keys; what bounds the state.
-const MAX_KEY: usize = 255;
 /// A window wider than this is as good as none.
 const WIDEST_MS: u64 = 3650 * 24 * 3_600_000;
 
@@ -72,15 +66,6 @@ struct Round {
     began: Time,
     /// Up to where it goes, on the org's clock.
     until: Time,
-}
-
-/// A record that is ready to be delivered.
-struct Held {
-    at: Time,
-    key: String,
-    event: String,
-    bytes: u64,
-    malformed: bool,
 }
 
 /// What came of a query.
@@ -152,7 +137,8 @@ impl ObjectWork {
         let (mut held, mut reached) = match fetched {
             Ok(Fetched::All(held)) => (held, (asked.until, None)),
             Ok(Fetched::Some(held)) => {
-                let last = held.last().map(|last| (last.at, Some(last.key.clone())));
+                let last = held.iter().rfind(|record| can_go_on(source, record)).or(held.last());
+                let last = last.and_then(|last| Some((last.at?, Some(last.key.clone()))));
                 (held, last.unwrap_or((asked.until, None)))
             }
             Ok(Fetched::TooMany(total)) => {
@@ -180,7 +166,7 @@ impl ObjectWork {
         };
         state.backoff = None;
         if reached.0 > round.until {
-            held.retain(|record| record.at < round.until);
+            held.retain(|record| record.at < Some(round.until));
             reached = (round.until.max(state.next), None);
         }
         asked.adapt(state, held.len(), reached.1.is_none());
@@ -192,16 +178,21 @@ impl ObjectWork {
 
     /// Puts what is held into the batch, as far as there is room.
     fn deliver(&mut self, turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) {
-        while !turn.progress.is_full()
+        // A batch does not end behind a record that a query cannot go on behind.
+        let mut goes_on = true;
+        while (!turn.progress.is_full() || !goes_on)
             && let Some(record) = self.held.pop_front()
         {
+            goes_on = can_go_on(source, &record);
             turn.progress.count_bytes(record.bytes);
             if record.malformed {
                 turn.progress.push_malformed(record.event);
             } else {
                 turn.progress.push(record.event);
             }
-            state.pass(record.at, record.key);
+            if let Some(at) = record.at.filter(|_| goes_on) {
+                state.pass(at, record.key);
+            }
         }
         if self.held.is_empty()
             && let Some((next, after)) = self.reached.take()
@@ -303,25 +294,30 @@ impl Window {
             records(source, self.from, after, self.until, MAX_RECORDS)
         };
         let instance_url = org.config.instance.to_string();
-        let output = org.config.output;
-        let mut reader = Reader { source, instance_url, since: self.from, output, mapper: None };
+        let mut reader = Reader::new(source, instance_url, self.from, org.config.output);
         let mut pages = Pages::new(query_path(&org.api_version()?, &soql));
         let mut found = Found::new(source.paging, room);
         // Pages of one instant may be many, and only a part of them is kept.
         let headers: &[_] = if self.instant { &[("sforce-query-options", "batchSize=500")] } else { &[] };
         while let Some(path) = pages.path() {
             let body = org.get_body(path, headers)?;
-            let page: Page<'_> = parse_json(&body)?;
+            let page = Page::parse(&body)
+                .map_err(|flaw| Trouble::Garbled(format!("the answer is no page of records: {flaw}")))?;
             pages.read(page.records.len(), page.total, page.done, page.next.as_deref())?;
             let told = pages.total().filter(|_| source.paging != Paging::Ascending && !self.instant);
             if told.is_some_and(|total| total > MAX_RECORDS as u64) {
                 return Ok(Fetched::TooMany(told));
             }
             for raw in page.records {
-                let record = reader.read(raw);
+                let mut record = reader.read(raw);
+                // One that tells no date stands where the one before it stands.
+                let last = found.appended.last().and_then(|last| last.at);
+                let at = record.at.or(last).unwrap_or(self.from);
+                record.keyed &= record.at.is_some();
+                record.at = Some(at);
                 if source.paging == Paging::Ascending {
-                    found.append(self, record)?;
-                } else if self.holds(record.at, &record.key) {
+                    found.append(self, at, record)?;
+                } else if self.holds(at, &record.key) {
                     found.insert(record);
                     if found.is_too_much() && !self.instant {
                         return Ok(Fetched::TooMany(None));
@@ -340,7 +336,7 @@ impl Window {
 /// The records found so far.
 struct Found {
     /// By (date, key), where the answer has no order of its own.
-    sorted: BTreeMap<(Time, String), Held>,
+    sorted: BTreeMap<(Option<Time>, String), Held>,
     /// As they came, where it has.
     appended: Vec<Held>,
     records: usize,
@@ -369,14 +365,14 @@ impl Found {
     }
 
     /// Adds a record of an answer that is in order.
-    fn append(&mut self, window: &Window, record: Held) -> Result<(), Trouble> {
+    fn append(&mut self, window: &Window, at: Time, record: Held) -> Result<(), Trouble> {
         self.records += 1;
-        let again = record.at == window.from && window.after.as_ref() == Some(&record.key);
+        let again = at == window.from && window.after.as_ref() == Some(&record.key);
         self.repeated |= again && self.records > 1;
-        if again || record.at < window.from || record.at >= window.until {
+        if again || at < window.from || at >= window.until {
             return Ok(());
         }
-        if self.appended.last().is_some_and(|last| last.at > record.at) {
+        if self.appended.last().is_some_and(|last| last.at > Some(at)) {
             return Err(Trouble::Garbled(String::from(
                 "its records are not in the order that was asked for",
             )));
@@ -427,67 +423,10 @@ impl Found {
     }
 }
 
-/// Makes events of records.
-struct Reader<'a> {
-    source: &'a ObjectSource,
-    instance_url: String,
-    since: Time,
-    output: Output,
-    mapper: Option<(Mapper, bool)>,
-}
-
-impl Reader<'_> {
-    fn read(&mut self, raw: &RawValue) -> Held {
-        let json = raw.get();
-        let bytes = json.len() as u64;
-        let record = match Record::parse(raw) {
-            Ok(record) => record,
-            Err(_) => {
-                let reason =
-                    format!("a record of {} from {} on is no JSON object", self.source.object, self.since);
-                let event = self.mapper(&Record::default(), false).malformed(json.as_bytes(), &reason);
-                let key = Id::of(json.as_bytes()).as_str().to_owned();
-                return Held { at: self.since, key, event, bytes, malformed: true };
-            }
-        };
-        let key = record.text(self.source.paging.key());
-        let key = key.filter(|key| !key.starts_with(EMPTY_KEY) && key.len() <= MAX_KEY);
-        let at = record.text(&self.source.date).and_then(Time::parse);
-        let mapper = self.mapper(&record, key.is_some());
-        let event = mapper.event(&record);
-        let key = match key {
-            Some(key) => key.to_owned(),
-            None => String::from_utf8_lossy(&mapper.id(&record)).into_owned(),
-        };
-        Held { at: at.unwrap_or(self.since), key, event, bytes, malformed: at.is_none() }
-    }
-
-    /// The mapper for records with these fields.
-    fn mapper(&mut self, record: &Record<'_>, keyed: bool) -> &mut Mapper {
-        if !self
-            .mapper
-            .as_ref()
-            .is_some_and(|(mapper, with_key)| *with_key == keyed && mapper.fits(record.names()))
-        {
-            self.mapper = None;
-        }
-        let make = || {
-            let origin = Origin::Object {
-                name: &self.source.object,
-                date: &self.source.date,
-                key: keyed.then(|| self.source.paging.key()),
-            };
-            let common = Common {
-                stream: &self.source.stream,
-                instance_url: &self.instance_url,
-                since: self.since,
-                output: self.output,
-                origin,
-            };
-            (Mapper::new(&common, record.names().map(str::to_owned).collect()), keyed)
-        };
-        &mut self.mapper.get_or_insert_with(make).0
-    }
+/// Whether a query can go on behind a record: where the org sorts by the key, it must be one that the org knows, beside a
+/// date.
+fn can_go_on(source: &ObjectSource, record: &Held) -> bool {
+    record.keyed || source.paging != Paging::Ascending
 }
 
 /// Milliseconds until the object has something to do.

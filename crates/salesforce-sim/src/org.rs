@@ -48,7 +48,7 @@ impl Org {
         );
         Self {
             user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
-            store: Store::new(settings.seed, &settings.objects, &catalogue),
+            store: Store::new(settings.seed, &settings.objects, &catalogue, &base_url),
             locators: Locators::new(settings.seed, settings.locator_lifetime),
             faults: Faults::default(),
             requests: RequestLog::default(),
