@@ -8,6 +8,7 @@ mod cases;
 mod collection;
 mod configuration;
 mod costs;
+mod damaged;
 mod endurance;
 mod fields;
 mod objects;

@@ -57,6 +57,8 @@ pub struct Mishap {
 pub enum What {
     /// This answer instead.
     Answer(u16, &'static str),
+    /// These bytes instead, which may be no text.
+    Bytes(u16, Vec<u8>),
     /// No answer.
     NoAnswer,
     /// The decoded body ends after so many bytes, with or without an error.
@@ -115,6 +117,7 @@ impl CannedOrg {
         if let Some(index) = self.mishaps.iter().position(|mishap| path.contains(mishap.path)) {
             match self.mishaps.remove(index).what {
                 What::Answer(status, body) => return Some((status, headers, Box::new(body.as_bytes()))),
+                What::Bytes(status, body) => return Some((status, headers, Box::new(Cursor::new(body)))),
                 What::NoAnswer | What::Denied => return None,
                 What::Cut { after, error } => cut = Some((after, error)),
             }

@@ -40,7 +40,7 @@ mod raw;
 pub use apex::TYPES as APEX_TYPES;
 
 use crate::{
-    event_id::{EventId, Id},
+    event_id::{EventId, Id, RecordId},
     json::{Key, Writer},
     rows::Rows,
     state::FileInfo,
@@ -60,9 +60,14 @@ pub trait Fields {
         false
     }
 
-    /// The record as it came, if it came as JSON.
-    fn json(&self) -> Option<&str> {
+    /// The record, if it came as JSON: as it came, where that is JSON that any reader takes.
+    fn json(&self) -> Option<Cow<'_, str>> {
         None
+    }
+
+    /// What of it could not be read, in words.
+    fn damages(&self) -> &[String] {
+        &[]
     }
 }
 
@@ -177,7 +182,7 @@ pub enum Origin<'a> {
         name: &'a str,
         /// The field with the time of the event.
         date: &'a str,
-        /// The field with the key of a record, if it has one.
+        /// The field with the key of a record, if it has one. An `Id` is one within its org and its copies alone.
         key: Option<&'a str>,
     },
 }
@@ -187,8 +192,10 @@ pub struct Mapper {
     columns: Vec<String>,
     plan: Vec<Step>,
     id: EventId,
-    /// The column of the id, if one of them has it.
+    /// The column of the key, if one of them has it.
     key: Option<usize>,
+    /// Makes the id of a key that is one in its org alone.
+    record_id: Option<RecordId>,
     date: Option<usize>,
     /// The column of TIMESTAMP, for rows without a usable TIMESTAMP_DERIVED.
     timestamp: Option<usize>,
@@ -221,6 +228,7 @@ impl Mapper {
             Origin::Object { name, date, key } => (document_of_object(name), name, name, date, key),
         };
         let position = |name: &str| columns.iter().position(|column| column == name);
+        let in_its_org = key == Some("Id");
         let (date, key) = (position(date), key.and_then(position));
         let is_file = matches!(common.origin, Origin::File(_));
         let timestamp = position("TIMESTAMP").filter(|_| is_file);
@@ -248,6 +256,7 @@ impl Mapper {
             plan,
             id: EventId::new(&columns),
             key,
+            record_id: in_its_org.then(|| RecordId::new(common.instance_url, kind)),
             date,
             timestamp,
             address_columns,
@@ -279,17 +288,15 @@ impl Mapper {
         self.columns.iter().enumerate().all(|(index, name)| row.field(index) == name.as_bytes())
     }
 
-    /// The id of a row: its key if it has one, else the digest of its content.
-    pub fn id<'r>(&mut self, row: &'r impl Fields) -> Cow<'r, [u8]> {
-        match self.key.map(|key| row.field(key)).filter(|key| !key.is_empty()) {
-            Some(key) => Cow::Borrowed(key),
-            None => Cow::Owned(self.id.of(|index| row.field(index)).as_str().as_bytes().to_vec()),
-        }
+    /// The digest of a row's content.
+    pub fn digest(&mut self, row: &impl Fields) -> Id {
+        self.id.of(|index| row.field(index))
     }
 
     /// The document of a row.
     pub fn event(&mut self, row: &impl Fields) -> String {
         self.errors.clear();
+        self.errors.extend_from_slice(row.damages());
         for column in &self.address_columns {
             self.is_address[*column] = is_address(row.field(*column));
         }
@@ -302,9 +309,11 @@ impl Mapper {
                 Step::Open(key) => json.open(key),
                 Step::Close => json.close(),
                 Step::Id(key) => {
-                    match self.key.map(|key| row.field(key)).filter(|key| !key.is_empty()) {
-                        Some(id) => json.text(key, id),
-                        None => json.text(key, self.id.of(|index| row.field(index)).as_str().as_bytes()),
+                    let own = self.key.map(|key| row.field(key)).filter(|key| !key.is_empty());
+                    match (own, &mut self.record_id) {
+                        (Some(own), Some(record_id)) => json.text(key, record_id.of(own).as_str().as_bytes()),
+                        (Some(own), None) => json.text(key, own),
+                        (None, _) => json.text(key, self.id.of(|index| row.field(index)).as_str().as_bytes()),
                     };
                 }
                 Step::Timestamp(key) => {
@@ -398,7 +407,9 @@ impl Mapper {
     /// The document of a row that cannot be understood, so that it is not lost: its text, and what is wrong.
     pub fn malformed(&mut self, row: &[u8], reason: &str) -> String {
         let key = Key::new;
+        // The last row of a file may come without a line break, and with one when the file is issued again.
         let line_break = row.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let row = &row[..row.len() - line_break];
         let json = &mut self.json;
         json.begin();
         json.text(&key("@timestamp"), self.since.to_rfc3339().as_bytes());
@@ -409,7 +420,7 @@ impl Mapper {
         json.text(&key("id"), Id::of(row).as_str().as_bytes());
         json.text(&key("kind"), b"pipeline_error");
         json.text(&key("provider"), self.provider.as_bytes());
-        json.text(&key("original"), &row[..row.len() - line_break]);
+        json.text(&key("original"), row);
         json.close();
         json.open(&key("salesforce"));
         json.put(&self.provenance);

@@ -1,4 +1,6 @@
-//! The identity of a file row: a digest of its content.
+//! The identity of an event.
+//!
+//! # Rows of files, and records without a key: a digest of the content
 //!
 //! Event log files give their rows no id. REQUEST_ID is shared by all rows of a transaction and may be empty, the place
 //! in a file changes when a file is issued again, and the same row comes again in late files. What stays is the content.
@@ -15,6 +17,22 @@
 //! - Why not SHA-256: BLAKE3 has SIMD code for WASM and SHA-256 has none.
 //!
 //! Rows that are equal in every column get the same id. There is nothing to tell them apart by.
+//!
+//! The records of an Event Log Object have no key: their `Id` is one constant. All of their fields identify them, numbers as they
+//! stand in JSON, since no few of them are known to: RequestIdentifier is shared by all events of a transaction, and two
+//! events that are taken for one are an event that is lost. So the id depends on which fields with a value are asked for, and not
+//! on their order, nor on those without a value. Whoever adds one to `fields`, or takes one away, gets other ids for what is
+//! collected from then on.
+//!
+//! A row that cannot be understood, and a record that is no object, is identified by its bytes, without the line break
+//! behind it.
+//!
+//! # Records with a key
+//!
+//! `EventIdentifier` is a UUID, and is the id. An `Id` is not: a sandbox is copied together with the ids of its records
+//! ("Sandboxes: Staging Environments for Customizing and Testing", Salesforce Help). So the id is that of a row with the
+//! columns `Id`, `host` (that of the org, with its port if it has one) and `object` (its name), by the same recipe. A new
+//! My Domain name makes new ids for what is collected from then on.
 
 use crate::buffer::Buffer;
 
@@ -40,14 +58,45 @@ impl EventId {
         for (index, tag) in &self.columns {
             let value = field(*index);
             if !value.is_empty() {
-                let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-                self.content.put_array(tag);
-                self.content.put_array(&length.to_le_bytes());
-                self.content.put(value);
+                put(&mut self.content, tag, value);
             }
         }
         Id::of(self.content.bytes())
     }
+}
+
+/// Computes ids for records whose key is one in their org alone.
+pub struct RecordId {
+    host: String,
+    object: String,
+    content: Buffer,
+}
+
+impl RecordId {
+    /// For the records of an object in the org at this address.
+    pub fn new(instance_url: &str, object: &str) -> Self {
+        let host = instance_url.split_once("://").map_or(instance_url, |(_, host)| host);
+        Self { host: host.to_owned(), object: object.to_owned(), content: Buffer::default() }
+    }
+
+    /// The id of the record with this `Id`.
+    pub fn of(&mut self, id: &[u8]) -> Id {
+        self.content.truncate(0);
+        let columns = [("Id", id), ("host", self.host.as_bytes()), ("object", self.object.as_bytes())];
+        for (name, value) in columns {
+            put(&mut self.content, &tag(name), value);
+        }
+        Id::of(self.content.bytes())
+    }
+}
+
+/// Adds a column with a value to what is digested.
+#[inline]
+fn put(content: &mut Buffer, tag: &[u8; 4], value: &[u8]) {
+    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+    content.put_array(tag);
+    content.put_array(&length.to_le_bytes());
+    content.put(value);
 }
 
 /// A name in four bytes.
@@ -107,6 +156,24 @@ mod tests {
     fn a_value_that_looks_like_the_next_column_changes_it() {
         let looks_like = [b"x", &tag("B")[..], b"\x01\0\0\0y"].concat();
         assert_ne!(id(&[("A", &looks_like[..]), ("B", b"")]), id(&[("A", "x"), ("B", "y")]));
+    }
+
+    #[test]
+    fn the_same_record_id_in_another_org_or_object_is_another_event() {
+        let id_of = |host: &str, object: &str, id: &str| {
+            RecordId::new(host, object).of(id.as_bytes()).as_str().to_owned()
+        };
+        let ours = id_of("https://acme.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAV");
+        let row =
+            [("Id", "0Ym5j00000AbCdECAV"), ("host", "acme.my.salesforce.com"), ("object", "SetupAuditTrail")];
+        assert_eq!(ours, id(&row));
+        for (host, object, id) in [
+            ("https://acme--uat.sandbox.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAV"),
+            ("https://acme.my.salesforce.com", "LoginHistory", "0Ym5j00000AbCdECAV"),
+            ("https://acme.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAW"),
+        ] {
+            assert_ne!(id_of(host, object, id), ours, "{host} {object} {id}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("ecs.version", "keyword", "8.11.0"),
     ("data_stream.type", "constant_keyword", "logs"),
     ("data_stream.dataset", "constant_keyword", "`salesforce.` and the name of the stream"),
-    ("event.id", "keyword", "key of the record, or digest of the row"),
+    ("event.id", "keyword", "key of the record, or a digest"),
     (
         "event.kind",
         "keyword",
@@ -114,7 +114,11 @@ pub fn views() -> Vec<View> {
     let view = |title, provider, document, own: &[(&'static str, &str)]| {
         let mut mappings = Vec::new();
         for (column, field) in own {
-            let (kind, how) = if *field == "event.id" { ("keyword", "") } else { ("date", "UTC") };
+            let (kind, how) = match (*column, *field) {
+                ("Id", _) => ("keyword", "a digest of it, the org's host and the object"),
+                (_, "event.id") => ("keyword", ""),
+                _ => ("date", "UTC"),
+            };
             let (field, how) = ((*field).to_owned(), how.to_owned());
             mappings.push(Mapping { column, field, kind, unit: "", how });
         }

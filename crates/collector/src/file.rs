@@ -7,13 +7,13 @@ use crate::{
     batch::Progress,
     ecs::{Common, Mapper, Origin},
     event_id::Id,
+    gzip,
     problem::{Kind, Problem},
     rows::{Next, Rows},
     session::{Org, Trouble},
     state::{Checkpoint, FileInfo},
 };
-use flate2::bufread::MultiGzDecoder;
-use std::io::{BufReader, Read};
+use std::io::Read;
 
 /// How much of a row that is too long is delivered.
 const SHOWN_OF_TOO_LONG: usize = 64 * 1024;
@@ -71,11 +71,7 @@ impl OpenFile {
         let response = org.get(&path, &headers)?;
         let compressed =
             response.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
-        let body: Box<dyn Read> = if compressed {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, response.body)))
-        } else {
-            response.body
-        };
+        let body = if compressed { gzip::decode(response.body) } else { response.body };
         let search = checkpoint.map(|checkpoint| Search { checkpoint: checkpoint.clone(), row: Vec::new() });
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let stage = Stage::Header(search);

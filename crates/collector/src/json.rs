@@ -238,7 +238,7 @@ impl Writer {
 
 /// Whether a text is ASCII that needs no escape, as nearly all are. Looks at eight bytes at a time.
 #[inline]
-fn is_plain(text: &[u8]) -> bool {
+pub fn is_plain(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
         return text.iter().all(|byte| *byte >= 0x20 && *byte < 0x80 && *byte != b'"' && *byte != b'\\');
     };

@@ -9,8 +9,9 @@
 //! | which source has its turn when | `turns` |
 //! | which files are read when | `files`, `listing` |
 //! | what happens when a file cannot be read | `reading` |
-//! | reading one file, and finding a place in it again | `file`, `rows` |
-//! | how the windows of a LoginEvent work | `objects`, `pages`, `record` |
+//! | reading one file, and finding a place in it again | `file`, `gzip`, `rows` |
+//! | how the windows of a LoginEvent work | `objects`, `pages` |
+//! | what becomes of a record, and of a damaged one | `reader`, `record`, `scan` |
 //! | what stands in the state, and how large it gets | `state` |
 //! | what an event looks like | `ecs`, `event_id` |
 //! | which fields there are, for documentation and index templates | [`fields`] |
@@ -42,6 +43,7 @@ pub mod fields;
 mod file;
 mod files;
 mod flows;
+mod gzip;
 pub mod io;
 mod json;
 mod key;
@@ -51,9 +53,11 @@ mod origin;
 mod pages;
 pub mod problem;
 mod quota;
+mod reader;
 mod reading;
 mod record;
 mod rows;
+mod scan;
 pub mod secret;
 mod session;
 mod soql;

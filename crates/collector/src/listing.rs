@@ -6,14 +6,14 @@
 
 use crate::{
     config::streams::{Cadence, EventTypes, FilesSource},
-    pages::Pages,
-    record::Page,
-    session::{Org, Trouble, parse_json},
+    pages::{Pages, read_page},
+    problem::quoted,
+    record::Record,
+    session::{Org, Trouble},
     soql::{IntervalField, event_log_files, file_by_id, query_path},
     state::{FileInfo, FilesState, is_id},
     time::Time,
 };
-use serde::Deserialize;
 use std::{collections::VecDeque, time::Duration};
 
 /// Files taken from one part of a listing at most.
@@ -32,23 +32,6 @@ pub struct Listing {
     pub unusable: Vec<String>,
     /// What the org says that there is, and how much of it came, if that is less, asked twice.
     pub shortage: Option<(u64, u64)>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Record {
-    id: Option<String>,
-    event_type: Option<String>,
-    created_date: Option<String>,
-    log_date: Option<String>,
-    #[serde(default)]
-    log_file_length: Option<f64>,
-    #[serde(default)]
-    interval: Option<String>,
-    #[serde(default)]
-    sequence: Option<f64>,
-    #[serde(default)]
-    api_version: Option<f64>,
 }
 
 /// Asks for the files that are not known yet, of all streams in one go: each with the place where it stands. After a page
@@ -85,7 +68,7 @@ fn list_once(
     let (mut found, mut last) = (0, since);
     while let Some(path) = pages.path() {
         let body = org.get_body(path, &[])?;
-        let page: Page<'_> = parse_json(&body)?;
+        let page = read_page(&body)?;
         pages.read(page.records.len(), page.records.len(), page.total, page.done, page.next.as_deref())?;
         let now = org.now();
         listing.now = Some(now);
@@ -95,10 +78,7 @@ fn list_once(
         };
         let (mut usable, mut too_young) = (0, 0);
         for raw in page.records {
-            let record = serde_json::from_str::<Record>(raw.get());
-            let file =
-                record.map_err(|_| crate::problem::quoted(raw.get(), 40)).and_then(|r| r.file(cadence));
-            let file = match file {
+            let file = match file_of(&Record::parse(raw), cadence) {
                 Ok(file) => file,
                 Err(shown) => {
                     listing.unusable.push(shown);
@@ -144,41 +124,36 @@ pub fn look_up(org: &mut Org<'_>, file: &FileInfo) -> Result<Option<Listed>, Tro
     let soql = file_by_id(&file.id);
     let path = query_path(&org.api_version()?, &soql);
     let body = org.get_body(&path, &[])?;
-    let page: Page<'_> = parse_json(&body)?;
-    let records = page.records.iter().filter_map(|raw| serde_json::from_str::<Record>(raw.get()).ok());
-    let mut same = records.filter(|record| record.id.as_deref() == Some(file.id.as_str()));
-    Ok(same.next().map(|record| Listed { length: whole(record.log_file_length) }))
+    let page = read_page(&body)?;
+    let mut records = page.records.iter().map(|raw| Record::parse(raw));
+    let same = records.find(|record| record.text("Id") == Some(file.id.as_str()));
+    Ok(same.map(|record| Listed { length: whole(record.number("LogFileLength")) }))
 }
 
-impl Record {
-    /// The file, or what is known of a record that is none.
-    fn file(self, cadence: Cadence) -> Result<FileInfo, String> {
-        let id = self.id.unwrap_or_default();
-        let time = |text: Option<String>| text.and_then(|text| Time::parse(&text));
-        let log_date = time(self.log_date);
-        let event_type = self.event_type.unwrap_or_default();
-        let is_type = (1..=80).contains(&event_type.len())
-            && event_type.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        match time(self.created_date) {
-            Some(created) if is_id(&id) && is_type => Ok(FileInfo {
-                id,
-                event_type,
-                created,
-                log_date: log_date.unwrap_or(created),
-                length: whole(self.log_file_length),
-                interval: cut(self.interval.unwrap_or_else(|| cadence.name().to_owned())),
-                sequence: u32::try_from(whole(self.sequence)).unwrap_or(u32::MAX),
-                api_version: cut(self
-                    .api_version
-                    .map_or_else(String::new, |version| format!("{version:.1}"))),
-            }),
-            _ => Err(crate::problem::quoted(&id, 40)),
-        }
+/// The file, or what is known of a record that is none.
+fn file_of(record: &Record<'_>, cadence: Cadence) -> Result<FileInfo, String> {
+    let id = record.text("Id").unwrap_or_default();
+    let time = |name: &str| record.text(name).and_then(Time::parse);
+    let event_type = record.text("EventType").unwrap_or_default();
+    let is_type = (1..=80).contains(&event_type.len())
+        && event_type.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match time("CreatedDate") {
+        Some(created) if is_id(id) && is_type => Ok(FileInfo {
+            id: id.to_owned(),
+            event_type: event_type.to_owned(),
+            created,
+            log_date: time("LogDate").unwrap_or(created),
+            length: whole(record.number("LogFileLength")),
+            interval: cut(record.text("Interval").unwrap_or(cadence.name())),
+            sequence: u32::try_from(whole(record.number("Sequence"))).unwrap_or(u32::MAX),
+            api_version: record.number("ApiVersion").map_or_else(String::new, |v| cut(&format!("{v:.1}"))),
+        }),
+        _ => Err(quoted(&String::from_utf8_lossy(record.as_it_came()), 60)),
     }
 }
 
 /// Long enough for every name of an interval, short enough for the state.
-fn cut(text: String) -> String {
+fn cut(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_graphic()).take(20).collect()
 }
 

@@ -35,19 +35,16 @@
 use crate::{
     backoff::Backoff,
     config::streams::{ObjectSource, Paging},
-    ecs::{Common, Mapper, Origin, Output},
     errors::{Remedy, Scope},
-    event_id::Id,
-    pages::Pages,
+    pages::{Pages, read_page},
     problem::{Kind, Problem},
-    record::{Page, Record},
-    session::{Org, Trouble, parse_json},
+    reader::{Held, Reader},
+    session::{Org, Trouble},
     soql::{query_path, records, records_at},
     state::{Capacity, ObjectState},
     time::{Time, millis},
     turn::{Step, Turn},
 };
-use serde_json::value::RawValue;
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
     time::Duration,
@@ -64,10 +61,6 @@ const NARROWED_AT_ONCE: u32 = 6;
 /// Bytes of the events that are held at most, all objects together, and what each object may hold in any case.
 const MAX_HELD: usize = 12 << 20;
 const MIN_HELD: usize = 256 << 10;
-/// The key of records that have none ("empty key").
-const EMPTY_KEY: &str = "000000000000000";
-/// Longer texts are no keys; what bounds the state.
-const MAX_KEY: usize = 255;
 /// A window wider than this is as good as none.
 const WIDEST_MS: u64 = 3650 * 24 * 3_600_000;
 /// How far beside a window the date of a record may lie that belongs to it, in milliseconds.
@@ -99,16 +92,6 @@ struct Round {
     until: Time,
     /// Whether a doubt was said already.
     doubted: bool,
-}
-
-/// A record that is ready to be delivered.
-struct Held {
-    /// Its date, if it tells one.
-    at: Option<Time>,
-    key: String,
-    event: String,
-    bytes: u64,
-    malformed: bool,
 }
 
 /// A record in its place in the answer.
@@ -386,6 +369,8 @@ struct Window {
     /// Whether it is a part of one instant.
     instant: bool,
     ascending: bool,
+    /// Whether a query can go on behind a key.
+    is_keyed: bool,
 }
 
 impl Window {
@@ -402,6 +387,7 @@ impl Window {
             width,
             instant: state.window == Some(0) && !ascending,
             ascending,
+            is_keyed: matches!(source.paging, Paging::Ascending | Paging::BigObject),
         }
     }
 
@@ -510,7 +496,7 @@ impl Window {
         };
         let instance_url = org.config.instance.to_string();
         let output = org.config.output;
-        let mut reader = Reader { source, instance_url, since: self.from, output, mapper: None };
+        let mut reader = Reader::new(source, instance_url, self.from, output);
         *pages = Pages::new(query_path(&org.api_version()?, &soql));
         let mut found = Found::new(self, limits.bytes, limit);
         // Pages of one instant may be many, and only a part of them is kept.
@@ -518,7 +504,7 @@ impl Window {
         let began = org.clock.elapsed();
         while let Some(path) = pages.path() {
             let body = org.get_body(path, headers)?;
-            let page: Page<'_> = parse_json(&body)?;
+            let page = read_page(&body)?;
             let is_last = page.next.is_none();
             let (before, records) = (found.seen, page.records.len());
             for raw in page.records {
@@ -601,6 +587,10 @@ impl Found {
             return;
         }
         let (at, remembered_at) = match record.at {
+            // Without a key of its own, no query can go on behind it.
+            Some(at) if at >= window.from && at < window.until && !record.keyed && window.is_keyed => {
+                (at, Some(Time(window.until.0 - 1)))
+            }
             Some(at) if at >= window.from && at < window.until => {
                 // Where the answer is in an order of its own, the query leaves those before out.
                 let delivered = |after: &String| {
@@ -670,69 +660,6 @@ impl Found {
         }
         let answer = Answer { records, bytes: self.bytes, shortage, foreign: self.foreign };
         if partial { Fetched::Some(answer) } else { Fetched::All(answer) }
-    }
-}
-
-/// Makes events of records.
-struct Reader<'a> {
-    source: &'a ObjectSource,
-    instance_url: String,
-    since: Time,
-    output: Output,
-    mapper: Option<(Mapper, bool)>,
-}
-
-impl Reader<'_> {
-    fn read(&mut self, raw: &RawValue) -> Held {
-        let json = raw.get();
-        let bytes = json.len() as u64;
-        let record = match Record::parse(raw) {
-            Ok(record) => record,
-            Err(_) => {
-                let reason =
-                    format!("a record of {} from {} on is no JSON object", self.source.object, self.since);
-                let event = self.mapper(&Record::default(), false).malformed(json.as_bytes(), &reason);
-                let key = Id::of(json.as_bytes()).as_str().to_owned();
-                return Held { at: None, key, event, bytes, malformed: true };
-            }
-        };
-        let key = self.source.paging.key().and_then(|key| record.text(key));
-        let key = key.filter(|key| !key.starts_with(EMPTY_KEY) && key.len() <= MAX_KEY);
-        let at = record.text(&self.source.date).and_then(Time::parse);
-        let mapper = self.mapper(&record, key.is_some());
-        let event = mapper.event(&record);
-        let key = match key {
-            Some(key) => key.to_owned(),
-            None => String::from_utf8_lossy(&mapper.id(&record)).into_owned(),
-        };
-        Held { at, key, event, bytes, malformed: at.is_none() }
-    }
-
-    /// The mapper for records with these fields.
-    fn mapper(&mut self, record: &Record<'_>, keyed: bool) -> &mut Mapper {
-        if !self
-            .mapper
-            .as_ref()
-            .is_some_and(|(mapper, with_key)| *with_key == keyed && mapper.fits(record.names()))
-        {
-            self.mapper = None;
-        }
-        let make = || {
-            let origin = Origin::Object {
-                name: &self.source.object,
-                date: &self.source.date,
-                key: self.source.paging.key().filter(|_| keyed),
-            };
-            let common = Common {
-                stream: &self.source.stream,
-                instance_url: &self.instance_url,
-                since: self.since,
-                output: self.output,
-                origin,
-            };
-            (Mapper::new(&common, record.names().map(str::to_owned).collect()), keyed)
-        };
-        &mut self.mapper.get_or_insert_with(make).0
     }
 }
 

@@ -5,7 +5,7 @@
 //! a doubt ([`Pages::shortage`]), but it never ends the reading. A service that names a page again, or pages without end, is
 //! not believed: the path must be one of this org that was not read yet, and of pages that hold nothing there are few.
 
-use crate::session::Trouble;
+use crate::{record::Page, session::Trouble};
 use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
@@ -86,6 +86,11 @@ impl Pages {
         self.path = path;
         Ok(())
     }
+}
+
+/// Reads a page.
+pub fn read_page(body: &[u8]) -> Result<Page<'_>, Trouble> {
+    Page::parse(body).map_err(|flaw| Trouble::Garbled(format!("the answer is no page of records: {flaw}")))
 }
 
 fn digest(path: &str) -> u64 {

@@ -1,42 +1,251 @@
 //! Pages of query answers, and the records on them.
 //!
-//! "Execute a SOQL Query", REST API guide: `{"totalSize", "done", "nextRecordsUrl", "records": [{"attributes", …}]}`. A
-//! record is taken apart by itself, so that one that is no object spoils no other. Its texts are borrowed from the page, its
-//! numbers stay as they were written: nothing above 2^53 is rounded. Fields of a related record come as `CreatedBy.Name`.
+//! "Execute a SOQL Query", REST API guide: `{"totalSize", "done", "nextRecordsUrl", "records": [{"attributes", …}]}`. What
+//! frames the records must be whole: a page that was cut is none, or what lies behind the cut would be lost in silence. What
+//! stands in the records is taken as it comes. A damaged text spoils its own field alone, a damaged field its own record
+//! alone, and each says in words what could not be read.
+//!
+//! Texts are borrowed from the page and numbers stay as they were written: nothing above 2^53 is rounded. Fields of a related
+//! record come as `CreatedBy.Name`.
+//!
+//! # Where the grammar itself is broken
+//!
+//! A quote that is missing or too many would make texts of all that follows. But within the texts of JSON quotes are
+//! escaped. So `{"attributes"`, if no name stands before it, is the beginning of the next record, and `"Name":` that of the next field, however
+//! broken what stands before: nobody who controls a text can write one into it. There reading goes on.
 
-use crate::ecs::Fields;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
+use crate::{
+    ecs::Fields,
+    json::{Key, Writer},
+    problem::quoted,
+    scan::{Oddity, Pass, Scanner, Soundness, Stop, decode, is_literal, is_number},
 };
-use serde_json::value::RawValue;
+use memchr::{memchr, memmem};
 use std::{borrow::Cow, fmt};
 
 /// How deep related records are followed (SOQL itself ends at five). What lies deeper comes as JSON text.
 const MAX_DEPTH: usize = 5;
+/// More fields than any object has ("Salesforce Features and Edition Allocations": 900 custom ones); those behind are kept out.
+const MAX_FIELDS: usize = 2000;
+/// Fewer fields than this have most objects.
+const USUAL_FIELDS: usize = 64;
+/// How many damages of one record are told one by one.
+const MAX_DAMAGES: usize = 16;
+const NO_VALUE: &str = "was no JSON value, and is given as it came";
+/// The texts in the attributes of a record, names and values: its type and its address.
+const ATTRIBUTES: usize = 4;
+/// What every record begins with.
+const BEGINNING: &[u8] = b"{\"attributes\"";
 
 /// A page.
-#[derive(Deserialize)]
+#[derive(Debug)]
 pub struct Page<'a> {
-    /// How many records the query has in all.
-    #[serde(rename = "totalSize")]
+    /// How many records the query has in all, as far as it says so: for big objects it says -1.
     pub total: Option<u64>,
-    /// Whether this is the last page.
+    /// Whether this is the last page. Where nothing is said of it, whether no next one is named.
     pub done: bool,
     /// Where the next page is.
-    #[serde(rename = "nextRecordsUrl")]
     pub next: Option<String>,
     /// The records, each as it came.
-    #[serde(borrow)]
-    pub records: Vec<&'a RawValue>,
+    pub records: Vec<&'a [u8]>,
+}
+
+/// Why an answer is no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    what: &'static str,
+    /// Where, in bytes.
+    at: usize,
+    /// How long the answer is.
+    of: usize,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (byte {} of {})", self.what, self.at, self.of)
+    }
+}
+
+impl<'a> Page<'a> {
+    /// Finds the records of an answer.
+    ///
+    /// # Errors
+    /// When it is no object with a list of records, or does not come to its end.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Flaw> {
+        let beginning = if body.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        let mut reader = PageReader { json: Scanner::new(body, beginning), records: Vec::new(), again: 0 };
+        reader.json.space();
+        if !reader.json.take(b'{') {
+            return Err(reader.flaw("it is no JSON object"));
+        }
+        let (mut total, mut done, mut next, mut listed) = (None, None, None, false);
+        reader.json.space();
+        let mut more = !reader.json.take(b'}');
+        while more {
+            let name = reader.json.name().map_err(|_| reader.broken())?;
+            if name == b"records" && reader.json.take(b'[') {
+                reader.list()?;
+                listed = true;
+            } else {
+                let value = reader.json.value(&mut Pass).map_err(|_| reader.broken())?;
+                match name {
+                    b"totalSize" => total = count(value),
+                    b"done" => done = flag(value),
+                    b"nextRecordsUrl" => next = path(value),
+                    _ => {}
+                }
+            }
+            reader.json.space();
+            more = reader.json.take(b',');
+            if !more && !reader.json.take(b'}') {
+                return Err(reader.broken());
+            }
+        }
+        reader.json.space();
+        if reader.json.peek().is_some() {
+            return Err(reader.flaw("it goes on behind its end"));
+        }
+        if !listed {
+            return Err(reader.flaw("it has no list of records"));
+        }
+        Ok(Self { total, done: done.unwrap_or(next.is_none()), next, records: reader.records })
+    }
+}
+
+/// A whole number that is not below zero, also as `3.0` or as a text.
+fn count(value: &[u8]) -> Option<u64> {
+    let number = number(str::from_utf8(unquoted(value)).ok()?)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
+    let count = ((0.0..9e15).contains(&number) && number.fract() == 0.0).then_some(number as u64);
+    count
+}
+
+fn flag(value: &[u8]) -> Option<bool> {
+    match unquoted(value) {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
+}
+
+/// The path of the next page. What is no text is given as it came, for the error that it leads to.
+fn path(value: &[u8]) -> Option<String> {
+    (value != b"null").then(|| decode(unquoted(value)).0.into_owned())
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// A number as JSON writes it.
+fn number(text: &str) -> Option<f64> {
+    is_number(text.as_bytes()).then(|| text.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
+}
+
+struct PageReader<'a> {
+    json: Scanner<'a>,
+    records: Vec<&'a [u8]>,
+    /// Bytes that were read in vain, and will be read again.
+    again: usize,
+}
+
+impl<'a> PageReader<'a> {
+    fn flaw(&self, what: &'static str) -> Flaw {
+        Flaw { what, at: self.json.at, of: self.json.bytes().len() }
+    }
+
+    fn broken(&self) -> Flaw {
+        let is_cut = self.json.peek().is_none();
+        self.flaw(if is_cut { "it ends before its end" } else { "it does not go on as JSON" })
+    }
+
+    /// Reads the list of records, behind its bracket.
+    fn list(&mut self) -> Result<(), Flaw> {
+        loop {
+            self.json.space();
+            match self.json.peek() {
+                None => return Err(self.broken()),
+                Some(b',') => self.json.at += 1,
+                Some(b']') => {
+                    self.json.at += 1;
+                    return Ok(());
+                }
+                Some(_) => self.record()?,
+            }
+        }
+    }
+
+    fn record(&mut self) -> Result<(), Flaw> {
+        let start = self.json.at;
+        let read = self.json.value(&mut Pass).and_then(|record| {
+            self.json.space();
+            match self.json.peek() {
+                Some(b',' | b'{') => Ok(record),
+                Some(b']') if self.list_ends() => Ok(record),
+                Some(_) => Err(Stop::Here),
+                None => Err(Stop::End),
+            }
+        });
+        let record = match read {
+            Ok(record) => record,
+            Err(Stop::End) => return Err(self.broken()),
+            Err(Stop::Here) => self.damaged(start).ok_or_else(|| self.broken())?,
+        };
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Whether the bracket that is read next ends the list, and not a text that lost its quotes: the page ends with it, or goes
+    /// on with a name.
+    fn list_ends(&self) -> bool {
+        let mut json = Scanner::new(self.json.bytes(), self.json.at + 1);
+        json.space();
+        let (more, last) = (json.take(b','), json.take(b'}'));
+        json.space();
+        json.peek().is_none_or(|byte| more && !last && byte == b'"')
+    }
+
+    /// A record of which the grammar is broken: up to the beginning of the next, or to the end of the list.
+    fn damaged(&mut self, start: usize) -> Option<&'a [u8]> {
+        let bytes = self.json.bytes();
+        // Records within records could each be read up to the end in vain; a page of damaged records is read twice or so.
+        self.again += self.json.at - start;
+        if self.again > 4 * bytes.len() {
+            return None;
+        }
+        // A related record, or a list of such, stands behind a name.
+        let is_own = |at: &usize| {
+            let before = bytes[..*at].trim_ascii_end();
+            let before = before.strip_suffix(b"[").unwrap_or(before).trim_ascii_end();
+            let name = before.strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+            name.is_none_or(|name| !name.ends_with(b"\""))
+        };
+        let next = memmem::find_iter(&bytes[start + 1..], BEGINNING).map(|at| start + 1 + at).find(is_own);
+        let end = match next {
+            Some(next) => next,
+            None => {
+                // Only the list and the page may end behind it.
+                let end = bytes.trim_ascii_end().strip_suffix(b"}")?.trim_ascii_end().strip_suffix(b"]")?;
+                if self.json.at > end.len() || end.trim_ascii_end().last() != Some(&b'}') {
+                    return None;
+                }
+                end.len()
+            }
+        };
+        self.json.at = end;
+        let record = bytes[start..end].trim_ascii_end();
+        Some(record.strip_suffix(b",").unwrap_or(record).trim_ascii_end())
+    }
 }
 
 /// A record: its fields in the order in which they came.
 #[derive(Default)]
 pub struct Record<'a> {
-    json: &'a str,
+    json: &'a [u8],
+    is_object: bool,
     names: Vec<Cow<'a, str>>,
     values: Vec<Value<'a>>,
+    damages: Vec<String>,
 }
 
 enum Value<'a> {
@@ -47,39 +256,48 @@ enum Value<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Takes a record apart.
-    ///
-    /// # Errors
-    /// When it is no JSON object.
-    pub fn parse(json: &'a RawValue) -> Result<Self, serde_json::Error> {
-        let mut record = Self { json: json.get(), ..Self::default() };
-        let fields: Object<'a> = serde_json::from_str(json.get())?;
-        record.add("", fields, 1)?;
-        Ok(record)
+    /// Takes a record apart, as far as it can be read. What is no object has no fields.
+    pub fn parse(json: &'a [u8]) -> Self {
+        let json = json.trim_ascii();
+        // One whose first bracket is damaged is an object all the same.
+        let beginning = match json.first() {
+            Some(b'{') => Some(1),
+            Some(b'[') => next_name(json, 1).filter(|at| *at == 1),
+            _ => next_name(json, 0),
+        };
+        let mut record = Self { json, is_object: beginning.is_some(), ..Self::default() };
+        let Some(at) = beginning else { return record };
+        record.names.reserve(USUAL_FIELDS);
+        record.values.reserve(USUAL_FIELDS);
+        let mut reader = RecordReader {
+            json: Scanner::new(json, at),
+            record,
+            doubtful: (0, String::new()),
+            more: 0,
+            again: 0,
+        };
+        if !json.starts_with(b"{") {
+            reader.damage("the record", "does not begin as one");
+        }
+        reader.members("", 1);
+        reader.leave_out_twins();
+        reader.count_the_others();
+        reader.record
     }
 
-    fn add(&mut self, prefix: &str, object: Object<'a>, depth: usize) -> Result<(), serde_json::Error> {
-        for (name, value) in object.0 {
-            let json = value.get();
-            // The type and the address of the record, which Salesforce adds to each.
-            if name == "attributes" && json.starts_with('{') {
-                continue;
-            }
-            let name = if prefix.is_empty() { name } else { Cow::Owned(format!("{prefix}.{name}")) };
-            let value = match json.as_bytes().first() {
-                Some(b'"') => Value::Text(serde_json::from_str::<Text<'a>>(json)?.0),
-                Some(b'{') if depth < MAX_DEPTH => {
-                    self.add(&name, serde_json::from_str(json)?, depth + 1)?;
-                    continue;
-                }
-                Some(b'{' | b'[') => Value::Text(Cow::Borrowed(json)),
-                Some(b'n') | None => Value::Null,
-                Some(_) => Value::Bare(json),
-            };
-            self.names.push(name);
-            self.values.push(value);
-        }
-        Ok(())
+    /// Whether it is an object, as every record should be.
+    pub fn is_object(&self) -> bool {
+        self.is_object
+    }
+
+    /// The record as it came.
+    pub fn as_it_came(&self) -> &'a [u8] {
+        self.json
+    }
+
+    /// What could not be read, by field, in words.
+    pub fn damages(&self) -> &[String] {
+        &self.damages
     }
 
     /// The names of its fields.
@@ -89,11 +307,25 @@ impl<'a> Record<'a> {
 
     /// A text field that is not empty.
     pub fn text(&self, name: &str) -> Option<&str> {
-        let at = self.names.iter().position(|other| other == name)?;
-        match &self.values[at] {
+        match self.value(name)? {
             Value::Text(text) if !text.is_empty() => Some(text),
             _ => None,
         }
+    }
+
+    /// A number, also where it comes as a text. Salesforce writes whole ones as `5199.0`, and from eight digits on as
+    /// `1.23E7`.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        match self.value(name)? {
+            Value::Text(text) => number(text),
+            Value::Bare(json) => number(json),
+            Value::Null => None,
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&Value<'a>> {
+        let at = self.names.iter().position(|other| other == name)?;
+        self.values.get(at)
     }
 }
 
@@ -110,58 +342,316 @@ impl Fields for Record<'_> {
         matches!(self.values.get(index), Some(Value::Bare(_)))
     }
 
-    fn json(&self) -> Option<&str> {
-        Some(self.json)
+    fn damages(&self) -> &[String] {
+        &self.damages
     }
-}
 
-/// The members of an object, in order.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry::<Text<'de>, &RawValue>()? {
-                    members.push((member.0.0, member.1));
+    /// As it came; if it is damaged, what could be read of it.
+    fn json(&self) -> Option<Cow<'_, str>> {
+        if self.damages.is_empty()
+            && let Ok(json) = str::from_utf8(self.json)
+        {
+            return Some(Cow::Borrowed(json));
+        }
+        let mut json = Writer::default();
+        json.begin();
+        for (name, value) in self.names.iter().zip(&self.values) {
+            let key = Key::escaped(name);
+            match value {
+                Value::Null => json.raw(&key, b"null"),
+                Value::Bare(bare) => json.raw(&key, bare.as_bytes()),
+                Value::Text(text) => {
+                    json.text(&key, text.as_bytes());
                 }
-                Ok(Object(members))
             }
         }
-        deserializer.deserialize_map(Members)
+        Some(Cow::Owned(json.finish()))
     }
 }
 
-/// A text, borrowed where it holds no escape.
-struct Text<'a>(Cow<'a, str>);
+struct RecordReader<'a> {
+    json: Scanner<'a>,
+    record: Record<'a>,
+    /// How many fields there were before the last place where something could not be read, and in which object it was.
+    doubtful: (usize, String),
+    /// Damages that are not told one by one.
+    more: usize,
+    /// Bytes that were read in vain, and will be read again.
+    again: usize,
+}
 
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Characters;
-        impl<'de> Visitor<'de> for Characters {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
+impl<'a> RecordReader<'a> {
+    /// Reads the members of an object, behind its bracket.
+    fn members(&mut self, prefix: &str, depth: usize) {
+        self.json.space();
+        let mut at_name = self.json.peek() != Some(b'}');
+        loop {
+            if at_name {
+                at_name = self.member(prefix, depth);
+                continue;
             }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+            self.json.space();
+            match self.json.peek() {
+                None => {
+                    if depth == 1 {
+                        self.move_out();
+                    }
+                    return self.damage("the record", "has no end");
+                }
+                Some(b',') => {
+                    self.json.at += 1;
+                    at_name = true;
+                }
+                Some(b'}') => {
+                    self.json.at += 1;
+                    self.json.space();
+                    if depth > 1 || self.json.peek().is_none() {
+                        return;
+                    }
+                    // What stands behind the last bracket of a record is more of it.
+                    at_name = self.pass_over(self.json.at, prefix);
+                }
+                Some(_) => at_name = self.pass_over(self.json.at, prefix),
             }
         }
-        deserializer.deserialize_str(Characters)
+    }
+
+    /// Where a bracket is missing, and one of an object within the record may be it: what follows the damage there is a field
+    /// of the record.
+    fn move_out(&mut self) {
+        let (from, prefix) = &self.doubtful;
+        for name in self.record.names.iter_mut().skip(*from) {
+            if let Some(own) = name.strip_prefix(prefix.as_str()).and_then(|name| name.strip_prefix('.')) {
+                *name = Cow::Owned(own.to_owned());
+            }
+        }
+    }
+
+    /// Reads a member. Whether another name follows, without a comma.
+    fn member(&mut self, prefix: &str, depth: usize) -> bool {
+        let start = self.json.at;
+        let Ok(name) = self.json.name() else { return self.pass_over(start, prefix) };
+        let name = self.name(prefix, name);
+        let start = self.json.at;
+        let mut said = Vec::new();
+        let value = match self.json.peek() {
+            Some(b'"') => self.json.text().map(|raw| {
+                let (text, oddities) = decode(raw);
+                said.extend(oddities.iter().map(Oddity::to_string));
+                Some(Value::Text(text))
+            }),
+            Some(b'{') if depth < MAX_DEPTH && !is_attributes(&name) => {
+                self.json.at += 1;
+                self.members(&name, depth + 1);
+                Ok(None)
+            }
+            Some(bracket @ (b'{' | b'[')) => {
+                let mut sound = Soundness { sound: true, texts: 0 };
+                let attributes = bracket == b'{' && is_attributes(&name);
+                let value = self.json.value(&mut sound);
+                if attributes && value.is_ok() && sound.texts > ATTRIBUTES {
+                    self.json.at = start + 1;
+                    self.open_attributes(&name, prefix, depth);
+                }
+                value.map(|raw| {
+                    if !sound.sound || str::from_utf8(raw).is_err() {
+                        said.push(String::from("held damaged JSON, which is given as it came"));
+                    }
+                    (!attributes).then(|| Value::Text(String::from_utf8_lossy(raw)))
+                })
+            }
+            _ => self.json.bare().map(|token| {
+                let value = literal(token);
+                if matches!(value, Value::Text(_)) {
+                    said.push(NO_VALUE.to_owned());
+                }
+                Some(value)
+            }),
+        };
+        let end = self.json.at;
+        self.json.space();
+        if let Ok(value) = value {
+            let at_name = match self.json.peek() {
+                None | Some(b',' | b'}') => false,
+                Some(_) => match self.rubbish(start, end, prefix) {
+                    Some(at_name) => at_name,
+                    None => return self.unreadable(name, start, prefix),
+                },
+            };
+            for what in said {
+                self.damage(&name, &what);
+            }
+            self.add(name, value);
+            return at_name;
+        }
+        self.unreadable(name, start, prefix)
+    }
+
+    /// The attributes of a record hold its type and its address. Where they hold more, their bracket is missing, and that is
+    /// the record.
+    fn open_attributes(&mut self, name: &str, prefix: &str, depth: usize) {
+        let from = self.record.names.len();
+        self.members(name, depth + 1);
+        let names = self.record.names.split_off(from);
+        let values = self.record.values.split_off(from);
+        for (own, value) in names.into_iter().zip(values) {
+            let own = own[name.len()..].trim_start_matches('.').to_owned();
+            if own != "type" && own != "url" {
+                let own = if prefix.is_empty() { own } else { format!("{prefix}.{own}") };
+                self.add(Cow::Owned(own), Some(value));
+            }
+        }
+        self.damage(name, "held more than type and address");
+    }
+
+    /// Passes over what stands between a value and the next field; if it can be told from the value, that is, if it
+    /// holds no quote, and the value is none that goes on with a space. Whether a name comes next.
+    fn rubbish(&mut self, start: usize, end: usize, prefix: &str) -> Option<bool> {
+        let at = self.json.at;
+        let is_closed = matches!(self.json.bytes()[start], b'"' | b'{' | b'[');
+        let (raw, at_name) = self.lost(end, prefix);
+        if is_closed && memchr(b'"', raw).is_none() {
+            self.damage("the record", &format!("held what is no field: '{}'", shown(raw)));
+            return Some(at_name);
+        }
+        self.json.at = at;
+        None
+    }
+
+    /// A field whose value ends nobody knows where: all up to the next field.
+    fn unreadable(&mut self, name: Cow<'a, str>, start: usize, prefix: &str) -> bool {
+        let (raw, at_name) = self.lost(start, prefix);
+        self.damage(&name, NO_VALUE);
+        self.add(name, Some(Value::Text(String::from_utf8_lossy(raw))));
+        self.doubtful = (self.record.names.len(), prefix.to_owned());
+        at_name
+    }
+
+    fn name(&mut self, prefix: &str, raw: &'a [u8]) -> Cow<'a, str> {
+        let (name, oddities) = decode(raw);
+        for oddity in oddities {
+            self.damage("the name of a field", &oddity.to_string());
+        }
+        if prefix.is_empty() { name } else { Cow::Owned(format!("{prefix}.{name}")) }
+    }
+
+    fn add(&mut self, name: Cow<'a, str>, value: Option<Value<'a>>) {
+        let Some(value) = value else { return };
+        if self.record.names.len() < MAX_FIELDS {
+            self.record.names.push(name);
+            self.record.values.push(value);
+        } else {
+            self.damage(&name, "is one field too many, and left out");
+        }
+    }
+
+    /// Goes on at the next field, and leaves out what stands before it. Whether its name comes next.
+    fn pass_over(&mut self, start: usize, prefix: &str) -> bool {
+        let (raw, at_name) = self.lost(start, prefix);
+        self.damage("the record", &format!("held what is no field: '{}'", shown(raw)));
+        self.doubtful = (self.record.names.len(), prefix.to_owned());
+        at_name
+    }
+
+    /// Goes on at the next field, and gives what stands between it and `start`. Whether its name comes next, or what ends
+    /// the field before it.
+    fn lost(&mut self, start: usize, prefix: &str) -> (&'a [u8], bool) {
+        let bytes = self.json.bytes();
+        // Objects within objects could each be read up to the end in vain.
+        self.again += self.json.at.saturating_sub(start);
+        let next = if self.again > 4 * bytes.len() { None } else { next_name(bytes, start) };
+        let end = next.unwrap_or(bytes.len());
+        let raw = bytes[start..end].trim_ascii_end();
+        let before_comma = raw.strip_suffix(b",").map(<[u8]>::trim_ascii_end);
+        let before_bracket = before_comma.unwrap_or(raw).strip_suffix(b"}");
+        let inner = before_bracket.filter(|_| !prefix.is_empty() || next.is_none()).or(before_comma);
+        self.json.at = inner.map_or(end, |inner| start + inner.len());
+        (inner.unwrap_or(raw).trim_ascii(), inner.is_none() && next.is_some())
+    }
+
+    #[cold]
+    fn damage(&mut self, name: &str, what: &str) {
+        if self.record.damages.len() < MAX_DAMAGES {
+            self.record.damages.push(format!("{}: {what}", quoted(name, 80)));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Of fields with the same name the first counts: a second key or date must not be able to hide it.
+    fn leave_out_twins(&mut self) {
+        let names = &self.record.names;
+        // Nearly all records have no twins, and a bit for each name tells so.
+        let mut seen = [0_u64; 64];
+        let is_twin = |(at, name): (usize, &Cow<'a, str>)| {
+            let hash = hash(name.as_bytes());
+            let (word, bit) = ((hash >> 58) as usize, 1 << (hash >> 52 & 63));
+            let maybe = seen[word] & bit != 0;
+            seen[word] |= bit;
+            (maybe && names[..at].contains(name)).then_some(at)
+        };
+        let twins: Vec<usize> = names.iter().enumerate().filter_map(is_twin).collect();
+        for at in twins.into_iter().rev() {
+            let name = self.record.names.remove(at);
+            let value = self.record.values.remove(at);
+            let shown = match &value {
+                Value::Null => String::from("null"),
+                Value::Text(text) => quoted(text, 100),
+                Value::Bare(json) => quoted(json, 100),
+            };
+            self.damage(&name, &format!("came again as '{shown}', which is left out"));
+        }
+    }
+
+    fn count_the_others(&mut self) {
+        if self.more > 0 {
+            self.record.damages.push(format!("and {} more", self.more));
+        }
+    }
+}
+
+/// A number that is nearly always another for another name of a field: of its length and its last eight bytes.
+fn hash(name: &[u8]) -> u64 {
+    let mut end = [0; 8];
+    match name.last_chunk() {
+        Some(last) => end = *last,
+        None => end[..name.len()].copy_from_slice(name),
+    }
+    (u64::from_le_bytes(end) ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn literal(token: &[u8]) -> Value<'_> {
+    match str::from_utf8(token) {
+        Ok("null") => Value::Null,
+        Ok(literal) if is_literal(token) => Value::Bare(literal),
+        _ => Value::Text(String::from_utf8_lossy(token)),
+    }
+}
+
+/// Bytes as they stand in a message.
+fn shown(raw: &[u8]) -> String {
+    quoted(&String::from_utf8_lossy(raw), 100)
+}
+
+/// Whether a field is the type and address of a record, which Salesforce adds to each.
+fn is_attributes(name: &str) -> bool {
+    name.rsplit('.').next() == Some("attributes")
+}
+
+/// The beginning of the next name of a field: `"Name":`.
+fn next_name(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        let quote = from + memchr(b'"', bytes.get(from..)?)?;
+        let rest = &bytes[quote + 1..];
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        if length > 0
+            && let Some(behind) = rest[length..].strip_prefix(b"\"")
+            && behind.iter().find(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t')) == Some(&b':')
+        {
+            return Some(quote);
+        }
+        from = quote + 1 + length;
     }
 }
 
@@ -169,10 +659,9 @@ impl<'de> Deserialize<'de> for Text<'de> {
 mod tests {
     use super::*;
 
-    fn fields(json: &str) -> Vec<(String, String, bool)> {
-        let raw: &RawValue = serde_json::from_str(json).expect("JSON");
-        let record = Record::parse(raw).expect("a record");
-        let value = |at: usize| String::from_utf8_lossy(record.field(at)).into_owned();
+    /// Name, value, and whether it is bare, of each field.
+    fn fields(record: &Record<'_>) -> Vec<(String, String, bool)> {
+        let value = |at: usize| String::from_utf8(record.field(at).to_vec()).expect("UTF-8");
         record
             .names()
             .enumerate()
@@ -180,11 +669,22 @@ mod tests {
             .collect()
     }
 
+    fn read(json: &str) -> Vec<(String, String, bool)> {
+        let record = Record::parse(json.as_bytes());
+        assert_eq!((record.is_object(), record.damages()), (true, &[][..]), "{json}");
+        assert_eq!(record.json().as_deref(), Some(json), "as it came");
+        fields(&record)
+    }
+
+    fn owned(fields: &[(&str, &str, bool)]) -> Vec<(String, String, bool)> {
+        fields.iter().map(|(name, value, bare)| ((*name).to_owned(), (*value).to_owned(), *bare)).collect()
+    }
+
     #[test]
     fn a_record_gives_its_fields_as_they_were_written() {
         let json = r#"{"attributes": {"type": "X", "url": "/x"}, "Id": "0Ya1", "Big": 12345678901234567890123, "Half": 0.50,
             "Yes": true, "Gone": null, "Text": "a\nb\"\u00e9", "CreatedBy": {"attributes": {}, "Name": "Ann", "Up": {"Id": 1}},
-            "List": [1, {"a": 2}]}"#;
+            "List": [1, {"a": 2}], "Huge": 1e999, "None": {}}"#;
         let expected = [
             ("Id", "0Ya1", false),
             ("Big", "12345678901234567890123", true),
@@ -195,32 +695,340 @@ mod tests {
             ("CreatedBy.Name", "Ann", false),
             ("CreatedBy.Up.Id", "1", true),
             ("List", "[1, {\"a\": 2}]", false),
+            ("Huge", "1e999", true),
         ];
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(name, value, bare)| ((*name).to_owned(), (*value).to_owned(), *bare))
-            .collect();
-        assert_eq!(fields(json), expected);
+        assert_eq!(read(json), owned(&expected));
     }
 
     #[test]
-    fn what_lies_too_deep_comes_as_text_and_what_is_no_object_is_refused() {
+    fn what_lies_too_deep_comes_as_text_and_what_is_no_object_has_no_fields() {
         let deep = format!("{}1{}", "{\"a\":".repeat(100), "}".repeat(100));
-        let fields = fields(&deep);
+        let fields = read(&deep);
         assert_eq!((fields.len(), fields[0].0.as_str(), fields[0].2), (1, "a.a.a.a.a", false));
-        for json in ["1", "null", "\"x\"", "[]", "[{\"Id\": \"x\"}]"] {
-            let raw: &RawValue = serde_json::from_str(json).expect("JSON");
-            assert!(Record::parse(raw).is_err(), "{json}");
+        for json in ["1", "null", "\"x\"", "[]", "[{\"Id\": \"x\"}]", "", "nul", "\u{1}"] {
+            let record = Record::parse(json.as_bytes());
+            assert_eq!((record.is_object(), record.names().count()), (false, 0), "{json}");
+        }
+        assert_eq!(read("{}"), []);
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_form_in_which_salesforce_writes_them() {
+        let json = br#"{"a": 5199.0, "b": 1.23E7, "c": "5199", "d": "x", "e": null, "f": true, "g": 1e999, "h": "", "i": -1}"#;
+        let record = Record::parse(json);
+        let numbers = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].map(|name| record.number(name));
+        let (same, none) = (Some(5199.0), None);
+        assert_eq!(numbers, [same, Some(1.23e7), same, none, none, none, none, none, Some(-1.0), none]);
+    }
+
+    /// A field that is damaged, between two that are not: what it comes as, and what is said of it.
+    #[test]
+    fn a_damaged_field_spoils_no_other_field_of_its_record() {
+        for (damaged, value, said) in [
+            (
+                &br#""B": "ab\ud83dcd""#[..],
+                Some("ab\u{fffd}cd"),
+                "B: held a lone surrogate at character 3, replaced by U+FFFD",
+            ),
+            (
+                b"\"B\": \"ab\xffcd\"",
+                Some("ab\u{fffd}cd"),
+                "B: held bytes that are not UTF-8 at character 3, replaced by U+FFFD",
+            ),
+            (b"\"B\": \"a\tb\"", Some("a\tb"), "B: held a raw control character at character 2, kept"),
+            (b"\"B\": \"a\nb\"", Some("a\nb"), "B: held a raw control character at character 2, kept"),
+            (
+                br#""B": "a\xb""#,
+                Some("a\\xb"),
+                "B: held an escape that JSON does not have at character 2, kept as written",
+            ),
+            (br#""B": nul"#, Some("nul"), "B: was no JSON value, and is given as it came"),
+            (br#""B": NaN"#, Some("NaN"), "B: was no JSON value, and is given as it came"),
+            (br#""B": 0x1F"#, Some("0x1F"), "B: was no JSON value, and is given as it came"),
+            (
+                br#""B": 2026-06-01T10:00:00Z"#,
+                Some("2026-06-01T10:00:00Z"),
+                "B: was no JSON value, and is given as it came",
+            ),
+            (
+                br#""B": Mozilla/5.0 (X11; Linux)"#,
+                Some("Mozilla/5.0 (X11; Linux)"),
+                "B: was no JSON value, and is given as it came",
+            ),
+            (br#""B": "a"b""#, Some("\"a\"b\""), "B: was no JSON value, and is given as it came"),
+            (br#""B": "a"b"c""#, Some("\"a\"b\"c\""), "B: was no JSON value, and is given as it came"),
+            (br#""B": "a"#, Some("\"a"), "B: was no JSON value, and is given as it came"),
+            (br#""B": a""#, Some("a\""), "B: was no JSON value, and is given as it came"),
+            (br#""B": "#, Some(""), "B: was no JSON value, and is given as it came"),
+            (
+                br#""B": [1, "\ud800"]"#,
+                Some(r#"[1, "\ud800"]"#),
+                "B: held damaged JSON, which is given as it came",
+            ),
+            (br#""B": [1, nul]"#, Some("[1, nul]"), "B: held damaged JSON, which is given as it came"),
+            (b"\"B\": [\"\xff\"]", Some("[\"\u{fffd}\"]"), "B: held damaged JSON, which is given as it came"),
+            (br#""B" "x""#, None, "the record: held what is no field: '\"B\" \"x\"'"),
+            (br#"B": "x""#, None, "the record: held what is no field: 'B\": \"x\"'"),
+            (br#""B: "x""#, None, "the record: held what is no field: '\"B: \"x\"'"),
+            (b"", None, "the record: held what is no field: ''"),
+            (br#""A": "y""#, None, "A: came again as 'y', which is left out"),
+            (br#""Id": "y""#, None, "Id: came again as 'y', which is left out"),
+            (
+                br#""attributes": {"type": "\ud800"}"#,
+                None,
+                "attributes: held damaged JSON, which is given as it came",
+            ),
+        ] {
+            let json = [
+                &br#"{"attributes":{"type":"X"},"Id":"k","A":1,"#[..],
+                damaged,
+                br#","Y":{"Z":"z"},"Last":"l"}"#,
+            ]
+            .concat();
+            let shown = String::from_utf8_lossy(&json);
+            let record = Record::parse(&json);
+            let mut expected =
+                owned(&[("Id", "k", false), ("A", "1", true), ("Y.Z", "z", false), ("Last", "l", false)]);
+            if let Some(value) = value {
+                expected.insert(2, (String::from("B"), value.to_owned(), false));
+            }
+            assert_eq!(fields(&record), expected, "{shown}");
+            assert_eq!(record.damages(), [said], "{shown}");
+            let json = record.json().expect("JSON");
+            let written: serde_json::Value = serde_json::from_str(&json).expect("JSON that any reader takes");
+            assert_eq!((&written["Id"], &written["Y.Z"]), (&"k".into(), &"z".into()), "{json}");
         }
     }
 
     #[test]
+    fn damage_within_a_related_record_stays_there() {
+        let json = br#"{"CreatedBy":{"Name":"a"b","Email":"e"},"Action":"x","By":{"Name":"a"b"},"Id":1}"#;
+        let record = Record::parse(json);
+        let names: Vec<&str> = record.names().collect();
+        assert_eq!(
+            names,
+            ["CreatedBy.Name", "CreatedBy.Email", "Action", "By.Name", "Id"],
+            "{:?}",
+            record.damages()
+        );
+        assert_eq!(
+            (record.text("By.Name"), record.damages().len()),
+            (Some("\"a\"b\""), 2),
+            "{:?}",
+            record.damages()
+        );
+    }
+
+    #[test]
+    fn a_record_whose_brackets_are_damaged_gives_its_fields_all_the_same() {
+        for json in [
+            r#"{"attributes":{"type":"X"}}"Id":"k","B":"b"}"#,
+            r#"{"attributes":{"type":"X"},"Id":"k"}"B":"b"}"#,
+            r#"{"attributes":{"type":"X"},"Id":"k","B":"b"]"#,
+            r#"{"attributes":{"type":"X"},"Id":"k""B":"b"}"#,
+            r#"{"attributes":{"type":"X"},,"Id":"k","B":"b",}"#,
+            r#"{"attributes":{"type":"X","Id":"k","B":"b"}"#,
+            r#"{"Id":"k","L":[1,{"a":2],"B":"b"}"#,
+            r#"{"L":{"a":1],"Id":"k","B":"b"}"#,
+            r#"x"attributes":{"type":"X"},"Id":"k","B":"b"}"#,
+            r#"{"Id":"k"]"B":"b"}"#,
+            r#"{"Id":"k";"B":"b"}"#,
+            r#"{"Id":"k" "B":"b"}"#,
+            r#"{"Id":"k","B":"b"}}}}"#,
+            r#"{"Id":"k","B":"b"},}"#,
+            r#"{"Id":"k","B":"b""#,
+            "{\u{c}\"Id\"\u{c}:\"x\",\"Id\":\"k\",\"B\":\"b\"}",
+        ] {
+            let record = Record::parse(json.as_bytes());
+            let lies_in_attributes = json.contains("\"X\",\"Id\"");
+            assert!(record.text("Id") == Some("k") || lies_in_attributes, "{json}: {:?}", fields(&record));
+            assert!(!record.damages().is_empty(), "{json}");
+            assert!(
+                serde_json::from_str::<serde_json::Value>(&record.json().expect("JSON")).is_ok(),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_damages_is_bounded() {
+        let member = format!("\"{}\": \"\\ud800\"", "n".repeat(500));
+        let json = format!("{{{}}}", vec![member; 3000].join(","));
+        let record = Record::parse(json.as_bytes());
+        assert_eq!((record.names().count(), record.damages().len()), (1, MAX_DAMAGES + 1));
+        assert!(record.damages().iter().all(|damage| damage.len() < 300), "{:?}", record.damages());
+        assert_eq!(record.damages().last().map(String::as_str), Some("and 5983 more"));
+    }
+
+    fn records<'a>(page: &Page<'a>) -> Vec<&'a str> {
+        page.records.iter().map(|record| str::from_utf8(record).expect("UTF-8")).collect()
+    }
+
+    #[test]
     fn a_page_holds_its_records_apart() {
-        let json =
-            r#"{"totalSize": 3, "done": false, "nextRecordsUrl": "/n", "records": [{"Id": "a"}, 7, null]}"#;
-        let page: Page<'_> = serde_json::from_str(json).expect("a page");
+        let json = r#" {"totalSize": 3, "done": false, "nextRecordsUrl": "\/n", "records": [{"Id": "a"}, 7 , null,[{}]], "x": {}} "#;
+        let page = Page::parse(json.as_bytes()).expect("a page");
         assert_eq!((page.total, page.done, page.next.as_deref()), (Some(3), false, Some("/n")));
-        let usable: Vec<bool> = page.records.iter().map(|record| Record::parse(record).is_ok()).collect();
-        assert_eq!(usable, [true, false, false]);
+        assert_eq!(records(&page), ["{\"Id\": \"a\"}", "7", "null", "[{}]"]);
+    }
+
+    #[test]
+    fn a_total_is_believed_only_where_it_is_one_and_spoils_no_page() {
+        for (total, expected) in [
+            ("5", Some(5)),
+            ("5.0", Some(5)),
+            ("1.2E3", Some(1200)),
+            ("\"7\"", Some(7)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("1.5", None),
+            ("1e999", None),
+            ("null", None),
+            ("nul", None),
+            ("\"many\"", None),
+            ("[1]", None),
+            ("99999999999999999999", None),
+        ] {
+            let json = format!(r#"{{"totalSize":{total},"done":true,"records":[]}}"#);
+            let page = Page::parse(json.as_bytes()).expect(total);
+            assert_eq!((page.total, page.done), (expected, true), "{total}");
+        }
+        let read = |json: &str| {
+            let page = Page::parse(json.as_bytes()).expect(json);
+            (page.total, page.done, page.next)
+        };
+        assert_eq!(read(r#"{"records":[]}"#), (None, true, None));
+        assert_eq!(read(r#"{"records":[],"nextRecordsUrl":null}"#), (None, true, None));
+        assert_eq!(read(r#"{"records":[],"nextRecordsUrl":"/n"}"#), (None, false, Some(String::from("/n"))));
+        assert_eq!(read(r#"{"records":[],"done":"maybe"}"#), (None, true, None));
+        assert_eq!(read("\u{feff}{\"records\":[]}"), (None, true, None));
+    }
+
+    #[test]
+    fn what_is_no_page_is_refused_with_its_position() {
+        for (json, said) in [
+            ("", "it is no JSON object (byte 0 of 0)"),
+            ("[]", "it is no JSON object (byte 0 of 2)"),
+            ("null", "it is no JSON object (byte 0 of 4)"),
+            ("<html>", "it is no JSON object (byte 0 of 6)"),
+            ("{}", "it has no list of records (byte 2 of 2)"),
+            (r#"{"records":{}}"#, "it has no list of records (byte 14 of 14)"),
+            (r#"{"records":null,"done":true}"#, "it has no list of records (byte 28 of 28)"),
+            (r#"{"records":[]} x"#, "it goes on behind its end (byte 15 of 16)"),
+            (r#"{"records":[]}{"records":[]}"#, "it goes on behind its end (byte 14 of 28)"),
+            (r#"{"records":[],}"#, "it does not go on as JSON (byte 14 of 15)"),
+            (r#"{"done" true}"#, "it does not go on as JSON (byte 8 of 13)"),
+            (r#"{"records":[{"a":"b},{"#, "it ends before its end (byte 22 of 22)"),
+        ] {
+            assert_eq!(Page::parse(json.as_bytes()).expect_err(json).to_string(), said, "{json}");
+        }
+    }
+
+    const SOUND: &str = concat!(
+        r#"{"totalSize":4,"done":true,"records":[{"attributes":{"type":"X","url":"/x"},"Id":"k1","B":"Mozilla \"5\" \\","N":1.0},"#,
+        r#"{"attributes":{"type":"X","url":"/x"},"Id":"k2","B":"é💥 }]}","C":{"attributes":{"type":"U"},"Name":"Ann"}},"#,
+        r#"{"attributes":{"type":"X","url":"/x"},"Id":"k3","B":null,"N":-2E7},"#,
+        r#"{"attributes":{"type":"X","url":"/x"},"Id":"k4","B":"\ud83d\udca5{\"attributes\"","N":4}]}"#
+    );
+
+    #[test]
+    fn a_page_that_is_cut_anywhere_is_none() {
+        let damaged = SOUND.replace("Mozilla", "Moz\"illa").replace("\"N\":4", "N:4");
+        for json in [SOUND, &damaged] {
+            assert_eq!(Page::parse(json.as_bytes()).map(|page| page.records.len()), Ok(4), "{json}");
+            for cut in 0..json.len() {
+                let flaw = Page::parse(&json.as_bytes()[..cut]).expect_err("a flaw");
+                assert!(
+                    flaw.at <= cut && flaw.of == cut,
+                    "{flaw}: {}",
+                    String::from_utf8_lossy(&json.as_bytes()[..cut])
+                );
+            }
+        }
+    }
+
+    /// Whatever becomes of one byte of a record, the others come as they were; where it is not within the quotes of the last
+    /// record, there is a page.
+    #[test]
+    fn records_are_found_beside_one_of_which_any_byte_is_damaged() {
+        let sound = Page::parse(SOUND.as_bytes()).expect("a page");
+        let start = SOUND.find("[{").expect("a list") + 1;
+        let mut refused = 0;
+        for at in start..SOUND.len() - 2 {
+            for byte in [
+                0, b'\t', b' ', b'"', b'\\', b',', b':', b'{', b'}', b'[', b']', b'x', b'0', 0x80, 0xC3, 0xFF,
+            ] {
+                let mut json = SOUND.as_bytes().to_vec();
+                if json[at] == byte {
+                    continue;
+                }
+                json[at] = byte;
+                let shown = String::from_utf8_lossy(&json);
+                let place = |record: &[u8]| record.as_ptr() as usize - SOUND.as_ptr() as usize - start;
+                let hit = sound
+                    .records
+                    .iter()
+                    .position(|record| (place(record)..place(record) + record.len()).contains(&(at - start)));
+                let Ok(page) = Page::parse(&json) else {
+                    refused += 1;
+                    // A list that ends too soon, and a quote that is open up to the end, look like a cut.
+                    assert!(hit.is_none() || hit == Some(3) || byte == b']', "{at} became {byte}: {shown}");
+                    continue;
+                };
+                for record in &page.records {
+                    let record = Record::parse(record);
+                    assert!(
+                        serde_json::from_str::<serde_json::Value>(&record.json().expect("JSON")).is_ok(),
+                        "{shown}"
+                    );
+                }
+                // What stands in the place of a comma belongs to one of the records beside it.
+                let is_there = |record: &&[u8]| {
+                    page.records.contains(record)
+                        || (hit.is_none() && page.records.iter().any(|found| found.starts_with(record)))
+                };
+                for (nth, record) in sound.records.iter().enumerate().filter(|(nth, _)| Some(*nth) != hit) {
+                    assert!(is_there(record), "record {nth} after byte {at} became {byte}: {shown}");
+                }
+                // Nor does the record lose its own key, unless that is what was hit, or the comma beside it.
+                let key = hit.map(|hit| format!("k{}", hit + 1));
+                let place = key.as_ref().and_then(|key| SOUND.find(&format!(",\"Id\":\"{key}\",")));
+                if place.is_some_and(|place| !(place..place + 11).contains(&at)) {
+                    let mut found = page.records.iter().map(|record| Record::parse(record));
+                    assert!(
+                        found.any(|record| record.text("Id") == key.as_deref()),
+                        "{at} became {byte}: {shown}"
+                    );
+                }
+                // A related record whose name is damaged is taken for one of its own.
+                if hit.is_some() {
+                    assert!((4..=5).contains(&page.records.len()), "byte {at} became {byte}: {shown}");
+                }
+            }
+        }
+        assert!(refused < 60, "{refused} pages refused");
+    }
+
+    /// Inputs made to be slow or deep, each of a few megabytes: over in a moment, or not at all.
+    #[test]
+    fn hostile_nesting_costs_neither_the_stack_nor_the_day() {
+        let page = |inside: &str| format!(r#"{{"done":true,"records":[{{"attributes":{inside}"#);
+        for (json, deep) in [
+            (page(&"[".repeat(5_000_000)), false),
+            (page(&"[1,{\"attributes\":".repeat(300_000)), false),
+            (page(&"{\"a\":{\"x\":1,\"b\":".repeat(300_000)), false),
+            (page(&format!("{}{}}}]}}", "[".repeat(2_000_000), "]".repeat(2_000_000))), true),
+            (page(&format!("1,\"b\":{}x\"}}]}}", "{\"x\":1,\"b\":".repeat(300_000))), true),
+            (page(&format!("1{}x\"}}]}}", ",\"b\":[{\"x\":1}".repeat(300_000))), true),
+            (page(&format!("1{}}}]}}", ",\"b\" \"".repeat(300_000))), true),
+        ] {
+            let parsed = Page::parse(json.as_bytes());
+            assert_eq!(parsed.is_ok(), deep, "{}", &json[..80]);
+            for record in parsed.map(|page| page.records).unwrap_or_default() {
+                let record = Record::parse(record);
+                assert!(record.names().count() <= MAX_FIELDS && record.damages().len() <= MAX_DAMAGES + 1);
+            }
+            Record::parse(json.as_bytes());
+        }
     }
 }

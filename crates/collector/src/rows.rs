@@ -120,32 +120,28 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// After [`Next::TooLong`]: passes over the rest of the row, up to a line break outside quotes. False if the stream
+    /// After [`Next::TooLong`]: passes over the rest of the row, up to the line break that ends it. False if the stream
     /// ended before one.
     pub fn skip_rest(&mut self) -> io::Result<bool> {
-        // A quote opens or closes wherever it stands; a doubled one does both.
-        let mut quoted = self.row().iter().filter(|byte| **byte == b'"').count() % 2 == 1;
-        self.consume(self.row);
-        self.row = 0;
+        let mut place = Place::Start;
+        let mut length = self.row;
         loop {
-            let bytes = &self.buffer[self.start..self.end];
-            let mut at = 0;
-            while let Some(found) = memchr2(b'"', b'\n', &bytes[at..]) {
-                at += found + 1;
-                if bytes[at - 1] == b'"' {
-                    quoted = !quoted;
-                } else if !quoted {
-                    self.consume(at);
-                    self.previous.clear();
-                    self.previous_end = self.offset;
-                    return Ok(true);
+            let bytes = &self.buffer[self.start..self.start + length];
+            let found = place.pass(bytes);
+            self.consume(found.unwrap_or(length));
+            self.row = 0;
+            if found.is_some() {
+                self.previous.clear();
+                self.previous_end = self.offset;
+                return Ok(true);
+            }
+            if self.start == self.end {
+                if self.exhausted {
+                    return Ok(false);
                 }
+                self.fill()?;
             }
-            self.consume(self.end - self.start);
-            if self.exhausted {
-                return Ok(false);
-            }
-            self.fill()?;
+            length = self.end - self.start;
         }
     }
 
@@ -273,6 +269,42 @@ impl<R: Read> Rows<R> {
                 }
             }
         }
+    }
+}
+
+/// Where in a field a byte stands, as [`Rows::scan`] sees it. A quote counts only where a field begins with one.
+#[derive(Clone, Copy)]
+enum Place {
+    /// At its beginning.
+    Start,
+    /// Outside quotes.
+    Plain,
+    /// Within quotes.
+    Quoted,
+    /// Behind a quote that ends the field, unless another follows.
+    Closing,
+}
+
+impl Place {
+    /// Goes on behind some bytes, or up to behind the line break that ends the row, of which it gives the place.
+    fn pass(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            at += 1;
+            *self = match (*self, byte) {
+                (Self::Start, b'"') | (Self::Closing, b'"') => Self::Quoted,
+                (Self::Start | Self::Plain | Self::Closing, b',') => Self::Start,
+                (Self::Start | Self::Plain | Self::Closing, b'\n') => return Some(at),
+                (Self::Start | Self::Plain | Self::Closing, _) => Self::Plain,
+                (Self::Quoted, b'"') => Self::Closing,
+                (Self::Quoted, _) => {
+                    at = memchr(b'"', &bytes[at..]).map_or(bytes.len(), |found| at + found);
+                    Self::Quoted
+                }
+            };
+        }
+        None
     }
 }
 
@@ -481,6 +513,58 @@ mod tests {
         assert_eq!(rows.advance().expect("row"), Next::Row);
         assert_eq!(rows.field(1), b"row");
         assert_eq!(rows.position(), text.len() as u64);
+    }
+
+    /// A row that is too long ends where the same row ends that is not: whatever quotes stand in it.
+    #[test]
+    fn the_row_behind_one_that_is_too_long_is_read_whatever_quotes_stand_in_it() {
+        let long = "x".repeat(2 * MAX_ROW);
+        for row in [
+            format!("\"a\",{long}\"b,\"c\""),
+            format!("\"a\"\"b{long}\",\"c\""),
+            format!("\"a\"b\"{long},c"),
+            format!("a\"b,{long}"),
+            format!("{long},\"c\n\"\"\nd\","),
+            format!("{long},\"c\"\r"),
+            format!("{long},\"c\"d\re\"\r"),
+            format!("\"{}\"\"\n{long}\"", "y".repeat(MAX_ROW)),
+        ] {
+            let text = format!("{row}\n\"next\",\"row\"\n");
+            for size in [MAX_ROW - 1, MAX_ROW + 1, 3_000_017] {
+                let mut rows = Rows::new(Pieces { bytes: text.as_bytes(), size, fails: false }, 0);
+                assert_eq!(rows.advance().expect("row"), Next::TooLong);
+                assert!(rows.skip_rest().expect("no error"), "{:.20} {}", row, &row[row.len() - 20..]);
+                assert_eq!(rows.position(), row.len() as u64 + 1, "{:.20} {}", row, &row[row.len() - 20..]);
+                assert_eq!(rows.advance().expect("row"), Next::Row);
+                assert_eq!((rows.len(), rows.field(1)), (2, &b"row"[..]));
+            }
+        }
+        for row in [format!("\"{long}\"\"\n"), format!("{long},\"\n\na,"), long.clone()] {
+            let mut rows = Rows::new(Pieces { bytes: row.as_bytes(), size: 70_001, fails: false }, 0);
+            assert_eq!(rows.advance().expect("row"), Next::TooLong);
+            assert!(!rows.skip_rest().expect("no error"));
+            assert_eq!(rows.position(), row.len() as u64);
+        }
+    }
+
+    #[test]
+    fn blank_lines_at_the_end_are_no_rows_and_count_as_bytes() {
+        for blank in ["\n", "\n\n", "\r\n", "\r\n\n\r\n", "\r"] {
+            let text = format!("\"a\"\n\"b\"\n{blank}");
+            for size in [1, 2, 1000] {
+                let mut rows = Rows::new(Pieces { bytes: text.as_bytes(), size, fails: false }, 0);
+                for position in [4, 8] {
+                    assert_eq!((rows.advance().expect("row"), rows.position()), (Next::Row, position));
+                }
+                for _ in 0..2 {
+                    assert_eq!(
+                        (rows.advance().expect("end"), rows.position()),
+                        (Next::End, text.len() as u64)
+                    );
+                }
+                assert_eq!(rows.last_row(), (&b"\"b\"\n"[..], 8), "{blank:?} in pieces of {size}");
+            }
+        }
     }
 
     #[test]

@@ -47,11 +47,12 @@ pub enum StoredObject {
     ApiEvent,
     /// Stored runs of reports; the id of an event is its `EventIdentifier`.
     ReportEvent,
-    /// Logins as every org keeps them; the id of an event is its `Id`.
+    /// Logins as every org keeps them; the id of an event is [`crate::event_id()`] over `Id`, `host` and `object`: the org's
+    /// host, with its port if it has one, and the name of the object.
     LoginHistory,
-    /// The setup audit trail; the id of an event is its `Id`.
+    /// The setup audit trail; the id of an event is as that of [`Self::LoginHistory`].
     SetupAuditTrail,
-    /// Anomalies among API calls; the id of an event is its `Id`.
+    /// Anomalies among API calls; the id of an event is as that of [`Self::LoginHistory`].
     ApiAnomalyEventStore,
     /// Requests of Lightning pages. Its records have no key: the id of an event is [`crate::event_id()`] over the fields of
     /// the record as `FIELDS(STANDARD)` gives them, numbers as they stand in JSON, without `attributes`.
@@ -187,12 +188,20 @@ pub(crate) struct Store {
     report_ids: Ids,
     users: Ids,
     created_by: String,
+    /// The org's host, with its port if it has one.
+    host: String,
     /// Most logins of an hour.
     widest: u64,
 }
 
 impl Store {
-    pub(crate) fn new(seed: u64, settings: &Objects, oddities: &Oddities, catalogue: &Catalogue) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        settings: &Objects,
+        oddities: &Oddities,
+        catalogue: &Catalogue,
+        base_url: &str,
+    ) -> Self {
         let crowd = settings.crowd.as_ref().map_or(Hour { number: 0, rows: 0 }, |crowd| Hour {
             number: crowd.at.timestamp().div_euclid(3_600).max(0) as u64,
             rows: crowd.rows,
@@ -212,6 +221,7 @@ impl Store {
             report_ids: Ids::new("00O", seed),
             users: Ids::new("005", seed),
             created_by: Ids::new("005", 1).nth_18(0),
+            host: base_url.split_once("://").map_or(base_url, |(_, host)| host).to_owned(),
             widest: catalogue.hours().iter().map(|hour| hour.rows).max().unwrap_or(0),
         }
     }

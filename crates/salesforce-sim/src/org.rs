@@ -53,7 +53,7 @@ impl Org {
         catalogue.add_user(user_ids.nth_18(0), &settings.username);
         Self {
             user_id: user_ids.nth_18(0),
-            store: Store::new(settings.seed, &settings.objects, &settings.oddities, &catalogue),
+            store: Store::new(settings.seed, &settings.objects, &settings.oddities, &catalogue, &base_url),
             locators: Locators::new(settings.seed, settings.locator_lifetime),
             faults: Faults::new(&settings.oddities.faults),
             requests: RequestLog::default(),

@@ -54,6 +54,7 @@ pub const OBJECT: &[Node] = &[
                     Column("created_by_issuer", "CreatedByIssuer", Keyword),
                     Column("delegate_user", "DelegateUser", Keyword),
                     Column("display", "Display", Keyword),
+                    Column("id", "Id", NoEmptyKey),
                     Column("responsible_namespace_prefix", "ResponsibleNamespacePrefix", Keyword),
                     Column("section", "Section", Keyword),
                     Rest,

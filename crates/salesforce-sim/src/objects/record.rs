@@ -212,7 +212,11 @@ impl<'a> Record<'a> {
     pub(crate) fn event_id(&self) -> String {
         match self.object.kind() {
             Kind::Big => self.identifier().to_owned(),
-            Kind::Ordinary => self.id().to_owned(),
+            Kind::Ordinary => {
+                let host = &self.records.store.host;
+                let columns = [("Id", self.id()), ("host", host), ("object", self.object.name())];
+                event_id(columns.map(|(name, value)| (name, value.as_bytes()))).to_string()
+            }
             Kind::EventLog => {
                 let fields = self.object.object().fields.iter().enumerate();
                 let texts: Vec<(&str, String)> = fields
