@@ -8,6 +8,7 @@
 //! | `GET /truth?object=LoginEvent` (or another [`StoredObject`]) | NDJSON, one `{"event_id":…}` for each record |
 //! | either of them with `&from=…&to=…` | of that span alone: `LogDate`, or the object's date, from the first up to the second |
 //! | `GET /truth?…&event_types=Login,Logout` | of these types alone |
+//! | `GET /damaged?object=LoginEvent` | NDJSON, one object for each damaged record: `event_id`, `id_survives`, `number`, `field` and `sound` |
 //! | `GET /stats` | counters |
 //! | `POST /expire-sessions` | `{"expired":n}` |
 //! | `POST /exhaust-quota` | `{}`; every call is refused for 24 hours |
@@ -46,6 +47,7 @@ pub(crate) async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response
     let path = request.uri().path().to_owned();
     match (&method, path.as_str()) {
         (&Method::GET, "/truth") => truth(org, request.uri().query().unwrap_or("")),
+        (&Method::GET, "/damaged") => damaged(org, request.uri().query().unwrap_or("")),
         (&Method::GET, "/stats") => json_response(StatusCode::OK, &stats(&org)),
         (&Method::POST, "/expire-sessions") => {
             json_response(StatusCode::OK, &json!({ "expired": org.expire_sessions() }))
@@ -62,7 +64,7 @@ pub(crate) async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response
         (&Method::POST, "/clock") => move_clock(&org, request).await,
         _ => problem(
             StatusCode::NOT_FOUND,
-            "there are GET /truth?interval=hourly|daily or ?object=, GET /stats, POST /expire-sessions, \
+            "there are GET /truth?interval=hourly|daily or ?object=, GET /damaged?object=, GET /stats, POST /expire-sessions, \
              POST /exhaust-quota, POST and DELETE /faults, and POST /clock",
         ),
     }
@@ -79,10 +81,7 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
         return problem(StatusCode::BAD_REQUEST, "from and to are times such as 2026-03-04T18:00:00Z");
     };
     if let Some((_, object)) = parameter("object") {
-        let Ok(object) = serde_json::from_value::<StoredObject>(object.as_ref().into()) else {
-            let names = StoredObject::ALL.map(StoredObject::name).join(", ");
-            return problem(StatusCode::BAD_REQUEST, &format!("object is one of {names}"));
-        };
+        let Some(object) = stored_object(&object) else { return no_such_object() };
         let body = Body::written(move |writer| {
             let _ = write_object_truth(&org, object, from..to, writer);
         });
@@ -114,6 +113,38 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
         let _ = write_truth(org.truth_of(interval, &wanted, from..to), writer);
     });
     response(StatusCode::OK, "application/x-ndjson", body)
+}
+
+/// The records of an object that come damaged.
+fn damaged(org: Arc<Org>, query: &str) -> Response<Body> {
+    let object = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "object");
+    let Some(object) = object.and_then(|(_, name)| stored_object(&name)) else { return no_such_object() };
+    let body = Body::written(move |mut writer| {
+        let always = DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC;
+        for record in org.damaged(object, always) {
+            let line = json!({
+                "event_id": record.event_id,
+                "id_survives": record.id_survives,
+                "number": record.number,
+                "field": record.field,
+                "sound": record.sound,
+            });
+            if writeln!(writer, "{line}").is_err() {
+                return; // the client has gone
+            }
+        }
+        let _ = writer.finish();
+    });
+    response(StatusCode::OK, "application/x-ndjson", body)
+}
+
+fn stored_object(name: &str) -> Option<StoredObject> {
+    StoredObject::ALL.into_iter().find(|object| object.name() == name)
+}
+
+fn no_such_object() -> Response<Body> {
+    let names = StoredObject::ALL.map(StoredObject::name).join(", ");
+    problem(StatusCode::BAD_REQUEST, &format!("object is one of {names}"))
 }
 
 fn write_truth(truth: Truth<'_>, mut writer: PieceWriter) -> io::Result<()> {

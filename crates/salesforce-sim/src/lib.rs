@@ -25,7 +25,8 @@
 //! Tests that need no HTTP ask an [`OfflineOrg`] instead, in their own thread and without waiting for anything.
 //!
 //! A request passes `server` (HTTP) or `offline`, `reply` (planned faults, the request log, content coding), `rest` (session,
-//! version, path) and one of `oauth`, `query` and `download`. Each module says which page of Salesforce's documentation it follows.
+//! version, path) and one of `oauth`, `userinfo`, `sobjects`, `query` and `download`. What is odd about answers stands in
+//! `oddities` (for good) and `faults` (by plan); `damage` and `cost` say what two of those are. Each module says which page of Salesforce's documentation it follows.
 
 mod answer;
 mod body;

@@ -4,7 +4,7 @@
 //! instead of the `Z` is allowed), strings in single quotes with backslash escapes (SOQL guide, "Quoted String Escape
 //! Sequences" and "Date Formats").
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Timelike as _, Utc};
 
 use super::{Fault, SoqlError};
 
@@ -164,14 +164,11 @@ fn literal(text: &str, at: usize) -> Result<(Kind, usize), SoqlError> {
         NaiveDate::parse_from_str(word, "%Y-%m-%d").map_err(|_| unexpected())?;
         return Ok((Kind::Date, end));
     }
-    let digits =
-        word.split_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
-    if digits > 3 {
-        let message = format!("a date-time with {digits} fraction digits ('{word}')");
-        return Err(SoqlError::new(Fault::NotImplemented, at, message));
-    }
     let time = DateTime::parse_from_rfc3339(word).map_err(|_| unexpected())?;
-    Ok((Kind::DateTime(time.with_timezone(&Utc)), end))
+    // Clients send six digits of a fraction too, as tap-salesforce does. What Salesforce makes of the last three no page says.
+    let millis = time.nanosecond() / 1_000_000 * 1_000_000;
+    let time = time.with_timezone(&Utc).with_nanosecond(millis).ok_or_else(unexpected)?;
+    Ok((Kind::DateTime(time), end))
 }
 
 #[cfg(test)]
@@ -189,6 +186,17 @@ mod tests {
         for text in ["2026-01-02T03:04:05.000Z", "2026-01-02T04:04:05+01:00", "2026-01-01T22:04:05.0-05:00"] {
             assert_eq!(one(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_fraction_of_more_than_three_digits_is_read_to_the_millisecond() {
+        let millis = one("2026-01-02T03:04:05.678Z");
+        for text in
+            ["2026-01-02T03:04:05.678000Z", "2026-01-02T03:04:05.678999Z", "2026-01-02T03:04:05.6789Z"]
+        {
+            assert_eq!(one(text), millis, "{text}");
+        }
+        assert!(matches!(one("9999-12-31T23:59:59Z"), Kind::DateTime(_)));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The control listener.
 
 use http::{Method, StatusCode};
-use salesforce_sim::{Interval, Rows, Simulator};
+use salesforce_sim::{
+    Damage, DamagedRecords, Interval, Oddities, OrgSettings, Rows, Simulator, StoredObject, Which,
+};
 use serde_json::Value;
 
 use crate::client::{Client, call, settings};
@@ -40,6 +42,29 @@ async fn the_truth_is_asked_for_by_object_event_type_and_span() {
 }
 
 #[tokio::test]
+async fn which_records_are_damaged_is_told_from_outside() {
+    let how = Damage::MissingKey;
+    let damaged =
+        vec![DamagedRecords { object: StoredObject::LoginEvent, which: Which::OneIn(10), how, field: None }];
+    let oddities = Oddities { damaged, ..Oddities::default() };
+    let settings = OrgSettings { oddities, ..settings(2, Rows::PerHour(20)) };
+    let simulator = Simulator::start(settings).await.unwrap();
+    let get = async |path| call(simulator.control_url(), Method::GET, path, &[], "").await;
+    let answer = get("/damaged?object=LoginEvent").await;
+    let lines: Vec<Value> =
+        serde_json::Deserializer::from_slice(&answer.body).into_iter().map(Result::unwrap).collect();
+    assert_eq!(lines.len(), 4);
+    for line in &lines {
+        assert_eq!(
+            (&line["event_id"], &line["id_survives"]),
+            (&line["sound"]["EventIdentifier"], &false.into())
+        );
+    }
+    assert!(get("/damaged?object=LogoutEvent").await.body.is_empty());
+    assert_eq!(get("/damaged?object=Nope").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn sessions_and_clock_are_controlled_from_outside() {
     let simulator = Simulator::start(settings(1, Rows::Total(3))).await.unwrap();
     let client = Client::sign_in(&simulator).await;
@@ -70,13 +95,13 @@ async fn the_orgs_port_serves_no_control() {
 async fn a_dropped_simulator_frees_its_ports() {
     let simulator = Simulator::start(settings(1, Rows::Total(1))).await.unwrap();
     let port = simulator.url().rsplit(':').next().unwrap().parse().unwrap();
-    let taken = Simulator::start(salesforce_sim::OrgSettings { port, ..settings(1, Rows::Total(1)) }).await;
+    let taken = Simulator::start(OrgSettings { port, ..settings(1, Rows::Total(1)) }).await;
     assert!(taken.err().unwrap().to_string().contains(&port.to_string()));
     drop(simulator);
     // The tasks end at their next turn, so the port is free after a few.
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
-        let again = salesforce_sim::OrgSettings { port, ..settings(1, Rows::Total(1)) };
+        let again = OrgSettings { port, ..settings(1, Rows::Total(1)) };
         if Simulator::start(again).await.is_ok() {
             return;
         }

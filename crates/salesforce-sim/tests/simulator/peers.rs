@@ -259,6 +259,8 @@ async fn userinfo_names_the_user_of_the_session_and_is_no_call_of_the_api() {
         let headers = [("authorization", bearer.as_str())];
         let info = call(simulator.url(), Method::GET, "/services/oauth2/userinfo", &headers, "").await;
         assert_eq!((info.status, &info.json()["sub"]), (StatusCode::OK, &granted["id"]));
+        let id = granted["id"].as_str().unwrap();
+        assert!(id.ends_with(info.json()["user_id"].as_str().unwrap()), "{id}");
         info.json()
     };
     let settings = OrgSettings::default();

@@ -74,7 +74,7 @@ async fn every_request_of_the_readme_to_the_control_port_is_served() {
         assert_eq!(answer.status.as_u16(), 200, "{line}");
         asked += 1;
     }
-    assert_eq!(asked, 9);
+    assert_eq!(asked, 10);
 }
 
 #[test]
