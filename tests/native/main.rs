@@ -7,6 +7,7 @@ mod behaviours;
 mod cases;
 mod configuration;
 mod fields;
+mod mapping;
 mod objects;
 mod polls;
 mod session;

@@ -86,11 +86,13 @@ pub fn records_at(source: &ObjectSource, at: Time, after: Option<&str>) -> Strin
 }
 
 fn select(source: &ObjectSource) -> String {
-    let Some(fields) = &source.fields else {
-        return format!("SELECT FIELDS(STANDARD) FROM {}", source.object);
+    let mut names: Vec<&str> = match &source.fields {
+        None => vec!["FIELDS(STANDARD)"],
+        Some(fields) => {
+            [source.paging.key(), &source.date].into_iter().chain(fields.iter().map(String::as_str)).collect()
+        }
     };
-    let mut names: Vec<&str> = vec![source.paging.key(), &source.date];
-    names.extend(fields.iter().map(String::as_str));
+    names.extend(source.more_fields.iter().map(String::as_str));
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.to_ascii_lowercase()));
     format!("SELECT {} FROM {}", names.join(", "), source.object)
