@@ -296,7 +296,11 @@ fn a_place_is_where_the_source_is_in_every_type() {
 #[test]
 fn the_address_is_found_under_each_of_its_names_row_by_row() {
     for column in ["CLIENT_IP", "SOURCE_IP", "IP_ADDRESS", "REMOTE_ADDRESS"] {
-        assert_eq!(row("BrandNew", &[(column, "203.0.113.7")])["source"]["ip"], "203.0.113.7", "{column}");
+        for event_type in ["BrandNew", "Logout", "ApexCallout", "AuraRequest"] {
+            let document = row(event_type, &[(column, "203.0.113.7")]);
+            assert_eq!(document["source"]["ip"], "203.0.113.7", "{event_type} {column}");
+            assert_eq!(list(&document["related"]["ip"]).len(), 1, "{event_type} {column}");
+        }
     }
     for field in ["SourceIp", "ClientIp", "IpAddress", "CurrentIp", "RemoteAddress"] {
         let document = record("BrandNewEvent", json!({"SourceIp": null, field: "2001:db8::7"}));

@@ -26,8 +26,8 @@ pub const FILE: &[Node] = &[
         "user",
         &[Column("id", "USER_ID", Keyword), Column("roles", "USER_TYPE", ListOfOne), columns::EFFECTIVE],
     ),
-    Object("source", &[Column("ip", "CLIENT_IP", Ip), Column("address", "CLIENT_IP", NoIp)]),
-    Object("related", &[Distinct("ip", &[("CLIENT_IP", Ip)]), columns::RELATED_USERS]),
+    Object("source", &[Also("ip", columns::ADDRESSES, Ip), Column("address", columns::ADDRESSES, NoIp)]),
+    Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
     Object(
         "http",
         &[

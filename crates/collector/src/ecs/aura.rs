@@ -11,8 +11,8 @@ pub const FILE: &[Node] = &[
     ),
     Object("user", &[Column("id", "USER_ID_DERIVED", Keyword), columns::EFFECTIVE]),
     Object("organization", &[Column("id", "ORGANIZATION_ID", Keyword)]),
-    Object("source", &[Column("ip", "CLIENT_IP", Ip)]),
-    Object("related", &[Distinct("ip", &[("CLIENT_IP", Ip)]), columns::RELATED_USERS]),
+    Object("source", &[Also("ip", columns::ADDRESSES, Ip)]),
+    Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
     url!("URI"),
     Object(
         "http",
@@ -60,8 +60,8 @@ pub const OBJECT: &[Node] = &[
         &[Parts(EVENT), Success(columns::OUTCOME_FIELDS), Column("duration", "RunTime", MillisAsNanos)],
     ),
     Object("user", &[Column("id", "UserIdentifier", Keyword), columns::EFFECTIVE_FIELDS]),
-    Object("source", &[Column("ip", "ClientIp", Ip)]),
-    Object("related", &[Distinct("ip", &[("ClientIp", Ip)]), columns::RELATED_USER_FIELDS]),
+    Object("source", &[Also("ip", columns::ADDRESS_FIELDS, Ip)]),
+    Object("related", &[columns::RELATED_ADDRESS_FIELDS, columns::RELATED_USER_FIELDS]),
     url!("Uri"),
     Object(
         "http",

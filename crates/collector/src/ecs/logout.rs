@@ -7,8 +7,8 @@ pub const FILE: &[Node] = &[
     Parts(HEAD),
     Object("event", &[Parts(EVENT), Column("code", "REQUEST_ID", Keyword)]),
     Object("user", &[Column("id", "USER_ID_DERIVED", Keyword), columns::EFFECTIVE]),
-    Object("source", &[Column("ip", "CLIENT_IP", Ip), Column("address", "CLIENT_IP", NoIp)]),
-    Object("related", &[Distinct("ip", &[("CLIENT_IP", Ip)]), columns::RELATED_USERS]),
+    Object("source", &[Also("ip", columns::ADDRESSES, Ip), Column("address", columns::ADDRESSES, NoIp)]),
+    Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
     Object("user_agent", &[Column("original", "BROWSER_TYPE", NoDigits)]),
     Object(
         "salesforce",
@@ -58,8 +58,11 @@ pub const OBJECT: &[Node] = &[
         "user",
         &[Column("id", "UserId", Keyword), Column("email", "Username", Keyword), columns::EFFECTIVE_FIELDS],
     ),
-    Object("source", &[Column("ip", "SourceIp", Ip), Column("address", "SourceIp", NoIp)]),
-    Object("related", &[Distinct("ip", &[("SourceIp", Ip)]), columns::RELATED_USER_FIELDS]),
+    Object(
+        "source",
+        &[Also("ip", columns::ADDRESS_FIELDS, Ip), Column("address", columns::ADDRESS_FIELDS, NoIp)],
+    ),
+    Object("related", &[columns::RELATED_ADDRESS_FIELDS, columns::RELATED_USER_FIELDS]),
     Object(
         "salesforce",
         &[
