@@ -106,17 +106,27 @@ simulate: build ## Runs whole collections through faults, restarts and lost stat
 # Clients that nobody here wrote, each in its own folder. Installed only for this target.
 CLIENTS_PYTHON_STAMP := tests/clients/python/.venv/.installed
 CLIENTS_NODE_STAMP := tests/clients/node/node_modules/.installed
+CLIENTS_TAP_STAMP := tests/clients/tap/.venv/.installed
 .PHONY: test-clients
-test-clients: $(CLIENTS_PYTHON_STAMP) $(CLIENTS_NODE_STAMP) ## Has simple-salesforce and jsforce sign in to the simulator and query it.
+test-clients: $(CLIENTS_PYTHON_STAMP) $(CLIENTS_NODE_STAMP) $(CLIENTS_TAP_STAMP) ## Has simple-salesforce, jsforce and tap-salesforce sign in to the simulator and query it.
 	@$(CARGO) build --release --package salesforce-sim --locked
 	@tests/clients/run.sh target/release/salesforce-sim simple-salesforce \
 		tests/clients/python/.venv/bin/python tests/clients/python/check.py
 	@tests/clients/run.sh target/release/salesforce-sim jsforce $(NODE) tests/clients/node/check.js
+	@tests/clients/run.sh target/release/salesforce-sim tap-salesforce \
+		tests/clients/tap/.venv/bin/python tests/clients/tap/check.py
 
 $(CLIENTS_PYTHON_STAMP): tests/clients/python/requirements.txt
 	@echo "Installing simple-salesforce into tests/clients/python/.venv"
 	@$(PYTHON) -m venv --clear tests/clients/python/.venv
 	@tests/clients/python/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# It pins versions of what it shares with simple-salesforce, so it has an environment of its own.
+$(CLIENTS_TAP_STAMP): tests/clients/tap/requirements.txt
+	@echo "Installing tap-salesforce into tests/clients/tap/.venv"
+	@$(PYTHON) -m venv --clear tests/clients/tap/.venv
+	@tests/clients/tap/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(CLIENTS_NODE_STAMP): tests/clients/node/package.json tests/clients/node/package-lock.json
@@ -137,4 +147,4 @@ bench: build ## Measures rows/s and MB/s from CSV to events, native and in the c
 .PHONY: clean
 clean: ## Removes everything that was built, installed or collected.
 	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \
-		tests/clients/python/.venv tests/clients/node/node_modules
+		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules

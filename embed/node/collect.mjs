@@ -59,16 +59,17 @@ async function load(path, mayContact) {
 const covers = (pattern, authority) =>
   pattern.startsWith('*.') ? authority.endsWith(pattern.slice(1)) : authority === pattern;
 
-/** The configuration with a text in place of each {"file": ...} and {"env": ...}. */
+/** The configuration with a text in place of each {"file": ...} and {"env": ...}. A name that leads nowhere is not shown: it
+ * may be the secret itself. */
 function resolved(value, folder, path = '') {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map((item, index) => resolved(item, folder, `${path}[${index}]`));
   const entries = Object.entries(value);
   if (entries.length === 1 && typeof entries[0][1] === 'string') {
     const [[kind, name]] = entries;
-    if (kind === 'file') return read(resolve(folder, name), path).replace(/[\r\n]+$/, '');
+    if (kind === 'file') return read(resolve(folder, name), path, 'the file that it names').replace(/[\r\n]+$/, '');
     if (kind === 'env') {
-      if (!process.env[name]) throw new Mistake(`${path}: the environment variable ${name} is not set`);
+      if (!process.env[name]) throw new Mistake(`${path}: the environment variable that it names is not set`);
       return process.env[name];
     }
   }
@@ -77,11 +78,12 @@ function resolved(value, folder, path = '') {
   );
 }
 
-function read(path, what) {
+function read(path, what, shown = path) {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
   } catch (error) {
-    throw new Mistake(`${what}: cannot read ${path}: ${error.code === 'ENOENT' ? 'No such file or directory' : error.message}`);
+    const reason = { ENOENT: 'No such file or directory', ERR_ENCODING_INVALID_ENCODED_DATA: 'not UTF-8' }[error.code];
+    throw new Mistake(`${what}: cannot read ${shown}: ${reason ?? error.code}`);
   }
 }
 
@@ -200,7 +202,9 @@ async function main() {
   try {
     document = JSON.parse(read(config, 'CONFIG'));
   } catch (error) {
-    throw error instanceof SyntaxError ? new Mistake(`${config}: ${error.message}`) : error;
+    if (!(error instanceof SyntaxError)) throw error;
+    // Its message quotes the document, which holds secrets.
+    throw new Mistake(`${config}: not JSON${/ at position \d+/.exec(error.message)?.[0] ?? ''}`);
   }
   try {
     const { authorities, warnings } = source.configure(JSON.stringify(resolved(document, dirname(config))));

@@ -37,12 +37,13 @@ def load(path):
 
 
 def resolve(value, folder, path=""):
-    """The configuration with a text in place of each {"file": ...} and {"env": ...}."""
+    """The configuration with a text in place of each {"file": ...} and {"env": ...}. A name that leads nowhere is not
+    shown: it may be the secret itself."""
     match value:
         case {"file": str(name)} if len(value) == 1:
-            return read(folder / name, path).rstrip("\r\n")
+            return read(folder / name, path, "the file that it names").rstrip("\r\n")
         case {"env": str(name)} if len(value) == 1:
-            return os.environ.get(name) or mistake(f"{path}: the environment variable {name} is not set")
+            return os.environ.get(name) or mistake(f"{path}: the environment variable that it names is not set")
         case dict():
             return {key: resolve(item, folder, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
         case list():
@@ -50,11 +51,11 @@ def resolve(value, folder, path=""):
     return value
 
 
-def read(path, what):
+def read(path, what, shown=None):
     try:
         return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeError) as error:
-        mistake(f"{what}: cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}")
+    except (OSError, ValueError) as error:
+        mistake(f"{what}: cannot read {shown or path}: {getattr(error, 'strerror', None) or 'not UTF-8'}")
 
 
 def mistake(*lines):

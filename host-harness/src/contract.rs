@@ -182,6 +182,8 @@ pub struct Stats {
     pub rows_malformed: u32,
     /// Files read to their end.
     pub files_completed: u32,
+    /// Files given up before their end, each named in a problem: the service does not have them any more.
+    pub files_given_up: u32,
     /// Absent until the service has told.
     pub api_usage: Option<ApiUsage>,
     /// Files known of and not read to their end.
@@ -308,6 +310,7 @@ impl From<wit::Stats> for Stats {
             rows_read: stats.rows_read,
             rows_malformed: stats.rows_malformed,
             files_completed: stats.files_completed,
+            files_given_up: stats.files_given_up,
             api_usage: stats.api_usage.map(|u| ApiUsage { used: u.used, maximum: u.maximum }),
             backlog_files: stats.backlog_files,
             backlog_bytes: stats.backlog_bytes,

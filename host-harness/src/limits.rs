@@ -18,7 +18,7 @@ use crate::units::bytes;
 pub struct Limits {
     /// Bytes of linear memory, all memories of the component together. Default 64 MiB.
     pub memory: u64,
-    /// Wall-clock time of one call. Default 120 s.
+    /// Wall-clock time of one call. Default 300 s: one request may well take two minutes.
     pub call_time: Duration,
     /// Events in one batch. Default 100,000.
     pub batch_events: usize,
@@ -36,7 +36,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 64 << 20,
-            call_time: Duration::from_secs(120),
+            call_time: Duration::from_secs(300),
             batch_events: 100_000,
             batch_bytes: 32 << 20,
             state_bytes: 1 << 20,

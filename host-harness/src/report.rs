@@ -17,6 +17,8 @@ pub struct Report {
     pub event_bytes: u64,
     /// Files read to their end.
     pub files: u64,
+    /// Files given up before their end: the service does not have them any more.
+    pub files_given_up: u64,
     /// Bytes of response bodies as they came over the wire.
     pub bytes_received: u64,
     /// Bytes of log content read, after decompression.
@@ -47,6 +49,7 @@ impl Report {
         self.events += batch.events.len() as u64;
         self.event_bytes += batch.events.iter().map(|event| event.len() as u64).sum::<u64>();
         self.files += u64::from(stats.files_completed);
+        self.files_given_up += u64::from(stats.files_given_up);
         self.bytes_received += u64::from(stats.bytes_received);
         self.bytes_read += u64::from(stats.bytes_read);
         self.rows += u64::from(stats.rows_read);
@@ -69,7 +72,12 @@ impl fmt::Display for Report {
             grouped(self.requests),
             self.seconds,
             bytes(self.peak_memory_bytes),
-        )
+        )?;
+        match self.files_given_up {
+            0 => Ok(()),
+            1 => write!(f, "; 1 file was given up"),
+            files => write!(f, "; {} files were given up", grouped(files)),
+        }
     }
 }
 

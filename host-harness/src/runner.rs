@@ -5,6 +5,7 @@
 //!
 //! Time is tokio's, so that a test can pause it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -120,21 +121,21 @@ impl<P: Pollable> Runner<P> {
 
     async fn drive(&mut self, report: &mut Report) -> Result<End, RunError> {
         let mut state = self.store.load()?;
-        let mut tally = Tally { progress_at: Instant::now(), crashes: 0, empty_promises: 0, backlog: (0, 0) };
+        let mut tally = Tally::new();
         loop {
             if *self.stopped.borrow() {
                 return Ok(End::Stopped);
             }
             report.polls += 1;
+            tally.begin_poll();
             let next = match self.source.poll(state.as_deref()).await {
                 Ok(batch) => self.deliver(batch, &mut state, report, &mut tally).await?,
                 Err(Error::Failure(failure)) => {
                     tally.crashes = 0;
                     report.problems += 1;
                     log(&failure.problem);
-                    if let Some(new) = failure.state
-                        && !failure.problem.kind.is_users()
-                    {
+                    tally.note_problem(&failure.problem);
+                    if let Some(new) = failure.state {
                         self.store.save(&new)?;
                         state = Some(new);
                     }
@@ -212,18 +213,23 @@ impl<P: Pollable> Runner<P> {
         if !self.policy.until_caught_up {
             return Ok(Next::Wait(wait));
         }
-        let passing = batch.problems.iter().find(|problem| problem.kind.passes());
-        let lasting = batch.problems.iter().find(|problem| blocks(problem.kind) && !problem.kind.passes());
+        // A stream that failed and waits for its next attempt does not say so in every batch.
+        let problems = || batch.problems.iter().chain(tally.pending.values().map(|(problem, _)| problem));
+        let passing = problems().find(|problem| problem.kind.passes());
+        let lasting = problems().find(|problem| blocks(problem.kind) && !problem.kind.passes());
         match (passing, lasting, batch.stats.backlog_files) {
             (None, None, 0) => Ok(Next::End(End::CaughtUp)),
-            (None, Some(problem), _) => Err(RunError::Problem(Box::new(problem.clone()))),
+            (None, Some(problem), 0) => Err(RunError::Problem(Box::new(problem.clone()))),
             (Some(problem), ..) => self.wait(wait, tally, || problem.to_string()),
-            (None, None, files) => self.wait(wait, tally, || format!("{files} files are not read yet")),
+            (None, _, files) => self.wait(wait, tally, || format!("{files} files are not read yet")),
         }
     }
 
+    /// What no poll of this run has got past, and waiting cannot mend, ends the run. But not what concerns one stream, and not
+    /// what comes up after the source has worked: nobody may be there to start it again.
     fn after_failure(&self, problem: Problem, tally: &Tally) -> Result<Next, RunError> {
-        if problem.kind.is_users() || (self.policy.until_caught_up && !problem.kind.passes()) {
+        let hopeless = problem.kind.is_users() && problem.stream.is_none() && !tally.worked;
+        if hopeless || (self.policy.until_caught_up && !problem.kind.passes()) {
             return Err(RunError::Problem(Box::new(problem)));
         }
         let wait = problem.retry_after_ms.map_or(RETRY_AFTER, |ms| Duration::from_millis(ms.into()));
@@ -267,12 +273,44 @@ struct Tally {
     crashes: u32,
     empty_promises: u32,
     backlog: (u32, u64),
+    /// Whether a poll of this run has brought a batch.
+    worked: bool,
+    /// Streams that failed last time, each with the time of its next attempt.
+    pending: BTreeMap<String, (Problem, Instant)>,
 }
 
 impl Tally {
+    fn new() -> Self {
+        Self {
+            progress_at: Instant::now(),
+            crashes: 0,
+            empty_promises: 0,
+            backlog: (0, 0),
+            worked: false,
+            pending: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets the streams that are tried again in this poll: if they fail again, they say so again.
+    fn begin_poll(&mut self) {
+        let now = Instant::now();
+        self.pending.retain(|_, (_, again_at)| *again_at > now);
+    }
+
+    fn note_problem(&mut self, problem: &Problem) {
+        if let (Some(stream), Some(wait)) = (&problem.stream, problem.retry_after_ms)
+            && blocks(problem.kind)
+        {
+            let again_at = Instant::now() + Duration::from_millis(wait.into());
+            self.pending.insert(stream.clone(), (problem.clone(), again_at));
+        }
+    }
+
     fn note(&mut self, batch: &Batch) {
         let stats = &batch.stats;
         self.crashes = 0;
+        self.worked = true;
+        batch.problems.iter().for_each(|problem| self.note_problem(problem));
         self.backlog = (stats.backlog_files, stats.backlog_bytes);
         if !batch.events.is_empty()
             || stats.bytes_read > 0

@@ -107,8 +107,10 @@ impl Vault<'_> {
     fn fetch(&self, reference: Reference<'_>) -> Result<String, String> {
         match reference {
             Reference::Env(name) => {
-                let value =
-                    (self.env)(name).ok_or_else(|| format!("the environment variable {name} is not set"))?;
+                let value = (self.env)(name).ok_or_else(|| match is_variable(name) {
+                    true => format!("the environment variable {name} is not set"),
+                    false => format!("the environment variable that it names is not set{NOT_SHOWN}"),
+                })?;
                 let text = value
                     .into_string()
                     .map_err(|_| format!("the environment variable {name} is not UTF-8"))?;
@@ -120,12 +122,16 @@ impl Vault<'_> {
             Reference::File(name) => {
                 let file = self.base.join(name);
                 let shown = file.display();
-                let size =
-                    std::fs::metadata(&file).map_err(|e| format!("cannot read the file {shown}: {e}"))?.len();
+                let unreadable = |error: std::io::Error| match is_path(name) {
+                    true => format!("cannot read the file {shown}: {error}"),
+                    // The system's words alone: the error itself may name the file.
+                    false => format!("cannot read the file that it names: {}{NOT_SHOWN}", error.kind()),
+                };
+                let size = std::fs::metadata(&file).map_err(unreadable)?.len();
                 if size > LARGEST_FILE {
                     return Err(format!("the file {shown} is larger than 1 MiB, so it is no secret"));
                 }
-                let bytes = std::fs::read(&file).map_err(|e| format!("cannot read the file {shown}: {e}"))?;
+                let bytes = std::fs::read(&file).map_err(unreadable)?;
                 let mut text = String::from_utf8(bytes).map_err(|error| {
                     error.into_bytes().zeroize();
                     format!("the file {shown} is not text in UTF-8")
@@ -139,6 +145,28 @@ impl Vault<'_> {
             }
         }
     }
+}
+
+/// Why a name is missing in a message.
+const NOT_SHOWN: &str = "; its name is not shown, since it may be the secret itself";
+
+/// Whether a name is surely one of a variable. People write a secret in the place of the name of where it lies, and what
+/// cannot be found there must not be repeated.
+fn is_variable(name: &str) -> bool {
+    let starts = name.starts_with(|c: char| c.is_ascii_uppercase());
+    let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    // Keys and tokens may be in capitals and digits too, but are long and have no underscore.
+    starts && name.len() <= 60 && name.bytes().all(fits) && (name.len() < 20 || name.contains('_'))
+}
+
+/// The same of a file: a path with an ending (`client-key.pem`), or one from a root without capitals (`/run/secrets/key`).
+fn is_path(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-/\\:~ ".contains(&b);
+    let ending = name.rsplit_once('.').is_some_and(|(_, ending)| {
+        (2..=6).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_lowercase())
+    });
+    let rooted = name.starts_with(['/', '.', '~']) && !name.bytes().any(|b| b.is_ascii_uppercase());
+    name.len() <= 200 && name.bytes().all(fits) && (ending || rooted)
 }
 
 enum Reference<'a> {
@@ -229,7 +257,7 @@ mod tests {
         let toml = r#"
             a = { env = "NOT_SET" }
             b.c = { env = "EMPTY" }
-            d = [1, { file = "no-such-file" }]
+            d = [1, { file = "no-such-file.txt" }]
             e = nan
         "#;
         let (secret, problems) = resolve(Path::new("/nowhere"), toml);
@@ -237,8 +265,50 @@ mod tests {
         assert_eq!(problems.len(), 4, "{problems:?}");
         assert!(problems[0].starts_with("source.a: the environment variable NOT_SET is not set"));
         assert!(problems[1].starts_with("source.b.c: the environment variable EMPTY is empty"));
-        assert!(problems[2].starts_with("source.d[1]: cannot read the file /nowhere/no-such-file"));
+        assert!(
+            problems[2]
+                .starts_with("source.d[1]: cannot read the file /nowhere/no-such-file.txt: No such file")
+        );
         assert!(problems[3].starts_with("source.e: a finite number"));
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_its_name_is_not_repeated() {
+        let hex = "9F8E7D6C5B4A39281706F5E4D3C2B1A09F8E7D6C5B4A39281706F5E4D3C2B1A0";
+        let upper = hex.replace(|c: char| c.is_ascii_digit(), "A");
+        for secret in [
+            "hunter2",
+            "Correct-Horse",
+            "correct horse battery",
+            "1234567890123456789",
+            "Ab9dEf7hIj5kLm3nOp1qRs2t",
+            "c4n4ry_c4n4ry",
+            "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ==",
+            "/9j4AAQSkZJRgABAQEAYABgAAD",
+            hex,
+            &upper,
+        ] {
+            for kind in ["file", "env"] {
+                let written = toml::Value::from(secret);
+                let (document, problems) = resolve(Path::new("."), &format!("a = {{ {kind} = {written} }}"));
+                assert!(document.is_none());
+                assert!(
+                    problems[0].starts_with("source.a: ") && problems[0].contains("not shown"),
+                    "{problems:?}"
+                );
+                assert!(!problems[0].contains(secret) && !problems[0].contains(&secret[..7]), "{problems:?}");
+            }
+        }
+        for (kind, name) in [
+            ("env", "LOGS_CLIENT_SECRET"),
+            ("env", "PASSWORD"),
+            ("file", "client-key.pem"),
+            ("file", "./Keys/Client Key.pem"),
+            ("file", "/run/secrets/logs"),
+        ] {
+            let (_, problems) = resolve(Path::new("/nowhere"), &format!("a = {{ {kind} = \"{name}\" }}"));
+            assert!(problems[0].contains(name), "{problems:?}");
+        }
     }
 
     #[test]

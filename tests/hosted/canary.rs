@@ -20,6 +20,9 @@ use tokio::{
 
 const PASSPHRASE: &str = "c4n4ry-passphrase";
 
+const INSTANCE_WITH_PASSWORD: &str = "instance_url = \"http://admin:c4n4ry-in-an-address/x@";
+const SECRET_AS_FILE: &str = "{ file = \"c4n4ry-as-a-file\" } # ";
+
 /// What the org answers to what.
 struct Scene {
     name: &'static str,
@@ -29,10 +32,12 @@ struct Scene {
     echo: Option<u16>,
     /// What is changed in the configuration.
     edit: Option<(&'static str, &'static str)>,
+    /// Whether the key loses its line breaks and a part of its first line.
+    damaged_key: bool,
 }
 
 fn scene(name: &'static str) -> Scene {
-    Scene { name, obstacles: Vec::new(), faults: Vec::new(), echo: None, edit: None }
+    Scene { name, obstacles: Vec::new(), faults: Vec::new(), echo: None, edit: None, damaged_key: false }
 }
 
 fn failing(name: &'static str, path: &'static str, action: FaultAction) -> Scene {
@@ -75,6 +80,13 @@ fn scenes() -> Vec<Scene> {
             ..scene("a host that is not allowed")
         },
         Scene { edit: Some(("client_id = \"", "client_id = \"not-")), ..scene("a wrong consumer key") },
+        Scene {
+            edit: Some(("instance_url = \"http://", INSTANCE_WITH_PASSWORD)),
+            ..scene("a password in an address")
+        },
+        Scene { edit: Some(("{ file = \"", SECRET_AS_FILE)), ..scene("a secret in the place of its file") },
+        Scene { edit: Some(("[source.auth]", "[source.auth]\nx = \"c4n4ry-in-toml")), ..scene("no TOML") },
+        Scene { damaged_key: true, ..scene("a damaged key") },
     ]
 }
 
@@ -134,7 +146,7 @@ async fn tap(org: &TestOrg, echo: Option<u16>) -> (String, Overheard) {
 }
 
 /// A request, head and body.
-async fn request(from: &mut (impl AsyncReadExt + Unpin)) -> Option<String> {
+pub async fn request(from: &mut (impl AsyncReadExt + Unpin)) -> Option<String> {
     let (mut text, mut part) = (String::new(), vec![0; 64 * 1024]);
     loop {
         let count = from.read(&mut part).await.ok().filter(|count| *count > 0)?;
@@ -249,6 +261,10 @@ async fn no_secret_shows_in_any_output_whatever_happens() {
                 .expect("PEM")
                 .to_owned();
             fs::write(folder.path().join("source-host.toml"), text).expect("written");
+            if scene.damaged_key && flow == "jwt-bearer" {
+                let damaged = key.replace('\n', " ").replacen("KEY-----", "KEY", 1);
+                fs::write(folder.path().join("client-key.pem"), damaged).expect("written");
+            }
 
             // Text and JSON take turns, and each flow begins with the other one.
             let json = (index + flow.len()).is_multiple_of(2);
@@ -283,6 +299,7 @@ async fn no_secret_shows_in_any_output_whatever_happens() {
             // Where nothing was sent there is nothing to find.
             assert!(!sent.is_empty() || scene.name != "all is well", "{flow}: the wire is not tapped");
             secrets.extend(sent);
+            secrets.extend(["in-toml", "in-an-address", "as-a-file"].map(|part| format!("c4n4ry-{part}")));
             for secret in secrets.iter().flat_map(|secret| telling(secret)) {
                 let at = all.find(&secret);
                 let shown = at.map(|at| all.get(at.saturating_sub(300)..at).unwrap_or_default());

@@ -148,6 +148,38 @@ async fn what_fails_or_deserves_a_look_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_is_missing_or_blocked_fails_the_sign_in_with_what_to_do() {
+    use salesforce_sim::{FaultAction, PlannedFault};
+    for (error, description, hint) in [
+        (
+            "app_not_found",
+            "External client app is not installed in this org",
+            "in a sandbox again after each refresh",
+        ),
+        ("invalid_client", "app must be installed into org", "Connected Apps OAuth Usage"),
+        ("OAUTH_APP_BLOCKED", "this app is blocked by admin", "unblock it"),
+        ("access_denied", "this app is blocked by admin", "unblock it"),
+        ("oauth_flow_disabled", "", "OAuth and OpenID Connect Settings"),
+        ("INVALID_SSO_GATEWAY_URL", "", "Is Single Sign-On Enabled"),
+    ] {
+        let org = TestOrg::start(settings()).await.expect("an org");
+        let body = serde_json::json!({"error": error, "error_description": description}).to_string();
+        let action = FaultAction::answer(400, body);
+        org.simulator.org().plan_fault(PlannedFault::every("/services/oauth2/token", action));
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = org.write_config(folder.path(), "kind = \"stdout\"", "").expect("a configuration");
+        let output = tokio::task::spawn_blocking(move || crate::host().arg("check").arg(config).output());
+        let output = output.await.expect("a thread").expect("the host");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("FAIL  sign-in") && said.contains(error) && said.contains(hint),
+            "{error}: {said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_is_named_for_the_object_that_needs_it() {
     use e2e::hosted::plugin;
     use salesforce_sim::{FaultAction, PlannedFault};

@@ -101,6 +101,55 @@ async fn a_key_that_cannot_be_used_is_named_for_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_lost_its_line_breaks_is_as_good_as_before() {
+    for between in ["", " ", "\\n"] {
+        let said = with(move |folder| {
+            let path = folder.join("client-key.pem");
+            let key = fs::read_to_string(&path).expect("a key");
+            fs::write(path, key.trim_end().replace('\n', between)).expect("written");
+        })
+        .await;
+        assert_eq!(said.status, 0, "{between:?}: {}", said.text);
+        assert!(said.text.contains("caught up: 5 events"), "{}", said.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_the_place_of_its_name_is_not_repeated() {
+    for reference in ["file", "env"] {
+        let said = with(move |folder| {
+            let key = fs::read_to_string(folder.join("client-key.pem")).expect("a key");
+            let line = format!("{{ {reference} = {:?} }}", key.replace('\n', " "));
+            edit(folder, "{ file = \"client-key.pem\" }", &line);
+        })
+        .await;
+        assert_eq!(said.status, 2, "{}", said.text);
+        assert!(said.text.contains("source.auth.private_key: "), "{}", said.text);
+        assert!(said.text.contains("not shown") && !said.text.contains("BEGIN"), "{}", said.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_serves_pages_is_told_with_the_right_one() {
+    for (address, right) in [
+        ("https://acme.my.site.com/s", "https://acme.my.salesforce.com"),
+        ("https://acme--uat--c.sandbox.vf.force.com", "https://acme--uat.sandbox.my.salesforce.com"),
+    ] {
+        let said = with(move |folder| {
+            let path = folder.join("source-host.toml");
+            let text = fs::read_to_string(&path).expect("a configuration");
+            let line =
+                text.lines().find(|line| line.starts_with("instance_url")).expect("an address").to_owned();
+            fs::write(path, text.replace(&line, &format!("instance_url = \"{address}\""))).expect("written");
+        })
+        .await;
+        assert_eq!(said.status, 2, "{}", said.text);
+        let use_it = format!("use \"{right}\"");
+        assert!(said.text.contains("source.instance_url") && said.text.contains(&use_it), "{}", said.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_is_not_ours_or_newer_is_refused_and_kept() {
     for (state, part) in [
         ("{\"cursor\": 5}", "was not written by"),

@@ -56,24 +56,57 @@ fn left_out(what: &str, part: &Path) -> bool {
     left_out
 }
 
+/// The hosts that are there besides the Rust one: name, program, its script, and the component as it loads it.
+pub fn others() -> Vec<(&'static str, PathBuf, PathBuf, PathBuf)> {
+    let python = root().join("embed/python/.venv/bin/python");
+    let module = root().join("embed/node/transpiled/salesforce-source.js");
+    let mut others = Vec::new();
+    if !left_out("Python", &python) {
+        let script = root().join("embed/python/collect.py");
+        others.push(("Python", python, script, hosted::component_path()));
+    }
+    if !left_out("Node", &module) {
+        others.push(("Node", PathBuf::from("node"), root().join("embed/node/collect.mjs"), module));
+    }
+    others
+}
+
+/// The same with one of the others, where it is there.
+async fn compare_with_host(host: &str) {
+    for (_, program, script, component) in others().into_iter().filter(|(name, ..)| *name == host) {
+        let mut command = Command::new(program);
+        command.arg(script);
+        compare_with(command, &component).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_host_delivers_the_same_events() {
-    let python = root().join("embed/python/.venv/bin/python");
-    if left_out("Python", &python) {
-        return;
-    }
-    let mut command = Command::new(python);
-    command.arg(root().join("embed/python/collect.py"));
-    compare_with(command, &hosted::component_path()).await;
+    compare_with_host("Python").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_host_delivers_the_same_events() {
-    let module = root().join("embed/node/transpiled/salesforce-source.js");
-    if left_out("Node", &module) {
-        return;
+    compare_with_host("Node").await;
+}
+
+#[test]
+fn no_host_repeats_a_secret_that_stands_in_the_place_of_its_name() {
+    for (host, program, script, component) in others() {
+        for document in [
+            r#"{"auth": {"client_secret": {"file": "c4n4ry"}}}"#,
+            r#"{"auth": {"client_secret": {"env": "c4n4ry"}}}"#,
+            r#"{"auth": {"client_secret": "c4n4ry" "x"}}"#,
+            r#"{"auth": {"client_secret": c4n4ry}}"#,
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let config = folder.path().join("config.json");
+            fs::write(&config, document).expect("written");
+            let output = Command::new(&program).arg(&script).arg(&component).arg(&config).output();
+            let output = output.expect("the host");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{host}: {said}");
+            assert!(!said.contains("c4n4ry") && said.len() > 20, "{host}, {document}: {said}");
+        }
     }
-    let mut command = Command::new("node");
-    command.arg(root().join("embed/node/collect.mjs"));
-    compare_with(command, &module).await;
 }

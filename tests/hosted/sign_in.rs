@@ -12,6 +12,7 @@ use salesforce_sim::{
 };
 use serde_json::{Value, json};
 use source_host::{Egress, Error, Options, Plugin, Problem, ProblemKind, Source};
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 const PKCS8: &str = include_str!("../../crates/collector/tests/keys/pkcs8.pem");
 const TOKEN: &str = "/services/oauth2/token";
@@ -155,15 +156,24 @@ async fn a_key_opens_the_org_however_it_travelled_there() {
     let indented: String = PKCS8.lines().map(|line| format!("\t  {line}\n")).collect();
     let certificate = include_str!("../../crates/collector/tests/keys/certificate.pem");
     let encrypted = include_str!("../../crates/collector/tests/keys/encrypted-pkcs8.pem");
+    let pkcs1 = include_str!("../../crates/collector/tests/keys/pkcs1.pem");
     for (name, pem, passphrase) in [
         ("PKCS#8", PKCS8.to_owned(), None),
-        ("PKCS#1", include_str!("../../crates/collector/tests/keys/pkcs1.pem").to_owned(), None),
+        ("PKCS#1", pkcs1.to_owned(), None),
         ("encrypted", encrypted.to_owned(), Some("correct horse")),
         ("encrypted, \\n", encrypted.replace('\n', "\\n"), Some("correct horse")),
         ("CRLF", PKCS8.replace('\n', "\r\n"), None),
         ("\\n", PKCS8.replace('\n', "\\n"), None),
         ("indented", indented, None),
         ("behind its certificate", format!("{certificate}{PKCS8}"), None),
+        ("on one line", PKCS8.replace('\n', ""), None),
+        ("on one line with spaces", PKCS8.replace('\n', " "), None),
+        ("PKCS#1 on one line", pkcs1.replace('\n', ""), None),
+        ("PKCS#1 on one line with tabs", pkcs1.replace('\n', "\t"), None),
+        ("encrypted, on one line", encrypted.replace('\n', ""), Some("correct horse")),
+        ("encrypted, on one line with spaces", encrypted.replace('\n', " "), Some("correct horse\r\n")),
+        ("\\n, escaped twice, in quotes", format!("\"{}\"", PKCS8.replace('\n', "\\\\n")), None),
+        ("behind a byte-order mark", format!("\u{feff}{PKCS8}"), None),
     ] {
         let mut config = json!({
             "instance_url": simulator.url(),
@@ -203,6 +213,12 @@ async fn what_cannot_be_used_is_refused_before_any_request() {
         ("client-credentials", "client_secret", "", "is empty"),
         ("client-credentials", "token_url", "https://login.salesforce.com", "does not serve"),
         ("username-password", "password", " ", "is empty"),
+        ("username-password", "password", "Pass word ", "begins or ends with a space"),
+        ("username-password", "security_token", "t0k en", "has a space or a line break in it"),
+        ("client-credentials", "client_secret", "c4n4ry\nc4n4ry", "has a space or a line break in it"),
+        ("client-credentials", "client_id", "3MVG9. acme", "has a space or a line break in it"),
+        ("jwt-bearer", "username", "collector@acme.com x", "has a space or a line break in it"),
+        ("jwt-bearer", "token_url", "https://acme--c.vf.force.com", "\"https://acme.my.salesforce.com\""),
         ("jwt-bearer", "client_secret", "x", "has no meaning with flow"),
     ] {
         let mut config = by_flow(&org, flow).expect("a configuration");
@@ -216,6 +232,69 @@ async fn what_cannot_be_used_is_refused_before_any_request() {
         assert_eq!(problems[0].path.as_deref(), Some(format!("auth.{key}").as_str()), "{said}");
     }
     assert_eq!(org.simulator.org().requests().totals().requests, 0);
+}
+
+/// What a host sends for a token to an org that refuses it.
+async fn sent(host: impl AsyncFnOnce(String)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let authority = listener.local_addr().expect("its address").to_string();
+    let heard = tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.expect("a client");
+        let request = crate::canary::request(&mut client).await.expect("a request");
+        let body = r#"{"error":"app_not_found","error_description":"External client app is not installed in this org"}"#;
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: \
+             {length}\r\n\r\n{body}"
+        );
+        client.write_all(answer.as_bytes()).await.expect("an answer");
+        request
+    });
+    host(authority).await;
+    heard.await.expect("a request")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_request_says_how_long_it_is_in_each_host() {
+    let config = |authority: &str| {
+        json!({
+            "instance_url": format!("http://{authority}"),
+            "auth": {
+                "flow": "client-credentials",
+                "client_id": "3MVG9.acme",
+                // Longer than what is written at once.
+                "client_secret": "c4n4ry".repeat(2000),
+            },
+            "streams": {"login": {"event_log_file": {}}},
+        })
+    };
+    let plugin = plugin().expect("the component");
+    let in_rust = sent(async |authority| {
+        let problem = failure(&plugin, &config(&authority)).await;
+        assert_eq!(problem.kind, ProblemKind::Auth);
+        assert!(problem.to_string().contains("install or deploy the app in this org"), "{problem}");
+    });
+    let mut requests = vec![("Rust", in_rust.await)];
+    for (name, program, script, component) in crate::portable::others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let request = sent(async |authority| {
+            let path = folder.path().join("config.json");
+            std::fs::write(&path, config(&authority).to_string()).expect("written");
+            let mut command = std::process::Command::new(program);
+            command.arg(script).arg(component).arg(path).arg("--until-caught-up");
+            let output = tokio::task::spawn_blocking(move || command.output()).await.expect("a thread");
+            let said = String::from_utf8_lossy(&output.expect("the host").stderr).into_owned();
+            assert!(said.contains("app_not_found") && !said.contains("c4n4ry"), "{name}: {said}");
+        });
+        requests.push((name, request.await));
+    }
+    for (host, request) in requests {
+        let (head, body) = request.split_once("\r\n\r\n").expect("a head");
+        let head = head.to_ascii_lowercase();
+        assert!(head.starts_with("post /services/oauth2/token http/1.1\r\n"), "{host}: {head}");
+        assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())), "{host}: {head}");
+        assert!(!head.contains("transfer-encoding") && body.starts_with("grant_type="), "{host}: {head}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,7 +153,7 @@ impl Collection {
     /// Up to when the object of a stream is collected.
     fn place(&self, stream: &str) -> DateTime<Utc> {
         let state: Value = serde_json::from_str(self.state.as_deref().expect("a state")).expect("JSON");
-        time(state["streams"][stream]["object"]["next"].as_str().expect("a place"))
+        time(state["streams"][stream]["object"]["cursor"].as_str().expect("a place"))
     }
 
     /// What was delivered, against what the org has from the initial interval on up to the place.

@@ -11,3 +11,4 @@ mod mapping;
 mod objects;
 mod polls;
 mod session;
+mod sign_in;

@@ -45,6 +45,7 @@ struct Run {
     state: Option<String>,
     events: Vec<String>,
     problems: Vec<String>,
+    given_up: u32,
 }
 
 impl Run {
@@ -55,6 +56,7 @@ impl Run {
             state: None,
             events: Vec::new(),
             problems: Vec::new(),
+            given_up: 0,
         }
     }
 
@@ -63,6 +65,7 @@ impl Run {
         match &result {
             Ok(batch) => {
                 self.state = Some(batch.state.clone());
+                self.given_up += batch.stats.files_given_up;
                 self.events.extend(batch.events.iter().cloned());
                 self.problems.extend(batch.problems.iter().map(ToString::to_string));
             }
@@ -72,6 +75,18 @@ impl Run {
             }
         }
         result
+    }
+
+    /// Polls for so long, in milliseconds.
+    fn go_on_for(&mut self, org: &mut CannedOrg, ms: i64) {
+        let end = collector::io::Clock::now_ms(&self.clock) + ms;
+        while collector::io::Clock::now_ms(&self.clock) < end {
+            let wait = match self.poll(org) {
+                Ok(batch) => batch.next_poll_ms,
+                Err(failure) => failure.problem.retry_after_ms.expect("a wait"),
+            };
+            self.clock.advance(i64::from(wait));
+        }
     }
 
     /// Polls until all is read and nothing is waited for but the next listing.
@@ -357,19 +372,48 @@ fn a_state_of_another_org_is_refused() {
 }
 
 #[test]
-fn a_file_that_always_ends_early_at_the_same_place_is_taken_as_it_is_in_the_end() {
+fn a_file_that_always_ends_early_is_asked_for_as_long_as_it_is_listed() {
     let mut short = file(1, 3);
     let mut body = short.body.to_vec();
     body.extend_from_slice(b"\"Login\",\"1-last\",\"2026-06-01T10:00:00.000Z\",\"no line break\"");
     short.length = Some(body.len() as u64 + 100);
-    short.body = body.into();
+    short.body = body.clone().into();
+    let mut org = CannedOrg::with(vec![short]);
     let mut run = Run::new("");
-    run.until_caught_up(&mut CannedOrg::with(vec![short]));
+    run.go_on_for(&mut org, 30 * 24 * HOUR);
+    // The row without a line break is taken for whole in the end, and nothing of it comes twice.
     assert_eq!(ids(&run.events), ["1-0", "1-1", "1-2", "1-last"]);
-    assert!(run.problems.last().expect("problems").contains("taken to be complete"), "{:?}", run.problems);
-    // Not before hours have passed, and without asking much more often than once an hour.
-    let passed = collector::io::Clock::now_ms(&run.clock) - NOW;
-    assert!(passed >= 6 * HOUR && run.problems.len() < 30, "{passed} ms, {} problems", run.problems.len());
+    let downloads = org.requests.iter().filter(|path| path.ends_with("/LogFile")).count();
+    assert!((20..200).contains(&downloads), "{downloads} downloads in 30 days");
+    assert_eq!(run.given_up, 0);
+    // Then its rest comes.
+    body.extend_from_slice(b"\n");
+    body.extend_from_slice(&csv([String::from("1-rest")])[61..]);
+    org.files[0].length = Some(body.len() as u64);
+    org.files[0].body = body.into();
+    run.until_caught_up(&mut org);
+    assert_eq!(ids(&run.events), ["1-0", "1-1", "1-2", "1-last", "1-rest"]);
+}
+
+#[test]
+fn a_file_whose_length_is_corrected_in_the_listing_is_complete_with_it() {
+    for empty in [true, false] {
+        let mut long = file(1, if empty { 0 } else { 3 });
+        if empty {
+            long.body = Vec::new().into();
+        }
+        let truth = long.body.len() as u64;
+        long.length = Some(truth + 1000);
+        let mut org = CannedOrg::with(vec![long]);
+        let mut run = Run::new("");
+        run.go_on_for(&mut org, HOUR / 60);
+        org.files[0].length = Some(truth);
+        run.until_caught_up(&mut org);
+        assert_eq!(ids(&run.events), expected(&[(1, if empty { 0 } else { 3 })]));
+        assert_eq!(run.given_up, 0);
+        let downloads = org.requests.iter().filter(|path| path.ends_with("/LogFile")).count();
+        assert!(downloads < 8, "{downloads}");
+    }
 }
 
 #[test]
@@ -385,28 +429,93 @@ fn a_file_that_changed_under_a_checkpoint_is_read_from_its_beginning() {
     assert!(run.problems[0].contains("is not what it was"), "{:?}", run.problems);
 }
 
+const GONE: &str = r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#;
+
 #[test]
-fn a_file_that_stays_gone_for_an_hour_is_passed_over() {
+fn a_file_that_is_gone_is_given_up_once_the_org_does_not_list_it_any_more_and_not_before() {
     let mut org = CannedOrg::with(vec![file(1, 2), file(2, 2)]);
-    for _ in 0..100 {
-        org.mishaps.push(Mishap {
-            path: "0AT000000000000001/LogFile",
-            what: What::Answer(
-                404,
-                r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#,
-            ),
-        });
-    }
+    let gone = |org: &mut CannedOrg, times: usize| {
+        for _ in 0..times {
+            let what = What::Answer(404, GONE);
+            org.mishaps.push(Mishap { path: "0AT000000000000001/LogFile", what });
+        }
+    };
+    gone(&mut org, 1000);
     let mut run = Run::new("");
+    run.go_on_for(&mut org, 20 * 24 * HOUR);
+    assert_eq!((ids(&run.events), run.given_up), (expected(&[(2, 2)]), 0), "{:?}", run.problems.last());
+    org.files.remove(0);
     run.until_caught_up(&mut org);
-    assert_eq!(ids(&run.events), expected(&[(2, 2)]));
-    assert!(run.problems.last().expect("problems").contains("cannot be collected"), "{:?}", run.problems);
-    let passed = collector::io::Clock::now_ms(&run.clock) - NOW;
-    assert!((HOUR..4 * HOUR).contains(&passed), "{passed}");
+    let last = run.problems.last().expect("problems");
+    assert!(last.contains("is given up") && last.contains("0 of its "), "{last}");
+    assert_eq!((run.given_up, run.events.len()), (1, 2));
     let asked = org.requests.len();
     run.clock.advance(HOUR);
     run.until_caught_up(&mut org);
     assert_eq!(org.requests.len(), asked + 1, "it is asked for again");
+}
+
+#[test]
+fn a_file_that_is_not_listed_any_more_is_tried_for_an_hour_and_four_times() {
+    let mut org = CannedOrg::with(vec![file(1, 2)]);
+    org.mishaps.push(Mishap { path: "/LogFile", what: What::Answer(404, GONE) });
+    let mut run = Run::new("");
+    run.poll(&mut org).expect("a problem");
+    for _ in 0..1000 {
+        org.mishaps.push(Mishap { path: "/LogFile", what: What::Answer(404, GONE) });
+    }
+    org.files.clear();
+    run.until_caught_up(&mut org);
+    let passed = collector::io::Clock::now_ms(&run.clock) - NOW;
+    assert!((HOUR..4 * HOUR).contains(&passed), "{passed}");
+    assert_eq!(run.given_up, 1);
+}
+
+#[test]
+fn neither_a_host_that_was_switched_off_nor_a_clock_that_was_ahead_gives_a_file_up() {
+    for (ahead, back) in [(8 * 24 * HOUR, 0), (8 * 24 * HOUR, -8 * 24 * HOUR), (400 * 24 * HOUR, 0)] {
+        let mut org = CannedOrg::with(vec![file(1, 2)]);
+        for _ in 0..3 {
+            org.mishaps.push(Mishap { path: "/LogFile", what: What::Answer(404, GONE) });
+        }
+        let mut run = Run::new("");
+        run.poll(&mut org).expect("a problem");
+        let files = std::mem::take(&mut org.files);
+        run.clock.advance(ahead);
+        run.collector = configured("");
+        let _ = run.poll(&mut org);
+        run.clock.advance(back);
+        run.collector = configured("");
+        let _ = run.poll(&mut org);
+        assert_eq!(run.given_up, 0, "{:?}", run.problems);
+        org.files = files;
+        run.until_caught_up(&mut org);
+        assert_eq!(ids(&run.events), expected(&[(1, 2)]), "{:?}", run.problems);
+    }
+}
+
+#[test]
+fn an_older_issue_of_a_daily_file_is_not_pursued_once_a_newer_one_was_read() {
+    let at = |n: u32, created: &str| CannedFile { created: created.to_owned(), ..file(n, 2) };
+    let mut org =
+        CannedOrg { interval: "Daily", ..CannedOrg::with(vec![at(1, "2026-06-01T12:00:00.000+0000")]) };
+    for _ in 0..1000 {
+        let what = What::Answer(404, GONE);
+        org.mishaps.push(Mishap { path: "0AT000000000000001/LogFile", what });
+    }
+    let daily = "\"event_log_file\": {\"log_file_interval\": \"daily\"}";
+    let mut run = Run::new("");
+    run.collector = crate::cases::configured_with(&[("\"event_log_file\": {}", daily)]);
+    run.go_on_for(&mut org, HOUR / 2);
+    org.files = vec![at(2, "2026-06-01T13:30:00.000+0000")];
+    run.clock.advance(HOUR);
+    run.until_caught_up(&mut org);
+    assert_eq!((ids(&run.events), run.given_up), (expected(&[(2, 2)]), 0));
+    let asked =
+        |org: &CannedOrg| org.requests.iter().filter(|path| path.contains("0AT000000000000001/")).count();
+    let before = asked(&org);
+    run.go_on_for(&mut org, 5 * HOUR);
+    assert_eq!(asked(&org), before, "it is pursued");
 }
 
 #[test]
@@ -658,7 +767,7 @@ fn places_of_streams_that_are_not_configured_are_kept() {
     ));
     run.until_caught_up(&mut org);
     let state: serde_json::Value = serde_json::from_str(&run.state.expect("a state")).expect("JSON");
-    assert_eq!(state["streams"]["mine"]["event_log_file"]["floor"], "2026-05-01T00:00:00.000Z");
+    assert_eq!(state["streams"]["mine"]["event_log_file"]["low_watermark"], "2026-05-01T00:00:00.000Z");
     assert!(state["streams"]["login"]["event_log_file"].is_object());
 }
 

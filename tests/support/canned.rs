@@ -87,6 +87,8 @@ pub struct CannedOrg {
     pub page: Option<usize>,
     /// The answer to any query that is not about files, as a JSON list of records.
     pub records: Option<String>,
+    /// `Interval` of its files; hourly if empty.
+    pub interval: &'static str,
 }
 
 /// The body of an answer.
@@ -164,7 +166,8 @@ impl CannedOrg {
                     "attributes": {"type": "EventLogFile"},
                     "Id": file.id, "EventType": file.event_type, "CreatedDate": file.created, "LogDate": file.log_date,
                     "LogFileLength": file.length.unwrap_or(file.body.len() as u64) as f64,
-                    "Sequence": 1, "ApiVersion": 65.0, "Interval": "Hourly",
+                    "Sequence": 1, "ApiVersion": 65.0,
+                    "Interval": if self.interval.is_empty() { "Hourly" } else { self.interval },
                 })
             })
             .collect();

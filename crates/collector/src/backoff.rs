@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 const SHORT: (i64, i64) = (2_000, 15 * 60_000);
 /// The same where somebody must act first, or an allowance must come back.
 const LONG: (i64, i64) = (60_000, 60 * 60_000);
+/// The longest wait for a single file that has failed for days.
+const LONGEST_OF_FILE: i64 = 6 * 60 * 60_000;
+
+/// How much of a reason is kept, in characters.
+const LONGEST_REASON: usize = 160;
 
 /// A wait that is under way.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -32,13 +37,43 @@ pub struct Backoff {
 impl Backoff {
     /// The wait after one more failure. `seed` tells apart those who fail at the same time.
     pub fn after(earlier: Option<&Self>, problem: &Problem, now: Time, seed: &str) -> Self {
+        let (first, longest) = bounds(problem.kind);
+        let attempts = attempts(earlier);
+        Self::new(attempts, grown(first, attempts - 1, longest), problem, now, seed)
+    }
+
+    /// The same for one file that has failed for so long, in milliseconds: in the end an eighth of that.
+    pub fn of_file(
+        earlier: Option<&Self>,
+        problem: &Problem,
+        now: Time,
+        seed: &str,
+        failing_for: u64,
+    ) -> Self {
+        let (first, longest) = bounds(problem.kind);
+        let longest = i64::try_from(failing_for / 8).unwrap_or(i64::MAX).clamp(longest, LONGEST_OF_FILE);
+        let attempts = attempts(earlier);
+        let backoff = Self::new(attempts, grown(first, attempts - 1, longest), problem, now, seed);
+        // There may be many.
+        Self { reason: crate::problem::quoted(&problem.message, LONGEST_REASON / 2), ..backoff }
+    }
+
+    /// The same where so many failures are free, and cost no wait: a file may be the only one that cannot be read, and a
+    /// window that is too wide is found by asking for narrower ones.
+    pub fn after_free(earlier: Option<&Self>, problem: &Problem, now: Time, seed: &str, free: u32) -> Self {
         let attempts = earlier.map_or(0, |backoff| backoff.attempts).saturating_add(1);
-        let (first, longest) = match problem.kind {
-            Kind::Transient | Kind::Internal | Kind::State => SHORT,
-            Kind::Data => (SHORT.0, LONG.1),
-            Kind::Auth | Kind::Config | Kind::Permission | Kind::RateLimited => LONG,
-        };
-        let full = first.saturating_mul(1 << (attempts - 1).min(20)).min(longest);
+        match attempts.checked_sub(free + 1) {
+            None => Self { until: now, ..Self::new(attempts, 0, problem, now, seed) },
+            Some(times) => Self::new(attempts, grown(SHORT.0, times, SHORT.1), problem, now, seed),
+        }
+    }
+
+    /// Whether the last failure cost no wait.
+    pub fn is_free(&self) -> bool {
+        self.until <= self.since
+    }
+
+    fn new(attempts: u32, full: i64, problem: &Problem, now: Time, seed: &str) -> Self {
         let asked = problem.retry_after_ms.map_or(0, i64::from);
         // Between three quarters and the whole of it.
         let digest = blake3::hash(format!("{seed}\0{attempts}\0{}", now.0).as_bytes());
@@ -48,14 +83,39 @@ impl Backoff {
             since: now,
             until: Time(now.0.saturating_add((full - jitter).max(asked))),
             kind: problem.kind.name().to_owned(),
-            reason: crate::problem::quoted(&problem.message, 300),
+            reason: crate::problem::quoted(&problem.message, LONGEST_REASON),
         }
+    }
+
+    /// Whether what it waits for passes by itself.
+    pub fn passes(&self) -> bool {
+        let kind = Kind::from_name(&self.kind);
+        !matches!(kind, Some(Kind::Config | Kind::Auth | Kind::Permission))
     }
 
     /// Milliseconds still to wait. Nothing if the clock went back behind the failure: it cannot tell any more.
     pub fn remaining(&self, now: Time) -> i64 {
         if now < self.since { 0 } else { self.until.0.saturating_sub(now.0).max(0) }
     }
+}
+
+/// The number of the next attempt. Those that were free do not make it wait longer.
+fn attempts(earlier: Option<&Backoff>) -> u32 {
+    earlier.filter(|backoff| !backoff.is_free()).map_or(0, |backoff| backoff.attempts).saturating_add(1)
+}
+
+/// The first wait and the longest one for a kind of failure.
+fn bounds(kind: Kind) -> (i64, i64) {
+    match kind {
+        Kind::Transient | Kind::Internal | Kind::State => SHORT,
+        Kind::Data => (SHORT.0, LONG.1),
+        Kind::Auth | Kind::Config | Kind::Permission | Kind::RateLimited => LONG,
+    }
+}
+
+/// A wait that was doubled so many times.
+fn grown(first: i64, times: u32, longest: i64) -> i64 {
+    first.saturating_mul(1 << times.min(30)).min(longest)
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub struct Stats {
     pub rows_malformed: u32,
     /// Files read to their end.
     pub files_completed: u32,
+    /// Files given up, of which something was not read.
+    pub files_given_up: u32,
     /// Requests used and allowed in 24 hours.
     pub api_usage: Option<(u32, u32)>,
     /// Files known of and not read to their end.
@@ -65,12 +67,22 @@ pub struct Progress<'a> {
     out_of_time: bool,
     /// Whether the state has moved on.
     moved: bool,
+    /// How long the poll may take where the state does not move on.
+    patience: Duration,
 }
 
+/// How long a poll may take at most where the state does not move on. Hosts stop a call after five minutes, and the longest
+/// request takes two.
+const MOST_PATIENCE: Duration = Duration::from_secs(120);
+
 impl<'a> Progress<'a> {
-    /// An empty batch.
-    pub fn new(limits: Limits, clock: &'a dyn Clock) -> Self {
+    /// An empty batch. `stalled` says how many polls before this one ended without having moved the state: each gets twice
+    /// the time of the one before, so that a host which uses a new instance for every poll comes to the end of what
+    /// takes long (a listing of many pages, the way to a checkpoint), and one that keeps its instance goes on where it was.
+    pub fn new(limits: Limits, clock: &'a dyn Clock, stalled: u32) -> Self {
+        let patience = limits.time.saturating_mul(1 << stalled.min(12));
         Self {
+            patience: patience.min(MOST_PATIENCE).max(limits.time),
             events: Vec::new(),
             stats: Stats::default(),
             bytes: 0,
@@ -87,10 +99,31 @@ impl<'a> Progress<'a> {
         self.events.len() >= self.limits.events || self.bytes >= self.limits.bytes || self.out_of_time
     }
 
-    /// Looks at the clock; to be called wherever time may have passed. The time is never over before the state has
-    /// moved on: a poll that takes long to find its place again must not come back empty-handed for ever.
+    /// Looks at the clock; to be called wherever time may have passed. All time counts, whatever it went by for: before the
+    /// state has moved on, there may be more of it.
     pub fn look_at_the_clock(&mut self) {
-        self.out_of_time = self.moved && self.clock.elapsed().saturating_sub(self.start) >= self.limits.time;
+        let spent = self.clock.elapsed().saturating_sub(self.start);
+        self.out_of_time = spent >= if self.moved { self.limits.time } else { self.patience };
+    }
+
+    /// Whether the state has moved on.
+    pub fn has_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// The time on the monotonic clock.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// How long one window of an object may take to be read, page after page.
+    pub fn time(&self) -> Duration {
+        self.limits.time
+    }
+
+    /// Notes that a file is given up.
+    pub fn gave_up(&mut self) {
+        self.stats.files_given_up = self.stats.files_given_up.saturating_add(1);
     }
 
     /// Notes that the state has moved on, with or without an event.

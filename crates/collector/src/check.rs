@@ -29,7 +29,8 @@ pub enum Verdict {
 /// The result of trying one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Short and stable, fit to be matched by a program: `sign-in`; of a stream, where it stands in the configuration.
+    /// Short and stable, fit to be matched by a program: `sign-in`; of a stream or an address, where it stands in the
+    /// configuration.
     pub name: String,
     /// Whether it works.
     pub verdict: Verdict,
@@ -82,6 +83,7 @@ pub fn check(org: &mut Org<'_>) -> Vec<Finding> {
             return findings;
         }
     }
+    findings.extend(org.config.address_warnings().into_iter().map(address));
     findings.extend(org.session.skew_ms().map(clock));
     if let Err(trouble) = org.sign_in() {
         findings.push(Finding::fail("sign-in", trouble.problem("the sign-in")));
@@ -120,6 +122,12 @@ fn api_version(org: &Org<'_>, versions: &[Version]) -> Finding {
         }
         Some(wanted) => Finding::fail(name, version_problem(versions, wanted)),
     }
+}
+
+/// What looks wrong with where the org is, or whose users sign in where. It comes before the sign-in, which it may explain.
+fn address(warning: Problem) -> Finding {
+    let name = warning.path.unwrap_or_default();
+    Finding::warn(&name, warning.message, warning.hint.unwrap_or_default())
 }
 
 fn clock(skew_ms: i64) -> Finding {

@@ -15,6 +15,7 @@ use crate::{
     time::Time,
     turns::{self, Outcome, Work},
 };
+use std::collections::BTreeSet;
 
 /// A source of events. One instance is one configured source.
 #[derive(Default)]
@@ -62,7 +63,7 @@ impl Collector {
         match &mut self.configured {
             Some(configured) => {
                 let session = &mut configured.session;
-                session.begin(false);
+                session.begin(clock, false);
                 let mut org = Org { config: &configured.config, http, clock, session };
                 crate::check::check(&mut org)
             }
@@ -104,6 +105,7 @@ impl Configured {
         state
             .belongs_to(&self.config.instance.authority)
             .map_err(|problem| Failure { problem, state: None })?;
+        state.belongs_to_configuration(&self.config.fingerprint);
         // Whatever way this poll ends, the memory fits no state but the one that is returned.
         let last_state = self.last_state.take();
         if last_state.is_none() || last_state.as_deref() != given {
@@ -116,9 +118,9 @@ impl Configured {
             return Err(Failure { problem, state: None });
         }
 
-        self.session.begin(true);
+        self.session.begin(clock, true);
         let mut org = Org { config: &self.config, http, clock, session: &mut self.session };
-        let mut progress = Progress::new(self.config.limits, clock);
+        let mut progress = Progress::new(self.config.limits, clock, state.stalled);
         let mut outcome = Outcome::default();
         let turns = self.work.take_turns(&mut org, &mut state, &mut progress, &mut outcome);
         // What was asked is done; but if that used the share up, the next poll must not ask before it has waited.
@@ -134,17 +136,21 @@ impl Configured {
         }
 
         let more = progress.is_full() && state.backoff.is_none();
+        state.stalled = if more && !progress.has_moved() { state.stalled.saturating_add(1) } else { 0 };
         // The poll took its time, and the host waits from now on.
         let now = Time(clock.now_ms());
         let wait = if more { 0 } else { next_poll(&self.config, &state, now) };
         let text = state.to_json();
         self.last_state = Some(text.clone());
         // With events there is a batch, whatever went wrong besides: the state has moved past them.
-        if !outcome.useful && progress.events.is_empty() {
-            let stalled = || stalled(&self.config, &state, now);
-            if let Some(problem) = outcome.problems.first().cloned().or_else(stalled) {
+        if !outcome.useful && !more && progress.events.is_empty() {
+            let waiting = waiting_streams(&self.config, &state, now, &outcome.problems);
+            outcome.problems.extend(waiting);
+            let everything = outcome.problems.iter().find(|problem| problem.stream.is_none());
+            let only = Some(&outcome.problems).filter(|all| all.len() == 1).and_then(|all| all.first());
+            if let Some(problem) = everything.or(only) {
                 // Another source may have to do sooner what this one waits for.
-                let problem = problem.retry_after_ms(i64::from(wait.max(1)));
+                let problem = problem.clone().retry_after_ms(i64::from(wait.max(1)));
                 return Err(Failure { problem, state: Some(text) });
             }
         }
@@ -172,15 +178,20 @@ fn waiting(backoff: &Backoff, now: Time) -> Problem {
         .retry_after_ms(backoff.remaining(now))
 }
 
-/// Why nothing was done, if that is because of a wait.
-fn stalled(config: &Config, state: &State, now: Time) -> Option<Problem> {
-    config.streams.names().find_map(|name| {
+/// What the streams wait for that are not said to have failed just now.
+fn waiting_streams(config: &Config, state: &State, now: Time, said: &[Problem]) -> Vec<Problem> {
+    let said =
+        |name: &str| said.iter().any(|problem| problem.stream.as_deref().is_none_or(|stream| stream == name));
+    let waiting = |name: &str| {
         let stream = state.streams.get(name)?;
-        let files = stream.event_log_file.as_ref().and_then(|files| files.backoff.as_ref());
+        let files = stream.event_log_file.as_ref();
+        let files = files.into_iter().flat_map(|files| files.backoff.iter().chain(&files.downloads));
         let object = stream.object.as_ref().and_then(|object| object.backoff.as_ref());
-        let backoff = files.into_iter().chain(object).find(|backoff| backoff.remaining(now) > 0)?;
+        let backoff = files.chain(object).find(|backoff| backoff.remaining(now) > 0)?;
         Some(waiting(backoff, now).in_stream(name))
-    })
+    };
+    let names: BTreeSet<&str> = config.streams.names().collect();
+    names.into_iter().filter(|name| !said(name)).filter_map(waiting).collect()
 }
 
 /// Milliseconds until something is due.

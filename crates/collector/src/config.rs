@@ -9,9 +9,9 @@ use crate::{
     io::Timeouts,
     origin::Origin,
     problem::{Kind, Problem},
-    secret,
+    secret::{self, is_blank},
 };
-use schema::{Checked, Flaw, Key, Shape};
+use schema::{Checked, Flaw, Key, SecretFlaw, Shape};
 use serde_json::{Value, json};
 use std::{rc::Rc, time::Duration};
 use streams::Streams;
@@ -71,8 +71,8 @@ const TIMEOUTS: &[Key] = &[
     Key::defaulted(
         "first_byte",
         Shape::Span(Duration::from_secs(1), minutes(5)),
-        "60s",
-        "How long an answer may take to begin. A query may run for two minutes.",
+        "130s",
+        "How long an answer may take to begin. Salesforce ends a query after two minutes, and says so then.",
     ),
     Key::defaulted(
         "between_bytes",
@@ -94,17 +94,51 @@ const BATCH: &[Key] = &[
         "max_time",
         Shape::Span(Duration::from_millis(100), minutes(1)),
         "10s",
-        "How long a poll goes on before it returns what it has. Finding the place again in a file is not counted.",
+        "How long a poll goes on before it returns what it has. It may take more before it has anything.",
     ),
 ];
 
-/// A text with something in it.
-pub fn filled(text: &str) -> Result<(), Flaw> {
-    if text.trim().is_empty() { Err(Flaw::new("is empty")) } else { Ok(()) }
+/// One word, such as a consumer key or a user name. What stands around it is not part of it, and is not sent.
+pub fn word(text: &str) -> Result<(), Flaw> {
+    match text.trim_matches(is_blank) {
+        "" => Err(Flaw::new("is empty")),
+        word if word.contains(is_blank) => {
+            Err(Flaw::with_hint("has a space or a line break in it", "copy it once more, as one word"))
+        }
+        _ => Ok(()),
+    }
 }
 
+/// The same of a secret, such as a consumer secret.
+pub fn secret_word(text: &str) -> Result<(), SecretFlaw> {
+    word(text).map_err(|_| ("has a space or a line break in it", "copy it once more, as one word"))
+}
+
+/// A password. A line break behind it is no part of it; a space might be, and nobody could see why the sign-in fails.
+pub fn password(text: &str) -> Result<(), SecretFlaw> {
+    let text = text.trim_matches(LINE_BREAKS);
+    if text.starts_with(is_blank) || text.ends_with(is_blank) {
+        return Err((
+            "begins or ends with a space",
+            "take it out where the password lies; if it belongs to the password, choose another one",
+        ));
+    }
+    if text.contains(char::is_control) {
+        return Err(("has a line break or another control character in it", "copy it once more"));
+    }
+    Ok(())
+}
+
+/// Any secret: the code that uses it says what is wrong with it.
+pub fn any_secret(_: &str) -> Result<(), SecretFlaw> {
+    Ok(())
+}
+
+/// What editors and `echo` put around a secret, which is no part of it.
+pub const LINE_BREAKS: [char; 3] = ['\r', '\n', '\u{feff}'];
+
 fn origin(text: &str) -> Result<(), Flaw> {
-    if Origin::parse(text)?.is_login_host() {
+    if Origin::parse_instance(text)?.is_login_host() {
         return Err(Flaw::with_hint(
             "is where users sign in, and not the address of an org",
             "use the org's My Domain address, such as \"https://acme.my.salesforce.com\"; Setup, My Domain shows it",
@@ -129,7 +163,9 @@ pub fn audience(text: &str) -> Result<(), Flaw> {
     ))
 }
 
+/// Any version from 46.0 on, however new: which there are, the org says.
 fn api_version(text: &str) -> Result<(), Flaw> {
+    let text = bare_version(text);
     if text == LATEST {
         return Ok(());
     }
@@ -137,6 +173,12 @@ fn api_version(text: &str) -> Result<(), Flaw> {
         Some((2 | 3, Ok(46..))) if text.starts_with(|first| ('1'..='9').contains(&first)) => Ok(()),
         _ => Err(Flaw::with_hint("must be a version of at least 46.0", "use \"65.0\", or \"latest\"")),
     }
+}
+
+/// A version without what is written around it: Salesforce's own pages say "v68.0".
+fn bare_version(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix(['v', 'V']).unwrap_or(text)
 }
 
 /// What stands in place of a version to mean the newest one.
@@ -160,6 +202,8 @@ pub struct Config {
     pub output: Output,
     /// What to collect.
     pub streams: Streams,
+    /// What tells this configuration from another one, made of all of it but what is secret.
+    pub fingerprint: String,
 }
 
 /// What one poll returns at most.
@@ -198,7 +242,7 @@ impl Config {
         let checked = Checked::new(document, DOCUMENT);
         let streams = checked.table("streams").map(|table| streams::read(table, &mut problems));
         let streams = streams.unwrap_or_default();
-        let api_version = checked.text("api_version").unwrap_or_default();
+        let api_version = bare_version(checked.text("api_version").unwrap_or_default());
         problems.extend(fields_unknown(&streams, api_version));
         let instance_url = checked.text("instance_url").unwrap_or_default();
         let auth = checked.table("auth").and_then(|auth| Auth::read(auth, instance_url, &mut problems));
@@ -216,6 +260,7 @@ impl Config {
                     original: checked.switch("preserve_original_event"),
                 },
                 streams,
+                fingerprint: fingerprint(document),
             }),
             _ => Err(problems),
         }
@@ -224,7 +269,24 @@ impl Config {
     /// What is allowed and probably not meant.
     pub fn warnings(&self) -> Vec<Problem> {
         let mut warnings: Vec<Problem> = self.auth.warning().into_iter().collect();
+        warnings.extend(self.address_warnings());
         warnings.extend(self.streams.warnings());
+        warnings
+    }
+
+    /// What looks wrong with where the org is and where tokens are asked for.
+    pub fn address_warnings(&self) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        for (path, origin) in [("instance_url", &self.instance), ("auth.token_url", &self.auth.token_host)] {
+            if path != "instance_url" && *origin == self.instance {
+                continue;
+            }
+            if let Some(Flaw { message, hint }) = origin.doubt() {
+                let problem = Problem::new(Kind::Config, format!("{origin} {message}")).at(path);
+                warnings.push(Problem { hint, ..problem });
+            }
+        }
+        warnings.extend(self.auth.audience_warning(&self.instance));
         warnings
     }
 
@@ -234,6 +296,15 @@ impl Config {
         authorities.dedup();
         authorities
     }
+}
+
+/// A digest of a configuration without its secrets: a state holds it, and a digest of a password could be tried out.
+fn fingerprint(document: &serde_json::Map<String, Value>) -> String {
+    let open = |name: &str| document.get("auth").and_then(|auth| auth.get(name)).and_then(Value::as_str);
+    let auth = ["flow", "client_id", "username", "audience", "token_url"].map(open);
+    let rest: Vec<_> = document.iter().filter(|(name, _)| *name != "auth").collect();
+    let text = json!([auth, rest]).to_string();
+    crate::event_id::Id::of(text.as_bytes()).as_str()[..16].to_owned()
 }
 
 fn limits(batch: Option<Checked<'_>>) -> Limits {

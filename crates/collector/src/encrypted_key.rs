@@ -6,7 +6,7 @@
 
 use crate::{
     problem::{Kind, Problem},
-    secret::Secret,
+    secret::{Secret, is_blank},
 };
 use aes::Aes256;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit, block_padding::Pkcs7};
@@ -14,7 +14,6 @@ use rsa::pkcs8::{
     der::{
         self, Decode, SliceReader,
         asn1::{AnyRef, ObjectIdentifier, OctetStringRef},
-        pem,
     },
     spki::AlgorithmIdentifierRef,
 };
@@ -45,13 +44,12 @@ const OTHERS: &[(ObjectIdentifier, &str)] = &[
 /// More rounds would take minutes in a component.
 const MOST_ROUNDS: u32 = 10_000_000;
 
-/// Decrypts a PEM block, to the DER of a PKCS#8 key.
-pub fn decrypt(pem: &str, passphrase: &Secret) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let damaged =
-        |_| Problem::new(Kind::Config, "the encrypted private key is damaged").hint("export it again");
-    let (_, mut der) = pem::decode_vec(pem.as_bytes()).map_err(|_| damaged(()))?;
-    let read = read(&der).map_err(|_| damaged(()))?;
-    let (parameters, start, length) = read;
+/// Decrypts the DER of an encrypted key, to that of a PKCS#8 key.
+pub fn decrypt(mut der: Zeroizing<Vec<u8>>, passphrase: &Secret) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let damaged = || {
+        Problem::new(Kind::Config, "the encrypted private key is damaged").hint("copy or export it once more")
+    };
+    let (parameters, start, length) = read(&der).map_err(|_| damaged())?;
     let Parameters { salt, rounds, iv } = parameters.map_err(|scheme| {
         let message = format!("the private key is encrypted with {scheme}, which is not supported");
         Problem::new(Kind::Config, message).hint(
@@ -59,22 +57,25 @@ pub fn decrypt(pem: &str, passphrase: &Secret) -> Result<Zeroizing<Vec<u8>>, Pro
         )
     })?;
     if !(1..=MOST_ROUNDS).contains(&rounds) {
-        let message =
-            format!("the private key is encrypted with {rounds} rounds, and {MOST_ROUNDS} is the most");
+        let message = format!("the private key is encrypted with more than {MOST_ROUNDS} rounds, or none");
         return Err(Problem::new(Kind::Config, message)
             .hint("convert it with fewer: openssl pkcs8 -topk8 -iter 100000"));
     }
     let mut key = Zeroizing::new([0; 32]);
     pbkdf2::pbkdf2_hmac::<Sha256>(passphrase.reveal().as_bytes(), &salt, rounds, key.as_mut());
     let wrong = || {
-        Problem::new(Kind::Config, "the passphrase does not fit the private key")
-            .hint("check auth.private_key_passphrase: openssl rsa -in KEY -noout asks for it")
+        Problem::new(Kind::Config, "the passphrase does not fit the private key").hint(
+            if passphrase.reveal().starts_with(is_blank) || passphrase.reveal().ends_with(is_blank) {
+                "auth.private_key_passphrase begins or ends with a space, which counts: is it meant?"
+            } else {
+                "check auth.private_key_passphrase: openssl rsa -in KEY -noout asks for it"
+            },
+        )
     };
     let data = der.get_mut(start..start + length).ok_or_else(wrong)?;
     let cipher = cbc::Decryptor::<Aes256>::new_from_slices(key.as_ref(), &iv).map_err(|_| wrong())?;
     let clear = cipher.decrypt_padded::<Pkcs7>(data).map_err(|_| wrong())?;
     let clear = Zeroizing::new(clear.to_vec());
-    zeroize::Zeroize::zeroize(&mut der);
     // A wrong passphrase passes for a right one once in 256 times, as far as padding goes.
     if SliceReader::new(&clear).and_then(|mut reader| AnyRef::decode(&mut reader)).is_err() {
         return Err(wrong());
@@ -90,7 +91,7 @@ struct Parameters {
 }
 
 /// The parameters, or the name of what is not supported; and where in the DER the encrypted part begins and how long it is.
-type Found = (Result<Parameters, String>, usize, usize);
+type Found = (Result<Parameters, &'static str>, usize, usize);
 
 fn read(der: &[u8]) -> der::Result<Found> {
     let outer = AnyRef::from_der(der)?;
@@ -102,7 +103,7 @@ fn read(der: &[u8]) -> der::Result<Found> {
     })
 }
 
-fn parameters(scheme: &AlgorithmIdentifierRef<'_>) -> der::Result<Result<Parameters, String>> {
+fn parameters(scheme: &AlgorithmIdentifierRef<'_>) -> der::Result<Result<Parameters, &'static str>> {
     if scheme.oid != PBES2 {
         return Ok(Err(name(scheme.oid)));
     }
@@ -134,7 +135,6 @@ fn given(parameters: Option<AnyRef<'_>>) -> der::Result<AnyRef<'_>> {
     parameters.ok_or(der::ErrorKind::Failed.into())
 }
 
-fn name(oid: ObjectIdentifier) -> String {
-    let known = OTHERS.iter().find(|(known, _)| *known == oid);
-    known.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned())
+fn name(oid: ObjectIdentifier) -> &'static str {
+    OTHERS.iter().find(|(known, _)| *known == oid).map_or("an unknown scheme", |(_, name)| name)
 }

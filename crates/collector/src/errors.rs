@@ -4,8 +4,15 @@
 //! Responses" of the REST API guide for everything else. The token endpoint answers `{"error", "error_description"}`,
 //! the API a JSON array of `{"message", "errorCode"}`, and whatever stands in front of either may answer HTML.
 //!
-//! What is known stands in two tables, [`OAUTH`] and [`API`]; `docs/errors.md` is made of them, and a test sees to it that it
-//! still is. Who must act is also what decides how long is waited: see `backoff`.
+//! What is known stands in tables: [`OAUTH`], [`API`], [`STATUSES`], and [`NO_ANSWER`] for what is no answer of Salesforce.
+//! `docs/errors.md` is made of them, and a test sees to it that it still is.
+//!
+//! # What an error means
+//!
+//! Each row says four things apart, since one does not follow from another: how far the error reaches ([`Scope`]), what is
+//! done about it ([`Remedy`]), who must act ([`Kind`], which also decides how long is waited: see `backoff`), and the words.
+//! Whoever meets an error asks for its [`Meaning`]; nothing else looks at codes. No scope but [`Scope::Everything`] stops
+//! a stream that did not meet the error itself.
 
 use crate::{
     problem::{Kind, Problem, quoted},
@@ -13,6 +20,87 @@ use crate::{
     secret::Secret,
 };
 use serde_json::Value;
+
+/// How far an error reaches: everything within meets it as well, and nothing beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// One page of an answer: the query can be asked again.
+    Page,
+    /// What one query asks for: another span of time may work.
+    Window,
+    /// One event log file: the others may be read.
+    File,
+    /// One stream: what it asks for, or may not read.
+    Stream,
+    /// Every request to the org.
+    Everything,
+}
+
+impl Scope {
+    /// As it stands in the documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Window => "window",
+            Self::File => "file",
+            Self::Stream => "stream",
+            Self::Everything => "everything",
+        }
+    }
+
+    /// The scope of the same error where a file is downloaded: it may be that file's alone.
+    pub const fn of_download(self) -> Self {
+        match self {
+            Self::Everything => Self::Everything,
+            _ => Self::File,
+        }
+    }
+}
+
+/// What is done about an error. After each but [`Again`](Self::Again) of a page there is a wait, longer each time; and
+/// whatever fails twice for a span of time is asked for in a narrower one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The same is asked again: at once for a page, since a query begins anew, else after a wait.
+    Again,
+    /// Less is asked for at a time.
+    Narrower,
+    /// It is left out for now, and the rest goes on.
+    StepAround,
+    /// A new sign-in, once.
+    SignInAgain,
+    /// Nothing is sent before the org has had the time that it wants.
+    Wait,
+    /// It is asked for ever more rarely, since it does not pass by itself: something has to be changed.
+    StopAsking,
+}
+
+impl Remedy {
+    /// As it stands in the documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Again => "again",
+            Self::Narrower => "narrower",
+            Self::StepAround => "step around",
+            Self::SignInAgain => "sign in again",
+            Self::Wait => "wait",
+            Self::StopAsking => "rarely, until changed",
+        }
+    }
+}
+
+/// What an error means for whoever asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// How far it reaches.
+    pub scope: Scope,
+    /// What is done.
+    pub remedy: Remedy,
+    /// Who must act.
+    pub kind: Kind,
+    /// What they can do; empty = give the permissions that the object needs.
+    pub hint: &'static str,
+}
 
 /// An answer with an error status.
 #[derive(Debug)]
@@ -56,7 +144,7 @@ impl Refusal {
     }
 
     /// Whether the error code is this one.
-    pub fn is(&self, code: &str) -> bool {
+    fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 
@@ -65,20 +153,41 @@ impl Refusal {
         self.is("NOT_FOUND") || self.is("ENTITY_IS_DELETED")
     }
 
-    /// Whether the org serves no more requests to anyone. That too many run at the same moment passes by itself.
-    pub fn is_allowance_used_up(&self) -> bool {
-        self.is("REQUEST_LIMIT_EXCEEDED") && !self.message.contains("Concurrent")
+    /// Whether, for a page behind the first, it says that the answer is not there any more: that is bound to the session
+    /// that asked, and to the time that the org keeps it.
+    pub fn is_lost_answer(&self) -> bool {
+        let meaning = self.meaning();
+        let client = (400..405).contains(&self.status) && meaning.remedy != Remedy::Wait;
+        meaning.scope == Scope::Page || meaning.remedy == Remedy::SignInAgain || client
     }
 
-    /// Whether a new sign-in may help. Two texts under the same code say that it will not.
-    pub fn is_expired_session(&self) -> bool {
-        (self.is("INVALID_SESSION_ID")
-            || self.is("INVALID_AUTH_HEADER")
-            || (self.status == 401 && self.code.is_none()))
-            && !HOPELESS.iter().any(|text| self.message.contains(text))
+    /// Whether it can be that the org does not have this version of the API.
+    pub fn may_be_the_version(&self) -> bool {
+        self.is("NOT_FOUND") || self.is("UNSUPPORTED_API_VERSION") || self.status == 410
     }
 
-    fn said(&self) -> String {
+    /// Whether it can be that the org is elsewhere.
+    pub fn may_be_the_address(&self) -> bool {
+        self.is("URL_NOT_RESET") || self.status == 401 || (300..400).contains(&self.status)
+    }
+
+    /// Whether the org does not know `EventLogFile.Interval`.
+    pub fn lacks_interval(&self) -> bool {
+        self.is("INVALID_FIELD") && self.message.contains("'Interval'")
+    }
+
+    /// Whether an assertion may be refused for its time.
+    pub fn may_be_the_clock(&self) -> bool {
+        self.is("invalid_grant")
+    }
+
+    /// What it means, as an answer of the REST API.
+    pub fn meaning(&self) -> Meaning {
+        Row::find(API, self).map_or_else(|| Status::find(self).meaning, |row| row.meaning)
+    }
+
+    /// What was answered, in one line.
+    pub fn said(&self) -> String {
         let status = self.status;
         match (&self.code, self.message.as_str(), &self.redirect) {
             (Some(code), "", _) => format!("{code} (HTTP {status})"),
@@ -112,11 +221,9 @@ struct Row {
     code: &'static str,
     /// Part of the description. Compared in lower case, and empty = any.
     text: &'static str,
-    kind: Kind,
-    /// What it means; empty = the description says it.
-    meaning: &'static str,
-    /// What to do; empty = give the permissions that the object needs.
-    hint: &'static str,
+    meaning: Meaning,
+    /// The same in words; empty = the description says it.
+    words: &'static str,
 }
 
 impl Row {
@@ -134,13 +241,38 @@ impl Row {
 }
 
 /// A row of [`OAUTH`].
-const fn grant(error: &'static str, text: &'static str, meaning: &'static str, hint: &'static str) -> Row {
-    Row { status: 400, code: error, text, kind: Kind::Auth, meaning, hint }
+const fn grant(error: &'static str, text: &'static str, words: &'static str, hint: &'static str) -> Row {
+    Row { status: 400, code: error, text, meaning: sign_in(Remedy::StopAsking, Kind::Auth, hint), words }
+}
+
+/// What an error of the token endpoint means: without a token, nothing can be asked.
+const fn sign_in(remedy: Remedy, kind: Kind, hint: &'static str) -> Meaning {
+    Meaning { scope: Scope::Everything, remedy, kind, hint }
 }
 
 /// A row of [`API`].
-const fn api(status: u16, code: &'static str, kind: Kind, hint: &'static str) -> Row {
-    Row { status, code, text: "", kind, meaning: "", hint }
+const fn api(
+    status: u16,
+    code: &'static str,
+    scope: Scope,
+    remedy: Remedy,
+    kind: Kind,
+    hint: &'static str,
+) -> Row {
+    said(status, code, "", scope, remedy, kind, hint)
+}
+
+/// The same for one description of the code.
+const fn said(
+    status: u16,
+    code: &'static str,
+    text: &'static str,
+    scope: Scope,
+    remedy: Remedy,
+    kind: Kind,
+    hint: &'static str,
+) -> Row {
+    Row { status, code, text, meaning: Meaning { scope, remedy, kind, hint }, words: "" }
 }
 
 const WAIT: &str = "nothing to do but wait";
@@ -148,8 +280,105 @@ const BUG: &str = "if it stays, this is worth a bug report";
 const QUERY: &str =
     "check fields, cursor_field and api_version; if they are right, this is worth a bug report";
 
-/// Errors of the token endpoint ("OAuth 2.0 Authorization Errors", Salesforce Help). The first row that fits is the answer.
+const NOT_INSTALLED: (&str, &str) = (
+    "the app is not installed in this org",
+    "install or deploy the app in this org (in a sandbox again after each refresh), or ask for tokens at the My Domain address \
+     of the org that has it: leave auth.token_url out, and check instance_url",
+);
+const NOT_APPROVED: (&str, &str) = (
+    "the user is not approved for the app",
+    "add a permission set or profile of the user to the app's policies",
+);
+const BLOCKED: (&str, &str) = (
+    "the app is blocked in this org",
+    "have an administrator unblock it in Setup, Connected Apps OAuth Usage",
+);
+const UNINSTALLED: (&str, &str) = (
+    "the app is not installed in this org",
+    "have an administrator install it in Setup, Connected Apps OAuth Usage, or give the user the permission 'Approve \
+     Uninstalled Connected Apps'",
+);
+const NO_POLICY: (&str, &str) = (
+    "the app has no OAuth policies in this org",
+    "set and save them in Setup, External Client App Manager, or Manage Connected Apps",
+);
+const FLOW_OFF: (&str, &str) = (
+    "the flow is switched off",
+    "switch it on in the app's OAuth settings and in Setup, OAuth and OpenID Connect Settings, or use another auth.flow",
+);
+const DPOP: (&str, &str) = (
+    "the app wants a proof of possession (DPoP)",
+    "switch that off in the app's OAuth settings: this program has no such proof",
+);
+const DOWN: (&str, &str) = ("the sign-in service is not available", WAIT);
+const TOO_OFTEN: (&str, &str) = (
+    "the user signs in too often",
+    "Salesforce allows 3,600 sign-ins per user and hour; look for other programs that use this user",
+);
+
+/// A row of [`OAUTH`] whose meaning and advice others share.
+const fn same(error: &'static str, text: &'static str, (meaning, hint): (&'static str, &'static str)) -> Row {
+    grant(error, text, meaning, hint)
+}
+
+/// The same for what passes by itself.
+const fn passing(
+    status: u16,
+    code: &'static str,
+    text: &'static str,
+    kind: Kind,
+    said: (&'static str, &'static str),
+) -> Row {
+    let remedy = if matches!(kind, Kind::RateLimited) { Remedy::Wait } else { Remedy::Again };
+    Row { status, code, text, meaning: sign_in(remedy, kind, said.1), words: said.0 }
+}
+
+/// Errors of the token endpoint. The first row that fits is the answer.
+///
+/// Sources: "OAuth 2.0 Authorization Errors" (Salesforce Help); the codes that Salesforce's own Mobile SDK knows of the
+/// endpoint (`OAuthErrorCode` in SalesforceMobileSDK-Android, 2026); forcedotcom/cli 3482 and dust-tt/dust 26727
+/// (`app_not_found`); "Prepare for Connected App Usage Restrictions Change" (Salesforce Help 005132365: apps that are not installed);
+/// Microsoft's Copilot for Sales pages (`OAUTH_APP_BLOCKED`, `OAUTH_APP_ACCESS_DENIED`). Where a text comes under several
+/// codes, the code is an asterisk.
 const OAUTH: &[Row] = &[
+    same("*", "not installed in this org", NOT_INSTALLED),
+    same("app_not_found", "", NOT_INSTALLED),
+    same("OAUTH_EC_APP_NOT_FOUND", "", NOT_INSTALLED),
+    same("*", "must be installed into org", UNINSTALLED),
+    same("OAUTH_APPROVAL_ERROR_GENERIC", "", UNINSTALLED),
+    same("*", "blocked by admin", BLOCKED),
+    same("OAUTH_APP_BLOCKED", "", BLOCKED),
+    same("app_blocked", "", BLOCKED),
+    same("fail_close_app_blocked", "", BLOCKED),
+    same("*", "not admin approved", NOT_APPROVED),
+    same("OAUTH_APP_ACCESS_DENIED", "", NOT_APPROVED),
+    same("OAUTH_AUTHORIZATION_BLOCKED", "", NOT_APPROVED),
+    same("ecapp_policy_not_found", "", NO_POLICY),
+    same("oauth_policy_not_found", "", NO_POLICY),
+    same("oauth_flow_disabled", "", FLOW_OFF),
+    same("*", "flow disabled", FLOW_OFF),
+    same("*", "flow is disabled", FLOW_OFF),
+    same("*", "flow not enabled", FLOW_OFF),
+    same("*", "flow is not enabled", FLOW_OFF),
+    same("invalid_dpop_proof", "", DPOP),
+    same("use_dpop_nonce", "", DPOP),
+    grant(
+        "INVALID_SSO_GATEWAY_URL",
+        "",
+        "the user signs in by single sign-on, and the org does not check the password itself",
+        "use jwt-bearer, or a user without the permission 'Is Single Sign-On Enabled'",
+    ),
+    grant(
+        "invalid_session_level",
+        "",
+        "the app or the user's profile wants a session of high assurance, which no program gets",
+        "relax the session security level for this user or app in Setup",
+    ),
+    passing(400, "*", "rate exceeded", Kind::RateLimited, TOO_OFTEN),
+    passing(400, "*", "logins exceeded", Kind::RateLimited, TOO_OFTEN),
+    passing(503, "service_unavailable", "", Kind::Transient, DOWN),
+    passing(503, "system_down", "", Kind::Transient, DOWN),
+    passing(503, "temporarily_unavailable", "", Kind::Transient, DOWN),
     grant(
         "invalid_grant",
         "hasn't approved this consumer",
@@ -161,8 +390,8 @@ const OAUTH: &[Row] = &[
         "invalid_grant",
         "audience",
         "the audience of the assertion is wrong",
-        "set auth.audience to https://login.salesforce.com, or to https://test.salesforce.com for a sandbox; some orgs \
-         want their My Domain address",
+        "set auth.audience to https://login.salesforce.com, or to https://test.salesforce.com for a sandbox or scratch org; \
+         some orgs want their My Domain address",
     ),
     grant(
         "invalid_grant",
@@ -211,6 +440,13 @@ const OAUTH: &[Row] = &[
     grant("invalid_grant", "expired", "what was sent is out of date", "set the host's clock by NTP"),
     grant(
         "invalid_grant",
+        "scope",
+        "the app lacks a scope",
+        "give the app the scopes 'Manage user data via APIs (api)' and 'Perform requests at any time (refresh_token, \
+         offline_access)'",
+    ),
+    grant(
+        "invalid_grant",
         "authentication failure",
         "user name, password or security token are wrong, or the user is locked, or the flow is blocked",
         "the Login History of the user in Setup names the reason. 'Username-Password Flow Disabled': use another flow, or \
@@ -235,12 +471,7 @@ const OAUTH: &[Row] = &[
         "the app is not accepted",
         "check auth.client_secret and auth.client_id, and that the app allows this flow",
     ),
-    grant(
-        "invalid_app_access",
-        "",
-        "the user is not approved for the app",
-        "add a permission set or profile of the user to the app's policies",
-    ),
+    same("invalid_app_access", "", NOT_APPROVED),
     grant(
         "invalid_assertion_type",
         "",
@@ -255,20 +486,7 @@ const OAUTH: &[Row] = &[
     ),
     grant("inactive_user", "", "the user is not active", "activate the user in Setup, Users"),
     grant("inactive_org", "", "the org is not active", "check the subscription"),
-    Row {
-        status: 400,
-        code: "rate_limit_exceeded",
-        text: "",
-        kind: Kind::RateLimited,
-        meaning: "the user signs in too often",
-        hint: "Salesforce allows 3,600 sign-ins per user and hour; look for other programs that use this user",
-    },
-    grant(
-        "OAUTH_APPROVAL_ERROR_GENERIC",
-        "",
-        "the app is not installed in this org",
-        "install the connected app in the org, or give the user the permission 'Approve Uninstalled Connected Apps'",
-    ),
+    passing(400, "rate_limit_exceeded", "", Kind::RateLimited, TOO_OFTEN),
     grant(
         "invalid_scope",
         "",
@@ -328,161 +546,302 @@ const OAUTH: &[Row] = &[
         status: 400,
         code: "unknown_error",
         text: "",
-        kind: Kind::Transient,
-        meaning: "Salesforce has an error of its own",
-        hint: "check auth.token_url if it stays",
+        meaning: sign_in(Remedy::Again, Kind::Transient, "check auth.token_url if it stays"),
+        words: "Salesforce has an error of its own",
     },
     Row {
         status: 500,
         code: "server_error",
         text: "",
-        kind: Kind::Transient,
-        meaning: "Salesforce has an error of its own",
-        hint: WAIT,
+        meaning: sign_in(Remedy::Again, Kind::Transient, WAIT),
+        words: "Salesforce has an error of its own",
     },
 ];
-
-/// What a new sign-in cannot mend, under a code that says that it would.
-const HOPELESS: [&str; 2] = ["not valid for use with the REST API", "Connected app is not attached to Agent"];
 
 const SESSION: &str = "the session ended right after it was made; look for session policies, or for other programs that sign in as \
                        this user through this app (Salesforce keeps five sessions)";
+const NARROWER: &str = "nothing to do but wait: less is asked for at a time";
+const ENABLED: &str = "the API needs an edition that has it, and the user the permission 'API Enabled'";
 
 /// Errors of the REST API ("Status Codes and Error Responses", REST API guide, and the codes of the SOAP API's ExceptionCode).
 /// The first row that fits is the answer.
-const API: &[Row] = &[
-    api(400, "MALFORMED_QUERY", Kind::Config, QUERY),
-    api(400, "INVALID_FIELD", Kind::Config, QUERY),
-    api(400, "INVALID_TYPE", Kind::Permission, ""),
-    api(
-        400,
-        "INVALID_QUERY_FILTER_OPERATOR",
-        Kind::Config,
-        "check cursor_field: it must be a date and time that can be filtered by",
-    ),
-    api(
-        400,
-        "INVALID_QUERY_LOCATOR",
-        Kind::Transient,
-        "nothing to do but wait: the query is asked again from its beginning",
-    ),
-    api(400, "QUERY_TIMEOUT", Kind::Transient, "nothing to do but wait: less is asked for at a time"),
-    api(400, "QUERY_TOO_COMPLICATED", Kind::Config, "name fewer fields or event types"),
-    api(400, "EXCEEDED_ID_LIMIT", Kind::Internal, BUG),
-    api(400, "MALFORMED_ID", Kind::Internal, BUG),
-    api(400, "JSON_PARSER_ERROR", Kind::Internal, BUG),
-    api(400, "NUMBER_OUTSIDE_VALID_RANGE", Kind::Internal, BUG),
-    api(400, "INVALID_SEARCH", Kind::Internal, BUG),
-    api(400, "OPERATION_TOO_LARGE", Kind::Transient, "if it stays, name fewer fields"),
-    api(400, "UNABLE_TO_LOCK_ROW", Kind::Transient, WAIT),
-    api(
-        400,
-        "BIG_OBJECT_UNSUPPORTED_OPERATION",
-        Kind::Config,
-        "check cursor_field: a big object is filtered by EventDate alone",
-    ),
-    api(
-        403,
-        "API_DISABLED_FOR_ORG",
-        Kind::Permission,
-        "the API needs an edition that has it, and the user the permission 'API Enabled'",
-    ),
-    api(
-        403,
-        "API_CURRENTLY_DISABLED",
-        Kind::Permission,
-        "the API needs an edition that has it, and the user the permission 'API Enabled'",
-    ),
-    Row {
-        status: 401,
-        code: "INVALID_SESSION_ID",
-        text: "not valid for use with the rest api",
-        kind: Kind::Permission,
-        meaning: "",
-        hint: "give the app the scope 'Manage user data via APIs (api)' and the user the permission 'API Enabled'",
-    },
-    Row {
-        status: 401,
-        code: "INVALID_SESSION_ID",
-        text: "not attached to agent",
-        kind: Kind::Permission,
-        meaning: "",
-        hint: "this app is one of an agent; make an app of its own for the collector",
-    },
-    api(401, "INVALID_SESSION_ID", Kind::Auth, SESSION),
-    api(401, "INVALID_AUTH_HEADER", Kind::Auth, SESSION),
-    Row {
-        status: 403,
-        code: "REQUEST_LIMIT_EXCEEDED",
-        text: "concurrent",
-        kind: Kind::RateLimited,
-        meaning: "",
-        hint: "too many long requests run in the org at the same time; nothing to do but wait",
-    },
-    api(
-        403,
-        "REQUEST_LIMIT_EXCEEDED",
-        Kind::RateLimited,
-        "the org's allowance of API requests is used up; it comes back over 24 hours, see Setup, Company Information",
-    ),
-    api(403, "INSUFFICIENT_ACCESS", Kind::Permission, ""),
-    api(403, "INSUFFICIENT_ACCESS_OR_READONLY", Kind::Permission, ""),
-    api(403, "FUNCTIONALITY_NOT_ENABLED", Kind::Permission, ""),
-    api(
-        403,
-        "CLIENT_NOT_ACCESSIBLE_FOR_USER",
-        Kind::Permission,
-        "add a permission set or profile of the user to the app's policies",
-    ),
-    api(
-        403,
-        "TXN_SECURITY_*",
-        Kind::Permission,
-        "a transaction security policy of the org stops this; leave the user out of it in Setup, Transaction Security Policies",
-    ),
-    api(404, "NOT_FOUND", Kind::Config, "check instance_url and api_version"),
-    api(404, "ENTITY_IS_DELETED", Kind::Data, WAIT),
-    api(404, "URL_NOT_RESET", Kind::Config, "set instance_url to the My Domain address of the org"),
-    api(404, "UNSUPPORTED_API_VERSION", Kind::Config, "set api_version to one that the org has"),
-    api(405, "METHOD_NOT_ALLOWED", Kind::Internal, BUG),
-    api(500, "UNKNOWN_EXCEPTION", Kind::Transient, WAIT),
-    api(500, "REQUEST_RUNNING_TOO_LONG", Kind::Transient, WAIT),
-    api(503, "SERVER_UNAVAILABLE", Kind::Transient, WAIT),
-    api(503, "ORG_IN_MAINTENANCE", Kind::Transient, WAIT),
-];
+const API: &[Row] = &{
+    use {Kind::*, Remedy::*, Scope::*};
+    [
+        api(400, "MALFORMED_QUERY", Stream, StopAsking, Config, QUERY),
+        api(400, "INVALID_FIELD", Stream, StopAsking, Config, QUERY),
+        api(400, "INVALID_TYPE", Stream, StopAsking, Permission, ""),
+        api(
+            400,
+            "INVALID_QUERY_FILTER_OPERATOR",
+            Stream,
+            StopAsking,
+            Config,
+            "check cursor_field: it must be a date and time that can be filtered by",
+        ),
+        api(
+            400,
+            "INVALID_QUERY_LOCATOR",
+            Page,
+            Again,
+            Transient,
+            "nothing to do but wait: the query is asked again from its beginning",
+        ),
+        api(400, "QUERY_TIMEOUT", Window, Narrower, Transient, NARROWER),
+        api(400, "QUERY_TOO_COMPLICATED", Stream, StopAsking, Config, "name fewer fields or event types"),
+        api(400, "EXCEEDED_ID_LIMIT", Window, Narrower, Internal, BUG),
+        api(400, "MALFORMED_ID", Stream, StopAsking, Internal, BUG),
+        api(400, "JSON_PARSER_ERROR", Stream, StopAsking, Internal, BUG),
+        api(400, "NUMBER_OUTSIDE_VALID_RANGE", Stream, StopAsking, Internal, BUG),
+        api(400, "INVALID_SEARCH", Stream, StopAsking, Internal, BUG),
+        api(
+            400,
+            "OPERATION_TOO_LARGE",
+            Window,
+            Narrower,
+            Transient,
+            "nothing to do but wait: less is asked for at a time; if it stays, name fewer fields",
+        ),
+        api(400, "UNABLE_TO_LOCK_ROW", Window, Again, Transient, WAIT),
+        api(
+            400,
+            "BIG_OBJECT_UNSUPPORTED_OPERATION",
+            Stream,
+            StopAsking,
+            Config,
+            "check cursor_field: a big object is filtered by EventDate alone",
+        ),
+        api(403, "API_DISABLED_FOR_ORG", Everything, StopAsking, Permission, ENABLED),
+        api(403, "API_CURRENTLY_DISABLED", Everything, StopAsking, Permission, ENABLED),
+        said(
+            401,
+            "INVALID_SESSION_ID",
+            "not valid for use with the rest api",
+            Everything,
+            StopAsking,
+            Permission,
+            "give the app the scope 'Manage user data via APIs (api)' and the user the permission 'API Enabled'",
+        ),
+        said(
+            401,
+            "INVALID_SESSION_ID",
+            "not attached to agent",
+            Everything,
+            StopAsking,
+            Permission,
+            "this app is one of an agent; make an app of its own for the collector",
+        ),
+        api(401, "INVALID_SESSION_ID", Window, SignInAgain, Auth, SESSION),
+        api(401, "INVALID_AUTH_HEADER", Window, SignInAgain, Auth, SESSION),
+        said(
+            403,
+            "REQUEST_LIMIT_EXCEEDED",
+            "concurrent",
+            Window,
+            Wait,
+            RateLimited,
+            "too many long requests run in the org at the same time; nothing to do but wait",
+        ),
+        api(
+            403,
+            "REQUEST_LIMIT_EXCEEDED",
+            Everything,
+            Wait,
+            RateLimited,
+            "the org's allowance of API requests is used up; it comes back over 24 hours, see Setup, Company Information",
+        ),
+        api(403, "INSUFFICIENT_ACCESS", Stream, StopAsking, Permission, ""),
+        api(403, "INSUFFICIENT_ACCESS_OR_READONLY", Stream, StopAsking, Permission, ""),
+        api(403, "FUNCTIONALITY_NOT_ENABLED", Stream, StopAsking, Permission, ""),
+        api(
+            403,
+            "CLIENT_NOT_ACCESSIBLE_FOR_USER",
+            Everything,
+            StopAsking,
+            Permission,
+            "add a permission set or profile of the user to the app's policies",
+        ),
+        api(
+            403,
+            "TXN_SECURITY_*",
+            Stream,
+            StopAsking,
+            Permission,
+            "a transaction security policy of the org stops this; leave the user out of it in Setup, Transaction Security \
+             Policies",
+        ),
+        api(404, "NOT_FOUND", Stream, StopAsking, Config, "check instance_url and api_version"),
+        api(404, "ENTITY_IS_DELETED", File, StepAround, Data, WAIT),
+        api(
+            404,
+            "URL_NOT_RESET",
+            Stream,
+            StopAsking,
+            Config,
+            "set instance_url to the My Domain address of the org",
+        ),
+        api(
+            404,
+            "UNSUPPORTED_API_VERSION",
+            Stream,
+            StopAsking,
+            Config,
+            "set api_version to one that the org has",
+        ),
+        api(405, "METHOD_NOT_ALLOWED", Stream, StopAsking, Internal, BUG),
+        api(500, "UNKNOWN_EXCEPTION", Window, Again, Transient, WAIT),
+        api(500, "REQUEST_RUNNING_TOO_LONG", Window, Narrower, Transient, NARROWER),
+        api(503, "SERVER_UNAVAILABLE", Window, Again, Transient, WAIT),
+        api(503, "ORG_IN_MAINTENANCE", Window, Again, Transient, WAIT),
+    ]
+};
 
 /// What to make of a status where the code is unknown, or there is none because a proxy answers, or a page that says "back
-/// soon": first and last status, whether a code is there (none = either), who must act, and what to do.
-const STATUSES: &[(u16, u16, Option<bool>, Kind, &str)] = &[
-    (
-        300,
-        399,
-        None,
-        Kind::Transient,
-        "check instance_url: it must be the org's own address, which redirects nowhere",
-    ),
-    (401, 401, Some(false), Kind::Auth, SESSION),
-    (403, 403, Some(true), Kind::Permission, ""),
-    (410, 410, None, Kind::Config, "set api_version to one that the org has"),
-    (414, 414, None, Kind::Config, "the query is too long for a URL; name fewer fields or event types"),
-    (431, 431, None, Kind::Config, "the query is too long for a URL; name fewer fields or event types"),
-    (420, 420, None, Kind::Transient, WAIT),
-    (429, 429, None, Kind::RateLimited, WAIT),
-    (500, 599, None, Kind::Transient, WAIT),
-    (
-        0,
-        999,
-        Some(false),
-        Kind::Transient,
-        "if it stays, check instance_url, and what stands between this host and Salesforce",
-    ),
-    (0, 999, Some(true), Kind::Transient, BUG),
-];
+/// soon".
+struct Status {
+    first: u16,
+    last: u16,
+    /// Whether a code is there; none = either.
+    coded: Option<bool>,
+    meaning: Meaning,
+}
+
+impl Status {
+    /// What fits a refusal.
+    fn find(refusal: &Refusal) -> &'static Self {
+        let fits = |row: &&Self| {
+            (row.first..=row.last).contains(&refusal.status)
+                && row.coded.is_none_or(|coded| coded == refusal.code.is_some())
+        };
+        STATUSES.iter().find(fits).unwrap_or(&ANY_STATUS)
+    }
+}
+
+/// A row of [`STATUSES`].
+const fn status(
+    (first, last): (u16, u16),
+    coded: Option<bool>,
+    scope: Scope,
+    remedy: Remedy,
+    kind: Kind,
+    hint: &'static str,
+) -> Status {
+    Status { first, last, coded, meaning: Meaning { scope, remedy, kind, hint } }
+}
+
+/// The last row of [`STATUSES`].
+const ANY_STATUS: Status = status((0, 999), None, Scope::Window, Remedy::Again, Kind::Transient, BUG);
+
+const STATUSES: &[Status] = &{
+    use {Kind::*, Remedy::*, Scope::*};
+    [
+        status(
+            (300, 399),
+            None,
+            Window,
+            Again,
+            Transient,
+            "check instance_url: it must be the org's own address, which redirects nowhere",
+        ),
+        status((401, 401), Some(false), Window, SignInAgain, Auth, SESSION),
+        status((403, 403), Some(true), Stream, StopAsking, Permission, ""),
+        status((410, 410), None, Stream, StopAsking, Config, "set api_version to one that the org has"),
+        status(
+            (414, 414),
+            None,
+            Stream,
+            StopAsking,
+            Config,
+            "the query is too long for a URL; name fewer fields or event types",
+        ),
+        status(
+            (431, 431),
+            None,
+            Stream,
+            StopAsking,
+            Config,
+            "the query is too long for a URL; name fewer fields or event types",
+        ),
+        status((420, 420), None, Window, Again, Transient, WAIT),
+        status((429, 429), None, Window, Wait, RateLimited, WAIT),
+        status((500, 599), None, Window, Again, Transient, WAIT),
+        status(
+            (0, 999),
+            Some(false),
+            Window,
+            Again,
+            Transient,
+            "if it stays, check instance_url, and what stands between this host and Salesforce",
+        ),
+        ANY_STATUS,
+    ]
+};
+
+/// What is no answer of Salesforce at all.
+pub struct NoAnswer {
+    /// What happened, for the documentation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for docs/errors.md"))]
+    pub what: &'static str,
+    /// What it means.
+    pub meaning: Meaning,
+}
+
+impl NoAnswer {
+    /// As a problem, with words for what happened.
+    pub fn problem(&self, message: String) -> Problem {
+        Problem::new(self.meaning.kind, message).hint(self.meaning.hint)
+    }
+}
+
+const fn no_answer(
+    what: &'static str,
+    scope: Scope,
+    remedy: Remedy,
+    kind: Kind,
+    hint: &'static str,
+) -> NoAnswer {
+    NoAnswer { what, meaning: Meaning { scope, remedy, kind, hint } }
+}
+
+/// The host does not let the request out.
+pub const DENIED: NoAnswer = no_answer(
+    "the host denies the request",
+    Scope::Everything,
+    Remedy::StopAsking,
+    Kind::Config,
+    "add it to what the host allows",
+);
+/// No connection, no answer in time, or one that broke off before its head was there.
+pub const UNREACHED: NoAnswer = no_answer(
+    "no answer came: no connection, a reset, a time-out",
+    Scope::Window,
+    Remedy::Again,
+    Kind::Transient,
+    "check that this host reaches it, through proxies and firewalls too",
+);
+/// An answer that is not what it should be.
+pub const GARBLED: NoAnswer = no_answer(
+    "an answer that broke off, or is not the JSON that it should be",
+    Scope::Window,
+    Remedy::Again,
+    Kind::Transient,
+    "if it stays, something between this host and Salesforce changes the answers",
+);
+/// A page that is longer than what is read of one.
+pub const TOO_LONG: NoAnswer = no_answer(
+    "a page of more than 8 MiB",
+    Scope::Window,
+    Remedy::Narrower,
+    Kind::Data,
+    "collect fewer fields of this object",
+);
+#[cfg(test)]
+const NO_ANSWER: [&NoAnswer; 4] = [&DENIED, &UNREACHED, &GARBLED, &TOO_LONG];
 
 /// A refusal of the token endpoint as a problem.
 pub fn sign_in_problem(refusal: &Refusal) -> Problem {
     let (kind, meaning, hint) = match Row::find(OAUTH, refusal) {
-        Some(row) => (row.kind, row.meaning, row.hint),
+        Some(row) => (row.meaning.kind, row.words, row.meaning.hint),
         None if refusal.status == 429 => (Kind::RateLimited, "too many requests", WAIT),
         None if refusal.status >= 500 || refusal.status == 420 => {
             (Kind::Transient, "the sign-in service is not available", WAIT)
@@ -509,14 +868,7 @@ pub fn sign_in_problem(refusal: &Refusal) -> Problem {
 
 /// A refusal of the REST API as a problem. `what` was tried, and `object` was asked for.
 pub fn api_problem(refusal: &Refusal, what: &str, object: &str) -> Problem {
-    let by_status = || {
-        let fits = |(first, last, coded, ..): &&(u16, u16, Option<bool>, Kind, &str)| {
-            (*first..=*last).contains(&refusal.status)
-                && coded.is_none_or(|coded| coded == refusal.code.is_some())
-        };
-        STATUSES.iter().find(fits).map_or((Kind::Transient, BUG), |row| (row.3, row.4))
-    };
-    let (kind, hint) = Row::find(API, refusal).map_or_else(by_status, |row| (row.kind, row.hint));
+    let Meaning { kind, hint, .. } = refusal.meaning();
     let hint = if hint.is_empty() { needs(object) } else { hint };
     let mut message = format!("{what} failed: {}", refusal.said());
     let mut hint = hint.to_owned();
@@ -606,9 +958,10 @@ mod tests {
         let session = |message| {
             refusal(401, &format!(r#"[{{"errorCode":"INVALID_SESSION_ID","message":"{message}"}}]"#))
         };
-        assert!(session("Session expired or invalid").is_expired_session());
-        assert!(!session("This session is not valid for use with the REST API").is_expired_session());
-        assert!(!session("Connected app is not attached to Agent").is_expired_session());
+        let asks_for_one = |message| session(message).meaning().remedy == Remedy::SignInAgain;
+        assert!(asks_for_one("Session expired or invalid"));
+        assert!(!asks_for_one("This session is not valid for use with the REST API"));
+        assert!(!asks_for_one("Connected app is not attached to Agent"));
     }
 
     #[test]
@@ -637,7 +990,7 @@ mod tests {
     #[test]
     fn each_row_says_who_must_act_and_what_to_do() {
         for row in OAUTH {
-            assert!(!row.meaning.is_empty() && !row.hint.is_empty(), "{}", row.code);
+            assert!(!row.words.is_empty() && !row.meaning.hint.is_empty(), "{}", row.code);
         }
         for (index, row) in OAUTH.iter().chain(API).enumerate() {
             assert_eq!(row.text, row.text.to_ascii_lowercase(), "{}", row.code);
@@ -680,18 +1033,25 @@ mod tests {
         format!("{}, then twice as long each time, up to {}", named(waits[0]), named(waits[15]))
     }
 
-    fn table(rows: &[Row], with_meaning: bool) -> String {
+    /// What stands of a meaning in a table: how far the error reaches, what is done, who must act, what to do.
+    fn meaning(meaning: Meaning) -> String {
+        let hint = if meaning.hint.is_empty() { "*(the permissions below)*" } else { meaning.hint };
+        let (scope, remedy) = (meaning.scope.name(), meaning.remedy.name());
+        format!("{scope} | {remedy} | {} | {hint} |", meaning.kind.name())
+    }
+
+    fn table(rows: &[Row], with_words: bool) -> String {
         let mut out = String::new();
         for row in rows {
-            let hint = if row.hint.is_empty() { "*(the permissions below)*" } else { row.hint };
-            let meaning = if with_meaning { format!(" {} |", row.meaning) } else { String::new() };
             let text = if row.text.is_empty() { String::new() } else { format!("`{}`", row.text) };
-            out.push_str(&format!(
-                "| {} | `{}` | {text} | {} |{meaning} {hint} |\n",
-                row.status,
-                row.code,
-                row.kind.name()
-            ));
+            out.push_str(&format!("| {} | `{}` | {text} | ", row.status, row.code));
+            if with_words {
+                // Everything waits for a sign-in; the column would say the same in each row.
+                let Meaning { remedy, kind, hint, .. } = row.meaning;
+                out.push_str(&format!("{} | {} | {} | {hint} |\n", remedy.name(), kind.name(), row.words));
+            } else {
+                out.push_str(&format!("{}\n", meaning(row.meaning)));
+            }
         }
         out
     }
@@ -714,19 +1074,22 @@ mod tests {
         out.push_str(include_str!("errors/api.md"));
         out.push_str(&table(API, false));
         out.push_str(include_str!("errors/statuses.md"));
-        for (first, last, coded, kind, hint) in STATUSES {
-            let status = match (first, last) {
+        for row in STATUSES {
+            let status = match (row.first, row.last) {
                 (0, _) => String::from("any other"),
                 (first, last) if first == last => first.to_string(),
                 (first, last) => format!("{first} to {last}"),
             };
-            let code = match coded {
+            let code = match row.coded {
                 None => "any or none",
                 Some(true) => "unknown",
                 Some(false) => "none",
             };
-            let hint = if hint.is_empty() { "*(the permissions below)*" } else { hint };
-            out.push_str(&format!("| {status} | {code} | {} | {hint} |\n", kind.name()));
+            out.push_str(&format!("| {status} | {code} | {}\n", meaning(row.meaning)));
+        }
+        out.push_str(include_str!("errors/no-answer.md"));
+        for row in NO_ANSWER {
+            out.push_str(&format!("| {} | {}\n", row.what, meaning(row.meaning)));
         }
         out.push_str(include_str!("errors/permissions.md"));
         for (object, shown) in [

@@ -21,54 +21,54 @@ const SHOWN_OF_TOO_LONG: usize = 64 * 1024;
 /// A file that is being read.
 pub struct OpenFile {
     rows: Rows<Box<dyn Read>>,
-    mapper: Mapper,
+    stage: Stage,
     length: u64,
-    /// A length at which the file ended before so often that it is taken for its true one.
-    accepted_end: Option<u64>,
+    /// A length at which the file ended so often that a row which ends there is taken for whole.
+    last_row_ends_at: Option<u64>,
     /// Bytes counted in the stats already.
     counted: u64,
 }
 
-/// How opening a file ended.
-pub enum Opened {
-    /// It can be read.
-    Ready(Box<OpenFile>),
-    /// It ended at this length, before its header or before the checkpoint.
-    Short(u64),
-    /// It is not the file that the checkpoint was made in.
-    Changed,
+/// How far the reading is. Each stage may take more than one poll.
+enum Stage {
+    /// Before the header. Behind it, the place of a checkpoint is looked for.
+    Header(Option<Search>),
+    /// On the way to the checkpoint.
+    Search(Search, Vec<String>),
+    /// Among the rows.
+    Rows(Box<Mapper>),
 }
 
-/// Why a file could not be opened.
-pub enum Failure {
-    /// Salesforce or the network refused; it would refuse other requests as well.
-    Trouble(Trouble),
-    /// Something is wrong with this file.
-    File(Problem),
+/// The way to a checkpoint.
+struct Search {
+    checkpoint: Checkpoint,
+    /// What was found of the row that was read last.
+    row: Vec<u8>,
 }
 
 /// Why reading stopped.
 pub enum Stop {
-    /// The batch is full.
+    /// The batch is full, or the poll has taken its time.
     Full,
     /// The file is read to its end.
     End,
     /// The file ended at this length, before its `LogFileLength`.
     Short(u64),
+    /// It is not the file that the checkpoint was made in.
+    Changed,
 }
 
 impl OpenFile {
-    /// Asks for a file, and finds the place after the last row that was read.
+    /// Asks for a file.
     pub fn open(
         org: &mut Org<'_>,
-        stream: &str,
         file: &FileInfo,
         checkpoint: Option<&Checkpoint>,
-    ) -> Result<Opened, Failure> {
-        let version = org.api_version().map_err(Failure::Trouble)?;
+    ) -> Result<Box<Self>, Trouble> {
+        let version = org.api_version()?;
         let path = format!("/services/data/v{version}/sobjects/EventLogFile/{}/LogFile", file.id);
         let headers = [("accept", "*/*"), ("accept-encoding", "gzip")];
-        let response = org.get(&path, &headers).map_err(Failure::Trouble)?;
+        let response = org.get(&path, &headers)?;
         let compressed =
             response.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
         let body: Box<dyn Read> = if compressed {
@@ -76,79 +76,132 @@ impl OpenFile {
         } else {
             response.body
         };
-        let mut rows = Rows::new(body, 0);
-        let columns = match rows.advance().map_err(|error| Failure::File(broken(file, 0, &error)))? {
-            Next::Row => header(&rows).ok_or_else(|| no_header(file))?,
-            Next::TooLong => return Err(no_header(file)),
-            Next::End => return Ok(Opened::Short(0)),
-        };
-        if let Some(checkpoint) = checkpoint {
-            let found = find(&mut rows, checkpoint);
-            match found.map_err(|error| Failure::File(broken(file, rows.position(), &error)))? {
-                Found::Yes => {}
-                Found::OtherRow => return Ok(Opened::Changed),
-                Found::End if checkpoint.offset <= file.length => return Ok(Opened::Short(rows.position())),
-                Found::End => return Ok(Opened::Changed),
-            }
-        }
-        let instance_url = org.config.instance.to_string();
-        let common = Common {
-            stream,
-            instance_url: &instance_url,
-            since: file.log_date,
-            output: org.config.output,
-            origin: Origin::File(file),
-        };
-        let mapper = Mapper::new(&common, columns);
+        let search = checkpoint.map(|checkpoint| Search { checkpoint: checkpoint.clone(), row: Vec::new() });
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
-        let length = file.length;
-        Ok(Opened::Ready(Box::new(Self { rows, mapper, length, accepted_end: None, counted })))
+        let stage = Stage::Header(search);
+        Ok(Box::new(Self {
+            rows: Rows::new(body, 0),
+            stage,
+            length: file.length,
+            last_row_ends_at: None,
+            counted,
+        }))
     }
 
-    /// Takes a length for the true one, whatever Salesforce says.
-    pub fn accept_end_at(&mut self, length: u64) {
-        self.accepted_end = Some(length);
-    }
-
-    /// Bytes read.
-    pub fn position(&self) -> u64 {
-        self.rows.position()
-    }
-
-    fn is_whole(&self, position: u64) -> bool {
-        position >= self.length || self.accepted_end == Some(position)
+    /// Takes a row that ends at this length for whole, although no line break follows it.
+    pub fn trust_last_row(&mut self, ends_at: Option<u64>) {
+        self.last_row_ends_at = ends_at;
     }
 
     /// Reads rows until the batch is full or the file is not.
     ///
     /// # Errors
-    /// When the download broke off. What was read before is in the batch.
-    pub fn read(&mut self, file: &FileInfo, progress: &mut Progress<'_>) -> Result<Stop, Problem> {
-        let result = self.read_rows(file, progress);
-        let position = self.rows.position();
-        progress.count_bytes(position.saturating_sub(self.counted));
-        self.counted = self.counted.max(position);
+    /// When the download broke off, or is no log. What was read before is in the batch.
+    pub fn read(
+        &mut self,
+        org: &Org<'_>,
+        stream: &str,
+        file: &FileInfo,
+        progress: &mut Progress<'_>,
+    ) -> Result<Stop, Problem> {
+        let result = self.read_on(org, stream, file, progress);
+        // What is passed over on the way to a checkpoint was counted before.
+        if matches!(self.stage, Stage::Rows(_)) {
+            let position = self.rows.position();
+            progress.count_bytes(position.saturating_sub(self.counted));
+            self.counted = self.counted.max(position);
+        }
         result
     }
 
-    fn read_rows(&mut self, file: &FileInfo, progress: &mut Progress<'_>) -> Result<Stop, Problem> {
-        let mut fills = self.rows.fills();
+    fn read_on(
+        &mut self,
+        org: &Org<'_>,
+        stream: &str,
+        file: &FileInfo,
+        progress: &mut Progress<'_>,
+    ) -> Result<Stop, Problem> {
+        loop {
+            let stage = std::mem::replace(&mut self.stage, Stage::Header(None));
+            self.stage = match stage {
+                Stage::Header(search) => {
+                    let header = match self.advance(progress).map_err(|error| broken(file, 0, &error))? {
+                        Next::Row => header(&self.rows).ok_or_else(|| no_header(file))?,
+                        Next::TooLong => return Err(no_header(file)),
+                        Next::End if self.length == 0 => return Ok(Stop::End),
+                        Next::End => return Ok(Stop::Short(0)),
+                        Next::NotYet => {
+                            self.stage = Stage::Header(search);
+                            return Ok(Stop::Full);
+                        }
+                    };
+                    match search {
+                        Some(search) => Stage::Search(search, header),
+                        None => Stage::Rows(mapper(org, stream, file, header)),
+                    }
+                }
+                Stage::Search(mut search, header) => {
+                    let found = search.go_on(&mut self.rows, progress);
+                    match found.map_err(|error| broken(file, self.rows.position(), &error))? {
+                        Found::Yes => Stage::Rows(mapper(org, stream, file, header)),
+                        Found::OtherRow => return Ok(Stop::Changed),
+                        Found::End if search.checkpoint.offset <= self.length => {
+                            return Ok(Stop::Short(self.rows.position()));
+                        }
+                        Found::End => return Ok(Stop::Changed),
+                        Found::NotYet => {
+                            self.stage = Stage::Search(search, header);
+                            return Ok(Stop::Full);
+                        }
+                    }
+                }
+                Stage::Rows(mut mapper) => {
+                    let result = self.read_rows(&mut mapper, file, progress);
+                    self.stage = Stage::Rows(mapper);
+                    return result;
+                }
+            };
+        }
+    }
+
+    /// Goes on to the next row, as long as there is time to wait for it.
+    fn advance(&mut self, progress: &mut Progress<'_>) -> std::io::Result<Next> {
+        self.rows.advance_while(|| {
+            progress.look_at_the_clock();
+            !progress.is_full()
+        })
+    }
+
+    fn read_rows(
+        &mut self,
+        mapper: &mut Mapper,
+        file: &FileInfo,
+        progress: &mut Progress<'_>,
+    ) -> Result<Stop, Problem> {
+        // A row has a separator between any two columns and a line break. So what is missing and shorter is no row, but an
+        // empty line that is counted and not sent.
+        let columns = mapper.columns() as u64;
+        let is_whole = |rows: &Rows<Box<dyn Read>>, length: u64| {
+            let shortest = if rows.is_terminated() { columns } else { 1 };
+            rows.position().saturating_add(shortest) > length
+        };
         while !progress.is_full() {
             let before = self.rows.position();
-            match self.rows.advance().map_err(|error| broken(file, before, &error))? {
+            match self.advance(progress).map_err(|error| broken(file, before, &error))? {
                 Next::Row => {
                     // A row without a line break that is not the end of the file: the download was cut.
                     let at = self.rows.position();
-                    if !self.rows.is_terminated() && !self.is_whole(at) {
+                    let is_trusted = self.last_row_ends_at == Some(at);
+                    if !self.rows.is_terminated() && !is_trusted && !is_whole(&self.rows, self.length) {
                         self.rows.unread();
                         return Ok(Stop::Short(at));
                     }
-                    self.deliver(file, before, progress);
+                    deliver(mapper, &self.rows, file, before, progress);
                 }
                 Next::TooLong => {
                     let shown = self.rows.row()[..SHOWN_OF_TOO_LONG].to_vec();
                     let terminated = self.rows.skip_rest().map_err(|error| broken(file, before, &error))?;
-                    if !terminated && !self.is_whole(self.rows.position()) {
+                    if !terminated && !is_whole(&self.rows, self.length) {
                         return Ok(Stop::Short(self.rows.position()));
                     }
                     let reason = format!(
@@ -156,40 +209,59 @@ impl OpenFile {
                         file.id,
                         crate::rows::MAX_ROW
                     );
-                    progress.push_malformed(self.mapper.malformed(&shown, &reason));
+                    progress.push_malformed(mapper.malformed(&shown, &reason));
                 }
-                Next::End if !self.is_whole(before) => return Ok(Stop::Short(before)),
+                Next::End if !is_whole(&self.rows, self.length) => {
+                    return Ok(Stop::Short(self.rows.position()));
+                }
                 Next::End => return Ok(Stop::End),
-            }
-            if fills != self.rows.fills() {
-                fills = self.rows.fills();
-                progress.look_at_the_clock();
+                Next::NotYet => return Ok(Stop::Full),
             }
         }
         Ok(Stop::Full)
     }
 
-    fn deliver(&mut self, file: &FileInfo, before: u64, progress: &mut Progress<'_>) {
-        let (has, must_have) = (self.rows.len(), self.mapper.columns());
-        if has == must_have {
-            if self.mapper.is_header(&self.rows) {
-                return;
-            }
-            progress.push(self.mapper.event(&self.rows));
-        } else {
-            let reason = format!(
-                "row of file {} at byte {before} has {has} fields, and the header has {must_have}",
-                file.id
-            );
-            progress.push_malformed(self.mapper.malformed(self.rows.row(), &reason));
-        }
-    }
-
-    /// The place after the last row that was read.
-    pub fn checkpoint(&self) -> Checkpoint {
+    /// The place after the last row that was read; none before the first one.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
         let (row, offset) = self.rows.last_row();
-        Checkpoint { offset, row_length: row.len() as u64, row_digest: Id::of(row).as_str().to_owned() }
+        let checkpoint = || Checkpoint {
+            offset,
+            row_length: row.len() as u64,
+            row_digest: Id::of(row).as_str().to_owned(),
+        };
+        matches!(self.stage, Stage::Rows(_)).then(checkpoint)
     }
+}
+
+fn mapper(org: &Org<'_>, stream: &str, file: &FileInfo, header: Vec<String>) -> Box<Mapper> {
+    let instance_url = org.config.instance.to_string();
+    let common = Common {
+        stream,
+        instance_url: &instance_url,
+        since: file.log_date,
+        output: org.config.output,
+        origin: Origin::File(file),
+    };
+    Box::new(Mapper::new(&common, header))
+}
+
+fn deliver(
+    mapper: &mut Mapper,
+    rows: &Rows<Box<dyn Read>>,
+    file: &FileInfo,
+    before: u64,
+    progress: &mut Progress<'_>,
+) {
+    let (has, must_have) = (rows.len(), mapper.columns());
+    if has == must_have {
+        if !mapper.is_header(rows) {
+            progress.push(mapper.event(rows));
+        }
+        return;
+    }
+    let reason =
+        format!("row of file {} at byte {before} has {has} fields, and the header has {must_have}", file.id);
+    progress.push_malformed(mapper.malformed(rows.row(), &reason));
 }
 
 /// What stands at a checkpoint.
@@ -200,24 +272,42 @@ enum Found {
     OtherRow,
     /// Nothing: the file ended before.
     End,
+    /// It takes more time.
+    NotYet,
 }
 
-/// Goes on to a checkpoint.
-fn find(rows: &mut Rows<Box<dyn Read>>, checkpoint: &Checkpoint) -> std::io::Result<Found> {
-    let start = checkpoint.offset.checked_sub(checkpoint.row_length);
-    let Some(distance) = start.and_then(|start| start.checked_sub(rows.position())) else {
-        return Ok(Found::OtherRow);
-    };
-    if checkpoint.row_length > 2 * crate::rows::MAX_ROW as u64 {
-        return Ok(Found::OtherRow);
+impl Search {
+    /// Goes on to the checkpoint, as long as there is time.
+    fn go_on(
+        &mut self,
+        rows: &mut Rows<Box<dyn Read>>,
+        progress: &mut Progress<'_>,
+    ) -> std::io::Result<Found> {
+        let Checkpoint { offset, row_length, row_digest } = &self.checkpoint;
+        let start = offset.checked_sub(*row_length);
+        let passed = |start: &u64| self.row.is_empty() && rows.position() > *start;
+        let Some(start) = start.filter(|start| !passed(start)) else {
+            return Ok(Found::OtherRow);
+        };
+        if *row_length > 2 * crate::rows::MAX_ROW as u64 {
+            return Ok(Found::OtherRow);
+        }
+        while rows.position() < *offset {
+            progress.look_at_the_clock();
+            if progress.is_full() {
+                return Ok(Found::NotYet);
+            }
+            let position = rows.position();
+            let part = rows.skip_some(if position < start { start - position } else { offset - position })?;
+            if part.is_empty() {
+                return Ok(Found::End);
+            }
+            if position >= start {
+                self.row.extend_from_slice(part);
+            }
+        }
+        Ok(if Id::of(&self.row).as_str() == row_digest { Found::Yes } else { Found::OtherRow })
     }
-    let mut row = Vec::new();
-    if !rows.skip(distance, |_| ())?
-        || !rows.skip(checkpoint.row_length, |part| row.extend_from_slice(part))?
-    {
-        return Ok(Found::End);
-    }
-    Ok(if Id::of(&row).as_str() == checkpoint.row_digest { Found::Yes } else { Found::OtherRow })
 }
 
 /// The names of the columns, if this is a header.
@@ -231,9 +321,9 @@ fn header(rows: &Rows<Box<dyn Read>>) -> Option<Vec<String>> {
     columns.iter().any(|name| name == "EVENT_TYPE" || name == "TIMESTAMP").then_some(columns)
 }
 
-fn no_header(file: &FileInfo) -> Failure {
+fn no_header(file: &FileInfo) -> Problem {
     let message = format!("event log file {} does not begin with a header", file.id);
-    Failure::File(Problem::new(Kind::Data, message).hint("it is tried again later; the other files go on"))
+    Problem::new(Kind::Data, message).hint("it is tried again later; the other files go on")
 }
 
 fn broken(file: &FileInfo, at: u64, error: &std::io::Error) -> Problem {

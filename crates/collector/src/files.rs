@@ -1,7 +1,9 @@
 //! The event log files of a stream: looked for when it is time, read one after another, oldest first.
 //!
 //! Streams that look for files at the same time share one query, whatever types they take: every request counts against
-//! the allowance of the org.
+//! the allowance of the org. So a stream that would be due within half its interval joins a listing that is made anyway, and
+//! streams with the same interval are due together from then on. A stream whose listing failed lists alone until it works: what
+//! is wrong with one stream's types does not reach the others.
 
 use crate::{
     config::{
@@ -14,21 +16,34 @@ use crate::{
     reading::Job,
     session::{Org, Trouble},
     soql::IntervalField,
-    state::{FileInfo, FilesState, Reading, Room, State, StreamState},
+    state::{Capacity, FileInfo, FilesState, Reading, State, StreamState},
     time::{Time, millis},
     turn::{Step, Turn},
 };
 use std::collections::VecDeque;
 
+/// How much time a part of a listing covers at least, however often listings fail; and from when on it may cover all.
+const SHORTEST_PART_MS: u64 = 10 * 60_000;
+const LONGEST_PART_MS: u64 = 400 * 24 * 3_600_000;
+
 /// What is kept in memory of a stream's files. None of it is needed: it only saves requests.
 #[derive(Default)]
 pub struct FilesWork {
     queue: VecDeque<FileInfo>,
-    /// When the queue was listed; none = it has to be.
-    listed: Option<Time>,
-    /// Whether the queue held all files that there were.
-    complete: bool,
+    /// What the queue came from; none = it has to be listed.
+    listed: Option<ListedPart>,
     open: Option<Box<OpenFile>>,
+}
+
+/// The listing that a queue came from.
+#[derive(Clone, Copy)]
+struct ListedPart {
+    /// When it was made, on the host's clock.
+    at: Time,
+    /// The same on the org's.
+    now: Time,
+    /// If it did not hold all files: everything created before this was in it.
+    until: Option<Time>,
 }
 
 /// What a stream needs to go on.
@@ -52,17 +67,15 @@ pub fn prepare(
     place: &mut Option<FilesState>,
 ) -> Result<(), Problem> {
     let now = Time(org.clock.now_ms());
-    let cadence = source.cadence.name();
-    if place.is_none() {
-        // The org's clock decides how far back the beginning lies, and a sign-in tells it.
-        org.sign_in().map_err(|trouble| trouble.problem("the sign-in"))?;
-        let floor = org.now().before(source.initial_interval);
-        *place = Some(FilesState::new(cadence, &source.event_types, now, floor));
+    let interval = source.cadence.name();
+    if place.as_ref().is_none_or(|place| !place.takes(&source.event_types)) {
+        // The org's clock decides how far back the beginning lies.
+        org.learn_time().map_err(|trouble| trouble.problem("the sign-in"))?;
     }
-    if let Some(state) = place {
-        state.change_interval(cadence, now);
-        state.change_event_types(&source.event_types, now, org.now().before(source.initial_interval));
-    }
+    let beginning = org.now().before(source.initial_interval);
+    let state = place.get_or_insert_with(|| FilesState::new(interval, &source.event_types, now, beginning));
+    state.change_interval(interval, now);
+    state.change_event_types(&source.event_types, now, beginning);
     Ok(())
 }
 
@@ -74,78 +87,135 @@ pub fn prepare(
 pub fn list_together(
     mut turn: Turn<'_, '_, '_>,
     config: &Config,
-    cadence: Cadence,
+    first: usize,
     work: &mut [FilesWork],
     state: &mut State,
     interval_unknown: &mut bool,
 ) -> Result<Step, Problem> {
     let now = turn.now();
-    let place =
-        |state: &State, source: &FilesSource| state.streams.get(&source.stream)?.event_log_file.clone();
+    let cadence = config.streams.files[first].cadence;
     let mut group = Vec::new();
     for (index, source) in config.streams.files.iter().enumerate() {
-        let Some(place) = place(state, source) else { continue };
-        if source.cadence == cadence && work[index].need(&place, source, state.room(), now) == Need::Listing {
-            group.push((index, source, place));
+        let stream = state.streams.get(&source.stream);
+        let Some(place) = stream.and_then(|stream| stream.event_log_file.as_ref()) else { continue };
+        if index == first || (source.cadence == cadence && work[index].may_join(place, source, now)) {
+            group.push((index, source, place.clone()));
         }
+    }
+    if group.iter().any(|(index, _, place)| *index == first && fails_again(place)) {
+        group.retain(|(index, ..)| *index == first);
     }
     let wanted: Vec<_> = group.iter().map(|(_, source, place)| (*source, place)).collect();
     let interval = if *interval_unknown { IntervalField::Unknown } else { IntervalField::Known };
-    let (problem, trouble) = match list(turn.org, &wanted, cadence, interval) {
-        Ok(Listing { queues, complete, unusable }) => {
-            for ((index, source, _), queue) in group.iter().zip(queues) {
-                work[*index].queue = queue;
-                work[*index].complete = complete;
-                work[*index].listed = Some(now);
-                with_place(state, source, |place| place.backoff = None);
-            }
-            if let (Some(first), Some((_, source, _))) = (unusable.first(), group.first()) {
-                let message = format!(
-                    "{} records of EventLogFile lack Id, EventType or CreatedDate: {first}",
-                    unusable.len()
-                );
-                turn.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream));
-            }
+    let (began, most) = (turn.progress.elapsed(), turn.progress.time());
+    let clock = turn.org.clock;
+    let enough = || clock.elapsed().saturating_sub(began) >= most;
+    let trouble = match list(turn.org, &wanted, cadence, interval, &enough) {
+        Ok(listing) => {
+            note(&mut turn, listing, &group, work, state, now);
             return Ok(Step::Worked);
         }
+        // Orgs without hourly files do not know the field, and all their files are daily.
         Err(trouble) if lacks_interval(&trouble) && cadence == Cadence::Daily && !*interval_unknown => {
             *interval_unknown = true;
-            return Ok(Step::Failed);
+            return Ok(Step::Worked);
         }
-        Err(trouble) if lacks_interval(&trouble) => (None, trouble),
-        Err(trouble) => (Some(trouble.problem("the list of event log files")), trouble),
+        Err(trouble) => trouble,
     };
     for (_, source, _) in &group {
-        let problem = problem.clone().unwrap_or_else(|| no_hourly_files(source));
-        if let Some(place) =
-            state.streams.get_mut(&source.stream).and_then(|stream| stream.event_log_file.as_mut())
-        {
-            turn.trouble(&source.stream, &mut place.backoff, &trouble, problem)?;
+        let problem = if lacks_interval(&trouble) {
+            no_hourly_files(source)
+        } else {
+            trouble.problem("the list of event log files")
+        };
+        let Some(place) = place_of(state, source) else { continue };
+        if place.backoff.is_some() {
+            let all = turn.org.now().0.saturating_sub(place.list_from().0).max(0).unsigned_abs();
+            place.window = Some((place.window.unwrap_or(all).min(all) / 4).max(SHORTEST_PART_MS));
         }
+        turn.trouble(&source.stream, &mut place.backoff, &trouble, problem)?;
     }
     Ok(Step::Failed)
 }
 
-fn with_place(state: &mut State, source: &FilesSource, change: impl FnOnce(&mut FilesState)) {
-    if let Some(place) =
-        state.streams.get_mut(&source.stream).and_then(|stream| stream.event_log_file.as_mut())
-    {
-        change(place);
+/// Takes a listing over.
+fn note(
+    turn: &mut Turn<'_, '_, '_>,
+    listing: Listing,
+    group: &[(usize, &FilesSource, FilesState)],
+    work: &mut [FilesWork],
+    state: &mut State,
+    now: Time,
+) {
+    let Listing { queues, now: org_now, until, unusable, shortage } = listing;
+    let org_now = org_now.unwrap_or_else(|| turn.org.now());
+    for ((index, source, _), queue) in group.iter().zip(queues) {
+        work[*index].queue = queue;
+        work[*index].listed = Some(ListedPart { at: now, now: org_now, until });
+        if let Some(place) = place_of(state, source) {
+            place.backoff = None;
+            // A part that was listed lets the next one be longer.
+            place.window = place
+                .window
+                .map(|window| window.saturating_mul(8))
+                .filter(|window| *window < LONGEST_PART_MS);
+        }
     }
+    let Some((_, source, _)) = group.first() else { return };
+    let mut say = |message: String, hint: &str| {
+        turn.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream).hint(hint));
+    };
+    if let Some(first) = unusable.first() {
+        let count = unusable.len();
+        say(
+            format!("{count} records of EventLogFile lack Id, EventType or CreatedDate: {first}"),
+            "they are asked for again with the next listing",
+        );
+    }
+    if let Some((total, came)) = shortage {
+        say(
+            format!(
+                "the list of event log files is said to have {total} records and has {came}, asked twice"
+            ),
+            "what is missing is found by later listings, if it is there",
+        );
+    }
+}
+
+/// Whether a listing has failed for this stream more than once in a row.
+fn fails_again(place: &FilesState) -> bool {
+    place.backoff.as_ref().is_some_and(|backoff| backoff.attempts > 1)
+}
+
+fn place_of<'s>(state: &'s mut State, source: &FilesSource) -> Option<&'s mut FilesState> {
+    state.streams.get_mut(&source.stream)?.event_log_file.as_mut()
 }
 
 impl FilesWork {
     /// What the stream needs.
-    pub fn need(&self, state: &FilesState, source: &FilesSource, room: Room, now: Time) -> Need {
-        if state.backoff.as_ref().is_some_and(|backoff| backoff.remaining(now) > 0) {
+    pub fn need(&self, state: &FilesState, source: &FilesSource, now: Time) -> Need {
+        if is_waiting(state.downloads.as_ref(), now) {
             return Need::Nothing;
         }
-        if self.listed.is_none() && wait_for_listing(state, source, now) == 0 {
+        if state.reading.is_some() || state.set_aside.iter().any(|reading| is_due(reading, now)) {
+            return Need::Reading;
+        }
+        if self.listed.is_none()
+            && !is_waiting(state.backoff.as_ref(), now)
+            && wait_for_listing(state, source, now) == 0
+        {
             return Need::Listing;
         }
-        let new = !self.queue.is_empty() && state.set_aside.len() < room.set_aside;
-        let again = state.set_aside.iter().any(|reading| is_due(reading, now));
-        if state.reading.is_some() || new || again { Need::Reading } else { Need::Nothing }
+        if self.queue.is_empty() { Need::Nothing } else { Need::Reading }
+    }
+
+    /// Whether a listing that another stream needs can serve this one as well.
+    fn may_join(&self, state: &FilesState, source: &FilesSource, now: Time) -> bool {
+        self.listed.is_none()
+            && !fails_again(state)
+            && state.reading.is_none()
+            && !is_waiting(state.downloads.as_ref(), now)
+            && wait_for_listing(state, source, now) <= millis(source.interval) / 2
     }
 
     /// Reads on: the file that was begun, or the next one.
@@ -157,32 +227,51 @@ impl FilesWork {
         mut turn: Turn<'_, '_, '_>,
         source: &FilesSource,
         state: &mut FilesState,
-        room: Room,
+        capacity: Capacity,
     ) -> Result<Step, Problem> {
         let now = turn.now();
         if state.reading.is_none() {
-            state.reading = self.next_file(state, room, now);
+            self.open = None;
+            state.reading = self.next_file(state, now);
         }
         let step = match state.reading.take() {
             Some(reading) => {
-                Job { turn: &mut turn, source, state, room, now, open: &mut self.open }.read(reading)?
+                Job { turn: &mut turn, source, state, capacity, now, open: &mut self.open }.read(reading)?
             }
             None => Step::Idle,
         };
-        self.end_round(source, state, now);
+        self.end_part(&mut turn, source, state);
         Ok(step)
     }
 
-    /// Once all is read that was listed, the next listing is due after the interval.
-    pub fn end_round(&mut self, source: &FilesSource, state: &mut FilesState, now: Time) {
+    /// Once all is read that was listed, the next part is due at once, or the next listing after the interval. Returns
+    /// whether there is a next part.
+    pub fn end_part(
+        &mut self,
+        turn: &mut Turn<'_, '_, '_>,
+        source: &FilesSource,
+        state: &mut FilesState,
+    ) -> bool {
         if let Some(listed) = self.listed
             && state.reading.is_none()
             && self.queue.is_empty()
         {
             // Until here a fresh instance would have had to list again.
-            state.due = if self.complete { listed.after(source.interval) } else { now };
+            match listed.until {
+                None => {
+                    state.due = listed.at.after(source.interval);
+                    state.end_round(listed.now.before(source.settle), source.overlap);
+                }
+                Some(until) => {
+                    state.due = listed.at;
+                    state.listed = Some(until);
+                }
+            }
             self.listed = None;
+            turn.progress.moved();
+            return listed.until.is_some();
         }
+        false
     }
 
     /// Files known of and not read to their end, and the bytes of them still to read.
@@ -197,25 +286,26 @@ impl FilesWork {
         (files, bytes)
     }
 
-    /// The next file to read: first what is new, then what was set aside long enough.
-    fn next_file(&mut self, state: &mut FilesState, room: Room, now: Time) -> Option<Reading> {
-        if state.set_aside.len() < room.set_aside
-            && let Some(file) = self.queue.pop_front()
-        {
-            return Some(Reading::new(file));
+    /// The next file to read: first what was set aside long enough, which is one attempt each, then what is new.
+    fn next_file(&mut self, state: &mut FilesState, now: Time) -> Option<Reading> {
+        if let Some(index) = state.set_aside.iter().position(|reading| is_due(reading, now)) {
+            return Some(state.set_aside.remove(index));
         }
-        let due = state.set_aside.iter().position(|reading| is_due(reading, now));
-        due.map(|index| state.set_aside.remove(index))
+        self.queue.pop_front().map(|file| Reading::new(file, state.generation))
     }
 }
 
 fn is_due(reading: &Reading, now: Time) -> bool {
-    reading.backoff.as_ref().is_none_or(|backoff| backoff.remaining(now) == 0)
+    !is_waiting(reading.backoff.as_ref(), now)
+}
+
+fn is_waiting(backoff: Option<&crate::backoff::Backoff>, now: Time) -> bool {
+    backoff.is_some_and(|backoff| backoff.remaining(now) > 0)
 }
 
 /// Whether the org said that it does not know `EventLogFile.Interval`.
 pub fn lacks_interval(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Refused(refusal) if refusal.is("INVALID_FIELD") && refusal.message.contains("'Interval'"))
+    matches!(trouble, Trouble::Refused(refusal) if refusal.lacks_interval())
 }
 
 /// What to say of that to an operator who wants hourly files.
@@ -226,17 +316,17 @@ pub fn no_hourly_files(source: &FilesSource) -> Problem {
 }
 
 /// Milliseconds until the stream has something to do.
-pub fn wait(state: &FilesState, source: &FilesSource, room: Room, now: Time) -> i64 {
-    if let Some(backoff) = state.backoff.as_ref().filter(|backoff| backoff.remaining(now) > 0) {
-        return backoff.remaining(now);
+pub fn wait(state: &FilesState, source: &FilesSource, now: Time) -> i64 {
+    let remaining =
+        |backoff: &Option<crate::backoff::Backoff>| backoff.as_ref().map_or(0, |b| b.remaining(now));
+    let downloads = remaining(&state.downloads);
+    if downloads > 0 {
+        return downloads;
     }
-    let set_aside = state.set_aside.iter().filter_map(|reading| reading.backoff.as_ref());
-    let retry = set_aside.map(|backoff| backoff.remaining(now)).min().unwrap_or(i64::MAX);
-    if state.set_aside.len() >= room.set_aside {
-        retry
-    } else {
-        retry.min(wait_for_listing(state, source, now))
-    }
+    let listing = wait_for_listing(state, source, now).max(remaining(&state.backoff));
+    let begun = state.reading.as_ref().map(|_| 0);
+    let set_aside = state.set_aside.iter().map(|reading| remaining(&reading.backoff));
+    begun.into_iter().chain(set_aside).min().map_or(listing, |reading| reading.min(listing))
 }
 
 /// Milliseconds until files are looked for again. Nothing if that is further off than the interval: then the clock went

@@ -10,11 +10,11 @@
 
 use crate::{
     config::schema::{Checked, Key, Shape, Variant},
-    config::{audience, filled, token_url},
+    config::{LINE_BREAKS, any_secret, audience, password, secret_word, token_url, word},
     key::PrivateKey,
-    origin::Origin,
+    origin::{Origin, PRODUCTION, SANDBOX},
     problem::{Kind, Problem},
-    secret::Secret,
+    secret::{Secret, is_blank},
     soql::escape,
     time::Time,
 };
@@ -23,10 +23,11 @@ use serde_json::json;
 
 const CLIENT_ID: Key = Key::required(
     "client_id",
-    Shape::Text(filled),
+    Shape::Text(word),
     "The consumer key of the external client app or connected app.",
 );
-const CLIENT_SECRET: Key = Key::required("client_secret", Shape::Secret, "The consumer secret of the app.");
+const CLIENT_SECRET: Key =
+    Key::required("client_secret", Shape::Secret(secret_word), "The consumer secret of the app.");
 const TOKEN_URL: Key = Key::optional(
     "token_url",
     Shape::Text(token_url),
@@ -48,25 +49,25 @@ pub const AUTH: Shape = Shape::Choice {
                 CLIENT_ID,
                 Key::required(
                     "username",
-                    Shape::Text(filled),
+                    Shape::Text(word),
                     "The user to sign in as, pre-authorised for the app.",
                 ),
                 Key::required(
                     "private_key",
-                    Shape::Secret,
+                    Shape::Secret(any_secret),
                     "The RSA private key, in PEM form, whose certificate the app holds. PKCS#1 or PKCS#8.",
                 ),
                 Key::optional(
                     "private_key_passphrase",
-                    Shape::Secret,
+                    Shape::Secret(any_secret),
                     "What an encrypted private key (-----BEGIN ENCRYPTED PRIVATE KEY-----) is decrypted with.",
                 ),
-                Key::defaulted(
+                Key::optional(
                     "audience",
                     Shape::Text(audience),
-                    "https://login.salesforce.com",
-                    "The audience of the assertion: https://login.salesforce.com, https://test.salesforce.com for sandboxes, \
-                     or the address of an Experience Cloud site.",
+                    "The audience of the assertion: https://login.salesforce.com, https://test.salesforce.com for sandboxes \
+                     and scratch orgs, or the address of an Experience Cloud site. If left out, the second where the address \
+                     of the org is one of a sandbox or scratch org, else the first.",
                 ),
                 TOKEN_URL,
             ],
@@ -82,11 +83,11 @@ pub const AUTH: Shape = Shape::Choice {
             keys: &[
                 CLIENT_ID,
                 CLIENT_SECRET,
-                Key::required("username", Shape::Text(filled), "The user to sign in as."),
-                Key::required("password", Shape::Secret, "The user's password."),
+                Key::required("username", Shape::Text(word), "The user to sign in as."),
+                Key::required("password", Shape::Secret(password), "The user's password."),
                 Key::optional(
                     "security_token",
-                    Shape::Secret,
+                    Shape::Secret(secret_word),
                     "The user's security token, needed from networks that the org does not trust. Sent behind the password.",
                 ),
                 TOKEN_URL,
@@ -135,16 +136,17 @@ impl Auth {
         let secret = |name: &str| {
             table
                 .text(name)
-                .map(str::trim)
+                .map(|text| text.trim_matches(is_blank))
                 .filter(|text| !text.is_empty())
                 .map(|text| Secret::new(text.to_owned()))
         };
-        let text = |name: &str| Some(table.text(name)?.trim().to_owned());
+        let text = |name: &str| Some(table.text(name)?.trim_matches(is_blank).to_owned());
         let token_host = Origin::parse_token_url(table.text("token_url").unwrap_or(instance_url)).ok();
         let flow = match table.text("flow")? {
             "jwt-bearer" => {
+                let passphrase = table.text("private_key_passphrase");
                 let passphrase =
-                    table.text("private_key_passphrase").map(|text| Secret::new(text.to_owned()));
+                    passphrase.map(|text| Secret::new(text.trim_matches(LINE_BREAKS).to_owned()));
                 let private_key = match PrivateKey::from_pem(&secret("private_key")?, passphrase.as_ref()) {
                     Ok(key) => key,
                     Err(problem) => {
@@ -155,7 +157,17 @@ impl Auth {
                 Flow::JwtBearer {
                     username: text("username")?,
                     private_key: Box::new(private_key),
-                    audience: text("audience")?.trim_end_matches('/').to_owned(),
+                    audience: match text("audience") {
+                        Some(audience) => audience.trim_end_matches('/').to_owned(),
+                        None => {
+                            let says = |origin: Option<&Origin>| origin.and_then(Origin::audience);
+                            let instance = Origin::parse(instance_url).ok();
+                            says(token_host.as_ref())
+                                .or(says(instance.as_ref()))
+                                .unwrap_or(PRODUCTION)
+                                .to_owned()
+                        }
+                    },
                 }
             }
             "client-credentials" => {
@@ -171,7 +183,7 @@ impl Auth {
                 Flow::ClientCredentials { client_secret: secret("client_secret")? }
             }
             _ => {
-                let password = table.text("password")?;
+                let password = table.text("password")?.trim_matches(LINE_BREAKS);
                 let mut whole = String::with_capacity(password.len() + 64);
                 whole.push_str(password);
                 whole.push_str(secret("security_token").as_ref().map_or("", Secret::reveal));
@@ -204,6 +216,36 @@ impl Auth {
                      OAuth Username-Password Flows",
                 )
         })
+    }
+
+    /// Whose users the addresses are for, where that does not fit together.
+    pub fn audience_warning(&self, instance: &Origin) -> Option<Problem> {
+        let warning = |path: &str, message: String, hint: String| {
+            Some(Problem::new(Kind::Config, message).at(path).hint(hint))
+        };
+        let (asked, org) = (self.token_host.audience(), instance.audience());
+        if let (Some(asked), Some(org)) = (asked, org)
+            && asked != org
+        {
+            let message = format!("{instance} is a sandbox, and {} does not know its users", self.token_host);
+            let hint = format!("leave token_url out, or set it to \"{org}\"");
+            return warning("auth.token_url", message, hint);
+        }
+        let Flow::JwtBearer { audience, .. } = &self.flow else { return None };
+        match asked.or(org) {
+            // Who names another one means it.
+            Some(right) if audience != right && [PRODUCTION, SANDBOX].contains(&audience.as_str()) => {
+                let whose = if right == SANDBOX { "a sandbox or scratch org" } else { "a production org" };
+                let place = if asked.is_some() { &self.token_host } else { instance };
+                let message = format!("the audience is {audience}, and {place} is the address of {whose}");
+                warning("auth.audience", message, format!("set it to \"{right}\", or leave it out"))
+            }
+            None if audience == PRODUCTION && instance.may_be_sandbox() => {
+                let message = format!("the audience is {audience}, and {instance} looks like a sandbox");
+                warning("auth.audience", message, format!("if it is one, set audience to \"{SANDBOX}\""))
+            }
+            _ => None,
+        }
     }
 
     /// Whether the flow's assertion has a time in it, so that a wrong clock can be why it was refused.

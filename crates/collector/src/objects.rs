@@ -3,11 +3,12 @@
 //! # Why windows
 //!
 //! LoginEvent, LogoutEvent and their like are big objects: filtered by EventDate alone, answered newest first
-//! ("LoginEvent", platform events guide). With answers in that order the place may only move on once the last page is in, or
+//! ("LoginEvent", platform events guide). With answers in that order the cursor may only move on once the last page is in, or
 //! everything older than a failure is lost. So a query covers a window `from <= date < until` that is small enough to be
 //! held as a whole: all of its pages are read, then it is put in order and delivered, and a batch may end between any two
-//! records of it. If it holds more than [`MAX_RECORDS`], or takes the org too long (`QUERY_TIMEOUT`), a narrower one is
-//! asked for; once windows are sparse they grow again.
+//! records of it. If it holds more than [`MAX_RECORDS`], or more bytes than there is room for, or its pages take longer than
+//! a poll should, or it fails twice in whatever way, a narrower one is asked for; once windows are sparse, in records and
+//! in bytes, they grow again.
 //!
 //! An instant alone may hold more than that. Then a query asks for that instant, behind the last key that was delivered
 //! (`EventDate = x AND EventIdentifier > 'y'`); of what it answers the lowest keys are kept. So no query grows with the
@@ -18,52 +19,76 @@
 //! # Why the newest records wait
 //!
 //! A record can be queried seconds to minutes after its date. A window ends before the settle time, on the org's clock: that of
-//! the answer itself, since the host's may be wrong and an earlier answer's may be old. What is younger is left for the
-//! next time.
+//! the answer itself, since an earlier answer's may be old. What is younger is left for the next time.
+//!
+//! Ordinary objects can show a record much later: a row of SetupAuditTrail carries the time at which it was made and appears
+//! when its deployment commits. So each round over one begins behind the cursor, by the overlap, and the keys of what was
+//! delivered there are remembered.
+//!
+//! # What is doubted
+//!
+//! What an answer says of itself, and what its records say of their dates, is a hint. If it has fewer records than it says, it
+//! is asked for once more. A record whose date cannot be read, or lies a little beside what was asked for (an org may compare
+//! dates more finely than it shows them), is delivered in its place in the answer, and remembered by its key. One that lies
+//! far beside it is left to the window that it belongs to, and named.
 
 use crate::{
     backoff::Backoff,
     config::streams::{ObjectSource, Paging},
     ecs::{Common, Mapper, Origin, Output},
+    errors::{Remedy, Scope},
     event_id::Id,
     pages::Pages,
-    problem::Problem,
+    problem::{Kind, Problem},
     record::{Page, Record},
     session::{Org, Trouble, parse_json},
     soql::{query_path, records, records_at},
-    state::ObjectState,
+    state::{Capacity, ObjectState},
     time::{Time, millis},
     turn::{Step, Turn},
 };
 use serde_json::value::RawValue;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     time::Duration,
 };
 
 /// Records of one window at most: as many as a full page of Salesforce has.
 const MAX_RECORDS: usize = 2000;
-/// Bytes of the events that are held at most, all objects together.
+/// Records of an ordinary object that are asked for where a millisecond of them was too much.
+const FEW_RECORDS: usize = 50;
+/// How often more is asked for of an ordinary object whose answer held nothing new, four times as much each time.
+const REPETITIONS: u32 = 2;
+/// How often in a row a window that is too much is made narrower without a wait: from a year to two hours.
+const NARROWED_AT_ONCE: u32 = 6;
+/// Bytes of the events that are held at most, all objects together, and what each object may hold in any case.
 const MAX_HELD: usize = 12 << 20;
+const MIN_HELD: usize = 256 << 10;
 /// The key of records that have none ("empty key").
 const EMPTY_KEY: &str = "000000000000000";
 /// Longer texts are no keys; what bounds the state.
 const MAX_KEY: usize = 255;
 /// A window wider than this is as good as none.
 const WIDEST_MS: u64 = 3650 * 24 * 3_600_000;
+/// How far beside a window the date of a record may lie that belongs to it, in milliseconds.
+const BESIDE_MS: i64 = 1000;
+/// Answers in a row that said they had more than came, also when asked again, after which they are not asked again.
+const LIES: u32 = 3;
 
 /// What is kept in memory of an object. None of it is needed: it only saves requests.
 #[derive(Default)]
 pub struct ObjectWork {
     /// Records that are still to be delivered.
-    held: VecDeque<Held>,
-    /// Where the place is once they are.
-    reached: Option<Place>,
+    held: VecDeque<Placed>,
+    /// Where the cursor is once they are.
+    reached: Option<Cursor>,
     round: Option<Round>,
+    /// Answers in a row that said they had more than came.
+    lies: u32,
 }
 
 /// An instant, and a key of the last record that was delivered there.
-type Place = (Time, Option<String>);
+type Cursor = (Time, Option<String>);
 
 /// From one look for new records to the next.
 #[derive(Clone, Copy)]
@@ -72,29 +97,56 @@ struct Round {
     began: Time,
     /// Up to where it goes, on the org's clock.
     until: Time,
+    /// Whether a doubt was said already.
+    doubted: bool,
 }
 
 /// A record that is ready to be delivered.
 struct Held {
-    at: Time,
+    /// Its date, if it tells one.
+    at: Option<Time>,
     key: String,
     event: String,
     bytes: u64,
     malformed: bool,
 }
 
+/// A record in its place in the answer.
+struct Placed {
+    at: Time,
+    /// Until when it is remembered, where its date does not tell its place.
+    remembered_at: Option<Time>,
+    record: Held,
+}
+
 /// What came of a query.
 enum Fetched {
     /// All records of the window.
-    All(Vec<Held>),
+    All(Answer),
     /// Some records; there are more behind the last of them.
-    Some(Vec<Held>),
-    /// More records than a window may hold; how many, if the org told.
-    TooMany(Option<u64>),
+    Some(Answer),
+    /// More than a window may hold, or than there is time for; how many records, if the org told.
+    TooMuch(Option<u64>),
+}
+
+/// The records of an answer, in order, and what is to be doubted of it.
+#[derive(Default)]
+struct Answer {
+    records: Vec<Placed>,
+    bytes: usize,
+    /// How many records it said it had, and how many came, if that is less.
+    shortage: Option<(u64, u64)>,
+    /// Records that were not asked for, and one of them.
+    foreign: Option<(u32, String)>,
 }
 
 impl ObjectWork {
-    /// Does the next thing there is to do.
+    /// Bytes of the events that are held.
+    pub fn held(&self) -> usize {
+        self.held.iter().map(|placed| placed.record.event.len()).sum()
+    }
+
+    /// Does the next thing there is to do. `held` bytes are held of all objects together.
     ///
     /// # Errors
     /// When nobody can sign in, and no other source needs to try.
@@ -102,14 +154,15 @@ impl ObjectWork {
         &mut self,
         mut turn: Turn<'_, '_, '_>,
         source: &ObjectSource,
-        sources: usize,
+        capacity: Capacity,
+        held: usize,
         place: &mut Option<ObjectState>,
     ) -> Result<Step, Problem> {
         let now = turn.now();
         let is_of = |state: &ObjectState| state.name == source.object && state.cursor_field == source.date;
         if !place.as_ref().is_some_and(is_of) {
-            // The org's clock decides how far back the beginning lies, and a sign-in tells it.
-            turn.org.sign_in().map_err(|trouble| trouble.problem("the sign-in"))?;
+            // The org's clock decides how far back the beginning lies.
+            turn.org.learn_time().map_err(|trouble| trouble.problem("the sign-in"))?;
             let beginning = turn.org.now().before(source.initial_interval);
             *place = Some(ObjectState::new(&source.object, &source.date, now, beginning));
         }
@@ -121,9 +174,9 @@ impl ObjectWork {
             if self.round.is_none() && wait_for_round(state, source, now) > 0 {
                 return Ok(Step::Idle);
             }
-            return self.look(&mut turn, source, sources, state);
+            return self.look(&mut turn, source, capacity, held, state);
         }
-        self.deliver(&mut turn, source, state);
+        self.deliver(&mut turn, source, capacity, state);
         Ok(Step::Worked)
     }
 
@@ -132,68 +185,128 @@ impl ObjectWork {
         &mut self,
         turn: &mut Turn<'_, '_, '_>,
         source: &ObjectSource,
-        sources: usize,
+        capacity: Capacity,
+        held: usize,
         state: &mut ObjectState,
     ) -> Result<Step, Problem> {
-        turn.org.sign_in().map_err(|trouble| trouble.problem("the sign-in"))?;
+        turn.org.learn_time().map_err(|trouble| trouble.problem("the sign-in"))?;
+        state.begin_round(source.overlap);
         let began = turn.now();
-        let until = turn.org.now().before(source.settle);
-        let mut round = *self.round.get_or_insert(Round { began, until });
-        if state.next >= round.until {
+        let until = settled(turn.org, source);
+        let mut round = *self.round.get_or_insert(Round { began, until, doubted: false });
+        if state.cursor >= round.until {
             self.end_round(turn, source, state, round);
             return Ok(Step::Idle);
         }
         let asked = Window::next(source, state, round.until);
-        let fetched = asked.fetch(turn.org, source, MAX_HELD / sources.max(1));
+        let capacity_bytes = MAX_HELD.saturating_sub(held).max(MIN_HELD);
+        let limits =
+            FetchLimits { bytes: capacity_bytes, time: turn.progress.time(), ask_again: self.lies < LIES };
+        let fetched = asked.fetch(turn.org, source, state, limits);
         turn.progress.look_at_the_clock();
         // The clock of the answer decides what is old enough.
-        round.until = round.until.min(turn.org.now().before(source.settle));
+        round.until = round.until.min(settled(turn.org, source));
         self.round = Some(round);
-        let (mut held, mut reached) = match fetched {
-            Ok(Fetched::All(held)) => (held, (asked.until, None)),
-            Ok(Fetched::Some(held)) => {
-                let last = held.last().map(|last| (last.at, Some(last.key.clone())));
-                (held, last.unwrap_or((asked.until, None)))
+        let (answer, mut reached) = match fetched {
+            Ok(Fetched::All(answer)) => (answer, (asked.until, None)),
+            Ok(Fetched::Some(answer)) => {
+                let last = answer.records.iter().rfind(|placed| placed.remembered_at.is_none());
+                let last = last.map(|last| (last.at, Some(last.record.key.clone())));
+                (answer, last.unwrap_or((asked.from, asked.after.clone())))
             }
-            Ok(Fetched::TooMany(total)) => {
-                state.window = Some(asked.narrower(total.map_or(2, |total| 2 * total / MAX_RECORDS as u64)));
+            Ok(Fetched::TooMuch(total)) => {
+                // What is said of the number is a hint, and goes wrong by a factor of its own.
+                let times = total.map_or(2, |total| 2 * total / MAX_RECORDS as u64).min(16);
+                state.window = Some(asked.narrower(times));
                 turn.progress.moved();
                 return Ok(Step::Worked);
             }
-            Err(Trouble::Refused(refusal))
-                if refusal.is("QUERY_TIMEOUT") && asked.can_be_narrower(source) =>
-            {
-                state.window = Some(asked.narrower(4));
-                turn.progress.moved();
-                return Ok(Step::Worked);
-            }
-            Err(Trouble::TooLong) if asked.can_be_narrower(source) => {
-                state.window = Some(asked.narrower(4));
-                turn.progress.moved();
-                return Ok(Step::Worked);
-            }
-            Err(trouble) => {
-                self.round = None;
-                let problem = trouble.problem_with(&asked.name(source), &source.object);
-                return turn.trouble(&source.stream, &mut state.backoff, &trouble, problem);
-            }
+            Err(trouble) => return self.fail(turn, source, state, &asked, &trouble),
         };
         state.backoff = None;
+        self.doubt(turn, source, &asked, &answer, &mut round);
+        let Answer { mut records, bytes, .. } = answer;
         if reached.0 > round.until {
-            held.retain(|record| record.at < round.until);
-            reached = (round.until.max(state.next), None);
+            records.retain(|placed| placed.at < round.until);
+            reached = (round.until.max(state.cursor), None);
         }
-        asked.adapt(state, held.len(), reached.1.is_none());
-        self.held = held.into();
+        asked.adapt(state, records.len(), bytes, capacity_bytes, reached.1.is_none());
+        self.round = Some(round);
+        self.held = records.into();
         self.reached = Some(reached);
-        self.deliver(turn, source, state);
+        self.deliver(turn, source, capacity, state);
         Ok(Step::Worked)
     }
 
+    /// Notes that a query failed, and what is asked for next time.
+    fn fail(
+        &mut self,
+        turn: &mut Turn<'_, '_, '_>,
+        source: &ObjectSource,
+        state: &mut ObjectState,
+        asked: &Window,
+        trouble: &Trouble,
+    ) -> Result<Step, Problem> {
+        self.round = None;
+        let meaning = trouble.meaning();
+        let problem = trouble.problem_with(&asked.name(source), &source.object);
+        let narrower = meaning.remedy == Remedy::Narrower;
+        let repeats = state.backoff.is_some();
+        if meaning.scope != Scope::Everything && (narrower || repeats) && asked.can_be_narrower() {
+            // Only what says that it was too much leads to less than a millisecond.
+            state.window = Some(asked.narrower(4).max(u64::from(!narrower)));
+            if narrower {
+                let now = turn.now();
+                let backoff = state.backoff.as_ref();
+                let backoff = Backoff::after_free(backoff, &problem, now, &source.stream, NARROWED_AT_ONCE);
+                if backoff.is_free() {
+                    state.backoff = Some(backoff);
+                    turn.progress.moved();
+                    return Ok(Step::Worked);
+                }
+            }
+        }
+        turn.trouble(&source.stream, &mut state.backoff, trouble, problem)
+    }
+
+    /// Says what is doubtful about an answer, once in a round.
+    fn doubt(
+        &mut self,
+        turn: &mut Turn<'_, '_, '_>,
+        source: &ObjectSource,
+        asked: &Window,
+        answer: &Answer,
+        round: &mut Round,
+    ) {
+        self.lies = if answer.shortage.is_some() { self.lies.saturating_add(1) } else { 0 };
+        let query = asked.name(source);
+        let shortage = answer.shortage.map(|(total, came)| {
+            let message =
+                format!("{query} is said to have {total} records and has {came}, asked again as well");
+            Problem::new(Kind::Data, message)
+                .hint("what came is delivered; compare the number of records with the org's own count")
+        });
+        let foreign = answer.foreign.as_ref().map(|(count, first)| {
+            let message = format!("{query} has {count} records that were not asked for, such as {first}");
+            Problem::new(Kind::Data, message)
+                .hint("they are left out here, and delivered with the span of time that they belong to")
+        });
+        let said = shortage.into_iter().chain(foreign).filter(|_| !round.doubted);
+        let before = turn.problems.len();
+        turn.problems.extend(said.map(|problem| problem.in_stream(&source.stream)));
+        round.doubted |= turn.problems.len() > before;
+    }
+
     /// Puts what is held into the batch, as far as there is room.
-    fn deliver(&mut self, turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) {
+    fn deliver(
+        &mut self,
+        turn: &mut Turn<'_, '_, '_>,
+        source: &ObjectSource,
+        capacity: Capacity,
+        state: &mut ObjectState,
+    ) {
         while !turn.progress.is_full()
-            && let Some(record) = self.held.pop_front()
+            && let Some(Placed { at, remembered_at, record }) = self.held.pop_front()
         {
             turn.progress.count_bytes(record.bytes);
             if record.malformed {
@@ -201,17 +314,27 @@ impl ObjectWork {
             } else {
                 turn.progress.push(record.event);
             }
-            state.pass(record.at, record.key);
+            match remembered_at {
+                Some(until) => state.remember(until, record.key, capacity),
+                None => {
+                    if source.paging == Paging::Ascending {
+                        state.remember(at, record.key.clone(), capacity);
+                        state.forget_before(at.before(source.overlap));
+                    }
+                    state.pass(at, record.key);
+                }
+            }
         }
         if self.held.is_empty()
-            && let Some((next, after)) = self.reached.take()
+            && let Some((cursor, after)) = self.reached.take()
         {
-            // Where a window was cut at an instant that records were delivered of, the place is behind them.
-            if (next, after.is_some()) > (state.next, state.after.is_some()) {
-                (state.next, state.after) = (next, after);
+            // Where a window was cut at an instant that records were delivered of, the cursor is behind them.
+            if (cursor, after.is_some()) > (state.cursor, state.after.is_some()) {
+                (state.cursor, state.after) = (cursor, after);
             }
+            state.forget_before(state.cursor.before(source.overlap));
             turn.progress.moved();
-            if let Some(round) = self.round.filter(|round| state.next >= round.until) {
+            if let Some(round) = self.round.filter(|round| state.cursor >= round.until) {
                 self.end_round(turn, source, state, round);
             }
         }
@@ -225,9 +348,32 @@ impl ObjectWork {
         round: Round,
     ) {
         state.due = round.began.after(source.interval);
+        state.begun = false;
         self.round = None;
         turn.progress.moved();
     }
+}
+
+/// Up to when records are old enough to be there, on the org's clock.
+fn settled(org: &Org<'_>, source: &ObjectSource) -> Time {
+    whole_second(org.now().before(source.settle))
+}
+
+/// The whole second before. Windows end there where that is possible: an org may show dates less finely than it compares
+/// them.
+fn whole_second(time: Time) -> Time {
+    Time(time.0 - time.0.rem_euclid(1000))
+}
+
+/// How much one query may bring, and how long it may take.
+#[derive(Clone, Copy)]
+struct FetchLimits {
+    /// Bytes of events.
+    bytes: usize,
+    /// After which no further page is asked for, if that can be helped.
+    time: Duration,
+    /// Whether an answer that is shorter than it says is asked for again.
+    ask_again: bool,
 }
 
 /// What one query asks for: `from <= date < until`, of the first instant only what lies behind a key.
@@ -235,46 +381,64 @@ struct Window {
     from: Time,
     after: Option<String>,
     until: Time,
+    /// Its width, in milliseconds, before it was cut at what is old enough.
+    width: u64,
     /// Whether it is a part of one instant.
     instant: bool,
+    ascending: bool,
 }
 
 impl Window {
     fn next(source: &ObjectSource, state: &ObjectState, until: Time) -> Self {
         let longest = u64::try_from(millis(source.paging.longest_window())).unwrap_or(u64::MAX);
         let width = state.window.unwrap_or(u64::MAX).min(longest).max(1);
-        let end = state.next.after(Duration::from_millis(width));
+        let end = state.cursor.after(Duration::from_millis(width)).min(until);
+        let whole = whole_second(end);
+        let ascending = source.paging == Paging::Ascending;
         Self {
-            from: state.next,
+            from: state.cursor,
             after: state.after.clone(),
-            until: end.min(until),
-            instant: state.window == Some(0) && source.paging != Paging::Ascending,
+            until: if whole > state.cursor && end < until { whole } else { end },
+            width,
+            instant: state.window == Some(0) && !ascending,
+            ascending,
         }
     }
 
-    fn width(&self) -> u64 {
+    /// The time that it covers, in milliseconds.
+    fn span(&self) -> u64 {
         u64::try_from(self.until.0.saturating_sub(self.from.0)).unwrap_or(0)
     }
 
-    fn can_be_narrower(&self, source: &ObjectSource) -> bool {
-        !self.instant && (self.width() > 1 || source.paging != Paging::Ascending)
+    fn can_be_narrower(&self) -> bool {
+        !self.instant
     }
 
     /// The width, in milliseconds, of a window so many times narrower; 0 where it is one instant already.
     fn narrower(&self, times: u64) -> u64 {
-        self.width() / times.max(2)
+        self.span() / times.max(2)
     }
 
-    /// Lets windows grow again once they are sparse.
-    fn adapt(&self, state: &mut ObjectState, records: usize, complete: bool) {
-        let Some(width) = state.window else { return };
-        let times = match records {
-            _ if !complete => return,
-            0..32 => 32,
-            32..512 => 4,
-            _ => 1,
+    /// How many records of an ordinary object are asked for.
+    fn limit(&self, state: &ObjectState) -> usize {
+        if self.ascending && state.window == Some(0) { FEW_RECORDS } else { MAX_RECORDS }
+    }
+
+    /// Lets windows grow again once they are sparse, in records and in bytes. One that was cut says nothing of wider ones.
+    fn adapt(&self, state: &mut ObjectState, records: usize, bytes: usize, capacity: usize, complete: bool) {
+        let Some(window) = state.window else { return };
+        if !complete || self.span() < self.width / 2 {
+            return;
+        }
+        let sparse = |parts: usize| records < MAX_RECORDS / parts && bytes < capacity / parts;
+        let times = if sparse(64) {
+            32
+        } else if sparse(8) {
+            4
+        } else {
+            1
         };
-        let wider = width.max(1).saturating_mul(times);
+        let wider = window.max(1).saturating_mul(times);
         state.window = (wider < WIDEST_MS).then_some(wider);
     }
 
@@ -288,123 +452,197 @@ impl Window {
         }
     }
 
-    /// Whether a record lies in it.
-    fn holds(&self, at: Time, key: &str) -> bool {
-        let behind = at > self.from || self.after.as_deref().is_none_or(|after| key > after);
-        at >= self.from && at < self.until && behind
+    /// Asks, and reads all pages of the answer; once more if a page of it was lost, or if it is shorter than it says.
+    fn fetch(
+        &self,
+        org: &mut Org<'_>,
+        source: &ObjectSource,
+        state: &ObjectState,
+        limits: FetchLimits,
+    ) -> Result<Fetched, Trouble> {
+        let (mut lost, mut short, mut repetitions) = (false, false, 0);
+        let mut limit = self.limit(state);
+        loop {
+            let mut pages = Pages::new(String::new());
+            match self.fetch_once(org, source, state, limits, limit, &mut pages) {
+                // An answer is bound to the session that asked, and may be gone before its last page: then the query
+                // begins anew, and nobody must act.
+                Err(Trouble::Refused(refusal)) if pages.has_begun() && refusal.is_lost_answer() => {
+                    if lost {
+                        return Err(Trouble::Garbled(format!(
+                            "its pages are lost again and again: {}",
+                            refusal.said()
+                        )));
+                    }
+                    lost = true;
+                }
+                Ok(Fetched::All(answer)) if answer.shortage.is_some() && limits.ask_again && !short => {
+                    short = true
+                }
+                // A query that went on from there would never end.
+                Ok(Fetched::Some(answer)) if self.ascending && answer.records.is_empty() => {
+                    repetitions += 1;
+                    if repetitions > REPETITIONS {
+                        let message = "it answers records that were asked for before";
+                        return Err(Trouble::Garbled(String::from(message)));
+                    }
+                    limit *= 4;
+                }
+                fetched => return fetched,
+            }
+        }
     }
 
-    /// Asks, and reads all pages of the answer.
-    fn fetch(&self, org: &mut Org<'_>, source: &ObjectSource, room: usize) -> Result<Fetched, Trouble> {
+    fn fetch_once(
+        &self,
+        org: &mut Org<'_>,
+        source: &ObjectSource,
+        state: &ObjectState,
+        limits: FetchLimits,
+        limit: usize,
+        pages: &mut Pages,
+    ) -> Result<Fetched, Trouble> {
         let after = self.after.as_deref();
         let soql = if self.instant {
             records_at(source, self.from, after)
         } else {
-            records(source, self.from, after, self.until, MAX_RECORDS)
+            records(source, self.from, after, self.until, limit)
         };
         let instance_url = org.config.instance.to_string();
         let output = org.config.output;
         let mut reader = Reader { source, instance_url, since: self.from, output, mapper: None };
-        let mut pages = Pages::new(query_path(&org.api_version()?, &soql));
-        let mut found = Found::new(source.paging, room);
+        *pages = Pages::new(query_path(&org.api_version()?, &soql));
+        let mut found = Found::new(self, limits.bytes, limit);
         // Pages of one instant may be many, and only a part of them is kept.
         let headers: &[_] = if self.instant { &[("sforce-query-options", "batchSize=500")] } else { &[] };
+        let began = org.clock.elapsed();
         while let Some(path) = pages.path() {
             let body = org.get_body(path, headers)?;
             let page: Page<'_> = parse_json(&body)?;
-            pages.read(page.records.len(), page.total, page.done, page.next.as_deref())?;
-            let told = pages.total().filter(|_| source.paging != Paging::Ascending && !self.instant);
-            if told.is_some_and(|total| total > MAX_RECORDS as u64) {
-                return Ok(Fetched::TooMany(told));
-            }
+            let is_last = page.next.is_none();
+            let (before, records) = (found.seen, page.records.len());
             for raw in page.records {
-                let record = reader.read(raw);
-                if source.paging == Paging::Ascending {
-                    found.append(self, record)?;
-                } else if self.holds(record.at, &record.key) {
-                    found.insert(record);
-                    if found.is_too_much() && !self.instant {
-                        return Ok(Fetched::TooMany(None));
-                    }
-                    found.drop_excess();
+                found.add(self, state, reader.read(raw));
+                if found.is_too_much() && !is_last && !self.instant && !self.ascending {
+                    return Ok(Fetched::TooMuch(pages.total()));
+                }
+                found.drop_excess();
+            }
+            pages.read(records, found.seen - before, page.total, page.done, page.next.as_deref())?;
+            if pages.path().is_none() {
+                break;
+            }
+            let late = org.clock.elapsed().saturating_sub(began) >= limits.time;
+            if self.ascending {
+                // In order, so that what is there is good without the rest.
+                if late && !found.placed.is_empty() && found.is_in_order {
+                    found.cut = true;
+                    break;
+                }
+            } else if !self.instant {
+                let told = pages.total().filter(|total| *total > MAX_RECORDS as u64);
+                if told.is_some() || late {
+                    return Ok(Fetched::TooMuch(told));
                 }
             }
         }
-        if found.is_a_repetition() {
-            return Err(Trouble::Garbled(String::from("it answers records that were asked for before")));
-        }
-        Ok(found.finish())
+        Ok(found.finish(self, pages.shortage()))
     }
 }
 
 /// The records found so far.
 struct Found {
     /// By (date, key), where the answer has no order of its own.
-    sorted: BTreeMap<(Time, String), Held>,
+    sorted: BTreeMap<(Time, String), Placed>,
     /// As they came, where it has.
-    appended: Vec<Held>,
+    placed: Vec<Placed>,
+    /// Keys of records that came, of this answer or the last one.
+    keys: HashSet<String>,
+    /// Records that came.
     records: usize,
+    /// Those not counted that came twice.
+    seen: usize,
     bytes: usize,
-    room: usize,
+    capacity: usize,
+    limit: usize,
     /// Whether some were left out.
     cut: bool,
-    /// Whether the record that the answer should begin behind stands in the middle of it.
-    repeated: bool,
     ascending: bool,
+    is_in_order: bool,
+    foreign: Option<(u32, String)>,
 }
 
 impl Found {
-    fn new(paging: Paging, room: usize) -> Self {
-        let ascending = paging == Paging::Ascending;
+    fn new(window: &Window, capacity: usize, limit: usize) -> Self {
         Self {
             sorted: BTreeMap::new(),
-            appended: Vec::new(),
+            placed: Vec::new(),
+            keys: HashSet::new(),
             records: 0,
+            seen: 0,
             bytes: 0,
-            room,
+            capacity,
+            limit,
             cut: false,
-            repeated: false,
-            ascending,
+            ascending: window.ascending,
+            is_in_order: true,
+            foreign: None,
         }
+    }
+
+    /// Adds a record, unless it came twice, or was delivered before, or was not asked for.
+    fn add(&mut self, window: &Window, state: &ObjectState, record: Held) {
+        self.records += 1;
+        if !self.keys.insert(record.key.clone()) {
+            return;
+        }
+        self.seen += 1;
+        if state.remembers(record.at, &record.key) {
+            return;
+        }
+        let (at, remembered_at) = match record.at {
+            Some(at) if at >= window.from && at < window.until => {
+                let delivered =
+                    at == window.from && window.after.as_ref().is_some_and(|after| record.key <= *after);
+                if delivered {
+                    return;
+                }
+                (at, None)
+            }
+            Some(at) if at.0 < window.from.0 - BESIDE_MS || at.0 >= window.until.0 + BESIDE_MS => {
+                let (count, _) = self.foreign.get_or_insert_with(|| (0, format!("{} at {at}", record.key)));
+                *count = count.saturating_add(1);
+                return;
+            }
+            // Its date does not tell its place. It is remembered for as long as this window may be asked for.
+            _ => (self.place(window), Some(Time(window.until.0 - 1))),
+        };
+        let placed = Placed { at, remembered_at, record };
+        if self.ascending {
+            self.append(placed);
+        } else {
+            self.bytes += placed.record.event.len();
+            self.sorted.insert((at, placed.record.key.clone()), placed);
+        }
+    }
+
+    /// The place of a record whose date does not tell it.
+    fn place(&self, window: &Window) -> Time {
+        self.placed.last().map_or(window.from, |last| last.at)
     }
 
     /// Adds a record of an answer that is in order.
-    fn append(&mut self, window: &Window, record: Held) -> Result<(), Trouble> {
-        self.records += 1;
-        let again = record.at == window.from && window.after.as_ref() == Some(&record.key);
-        self.repeated |= again && self.records > 1;
-        if again || record.at < window.from || record.at >= window.until {
-            return Ok(());
-        }
-        if self.appended.last().is_some_and(|last| last.at > record.at) {
-            return Err(Trouble::Garbled(String::from(
-                "its records are not in the order that was asked for",
-            )));
-        }
-        self.cut |= !self.appended.is_empty() && self.bytes + record.event.len() > self.room;
+    fn append(&mut self, placed: Placed) {
+        self.is_in_order &= self.placed.last().is_none_or(|last| last.at <= placed.at);
+        self.cut |= !self.placed.is_empty() && self.bytes + placed.record.event.len() > self.capacity;
         if !self.cut {
-            self.bytes += record.event.len();
-            self.appended.push(record);
+            self.bytes += placed.record.event.len();
+            self.placed.push(placed);
         }
-        Ok(())
-    }
-
-    /// Adds a record of an answer in no order. One that is there already came twice.
-    fn insert(&mut self, record: Held) {
-        self.bytes += record.event.len();
-        if let Some(twin) = self.sorted.insert((record.at, record.key.clone()), record) {
-            self.bytes -= twin.event.len();
-        }
-    }
-
-    /// Whether a full answer held nothing that was asked for, or the last answer once more: a query that went on from there
-    /// would never end.
-    fn is_a_repetition(&self) -> bool {
-        self.ascending && self.records >= MAX_RECORDS && (self.appended.is_empty() || self.repeated)
     }
 
     fn is_too_much(&self) -> bool {
-        self.sorted.len() > MAX_RECORDS || (self.bytes > self.room && self.sorted.len() > 1)
+        self.sorted.len() > MAX_RECORDS || (self.bytes > self.capacity && self.sorted.len() > 1)
     }
 
     /// Keeps the first ones alone.
@@ -412,18 +650,24 @@ impl Found {
         while self.is_too_much()
             && let Some((_, last)) = self.sorted.pop_last()
         {
-            self.bytes -= last.event.len();
+            self.bytes -= last.record.event.len();
             self.cut = true;
         }
     }
 
-    fn finish(self) -> Fetched {
-        let held = if self.ascending { self.appended } else { self.sorted.into_values().collect() };
-        if self.cut || (self.ascending && self.records >= MAX_RECORDS) {
-            Fetched::Some(held)
-        } else {
-            Fetched::All(held)
+    fn finish(self, window: &Window, shortage: Option<(u64, u64)>) -> Fetched {
+        let is_full = self.ascending && self.records >= self.limit;
+        let partial = self.cut || is_full;
+        let mut records = if self.ascending { self.placed } else { self.sorted.into_values().collect() };
+        if !self.is_in_order {
+            // All of it can be put in order; of a part nobody knows what is missing.
+            if partial && window.span() > 1 {
+                return Fetched::TooMuch(None);
+            }
+            records.sort_by(|a, b| (a.at, &a.record.key).cmp(&(b.at, &b.record.key)));
         }
+        let answer = Answer { records, bytes: self.bytes, shortage, foreign: self.foreign };
+        if partial { Fetched::Some(answer) } else { Fetched::All(answer) }
     }
 }
 
@@ -447,10 +691,10 @@ impl Reader<'_> {
                     format!("a record of {} from {} on is no JSON object", self.source.object, self.since);
                 let event = self.mapper(&Record::default(), false).malformed(json.as_bytes(), &reason);
                 let key = Id::of(json.as_bytes()).as_str().to_owned();
-                return Held { at: self.since, key, event, bytes, malformed: true };
+                return Held { at: None, key, event, bytes, malformed: true };
             }
         };
-        let key = record.text(self.source.paging.key());
+        let key = self.source.paging.key().and_then(|key| record.text(key));
         let key = key.filter(|key| !key.starts_with(EMPTY_KEY) && key.len() <= MAX_KEY);
         let at = record.text(&self.source.date).and_then(Time::parse);
         let mapper = self.mapper(&record, key.is_some());
@@ -459,7 +703,7 @@ impl Reader<'_> {
             Some(key) => key.to_owned(),
             None => String::from_utf8_lossy(&mapper.id(&record)).into_owned(),
         };
-        Held { at: at.unwrap_or(self.since), key, event, bytes, malformed: at.is_none() }
+        Held { at, key, event, bytes, malformed: at.is_none() }
     }
 
     /// The mapper for records with these fields.
@@ -475,7 +719,7 @@ impl Reader<'_> {
             let origin = Origin::Object {
                 name: &self.source.object,
                 date: &self.source.date,
-                key: keyed.then(|| self.source.paging.key()),
+                key: self.source.paging.key().filter(|_| keyed),
             };
             let common = Common {
                 stream: &self.source.stream,

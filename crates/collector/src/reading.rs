@@ -1,29 +1,41 @@
 //! The reading of one event log file, as far as it goes in one turn, and what becomes of a file that cannot be read.
 //!
-//! It is set aside with its place, so that it does not hold up the others, and tried again, ever more rarely, until it is
-//! given up. Trouble that every request would meet (no network, no permission, no allowance) holds up the stream.
+//! # No file holds up another
+//!
+//! A download that fails is that file's own trouble, whatever the answer says, unless it reaches everything (nobody can sign
+//! in, the allowance is used up). The file is set aside with its checkpoint and tried again, ever more rarely. Only when the
+//! next file fails as well does the stream wait before it tries one more, since then it may be the downloads and not the
+//! files; the wait grows from file to file, and ends with the first that can be read.
+//!
+//! # When a file is given up
+//!
+//! One rule, for whatever went wrong: it was tried often enough, over time enough, *and* the org does not list it any more.
+//! The org is asked for that file once more before it is believed. While it is listed, it is asked for. Time counts as far
+//! as tries were spread over it: neither a host that was switched off nor a clock that jumped makes a file old.
 
 use crate::{
     backoff::Backoff,
     config::streams::FilesSource,
-    file::{Failure, OpenFile, Opened, Stop},
+    file::{OpenFile, Stop},
+    listing::{Listed, look_up},
     problem::{Kind, Problem},
     session::Trouble,
-    state::{FilesState, Gone, Reading, Room},
-    time::Time,
+    state::{Capacity, FilesState, Reading},
+    time::{Time, millis},
     turn::{Step, Turn},
 };
 use std::time::Duration;
 
-/// How long a file must have ended at the same length, before its LogFileLength, until that is taken for its true end.
-const ACCEPTED_AFTER: Duration = Duration::from_secs(6 * 3600);
-/// How long Salesforce must have said that it has no such file, and how often in a row, until it is believed.
+/// How often a file must have failed before it is given up.
+const TRIES: u32 = 4;
+/// Over how much time, where the answer is that there is no such file. `give_up_after` counts for all other answers.
 const GONE_AFTER: Duration = Duration::from_secs(3600);
-const GONE_TIMES: u32 = 4;
-/// How often a refused download holds up the whole stream, before the trouble is taken for the file's own.
-const HOLD_UPS: u32 = 2;
+/// How long a file must have ended at the same place until a last row without a line break is taken for whole.
+const LAST_ROW_AFTER: Duration = Duration::from_secs(6 * 3600);
+/// After so many tries that ended at the same place, the org is asked whether the file has the length that it had.
+const LENGTH_DOUBTED: u32 = 2;
 
-/// The reading of one file, as far as it goes in one self.turn.
+/// The reading of one file, as far as it goes in one turn.
 pub struct Job<'j, 'a, 'o, 'p> {
     /// What there is to work with.
     pub turn: &'j mut Turn<'a, 'o, 'p>,
@@ -31,183 +43,190 @@ pub struct Job<'j, 'a, 'o, 'p> {
     pub source: &'j FilesSource,
     /// The place of the stream, with no file that is being read.
     pub state: &'j mut FilesState,
-    /// How many files the stream may remember.
-    pub room: Room,
+    /// How much the stream may remember.
+    pub capacity: Capacity,
     /// The time on the host's clock.
     pub now: Time,
     /// The download, if it is open already.
     pub open: &'j mut Option<Box<OpenFile>>,
 }
 
+/// Why a file could not be read on.
+struct Failed {
+    problem: Problem,
+    /// Whether the answer was that there is no such file.
+    gone: bool,
+}
+
 impl Job<'_, '_, '_, '_> {
     /// Reads a file on from where it was left.
     ///
     /// # Errors
-    /// When nobody can sign in.
+    /// When nobody can sign in, or the allowance is used up.
     pub fn read(mut self, mut reading: Reading) -> Result<Step, Problem> {
-        let now = self.now;
         let file = reading.file.clone();
-        if self.open.is_none() {
-            let checkpoint = reading.checkpoint.as_ref();
-            let opened = OpenFile::open(self.turn.org, &self.source.stream, &file, checkpoint);
-            if !matches!(&opened, Err(Failure::Trouble(Trouble::Refused(refusal))) if refusal.is_gone()) {
-                reading.gone = None;
-            }
-            match opened {
-                Ok(Opened::Ready(open)) => *self.open = Some(open),
-                Ok(Opened::Short(0)) if file.length == 0 => {
-                    return Ok(self.complete(&reading, 0));
-                }
-                Ok(Opened::Short(length)) if accepted_end(&reading, now) == Some(length) => {
-                    return Ok(self.complete(&reading, length));
-                }
-                Ok(Opened::Short(length)) => return Ok(self.short(reading, length)),
-                Ok(Opened::Changed) => {
-                    reading.checkpoint = None;
-                    let message = format!("event log file {} is not what it was when reading began", file.id);
-                    let problem = Problem::new(Kind::Data, message).in_stream(&self.source.stream);
-                    self.turn.problems.push(
-                        problem
-                            .hint("it is read from its beginning; rows that did not change keep their ids"),
-                    );
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => match OpenFile::open(self.turn.org, &file, reading.checkpoint.as_ref()) {
+                Ok(open) => open,
+                Err(Trouble::Everywhere(problem)) => {
                     self.state.reading = Some(reading);
-                    return Ok(Step::Worked);
+                    return Err(problem);
                 }
-                Err(Failure::Trouble(Trouble::Refused(refusal))) if refusal.is_gone() => {
-                    return Ok(self.gone(reading));
-                }
-                Err(Failure::Trouble(trouble)) => return self.refused(reading, &trouble),
-                Err(Failure::File(problem)) => return Ok(self.set_aside(reading, problem)),
-            }
-        }
-        let Some(open) = self.open.as_mut() else { return Ok(Step::Idle) };
-        if let Some(length) = accepted_end(&reading, now) {
-            open.accept_end_at(length);
-        }
+                Err(trouble) => return Ok(self.refused(reading, &trouble)),
+            },
+        };
         let before = self.turn.progress.stats.rows_read;
-        let stop = open.read(&file, self.turn.progress);
+        open.trust_last_row(reading.ended_at.filter(|_| is_patient(&reading)));
+        let stop = open.read(self.turn.org, &self.source.stream, &file, self.turn.progress);
         if self.turn.progress.stats.rows_read > before {
-            reading.backoff = None;
-            reading.failing_since = None;
-            reading.checkpoint = Some(open.checkpoint());
+            if !is_patient(&reading) {
+                reading.backoff = None;
+                reading.failing = None;
+            }
+            reading.checkpoint = open.checkpoint();
+            self.state.downloads = None;
         }
-        self.state.backoff = None;
         match stop {
             Ok(Stop::Full) => {
                 self.state.reading = Some(reading);
+                *self.open = Some(open);
                 Ok(Step::Worked)
             }
             Ok(Stop::End) => {
-                let length = open.position();
-                Ok(self.complete(&reading, length))
+                self.state.downloads = None;
+                Ok(self.complete(&reading))
             }
             Ok(Stop::Short(length)) => Ok(self.short(reading, length)),
-            Err(problem) => Ok(self.set_aside(reading, problem)),
+            Ok(Stop::Changed) => {
+                reading.checkpoint = None;
+                let message = format!("event log file {} is not what it was when reading began", file.id);
+                let problem = Problem::new(Kind::Data, message).in_stream(&self.source.stream);
+                let hint = "it is read from its beginning; rows that did not change keep their ids";
+                self.turn.problems.push(problem.hint(hint));
+                self.state.reading = Some(reading);
+                self.turn.progress.moved();
+                Ok(Step::Worked)
+            }
+            Err(problem) => Ok(self.failed(reading, Failed { problem, gone: false })),
         }
     }
 
     /// A file that is read to its end.
-    fn complete(&mut self, reading: &Reading, length: u64) -> Step {
-        let file = &reading.file;
-        if length < file.length {
-            let message = format!(
-                "event log file {} still ends after {length} of {} bytes and is taken to be complete",
-                file.id, file.length
-            );
-            self.turn.problems.push(Problem::new(Kind::Data, message).in_stream(&self.source.stream));
-        }
+    fn complete(&mut self, reading: &Reading) -> Step {
         self.turn.progress.stats.files_completed = self.turn.progress.stats.files_completed.saturating_add(1);
+        // What an earlier issue of it held stands in it.
+        self.state.set_aside.retain(|earlier| !reading.replaces(earlier));
         self.done(reading)
     }
 
     /// A file of which nothing more is wanted.
     fn done(&mut self, reading: &Reading) -> Step {
-        *self.open = None;
-        self.state.pass(&reading.file, self.source.overlap, self.room);
+        self.state.pass(reading, self.source.overlap, self.capacity);
         self.turn.progress.moved();
         Step::Worked
     }
 
     /// A file that ended before its LogFileLength: most likely a download that was cut.
     fn short(&mut self, mut reading: Reading, length: u64) -> Step {
-        let file = &reading.file;
-        let message = format!("event log file {} ended after {length} of {} bytes", file.id, file.length);
-        if reading.ended_at != Some(length) {
+        // A last row that is taken for whole in the end is no progress.
+        if reading.ended_at.is_none_or(|before| length > before) {
             reading.backoff = None;
-            reading.failing_since = None;
+            reading.failing = None;
         }
         reading.ended_at = Some(length);
+        let tries = reading.failing.map_or(0, |failing| failing.tries);
+        if tries >= LENGTH_DOUBTED
+            && let Ok(Some(listed)) = look_up(self.turn.org, &reading.file)
+        {
+            reading.file.length = listed.length;
+            if length >= listed.length {
+                return self.complete(&reading);
+            }
+        }
+        let file = &reading.file;
+        let message = format!("event log file {} ended after {length} of {} bytes", file.id, file.length);
         let problem = Problem::new(Kind::Data, message).hint("it is asked for again, and goes on from there");
-        self.set_aside(reading, problem)
+        self.failed(reading, Failed { problem, gone: false })
     }
 
-    /// A file that Salesforce says it does not have. That is final only if it goes on saying so.
-    fn gone(&mut self, mut reading: Reading) -> Step {
-        let message =
-            format!("event log file {} is gone: expired, or deleted by an administrator", reading.file.id);
-        let problem = Problem::new(Kind::Data, message);
-        let gone = reading.gone.get_or_insert(Gone { since: self.now, times: 0 });
-        gone.times = gone.times.saturating_add(1);
-        if self.now < gone.since.after(GONE_AFTER) || gone.times < GONE_TIMES {
-            let problem =
-                problem.hint("it is asked for again for an hour, in case this is not the last word");
-            return self.set_aside(reading, problem);
+    /// A download that was refused, or not answered.
+    fn refused(&mut self, reading: Reading, trouble: &Trouble) -> Step {
+        let gone = matches!(trouble, Trouble::Refused(refusal) if refusal.is_gone());
+        let problem = if gone {
+            let message = format!("Salesforce says that it has no event log file {}", reading.file.id);
+            Problem::new(Kind::Data, message).hint("it is asked for again as long as it is listed")
+        } else {
+            trouble.problem(&format!("the download of event log file {}", reading.file.id))
+        };
+        // A file that failed before says nothing about the others.
+        if reading.failing.is_none() {
+            let downloads = self.state.downloads.as_ref();
+            self.state.downloads =
+                Some(Backoff::after_free(downloads, &problem, self.now, &self.source.stream, 1));
         }
-        let problem = problem.hint("poll more often than files expire; what it held cannot be collected");
-        self.turn.problems.push(problem.in_stream(&self.source.stream));
-        self.done(&reading)
+        self.failed(reading, Failed { problem, gone })
     }
 
-    /// A download that was refused, or not answered. At first that is taken for trouble that every request would meet; if
-    /// it stays with this file, the file is set aside.
-    fn refused(&mut self, mut reading: Reading, trouble: &Trouble) -> Result<Step, Problem> {
-        let problem = trouble.problem(&format!("the download of event log file {}", reading.file.id));
-        let everywhere = matches!(problem.kind, Kind::Auth | Kind::RateLimited);
-        let attempts = reading.backoff.as_ref().map_or(0, |backoff| backoff.attempts);
-        if !matches!(trouble, Trouble::Everywhere(_)) && !everywhere && attempts >= HOLD_UPS {
-            return Ok(self.set_aside(reading, problem));
-        }
-        if !everywhere {
-            reading.backoff =
-                Some(Backoff::after(reading.backoff.as_ref(), &problem, self.now, &reading.file.id));
-        }
-        self.state.reading = Some(reading);
-        self.trouble(trouble, problem)
-    }
-
-    fn set_aside(&mut self, mut reading: Reading, problem: Problem) -> Step {
-        *self.open = None;
-        let give_up_after = self.source.give_up_after;
-        if reading.failing_since.is_some_and(|since| self.now >= since.after(give_up_after)) {
-            let at = reading.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset);
+    /// Sets a file aside, or gives it up.
+    fn failed(&mut self, mut reading: Reading, failed: Failed) -> Step {
+        reading.failed(self.now);
+        if self.is_over(&mut reading, &failed) {
+            let (read, length) = (reading.read(), reading.file.length);
             let message = format!(
-                "event log file {} is given up: what lies behind byte {at} of {} is not collected ({})",
-                reading.file.id, reading.file.length, problem.message
+                "event log file {} is given up: the org does not list it any more; {read} of its {length} bytes were read, and \
+                 what lies behind them is not collected ({})",
+                reading.file.id, failed.problem.message
             );
-            let problem = Problem::new(problem.kind, message).in_stream(&self.source.stream);
-            self.turn.problems.push(problem.hint("it failed for as long as give_up_after says"));
+            let problem = Problem::new(Kind::Data, message).in_stream(&self.source.stream);
+            let hint = "it expired, or an administrator deleted it; poll more often than files expire";
+            self.turn.problems.push(problem.hint(hint));
+            self.turn.progress.gave_up();
             return self.done(&reading);
         }
-        let backoff = Backoff::after(reading.backoff.as_ref(), &problem, self.now, &reading.file.id);
-        self.turn
-            .problems
-            .push(problem.in_stream(&self.source.stream).retry_after_ms(backoff.remaining(self.now)));
-        reading.backoff = Some(backoff);
-        reading.failing_since.get_or_insert(self.now);
-        self.state.pass(&reading.file, self.source.overlap, self.room);
-        self.state.set_aside.push(reading);
+        let (id, for_ms) = (&reading.file.id, reading.failing.map_or(0, |failing| failing.for_ms));
+        let backoff = Backoff::of_file(reading.backoff.as_ref(), &failed.problem, self.now, id, for_ms);
+        let problem = failed.problem.in_stream(&self.source.stream);
+        self.turn.problems.push(problem.retry_after_ms(backoff.remaining(self.now)));
+        if self.capacity.set_aside > 0 {
+            reading.backoff = Some(backoff);
+            self.state.pass(&reading, self.source.overlap, self.capacity);
+            self.state.set_aside.push(reading);
+        } else {
+            // Without room for it, the stream waits for it.
+            self.state.downloads = Some(backoff.clone());
+            reading.backoff = Some(backoff);
+            self.state.reading = Some(reading);
+        }
         self.turn.progress.moved();
         Step::Failed
     }
 
-    /// Trouble that every request of the stream would meet.
-    fn trouble(&mut self, trouble: &Trouble, problem: Problem) -> Result<Step, Problem> {
-        *self.open = None;
-        self.turn.trouble(&self.source.stream, &mut self.state.backoff, trouble, problem)
+    /// Whether a file was tried often enough, for long enough, and is not listed any more.
+    fn is_over(&mut self, reading: &mut Reading, failed: &Failed) -> bool {
+        let bound =
+            if failed.gone { GONE_AFTER.min(self.source.give_up_after) } else { self.source.give_up_after };
+        let enough = reading
+            .failing
+            .is_some_and(|failing| failing.tries >= TRIES && failing.for_ms >= millis(bound).unsigned_abs());
+        if !enough {
+            return false;
+        }
+        match look_up(self.turn.org, &reading.file) {
+            Ok(Some(Listed { length })) => {
+                reading.file.length = length;
+                false
+            }
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 }
 
-/// The length at which a file has ended for so long before its LogFileLength that it is taken for its true one.
-fn accepted_end(reading: &Reading, now: Time) -> Option<u64> {
-    reading.ended_at.filter(|_| reading.failing_since.is_some_and(|since| now >= since.after(ACCEPTED_AFTER)))
+/// Whether a file has failed so often, over so much time, that its last row is taken for whole although it has no line
+/// break.
+fn is_patient(reading: &Reading) -> bool {
+    reading.failing.is_some_and(|failing| {
+        failing.tries >= TRIES && failing.for_ms >= millis(LAST_ROW_AFTER).unsigned_abs()
+    })
 }

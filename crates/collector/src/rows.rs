@@ -45,7 +45,6 @@ pub struct Rows<R> {
     row: usize,
     /// Whether a line break ended the row, and not the stream.
     terminated: bool,
-    fills: u32,
     spans: Vec<Span>,
     unescaped: Vec<u8>,
     /// The row before, and the offset of its end.
@@ -62,6 +61,8 @@ pub enum Next {
     TooLong,
     /// Nothing any more.
     End,
+    /// It was not to be waited for. Nothing is lost of what was read.
+    NotYet,
 }
 
 impl<R: Read> Rows<R> {
@@ -76,7 +77,6 @@ impl<R: Read> Rows<R> {
             offset,
             row: 0,
             terminated: false,
-            fills: 0,
             spans: Vec::new(),
             unescaped: Vec::new(),
             previous: Vec::new(),
@@ -85,7 +85,15 @@ impl<R: Read> Rows<R> {
     }
 
     /// Goes on to the next row. Empty lines are passed over.
+    #[cfg(test)]
     pub fn advance(&mut self) -> io::Result<Next> {
+        self.advance_while(|| true)
+    }
+
+    /// Goes on to the next row, as long as `go_on` says so, which is asked before each wait for more of the stream. Empty
+    /// lines are passed over.
+    #[inline]
+    pub fn advance_while(&mut self, mut go_on: impl FnMut() -> bool) -> io::Result<Next> {
         if self.row > 0 {
             self.previous.clear();
             self.previous.extend_from_slice(&self.buffer[self.start..self.start + self.row]);
@@ -106,7 +114,8 @@ impl<R: Read> Rows<R> {
                     self.spans.clear();
                     return Ok(Next::TooLong);
                 }
-                Scan::More => self.fill()?,
+                Scan::More if go_on() => self.fill()?,
+                Scan::More => return Ok(Next::NotYet),
             }
         }
     }
@@ -181,24 +190,16 @@ impl<R: Read> Rows<R> {
         self.offset + self.row as u64
     }
 
-    /// Reads exactly `length` bytes past the row, in parts. False if the stream ends before.
-    pub fn skip(&mut self, mut length: u64, mut visit: impl FnMut(&[u8])) -> io::Result<bool> {
+    /// Reads up to `most` bytes past the row: those that are there, or that come next. None at the end of the stream.
+    pub fn skip_some(&mut self, most: u64) -> io::Result<&[u8]> {
         self.consume(self.row);
         self.row = 0;
-        while length > 0 {
-            if self.start == self.end {
-                if self.exhausted {
-                    return Ok(false);
-                }
-                self.fill()?;
-                continue;
-            }
-            let part = usize::try_from(length).unwrap_or(usize::MAX).min(self.end - self.start);
-            visit(&self.buffer[self.start..self.start + part]);
-            self.consume(part);
-            length -= part as u64;
+        if self.start == self.end && !self.exhausted {
+            self.fill()?;
         }
-        Ok(true)
+        let part = usize::try_from(most).unwrap_or(usize::MAX).min(self.end - self.start);
+        self.consume(part);
+        Ok(&self.buffer[self.start - part..self.start])
     }
 
     fn consume(&mut self, count: usize) {
@@ -210,13 +211,7 @@ impl<R: Read> Rows<R> {
         matches!(&self.buffer[self.start..self.start + length], b"\n" | b"\r\n" | b"\r")
     }
 
-    /// How often more was asked of the stream: between two equal answers no time was spent waiting.
-    pub fn fills(&self) -> u32 {
-        self.fills
-    }
-
     fn fill(&mut self) -> io::Result<()> {
-        self.fills = self.fills.wrapping_add(1);
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -493,10 +488,15 @@ mod tests {
         let mut rows = Rows::new(Pieces { bytes: b"\"h\"\n\"a\"\n\"b\"\n", size: 3, fails: false }, 0);
         assert_eq!(rows.advance().expect("header"), Next::Row);
         let mut seen = Vec::new();
-        assert!(rows.skip(4, |part| seen.extend_from_slice(part)).expect("no error"));
+        while seen.len() < 4 {
+            let part = rows.skip_some(4 - seen.len() as u64).expect("no error");
+            assert!(!part.is_empty());
+            seen.extend_from_slice(part);
+        }
         assert_eq!((seen.as_slice(), rows.position()), (&b"\"a\"\n"[..], 8));
         assert_eq!(rows.advance().expect("row"), Next::Row);
         assert_eq!(rows.field(0), b"b");
-        assert!(!rows.skip(1, |_| ()).expect("no error"));
+        while !rows.skip_some(9).expect("no error").is_empty() {}
+        assert_eq!(rows.position(), 12);
     }
 }

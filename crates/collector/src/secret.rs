@@ -26,6 +26,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Whether a character shows nothing: white space, and what editors and web pages put beside it (byte-order marks, zero-width
+/// spaces).
+pub fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
+}
+
 /// Overwrites all texts of a document that held secrets.
 pub fn wipe(value: &mut Value) {
     match value {

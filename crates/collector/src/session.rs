@@ -1,8 +1,17 @@
 //! Signed in to one org: a token in memory, used until Salesforce says that it is over, and requests made with it.
 //!
 //! No flow answers a lifetime with its token ("OAuth 2.0 JWT Bearer Flow" and its siblings, Salesforce Help), so there is
-//! no expiry to watch. A request that is refused for its session signs in anew and is sent once more, never twice: a
-//! session policy that ends every session at once would otherwise be answered with a storm of sign-ins.
+//! no expiry to watch. A request that is refused for its session signs in anew and is sent once more, never twice. A token
+//! that has not been accepted for anything yet is renewed once in a poll at most, whatever asks with it: a session policy that
+//! ends every session at once would otherwise be answered with a storm of sign-ins. If two requests are refused with such a
+//! token, a third that nothing can be wrong with tells whether it is the session, which concerns everything, or they
+//! themselves.
+//!
+//! # What time it is
+//!
+//! The org tells its time with each answer (`Date`, RFC 9110 section 6.6.1). From then on it is counted by the host's
+//! monotonic clock, so that setting the host's clock changes nothing; and since a monotonic clock may stand still while a
+//! host sleeps, the org is asked anew where the two clocks of the host disagree.
 //!
 //! # Where the token goes
 //!
@@ -11,8 +20,10 @@
 
 use crate::{
     config::Config,
-    errors::{Refusal, api_problem, sign_in_problem},
-    io::{Clock, Http, Request, Response, TransportError},
+    errors::{
+        DENIED, GARBLED, Meaning, Refusal, Remedy, Scope, TOO_LONG, UNREACHED, api_problem, sign_in_problem,
+    },
+    io::{Clock, Http, Request, Response, Timeouts, TransportError},
     origin::{Origin, TOKEN_PATH},
     problem::{Kind, Problem, quoted},
     quota::Usage,
@@ -40,6 +51,12 @@ const SMALL_BODY: u64 = 64 * 1024;
 const PAGE_BODY: u64 = 8 * 1024 * 1024;
 /// The longest wait that an answer can ask for.
 const LONGEST_WAIT_MS: i64 = 24 * 3_600_000;
+/// How far the host's two clocks may go apart before the org is asked what time it is.
+const TOLERATED_DRIFT_MS: i64 = 2_000;
+/// How long a poll may take, whatever the org does: hosts stop a call in the end, and then all of it was in vain.
+const LONGEST_POLL: Duration = Duration::from_secs(240);
+/// What a request gets of it at least.
+const LEAST_WAIT: Duration = Duration::from_secs(5);
 
 /// What is remembered between requests. None of it is needed: it only saves requests.
 #[derive(Debug, Default)]
@@ -51,8 +68,16 @@ pub struct Session {
     follows: bool,
     /// The newest version of the API that the org has, once it was asked.
     newest_version: Option<Rc<str>>,
-    /// The org's clock minus the host's, once the org has told its time.
-    skew_ms: Option<i64>,
+    /// Whether anything was answered with this token.
+    accepted: bool,
+    /// Tokens that were renewed in this poll without having been accepted.
+    vain_renewals: u32,
+    /// The path that was refused last in this poll with a token that had not been accepted.
+    refused: Option<String>,
+    /// What time it was when the org last answered.
+    told_time: Option<ToldTime>,
+    /// When the poll must be over, on the host's monotonic clock.
+    deadline: Option<Duration>,
     /// Requests used and allowed in 24 hours, once the org has told.
     api_usage: Option<Usage>,
     /// Whether it has told in this poll.
@@ -62,6 +87,34 @@ pub struct Session {
     requests: u32,
     token_requests: u32,
     received: Rc<Cell<u64>>,
+}
+
+/// What time it was when the org last answered.
+#[derive(Clone, Copy, Debug)]
+struct ToldTime {
+    /// On the org's clock, if it told: milliseconds since 1970.
+    org: Option<i64>,
+    /// On the host's clock.
+    host: i64,
+    /// On the host's monotonic clock, in milliseconds.
+    elapsed: i64,
+}
+
+impl ToldTime {
+    /// What the org's clock shows now, if it told.
+    fn now(&self, clock: &dyn Clock) -> Option<i64> {
+        Some(self.org?.saturating_add(elapsed_ms(clock).saturating_sub(self.elapsed)))
+    }
+
+    /// Whether the host's clocks have gone on alike since.
+    fn holds(&self, clock: &dyn Clock) -> bool {
+        let (host, elapsed) = (clock.now_ms() - self.host, elapsed_ms(clock) - self.elapsed);
+        host.abs_diff(elapsed) <= TOLERATED_DRIFT_MS.unsigned_abs()
+    }
+}
+
+fn elapsed_ms(clock: &dyn Clock) -> i64 {
+    i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What the requests of one poll cost.
@@ -76,11 +129,14 @@ pub struct Costs {
 }
 
 impl Session {
-    /// Begins a poll, which minds the share of the allowance, or a check, which does not.
-    pub fn begin(&mut self, thrifty: bool) {
+    /// Begins a poll, which minds the share of the allowance and ends in time, or a check, which does neither.
+    pub fn begin(&mut self, clock: &dyn Clock, is_poll: bool) {
         self.take_costs();
-        self.thrifty = thrifty;
+        self.thrifty = is_poll;
         self.usage_is_new = false;
+        self.vain_renewals = 0;
+        self.refused = None;
+        self.deadline = is_poll.then(|| clock.elapsed() + LONGEST_POLL);
     }
 
     /// The costs since the last call.
@@ -97,9 +153,9 @@ impl Session {
         self.api_usage
     }
 
-    /// The org's clock minus the host's, in milliseconds, once the org has told its time.
+    /// The org's clock minus the host's, in milliseconds, when the org last told its time.
     pub fn skew_ms(&self) -> Option<i64> {
-        self.skew_ms
+        self.told_time.and_then(|told| Some(told.org? - told.host))
     }
 
     /// Where the token answer says that the org is, if that is not the configured place, and whether requests go there.
@@ -124,6 +180,20 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// What it means for whoever asked.
+    pub fn meaning(&self) -> Meaning {
+        match self {
+            Self::Everywhere(problem) => {
+                Meaning { scope: Scope::Everything, remedy: Remedy::Wait, kind: problem.kind, hint: "" }
+            }
+            Self::Refused(refusal) => refusal.meaning(),
+            Self::Transport(TransportError::Denied(_), _) => DENIED.meaning,
+            Self::Transport(TransportError::Failed(_), _) => UNREACHED.meaning,
+            Self::Garbled(_) => GARBLED.meaning,
+            Self::TooLong => TOO_LONG.meaning,
+        }
+    }
+
     /// As a problem; `what` says what was tried, as a noun: `the list of event log files`.
     pub fn problem(&self, what: &str) -> Problem {
         self.problem_with(what, "EventLogFile")
@@ -135,13 +205,10 @@ impl Trouble {
             Self::Everywhere(problem) => problem.clone(),
             Self::Refused(refusal) => api_problem(refusal, what, object),
             Self::Transport(error, authority) => transport_problem(error, authority),
-            Self::Garbled(message) => Problem::new(Kind::Transient, format!("{what} failed: {message}"))
-                .hint("if it stays, something between this host and Salesforce changes the answers"),
-            Self::TooLong => Problem::new(
-                Kind::Data,
-                format!("{what} failed: a page of it is longer than {PAGE_BODY} bytes"),
-            )
-            .hint("collect fewer fields of this object"),
+            Self::Garbled(message) => GARBLED.problem(format!("{what} failed: {message}")),
+            Self::TooLong => {
+                TOO_LONG.problem(format!("{what} failed: a page of it is longer than {PAGE_BODY} bytes"))
+            }
         }
     }
 }
@@ -149,12 +216,10 @@ impl Trouble {
 fn transport_problem(error: &TransportError, authority: &str) -> Problem {
     match error {
         TransportError::Denied(_) => {
-            Problem::new(Kind::Config, format!("the host does not allow requests to {authority}"))
-                .hint("add it to what the host allows")
+            DENIED.problem(format!("the host does not allow requests to {authority}"))
         }
         TransportError::Failed(why) => {
-            Problem::new(Kind::Transient, format!("no answer from {authority}: {}", quoted(why, 200)))
-                .hint("check that this host reaches it, through proxies and firewalls too")
+            UNREACHED.problem(format!("no answer from {authority}: {}", quoted(why, 200)))
         }
     }
 }
@@ -208,13 +273,25 @@ pub struct Org<'a> {
 impl Org<'_> {
     /// The time on the org's clock, as far as it is known.
     pub fn now(&self) -> Time {
-        Time(self.clock.now_ms() + self.session.skew_ms.unwrap_or(0))
+        let told = self.session.told_time.as_ref().and_then(|told| told.now(self.clock));
+        Time(told.unwrap_or_else(|| self.clock.now_ms()))
+    }
+
+    /// Makes sure that the org's time is known, if it tells it at all. That takes a request where there was none yet, and
+    /// where the host's clocks have gone apart since; a sign-in that is needed anyway will do.
+    pub fn learn_time(&mut self) -> Result<(), Trouble> {
+        self.sign_in()?;
+        if !self.session.told_time.is_some_and(|told| told.holds(self.clock)) {
+            self.get_versions()?;
+        }
+        Ok(())
     }
 
     /// Makes sure that a token is there.
     pub fn sign_in(&mut self) -> Result<(), Trouble> {
         if self.session.token.is_none() {
             self.session.token = Some(self.request_token()?);
+            self.session.accepted = false;
         }
         Ok(())
     }
@@ -231,12 +308,40 @@ impl Org<'_> {
         Ok(Rc::clone(self.session.newest_version.insert(Rc::from(newest))))
     }
 
-    /// Gets a path of the REST API and returns the answer if its status is 200.
+    /// Gets a path of the REST API and returns the answer if its status is 200, or 204 for one without content.
     pub fn get(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Result<Response, Trouble> {
         let mut renewed = false;
         loop {
-            self.sign_in()?;
             self.within_share()?;
+            let refusal = match self.get_once(path, headers)? {
+                Ok(response) => return Ok(response),
+                Err(refusal) => refusal,
+            };
+            if refusal.meaning().remedy != Remedy::SignInAgain {
+                return Err(self.judge(refusal, path));
+            }
+            if renewed || !self.may_renew() {
+                return Err(self.judge_session(refusal, path));
+            }
+            renewed = true;
+            self.session.token = None;
+        }
+    }
+
+    /// Whether a refused token may be renewed: always if it was accepted before, else once in a poll.
+    fn may_renew(&mut self) -> bool {
+        self.session.vain_renewals += u32::from(!self.session.accepted);
+        self.session.accepted || self.session.vain_renewals <= 1
+    }
+
+    /// Sends a request with a token, once.
+    fn get_once(
+        &mut self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Result<Response, Refusal>, Trouble> {
+        loop {
+            self.sign_in()?;
             let token = self.session.token.as_ref().map_or("", Secret::reveal);
             let authorization = Secret::new(format!("Bearer {token}"));
             let mut all = vec![("authorization", authorization)];
@@ -248,18 +353,34 @@ impl Org<'_> {
                     self.session.follows = false;
                     continue;
                 }
+                // Whoever asks next would be denied as well.
+                Err(denied @ Trouble::Transport(TransportError::Denied(_), _)) => {
+                    return Err(Trouble::Everywhere(denied.problem("a request")));
+                }
                 response => response?,
             };
-            if response.status == 200 {
-                return Ok(response);
+            if matches!(response.status, 200 | 204) {
+                self.session.accepted = true;
+                return Ok(Ok(response));
             }
-            let refusal = self.read_refusal(response, &[])?;
-            if !refusal.is_expired_session() || renewed {
-                return Err(self.judge(refusal, path));
-            }
-            renewed = true;
-            self.session.token = None;
+            return Ok(Err(self.read_refusal(response, &[])?));
         }
+    }
+
+    /// Whether a refusal for the session is one of this request alone. If another was refused with the same token, and
+    /// none was ever answered with it, a request that nothing can be wrong with has to tell.
+    fn judge_session(&mut self, refusal: Refusal, path: &str) -> Trouble {
+        let token_is_new = !self.session.accepted;
+        let other = self.session.refused.replace(path.to_owned()).is_some_and(|other| other != path);
+        if token_is_new && other {
+            let version = self.api_version();
+            let limits = version.map(|version| format!("/services/data/v{version}/limits"));
+            let answer = limits.and_then(|limits| self.get_once(&limits, &[("accept", "application/json")]));
+            if matches!(answer, Ok(Err(refusal)) if refusal.meaning().remedy == Remedy::SignInAgain) {
+                return Trouble::Everywhere(api_problem(&refusal, "a request", ""));
+            }
+        }
+        self.judge(refusal, path)
     }
 
     /// Whether the share of the allowance that may be used up leaves room for a request. Without a word from the org in
@@ -275,22 +396,20 @@ impl Org<'_> {
 
     /// Sorts out the refusals that every other request would meet as well.
     fn judge(&mut self, mut refusal: Refusal, path: &str) -> Trouble {
-        if refusal.is_allowance_used_up() {
-            refusal.usage = self.session.api_usage;
+        if refusal.meaning().scope == Scope::Everything {
+            refusal.usage = self.session.api_usage.filter(|_| refusal.meaning().remedy == Remedy::Wait);
             return Trouble::Everywhere(api_problem(&refusal, "a request", ""));
         }
         // A path that is not there can be one of a version that is not there, which the org tells for nothing.
         let wanted = self.config.api_version.clone();
-        let strange =
-            refusal.is("NOT_FOUND") || refusal.is("UNSUPPORTED_API_VERSION") || refusal.status == 410;
-        if let Some(wanted) = wanted.filter(|_| strange && !path.ends_with("/LogFile"))
+        let strange = refusal.may_be_the_version() && !path.ends_with("/LogFile");
+        if let Some(wanted) = wanted.filter(|_| strange)
             && let Ok(versions) = self.get_versions()
             && !versions.iter().any(|known| *known.version == *wanted)
         {
             return Trouble::Everywhere(version_problem(&versions, &wanted));
         }
-        let elsewhere =
-            refusal.is("URL_NOT_RESET") || refusal.status == 401 || (300..400).contains(&refusal.status);
+        let elsewhere = refusal.may_be_the_address();
         if let Some(told) = self.session.told.as_ref().filter(|_| elsewhere && !self.session.follows) {
             refusal.elsewhere = Some((told.to_string(), self.config.instance.to_string()));
         }
@@ -307,7 +426,7 @@ impl Org<'_> {
         let mut all = vec![("accept", "application/json")];
         all.extend_from_slice(headers);
         let response = self.get(path, &all)?;
-        let body = read_body(response, PAGE_BODY + 1)?;
+        let body = self.read_body(response, PAGE_BODY + 1)?;
         if body.len() as u64 > PAGE_BODY { Err(Trouble::TooLong) } else { Ok(body) }
     }
 
@@ -316,7 +435,7 @@ impl Org<'_> {
         let headers = vec![("accept", Secret::new(String::from("application/json")))];
         let response = self.send(&self.config.instance, "/services/data", None, headers)?;
         if response.status == 200 {
-            let list: Value = parse_json(&read_body(response, PAGE_BODY)?)?;
+            let list: Value = parse_json(&self.read_body(response, PAGE_BODY)?)?;
             let versions =
                 list.as_array().into_iter().flatten().filter_map(|known| known.get("version")?.as_str());
             Ok(versions.map(|version| Version { version: version.to_owned() }).collect())
@@ -335,7 +454,7 @@ impl Org<'_> {
         let redirect =
             redirect.and_then(|authority| authority.rsplit('@').next()).map(|host| quoted(host, 80));
         let status = response.status;
-        let body = Zeroizing::new(read_body(response, SMALL_BODY)?);
+        let body = Zeroizing::new(self.read_body(response, SMALL_BODY)?);
         let secrets: Vec<&Secret> = self.session.token.iter().chain(more).collect();
         let refusal = Refusal::read(status, &body, &secrets);
         Ok(Refusal { retry_after_ms, redirect, ..refusal })
@@ -351,7 +470,7 @@ impl Org<'_> {
     fn request_token(&mut self) -> Result<Secret, Trouble> {
         let mut corrected = false;
         loop {
-            let skew = self.session.skew_ms.unwrap_or(0);
+            let used = self.now().0 - self.clock.now_ms();
             let auth = &self.config.auth;
             let form = auth.form(self.now().after(ASSERTION_LIFETIME)).map_err(Trouble::Everywhere)?;
             let headers = vec![
@@ -372,7 +491,7 @@ impl Org<'_> {
                 )
             };
             if response.status == 200 {
-                let body = Zeroizing::new(read_body(response, SMALL_BODY + 1).map_err(interrupted)?);
+                let body = Zeroizing::new(self.read_body(response, SMALL_BODY + 1).map_err(interrupted)?);
                 let answer = token_answer(&body).map_err(|flaw| {
                     let message = format!("sign-in failed: the answer to the token request {flaw}");
                     let hint =
@@ -383,9 +502,9 @@ impl Org<'_> {
                 return Ok(answer.0);
             }
             let refusal = self.read_refusal(response, &form.secrets).map_err(interrupted)?;
-            let learned = self.session.skew_ms.unwrap_or(skew);
-            let clock = auth.depends_on_clock() && (learned - skew).abs() > TOLERATED_SKEW_MS;
-            if corrected || !clock || !refusal.is("invalid_grant") {
+            let learned = self.session.skew_ms().unwrap_or(used);
+            let clock = auth.depends_on_clock() && (learned - used).abs() > TOLERATED_SKEW_MS;
+            if corrected || !clock || !refusal.may_be_the_clock() {
                 return Err(Trouble::Everywhere(sign_in_problem(&refusal)));
             }
             corrected = true;
@@ -403,6 +522,36 @@ impl Org<'_> {
         }
     }
 
+    /// How long to wait for an answer: as configured, but not beyond the end of the poll.
+    fn timeouts(&self) -> Timeouts {
+        let configured = self.config.timeouts;
+        let Some(deadline) = self.session.deadline else { return configured };
+        let left = deadline.saturating_sub(self.clock.elapsed()).max(LEAST_WAIT);
+        Timeouts { first_byte: configured.first_byte.min(left), ..configured }
+    }
+
+    /// A body as a whole; what lies beyond the limit is left unread. A body that comes by drops ends with the poll.
+    fn read_body(&self, response: Response, limit: u64) -> Result<Vec<u8>, Trouble> {
+        let deadline = self.session.deadline.map(|deadline| deadline + LEAST_WAIT);
+        let broke_off =
+            |reason: &str| Trouble::Garbled(format!("the answer broke off: {}", quoted(reason, 200)));
+        let mut from = response.body.take(limit);
+        // It may be a token: nothing of it is left behind in parts, or where the body had no room to grow.
+        let mut body = Vec::with_capacity(usize::try_from(limit.min(SMALL_BODY + 1)).unwrap_or_default());
+        let mut part = Zeroizing::new([0; 16 * 1024]);
+        loop {
+            match from.read(&mut part[..]) {
+                Ok(0) => return Ok(body),
+                Ok(count) => body.extend_from_slice(&part[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(broke_off(&error.to_string())),
+            }
+            if deadline.is_some_and(|deadline| self.clock.elapsed() > deadline) {
+                return Err(broke_off("it did not come to its end while a poll may last"));
+            }
+        }
+    }
+
     fn send(
         &mut self,
         origin: &Origin,
@@ -417,14 +566,17 @@ impl Org<'_> {
             authority: origin.authority.clone(),
             path: path.to_owned(),
             headers,
-            timeouts: self.config.timeouts,
+            timeouts: self.timeouts(),
         };
         self.session.requests += 1;
         let mut response =
             self.http.send(&request).map_err(|error| Trouble::Transport(error, origin.authority.clone()))?;
-        if let Some(time) = response.header("date").and_then(Time::parse_http_date) {
-            self.session.skew_ms = Some(time.0 - self.clock.now_ms());
-        }
+        let time = response.header("date").and_then(Time::parse_http_date);
+        let (host, elapsed) = (self.clock.now_ms(), elapsed_ms(self.clock));
+        // Without a word of it, what was told before goes on, as far as it holds.
+        let earlier = self.session.told_time.filter(|told| told.holds(self.clock));
+        let org = time.map(|time| time.0).or_else(|| earlier.and_then(|told| told.now(self.clock)));
+        self.session.told_time = Some(ToldTime { org, host, elapsed });
         if let Some(usage) = response.header("sforce-limit-info").and_then(Usage::parse) {
             self.session.api_usage = Some(usage);
             self.session.usage_is_new = true;
@@ -460,18 +612,6 @@ fn token_answer(body: &[u8]) -> Result<(Secret, Option<String>), String> {
         return Err(String::from("holds no access_token"));
     }
     Ok((token, instance_url))
-}
-
-/// A body as a whole; what lies beyond the limit is left unread.
-fn read_body(response: Response, limit: u64) -> Result<Vec<u8>, Trouble> {
-    let mut body = Vec::new();
-    match response.body.take(limit).read_to_end(&mut body) {
-        Ok(_) => Ok(body),
-        Err(error) => {
-            let reason = quoted(&error.to_string(), 200);
-            Err(Trouble::Garbled(format!("the answer broke off: {reason}")))
-        }
-    }
 }
 
 /// Reads JSON.

@@ -16,7 +16,7 @@ pub enum IntervalField {
     Unknown,
 }
 
-/// Lists the event log files of some types that were created at or after `since`, oldest first.
+/// Lists the event log files of some types that were created at or after `since` and before `until`, oldest first.
 ///
 /// The interval always stands in the query: without it Salesforce answers daily files, but daily and hourly ones
 /// together as soon as the query names an `Id`.
@@ -24,6 +24,7 @@ pub fn event_log_files(
     types: &[&EventTypes],
     cadence: Cadence,
     since: Time,
+    until: Option<Time>,
     interval: IntervalField,
 ) -> String {
     let filter = match interval {
@@ -32,10 +33,16 @@ pub fn event_log_files(
     };
     let column = if interval == IntervalField::Known { ", Interval" } else { "" };
     let types = type_filter(types);
+    let until = until.map_or_else(String::new, |until| format!(" AND CreatedDate < {until}"));
     format!(
         "SELECT Id, EventType, CreatedDate, LogDate, LogFileLength, Sequence, ApiVersion{column} FROM EventLogFile \
-         WHERE {types}{filter} AND CreatedDate >= {since} ORDER BY CreatedDate ASC, Id ASC"
+         WHERE {types}{filter} AND CreatedDate >= {since}{until} ORDER BY CreatedDate ASC, Id ASC"
     )
+}
+
+/// Asks for one event log file. A query that names an `Id` answers files of any interval.
+pub fn file_by_id(id: &str) -> String {
+    format!("SELECT Id, EventType, CreatedDate, LogFileLength FROM EventLogFile WHERE Id = {}", text(id))
 }
 
 /// A condition for the types that are wanted by anyone; none if somebody wants nearly all.
@@ -59,7 +66,7 @@ pub fn records(source: &ObjectSource, from: Time, after: Option<&str>, until: Ti
     let date = &source.date;
     let select = select(source);
     match (source.paging, after) {
-        (Paging::BigObject | Paging::EventLogObject, _) => {
+        (Paging::BigObject | Paging::EventLogObject | Paging::CustomBigObject, _) => {
             format!("{select} WHERE {date} >= {from} AND {date} < {until}")
         }
         (Paging::Ascending, None) => format!(
@@ -78,8 +85,7 @@ pub fn records_at(source: &ObjectSource, at: Time, after: Option<&str>) -> Strin
     let (select, date) = (select(source), &source.date);
     match (source.paging, after) {
         (Paging::BigObject, Some(after)) => {
-            let key = source.paging.key();
-            format!("{select} WHERE {date} = {at} AND {key} > {}", text(after))
+            format!("{select} WHERE {date} = {at} AND EventIdentifier > {}", text(after))
         }
         _ => format!("{select} WHERE {date} = {at}"),
     }
@@ -87,9 +93,12 @@ pub fn records_at(source: &ObjectSource, at: Time, after: Option<&str>) -> Strin
 
 fn select(source: &ObjectSource) -> String {
     let mut names: Vec<&str> = match &source.fields {
+        // A field of the customer's own is none of the standard ones, and named twice a field is refused.
+        None if source.date.ends_with("__c") => vec!["FIELDS(STANDARD)", &source.date],
         None => vec!["FIELDS(STANDARD)"],
         Some(fields) => {
-            [source.paging.key(), &source.date].into_iter().chain(fields.iter().map(String::as_str)).collect()
+            let needed = source.paging.key().into_iter().chain([source.date.as_str()]);
+            needed.chain(fields.iter().map(String::as_str)).collect()
         }
     };
     names.extend(source.more_fields.iter().map(String::as_str));

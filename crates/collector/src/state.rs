@@ -1,16 +1,24 @@
 //! Where a collection stands: all that a fresh instance needs to go on, as versioned JSON that a person can read.
 //!
-//! The place in a stream's files is a floor and the files that are done above it. Everything created before the floor
-//! is done (or set aside by name); at or above it, what is done is listed. The floor trails the newest file by the
+//! Of a stream's files it holds a low watermark and the files that are done above it. Everything created before the low
+//! watermark is done (or set aside by name); at or above it, what is done is listed. It trails the newest file by the
 //! overlap, so that a file which becomes visible late, with an older CreatedDate than files that were already read, is
-//! found. The place in an object is an instant and a key: everything before it is delivered.
+//! found. Of a stream without new files it trails the last listing by a day more, so that a quiet stream does not make
+//! every listing begin where it last had a file.
+//!
+//! Low watermark, interval and types of a stream are one thing, of one *generation*: when the interval or the types change,
+//! the low watermark goes back and a new generation begins. What was begun in an earlier one is finished, and moves nothing.
+//!
+//! Of an object it holds a cursor, an instant and a key: everything before it is delivered. Where records can appear late,
+//! each round begins at a low watermark behind the cursor, and what was delivered above it is remembered by key.
 //!
 //! # How large it gets
 //!
 //! At most 1 MiB, as the contract asks, whatever an org does: [`MAX_PLACES`] streams; [`MAX_NAMES`] names of event types (with
-//! more, what was configured before is forgotten); [`MAX_DONE`] files remembered above the floors of all streams together
-//! (with more of them within the overlap, the floor rises early, and only a file that shows up late is at risk);
-//! [`MAX_SET_ASIDE`] files set aside in all (with more, the stream waits); texts from outside are cut.
+//! more, what was configured before is forgotten); [`MAX_DONE`] files remembered above the low watermarks of all streams
+//! together (with more of them within the overlap, the low watermark rises early, and only a file that shows up late is at
+//! risk); [`MAX_REMEMBERED`] keys of records, in the same way; [`MAX_SET_ASIDE`] files set aside in all (with more, the stream
+//! whose next file cannot be read waits); texts from outside are cut.
 
 use crate::{
     backoff::Backoff,
@@ -29,14 +37,16 @@ use std::{
 const FORMAT: &str = "salesforce-source/state";
 /// Raised when an older program could not go on from a newer state.
 ///
-/// 1: Login files alone. 2: event types, objects.
-const VERSION: u64 = 2;
+/// 1: Login files alone. 2: event types, objects. 3: generations, low watermarks of objects.
+const VERSION: u64 = 3;
 /// Streams with a place at most, those that are not configured any more included.
 pub const MAX_PLACES: usize = 32;
 /// Files remembered above the floors at most, all streams together.
-const MAX_DONE: usize = 6000;
+const MAX_DONE: usize = 4800;
 /// Files set aside at most, all streams together.
-const MAX_SET_ASIDE: usize = 128;
+const MAX_SET_ASIDE: usize = 320;
+/// Keys of records remembered above the low watermarks at most, all objects together.
+const MAX_REMEMBERED: usize = 3200;
 /// Names of event types at most, all streams together; a configuration has fewer than half as many.
 const MAX_NAMES: usize = 1000;
 /// Earlier choices of event types remembered at most.
@@ -44,6 +54,8 @@ const MAX_EARLIER: usize = 2;
 /// How late a file may come. Salesforce says that files can be created within three days ("Using Event Monitoring",
 /// REST API guide).
 const LATEST: Duration = Duration::from_secs(4 * 24 * 3600);
+/// How far the low watermark of a stream without new files trails the last listing, besides the overlap.
+const QUIET: Duration = Duration::from_secs(24 * 3600);
 
 /// The state of a collection.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -53,12 +65,28 @@ pub struct State {
     /// Host of the org that it stands in; of another org it would skip what it has never seen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     instance: String,
+    /// Fingerprint of the configuration that the waits in it belong to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    config: String,
     /// Places by stream. Those of streams that are not configured (any more) are kept as long as there is room.
     #[serde(default)]
     pub streams: BTreeMap<String, StreamState>,
     /// Set while no request makes sense: nobody can sign in, or the allowance is used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+    /// Polls in a row that ran out of time before anything moved on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stalled: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// The places of a stream.
@@ -81,16 +109,29 @@ pub struct ObjectState {
     pub name: String,
     /// The field with the date and time to collect by.
     pub cursor_field: String,
-    /// Every record before this is delivered.
-    pub next: Time,
+    /// Every record before this is delivered, and none that appears late is looked for; none = the cursor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low_watermark: Option<Time>,
+    /// Of the records at the low watermark itself, those up to this key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub low_watermark_key: String,
+    /// Whether a round has begun, and the cursor went back to the low watermark for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub begun: bool,
+    /// Every record before this that was there is delivered.
+    #[serde(alias = "next")]
+    pub cursor: Time,
     /// Of the records at that very instant, those up to this key are delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// Keys of records that are delivered, at or after the low watermark, by date.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub remembered: BTreeMap<Time, BTreeSet<String>>,
     /// How much time one query covers, in milliseconds, since a longer one held too many records. 0 = a part of those of
     /// one instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
-    /// When it last filled a batch, counted in batches.
+    /// When it last did something, counted in turns of all sources.
     #[serde(default)]
     pub turn: u64,
     /// Set while the object cannot be queried.
@@ -100,24 +141,89 @@ pub struct ObjectState {
 
 impl ObjectState {
     /// The place before the first record.
-    pub fn new(name: &str, cursor_field: &str, now: Time, next: Time) -> Self {
+    pub fn new(name: &str, cursor_field: &str, now: Time, cursor: Time) -> Self {
         Self {
             due: now,
             name: name.to_owned(),
             cursor_field: cursor_field.to_owned(),
-            next,
+            low_watermark: Some(cursor),
+            low_watermark_key: String::new(),
+            begun: false,
+            cursor,
             after: None,
+            remembered: BTreeMap::new(),
             window: None,
             turn: 0,
             backoff: None,
         }
     }
 
+    /// Begins a round: goes back by the overlap, but not behind the low watermark.
+    pub fn begin_round(&mut self, overlap: Duration) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let low = self.low_watermark.unwrap_or(self.cursor);
+        let mark = low.max(self.cursor.before(overlap));
+        if mark > low {
+            self.low_watermark_key.clear();
+        }
+        self.low_watermark = Some(mark);
+        self.forget_before(mark);
+        if mark < self.cursor {
+            self.cursor = mark;
+            self.after = Some(self.low_watermark_key.clone()).filter(|key| !key.is_empty());
+        }
+    }
+
     /// Goes on to a record that is delivered.
     pub fn pass(&mut self, at: Time, key: String) {
-        self.next = at;
+        self.cursor = at;
         self.after = Some(key);
     }
+
+    /// Remembers a record that is delivered, in the place of the oldest ones where there is no room. Those are not asked for
+    /// again, and neither is what shows up late before them.
+    pub fn remember(&mut self, at: Time, key: String, capacity: Capacity) {
+        self.remembered.entry(at).or_default().insert(key);
+        let mut excess =
+            self.remembered.values().map(BTreeSet::len).sum::<usize>().saturating_sub(capacity.remembered);
+        while excess > 0
+            && let Some(mut oldest) = self.remembered.first_entry()
+        {
+            let at = *oldest.key();
+            let forgotten = oldest.get_mut().pop_first();
+            if oldest.get().is_empty() {
+                oldest.remove();
+            }
+            excess -= 1;
+            if self.low_watermark.is_none_or(|low| low <= at)
+                && let Some(key) = forgotten.filter(|key| is_id(key))
+            {
+                (self.low_watermark, self.low_watermark_key) = (Some(at), key);
+            }
+        }
+    }
+
+    /// Whether a record of this date is remembered; where it tells none, whether one with its key is.
+    pub fn remembers(&self, at: Option<Time>, key: &str) -> bool {
+        match at {
+            Some(at) => self.remembered.get(&at).is_some_and(|keys| keys.contains(key)),
+            None => self.remembered.values().any(|keys| keys.contains(key)),
+        }
+    }
+
+    /// Forgets what no query from this instant on can bring again.
+    pub fn forget_before(&mut self, time: Time) {
+        if self.remembered.first_key_value().is_some_and(|(first, _)| *first < time) {
+            self.remembered = self.remembered.split_off(&time);
+        }
+    }
+}
+
+/// Whether a text can be the id of a record: 15 or 18 letters and digits.
+pub fn is_id(text: &str) -> bool {
+    matches!(text.len(), 15 | 18) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The place in the event log files of a stream.
@@ -125,46 +231,61 @@ impl ObjectState {
 pub struct FilesState {
     /// When to look for new files, on the host's clock.
     pub due: Time,
-    /// `Interval` of the files: `Hourly` or `Daily`.
+    /// `Interval` of the files: `Hourly` or `Daily`. Empty where version 1 did not say.
     #[serde(default)]
     pub interval: String,
     /// Their types.
     #[serde(default = "login_alone", with = "event_types")]
     pub event_types: EventTypes,
+    /// Raised when interval or types change.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u32,
     /// Types that were collected before, and from when on they still have to be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Earlier>,
     /// Everything created before this is done or set aside.
-    pub floor: Time,
-    /// Of what was created at the floor itself, everything up to this id is done or set aside.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub floor_id: String,
-    /// Files that are done and were created at or after the floor.
+    #[serde(alias = "floor")]
+    pub low_watermark: Time,
+    /// Of what was created at the low watermark itself, everything up to this id is done or set aside.
+    #[serde(default, alias = "floor_id", skip_serializing_if = "String::is_empty")]
+    pub low_watermark_id: String,
+    /// Files that are done and were created at or after the low watermark.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub done: BTreeMap<Time, BTreeSet<String>>,
+    /// How far a listing of several parts has got: what was created before this is done or set aside, and the next part
+    /// begins here. None where the next listing is the first of its round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Time>,
+    /// How much time one part of a listing covers, in milliseconds, since longer ones failed; none = all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
     /// The file that is being read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
     /// Files that could not be read and will be tried again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<Reading>,
-    /// When it last filled a batch, counted in batches.
+    /// When it last did something, counted in turns of all sources.
     #[serde(default)]
     pub turn: u64,
     /// Set while the files cannot be listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+    /// Set while downloads fail, one file after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downloads: Option<Backoff>,
 }
 
-/// An earlier choice of event types. When types are added to a stream, its floor goes back for them; of those that it had
-/// before, everything up to the old floor is done.
+/// An earlier choice of event types. When types are added to a stream, its low watermark goes back for them; of those that
+/// it had before, everything up to the old one is done.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Earlier {
     /// The types.
     #[serde(with = "event_types")]
     pub event_types: EventTypes,
-    /// The floor at that time.
-    pub floor: Time,
+    /// The low watermark at that time.
+    #[serde(alias = "floor")]
+    pub low_watermark: Time,
 }
 
 /// Types as a list of names.
@@ -218,18 +339,18 @@ pub struct Reading {
     /// The file.
     #[serde(flatten)]
     pub file: FileInfo,
+    /// The generation of the stream in which it was found.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u32,
     /// How far it is read; none = nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,
     /// The last failure, if nothing was read since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
-    /// When it first failed in the way it fails now, on the host's clock.
+    /// Its failures since something was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failing_since: Option<Time>,
-    /// Salesforce says that it has no such file; none = it said something else since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gone: Option<Gone>,
+    pub failing: Option<Failing>,
     /// The length at which the file ended, if it ended before its `LogFileLength`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<u64>,
@@ -237,24 +358,54 @@ pub struct Reading {
 
 impl Reading {
     /// The beginning of a file.
-    pub fn new(file: FileInfo) -> Self {
-        Self { file, checkpoint: None, backoff: None, failing_since: None, gone: None, ended_at: None }
+    pub fn new(file: FileInfo, generation: u32) -> Self {
+        Self { file, generation, checkpoint: None, backoff: None, failing: None, ended_at: None }
     }
 
     /// Bytes of the file still to read.
     pub fn remaining(&self) -> u64 {
-        self.file.length.saturating_sub(self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset))
+        self.file.length.saturating_sub(self.read())
+    }
+
+    /// Bytes of the file that are read.
+    pub fn read(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset)
+    }
+
+    /// Notes one more failure without progress.
+    pub fn failed(&mut self, now: Time) {
+        let agreed = self.backoff.as_ref().map_or(0, |backoff| backoff.until.0 - backoff.since.0);
+        let failing = self.failing.get_or_insert(Failing { tries: 0, for_ms: 0, last: now });
+        // A host that was switched off, or whose clock jumped, was not trying all the time.
+        let counts = agreed.max(0).saturating_mul(2).saturating_add(UNAGREED_MS);
+        let passed = now.0.saturating_sub(failing.last.0).clamp(0, counts);
+        failing.for_ms = failing.for_ms.saturating_add(passed.unsigned_abs());
+        failing.tries = failing.tries.saturating_add(1);
+        failing.last = now;
+    }
+
+    /// Whether this is a later issue of the same log: a daily file that replaces another as a whole.
+    pub fn replaces(&self, other: &Self) -> bool {
+        let (new, old) = (&self.file, &other.file);
+        let daily = |file: &FileInfo| file.interval.eq_ignore_ascii_case("daily");
+        let what = |file: &FileInfo| (file.event_type.clone(), file.log_date, file.sequence);
+        daily(new) && daily(old) && what(new) == what(old) && new.created > old.created
     }
 }
 
-/// What Salesforce says of a file that it does not have.
+/// Failures in a row, without anything read between them.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Gone {
-    /// Since when, on the host's clock.
-    pub since: Time,
-    /// How often in a row.
-    pub times: u32,
+pub struct Failing {
+    /// How many.
+    pub tries: u32,
+    /// Over how much time that tries were spread over, in milliseconds.
+    pub for_ms: u64,
+    /// When the last one was, on the host's clock.
+    pub last: Time,
 }
+
+/// What counts as time of trying between two tries, beyond twice the wait that they agreed on, in milliseconds.
+const UNAGREED_MS: i64 = 10 * 60_000;
 
 /// A place between two rows.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -267,13 +418,15 @@ pub struct Checkpoint {
     pub row_digest: String,
 }
 
-/// How many files a stream may remember.
+/// How much a stream may remember.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
-    /// Done and above the floor.
+pub struct Capacity {
+    /// Files that are done and above the low watermark.
     pub done: usize,
-    /// Set aside.
+    /// Files set aside besides those that are.
     pub set_aside: usize,
+    /// Keys of records above the low watermark.
+    pub remembered: usize,
 }
 
 impl State {
@@ -283,8 +436,10 @@ impl State {
             format: FORMAT.to_owned(),
             version: VERSION,
             instance: String::new(),
+            config: String::new(),
             streams: BTreeMap::new(),
             backoff: None,
+            stalled: 0,
         }
     }
 
@@ -306,6 +461,28 @@ impl State {
         ))
     }
 
+    /// Takes over a configuration. If it is another than before, what could only be mended in it, or beside it, is tried at
+    /// once.
+    pub fn belongs_to_configuration(&mut self, fingerprint: &str) {
+        if self.config == fingerprint {
+            return;
+        }
+        fingerprint.clone_into(&mut self.config);
+        let forget = |backoff: &mut Option<Backoff>| {
+            backoff.take_if(|backoff| !backoff.passes());
+        };
+        forget(&mut self.backoff);
+        for stream in self.streams.values_mut() {
+            if let Some(files) = &mut stream.event_log_file {
+                forget(&mut files.backoff);
+                forget(&mut files.downloads);
+            }
+            if let Some(object) = &mut stream.object {
+                forget(&mut object.backoff);
+            }
+        }
+    }
+
     /// Reads a state that [`State::to_json`] wrote.
     ///
     /// # Errors
@@ -322,8 +499,8 @@ impl State {
             return foreign(format!("the state was not written by {}", crate::NAME));
         }
         match value.get("version").and_then(Value::as_u64) {
-            // What version 1 lacks has a default that means what version 1 meant.
-            Some(1 | VERSION) => {}
+            // What earlier versions lack has a default that means what they meant.
+            Some(1 | 2 | VERSION) => {}
             Some(newer) if newer > VERSION => {
                 let message =
                     format!("the state has version {newer}, and this program knows {VERSION} at most");
@@ -370,14 +547,19 @@ impl State {
         files.map(|files| files.event_types.len() + earlier(files)).sum()
     }
 
-    /// How much room each stream has for files that it remembers.
-    pub fn room(&self) -> Room {
-        let places = self.streams.values().filter(|stream| stream.event_log_file.is_some()).count();
-        let places = places.clamp(1, MAX_PLACES);
-        Room { done: MAX_DONE / places, set_aside: MAX_SET_ASIDE / places }
+    /// How much each stream may remember.
+    pub fn capacity(&self) -> Capacity {
+        let files = || self.streams.values().filter_map(|stream| stream.event_log_file.as_ref());
+        let objects = self.streams.values().filter(|stream| stream.object.is_some()).count();
+        let set_aside: usize = files().map(|files| files.set_aside.len()).sum();
+        Capacity {
+            done: MAX_DONE / files().count().clamp(1, MAX_PLACES),
+            set_aside: MAX_SET_ASIDE.saturating_sub(set_aside),
+            remembered: MAX_REMEMBERED / objects.clamp(1, MAX_PLACES),
+        }
     }
 
-    /// The number of the next batch that is filled.
+    /// The number of the next turn.
     pub fn next_turn(&self) -> u64 {
         let files = self.streams.values().filter_map(|stream| Some(stream.event_log_file.as_ref()?.turn));
         let objects = self.streams.values().filter_map(|stream| Some(stream.object.as_ref()?.turn));
@@ -392,38 +574,57 @@ impl State {
 
 impl FilesState {
     /// The place before the first file.
-    pub fn new(interval: &str, event_types: &EventTypes, now: Time, floor: Time) -> Self {
+    pub fn new(interval: &str, event_types: &EventTypes, now: Time, low_watermark: Time) -> Self {
         Self {
             due: now,
             interval: interval.to_owned(),
             event_types: event_types.clone(),
+            generation: 0,
             earlier: Vec::new(),
             turn: 0,
-            floor,
-            floor_id: String::new(),
+            low_watermark,
+            low_watermark_id: String::new(),
             done: BTreeMap::new(),
+            listed: None,
+            window: None,
             reading: None,
             set_aside: Vec::new(),
             backoff: None,
+            downloads: None,
         }
+    }
+
+    /// Whether files of this interval are collected.
+    pub fn is_of(&self, interval: &str) -> bool {
+        self.interval == interval
     }
 
     /// Goes over to files of another interval. Files of one interval say nothing of those of the other, and either may
-    /// lag days behind, so the floor goes back: rows that come again have the same ids.
+    /// lag days behind, so the low watermark goes back: rows that come again have the same ids.
     pub fn change_interval(&mut self, interval: &str, now: Time) {
-        if self.interval != interval {
-            interval.clone_into(&mut self.interval);
-            self.floor = self.floor.before(LATEST);
-            self.floor_id.clear();
-            self.done.clear();
-            self.earlier.clear();
-            self.due = now;
+        if self.is_of(interval) {
+            return;
         }
+        if self.interval.is_empty() {
+            // Version 1 did not say, and nobody says that it was another.
+            interval.clone_into(&mut self.interval);
+            return;
+        }
+        interval.clone_into(&mut self.interval);
+        self.earlier.clear();
+        self.done.clear();
+        self.begin_generation(self.low_watermark.before(LATEST), now);
     }
 
-    /// Goes over to other event types. For types that are new, the floor goes back as far as a new stream would begin.
+    /// Whether these types are collected.
+    pub fn takes(&self, event_types: &EventTypes) -> bool {
+        self.event_types == *event_types
+    }
+
+    /// Goes over to other event types. For types that are new, the low watermark goes back as far as a new stream would
+    /// begin.
     pub fn change_event_types(&mut self, event_types: &EventTypes, now: Time, beginning: Time) {
-        if self.event_types == *event_types {
+        if self.takes(event_types) {
             return;
         }
         let earlier = std::mem::replace(&mut self.event_types, event_types.clone());
@@ -431,52 +632,81 @@ impl FilesState {
             return;
         }
         self.due = now;
-        if beginning < self.floor {
-            self.earlier.push(Earlier { event_types: earlier, floor: self.floor });
+        if beginning < self.low_watermark {
+            self.earlier.push(Earlier { event_types: earlier, low_watermark: self.low_watermark });
             // Without the oldest, some files are read again.
             let excess = self.earlier.len().saturating_sub(MAX_EARLIER);
             self.earlier.drain(..excess);
-            self.floor = beginning;
-            self.floor_id.clear();
+            self.begin_generation(beginning, now);
         }
+    }
+
+    fn begin_generation(&mut self, low_watermark: Time, now: Time) {
+        self.generation = self.generation.wrapping_add(1);
+        self.low_watermark = low_watermark;
+        self.low_watermark_id.clear();
+        self.listed = None;
+        self.due = now;
+    }
+
+    /// From when on files are to be listed.
+    pub fn list_from(&self) -> Time {
+        self.listed.map_or(self.low_watermark, |listed| listed.max(self.low_watermark))
     }
 
     /// Whether a file need not be read (again), or not now.
     pub fn is_known(&self, event_type: &str, id: &str, created: Time) -> bool {
-        let before = |earlier: &Earlier| created < earlier.floor && earlier.event_types.include(event_type);
-        (created, id) <= (self.floor, self.floor_id.as_str())
+        let before =
+            |earlier: &Earlier| created < earlier.low_watermark && earlier.event_types.include(event_type);
+        // One that is issued again may keep its id; what is read then is the earlier one.
+        let is_it = |reading: &Reading| reading.file.id == id && reading.file.created == created;
+        (created, id) <= (self.low_watermark, self.low_watermark_id.as_str())
             || self.earlier.iter().any(before)
             || self.done.get(&created).is_some_and(|ids| ids.contains(id))
-            // One that is issued again may keep its id; what is read then is the earlier one.
-            || self.reading.as_ref().is_some_and(|reading| reading.file.id == id && reading.file.created == created)
+            || self.reading.as_ref().is_some_and(is_it)
+            || self.set_aside.iter().any(is_it)
     }
 
-    /// Notes that a file is done or set aside, and lets the floor follow. Files come in the order of their creation,
-    /// so everything older is done or set aside as well, or not visible.
-    pub fn pass(&mut self, file: &FileInfo, overlap: Duration, room: Room) {
-        if file.created >= self.floor {
+    /// Notes that a file is done or set aside, and lets the low watermark follow. Files come in the order of their
+    /// creation, so everything older of the same generation is done or set aside as well, or not visible.
+    pub fn pass(&mut self, reading: &Reading, overlap: Duration, capacity: Capacity) {
+        let file = &reading.file;
+        let of_this_interval = self.interval.eq_ignore_ascii_case(&file.interval);
+        if file.created >= self.low_watermark && of_this_interval {
             self.done.entry(file.created).or_default().insert(file.id.clone());
         }
-        let floor = file.created.before(overlap);
-        if floor > self.floor {
-            self.floor = floor;
-            self.floor_id.clear();
-            self.done = self.done.split_off(&floor);
+        if reading.generation == self.generation {
+            self.raise(file.created.before(overlap));
         }
-        let mut excess = self.done.values().map(BTreeSet::len).sum::<usize>().saturating_sub(room.done);
+        let mut excess = self.done.values().map(BTreeSet::len).sum::<usize>().saturating_sub(capacity.done);
         while excess > 0
             && let Some(mut oldest) = self.done.first_entry()
         {
-            self.floor = *oldest.key();
+            self.low_watermark = *oldest.key();
             if let Some(id) = oldest.get_mut().pop_first() {
-                self.floor_id = id;
+                self.low_watermark_id = id;
                 excess -= 1;
             }
             if oldest.get().is_empty() {
                 oldest.remove();
             }
         }
-        self.earlier.retain(|earlier| earlier.floor > self.floor);
+        self.earlier.retain(|earlier| earlier.low_watermark > self.low_watermark);
+    }
+
+    /// Notes that all files are done or set aside that were created before this, on the org's clock, and visible.
+    pub fn end_round(&mut self, listed: Time, overlap: Duration) {
+        self.listed = None;
+        self.raise(listed.before(overlap).before(QUIET));
+        self.earlier.retain(|earlier| earlier.low_watermark > self.low_watermark);
+    }
+
+    fn raise(&mut self, low_watermark: Time) {
+        if low_watermark > self.low_watermark {
+            self.low_watermark = low_watermark;
+            self.low_watermark_id.clear();
+            self.done = self.done.split_off(&low_watermark);
+        }
     }
 }
 
@@ -485,7 +715,8 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
-    const ROOM: Room = Room { done: MAX_DONE, set_aside: MAX_SET_ASIDE };
+    const CAPACITY: Capacity =
+        Capacity { done: MAX_DONE, set_aside: MAX_SET_ASIDE, remembered: MAX_REMEMBERED };
 
     fn file(id: u32, created: i64) -> FileInfo {
         FileInfo {
@@ -503,16 +734,16 @@ mod tests {
     #[test]
     fn a_state_is_read_back_as_it_was_written() {
         let mut files = FilesState::new("Hourly", &login_alone(), Time(1000), Time(0));
-        files.pass(&file(1, 5000), HOUR, ROOM);
+        files.pass(&Reading::new(file(1, 5000), 0), HOUR, CAPACITY);
         files.reading = Some(Reading {
             checkpoint: Some(Checkpoint { offset: 7, row_length: 3, row_digest: String::from("ab") }),
-            ..Reading::new(file(2, 6000))
+            ..Reading::new(file(2, 6000), 0)
         });
         let problem = Problem::new(Kind::Transient, "cut");
         files.set_aside.push(Reading {
             backoff: Some(Backoff::after(None, &problem, Time(9), "seed")),
             ended_at: Some(4),
-            ..Reading::new(file(3, 1))
+            ..Reading::new(file(3, 1), 0)
         });
         let mut state = State::new();
         state
@@ -535,11 +766,11 @@ mod tests {
     fn another_interval_begins_as_far_back_as_files_may_be_late() {
         let day = 24 * 3_600_000;
         let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
-        files.pass(&file(1, 10 * day), Duration::ZERO, ROOM);
+        files.pass(&Reading::new(file(1, 10 * day), 0), Duration::ZERO, CAPACITY);
         files.change_interval("Hourly", Time(7));
-        assert_eq!((files.floor, files.due), (Time(10 * day), Time(0)));
+        assert_eq!((files.low_watermark, files.due), (Time(10 * day), Time(0)));
         files.change_interval("Daily", Time(7));
-        assert_eq!((files.floor, files.due), (Time(6 * day), Time(7)));
+        assert_eq!((files.low_watermark, files.due), (Time(6 * day), Time(7)));
         assert!(!files.is_known("Login", &file(1, 0).id, Time(10 * day)));
     }
 
@@ -552,7 +783,7 @@ mod tests {
             ("\"checkpoint\"", "not written by"),
             (r#"{"cursor":1}"#, "not written by"),
             (r#"{"format":"salesforce-source/state"}"#, "no known version"),
-            (r#"{"format":"salesforce-source/state","version":3}"#, "version 3"),
+            (r#"{"format":"salesforce-source/state","version":4}"#, "version 4"),
             (r#"{"format":"salesforce-source/state","version":1,"streams":[]}"#, "damaged"),
             (
                 r#"{"format":"salesforce-source/state","version":1,"streams":{"login":{"event_log_file":{"due":"x"}}}}"#,
@@ -568,7 +799,7 @@ mod tests {
     #[test]
     fn a_file_that_appears_late_is_not_known_as_long_as_the_overlap_covers_it() {
         let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
-        files.pass(&file(1, 10_000_000), HOUR, ROOM);
+        files.pass(&Reading::new(file(1, 10_000_000), 0), HOUR, CAPACITY);
         assert!(files.is_known("Login", "0AT000000000000001", Time(10_000_000)));
         assert!(!files.is_known("Login", "0AT000000000000002", Time(10_000_000)));
         assert!(!files.is_known("Login", "0AT000000000000002", Time(6_400_000)));
@@ -581,7 +812,7 @@ mod tests {
         let all = 2 * u32::try_from(MAX_DONE).expect("small");
         for n in 0..all {
             assert!(!files.is_known("Login", &file(n, 0).id, Time(5000)), "{n}");
-            files.pass(&file(n, 5000), HOUR, ROOM);
+            files.pass(&Reading::new(file(n, 5000), 0), HOUR, CAPACITY);
         }
         assert!((0..all).all(|n| files.is_known("Login", &file(n, 0).id, Time(5000))));
     }
@@ -599,6 +830,7 @@ mod tests {
         for place in state.streams.values_mut() {
             let mut object = ObjectState::new(&"o".repeat(80), &"f".repeat(80), Time(0), Time(0));
             object.pass(Time(0), worst(255));
+            object.low_watermark_key = "k".repeat(18);
             object.backoff = backoff();
             let mut files = FilesState::new("Hourly", &types(0), Time(0), Time(0));
             for n in 1..5 {
@@ -606,33 +838,42 @@ mod tests {
             }
             *place = StreamState { event_log_file: Some(files), object: Some(object) };
         }
-        let room = state.room();
+        let capacity = state.capacity();
+        let set_aside = MAX_SET_ASIDE / MAX_PLACES;
         for (stream, place) in state.streams.values_mut().enumerate() {
             let Some(files) = &mut place.event_log_file else { continue };
             let reading = |n: u32| Reading {
                 backoff: backoff(),
                 ended_at: Some(u64::MAX),
-                failing_since: Some(Time(0)),
-                gone: Some(Gone { since: Time(0), times: u32::MAX }),
+                failing: Some(Failing { tries: u32::MAX, for_ms: u64::MAX, last: Time(0) }),
                 checkpoint: Some(Checkpoint {
                     offset: u64::MAX,
                     row_length: u64::MAX,
                     row_digest: "0".repeat(32),
                 }),
-                ..Reading::new(FileInfo {
-                    event_type: worst(80),
-                    interval: worst(20),
-                    api_version: worst(20),
-                    ..file(n, 0)
-                })
+                ..Reading::new(
+                    FileInfo {
+                        event_type: "T".repeat(80),
+                        interval: "\"".repeat(20),
+                        api_version: "\"".repeat(20),
+                        ..file(n, 0)
+                    },
+                    u32::MAX,
+                )
             };
-            for n in 0..u32::try_from(2 * room.done).expect("small") {
+            for n in 0..u32::try_from(2 * capacity.done).expect("small") {
                 let id = u32::try_from(stream).expect("small") * 100_000 + n;
-                files.pass(&file(id, 1_000_000_000 + i64::from(n)), HOUR, room);
+                let found = Reading::new(file(id, 1_000_000_000 + i64::from(n)), files.generation);
+                files.pass(&found, HOUR, capacity);
             }
-            files.set_aside = (0..u32::try_from(room.set_aside).expect("small")).map(reading).collect();
+            files.set_aside = (0..u32::try_from(set_aside).expect("small")).map(reading).collect();
             files.reading = Some(reading(0));
             files.backoff = backoff();
+            files.downloads = backoff();
+            let Some(object) = &mut place.object else { continue };
+            for n in 0..2 * capacity.remembered {
+                object.remember(Time(i64::try_from(n).expect("small")), format!("0Ym{n:015}"), capacity);
+            }
         }
         state.backoff = backoff();
         let size = state.to_json().len();
@@ -667,7 +908,7 @@ mod tests {
     fn the_state_stays_small_however_many_files_appear_at_once() {
         let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
         for n in 0..20_000 {
-            files.pass(&file(n, 10_000_000 + i64::from(n / 3)), HOUR, ROOM);
+            files.pass(&Reading::new(file(n, 10_000_000 + i64::from(n / 3)), 0), HOUR, CAPACITY);
         }
         let known = files.done.values().map(BTreeSet::len).sum::<usize>();
         assert!(known <= MAX_DONE, "{known}");
@@ -677,5 +918,123 @@ mod tests {
             .streams
             .insert(String::from("login"), StreamState { event_log_file: Some(files), object: None });
         assert!(state.to_json().len() < 256 * 1024, "{}", state.to_json().len());
+    }
+
+    #[test]
+    fn what_was_begun_before_the_interval_or_the_types_changed_moves_nothing() {
+        let day = 24 * 3_600_000;
+        let types = EventTypes::from_list(vec![String::from("Login"), String::from("API")]);
+        for change_interval in [true, false] {
+            let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
+            files.pass(&Reading::new(file(1, 10 * day), 0), HOUR, CAPACITY);
+            let begun = Reading::new(file(2, 10 * day + 1), files.generation);
+            if change_interval {
+                files.change_interval("Daily", Time(7));
+            } else {
+                files.change_event_types(&types, Time(7), Time(day));
+            }
+            let low = files.low_watermark;
+            assert!(low < Time(10 * day), "{low}");
+            files.pass(&begun, HOUR, CAPACITY);
+            assert_eq!(files.low_watermark, low);
+            files.pass(&Reading::new(file(3, 10 * day + 2), files.generation), HOUR, CAPACITY);
+            assert!(files.low_watermark > low);
+        }
+    }
+
+    #[test]
+    fn a_state_of_version_1_does_not_go_back() {
+        let text = r#"{"format":"salesforce-source/state","version":1,"streams":{"login":{"event_log_file":
+            {"due":"2026-06-01T00:00:00Z","floor":"2026-05-01T00:00:00Z"}}}}"#;
+        let mut state = State::parse(text).expect("a state");
+        let files = state.streams.get_mut("login").and_then(|stream| stream.event_log_file.as_mut());
+        let files = files.expect("a place");
+        let low = Time::parse("2026-05-01T00:00:00Z").expect("a time");
+        files.change_interval("Hourly", Time(0));
+        assert_eq!((files.low_watermark, files.interval.as_str()), (low, "Hourly"));
+    }
+
+    #[test]
+    fn time_in_which_nothing_was_tried_makes_no_file_old() {
+        let day = 24 * 3_600_000;
+        let mut reading = Reading::new(file(1, 0), 0);
+        for now in [0, 8 * day, 8 * day + 1, 2 * day] {
+            reading.failed(Time(now));
+        }
+        let failing = reading.failing.expect("failures");
+        assert_eq!(failing.tries, 4);
+        assert!(failing.for_ms <= 2 * UNAGREED_MS.unsigned_abs(), "{failing:?}");
+        // What was agreed on counts.
+        let problem = Problem::new(Kind::Data, "x");
+        let mut now = 0;
+        for _ in 0..100 {
+            let failing_for = reading.failing.map_or(0, |failing| failing.for_ms);
+            let backoff = Backoff::of_file(reading.backoff.as_ref(), &problem, Time(now), "x", failing_for);
+            now += backoff.remaining(Time(now));
+            reading.backoff = Some(backoff);
+            reading.failed(Time(now));
+        }
+        assert!(reading.failing.expect("failures").for_ms >= 7 * 86_400_000, "{:?}", reading.failing);
+    }
+
+    #[test]
+    fn the_low_watermark_of_a_stream_without_files_follows_the_listings() {
+        let day = 24 * 3_600_000;
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
+        files.pass(&Reading::new(file(1, day), 0), HOUR, CAPACITY);
+        files.end_round(Time(30 * day), HOUR);
+        assert_eq!(files.low_watermark, Time(29 * day).before(HOUR));
+        files.end_round(Time(3 * day), HOUR);
+        assert_eq!(files.low_watermark, Time(29 * day).before(HOUR));
+    }
+
+    #[test]
+    fn only_a_later_issue_of_the_same_day_replaces_a_file() {
+        let issue = |created: i64, interval: &str, sequence: u32| {
+            Reading::new(FileInfo { interval: interval.to_owned(), sequence, ..file(1, created) }, 0)
+        };
+        assert!(issue(2, "Daily", 0).replaces(&issue(1, "Daily", 0)));
+        assert!(!issue(1, "Daily", 0).replaces(&issue(2, "Daily", 0)));
+        assert!(!issue(2, "Hourly", 1).replaces(&issue(1, "Hourly", 1)));
+        let mut other = issue(1, "Daily", 0);
+        other.file.log_date = Time(86_400_000);
+        assert!(!issue(2, "Daily", 0).replaces(&other));
+    }
+
+    #[test]
+    fn a_round_goes_back_by_the_overlap_once_and_never_behind_the_beginning() {
+        let minute = 60_000;
+        let mut object = ObjectState::new("SetupAuditTrail", "CreatedDate", Time(0), Time(100 * minute));
+        object.begin_round(HOUR);
+        assert_eq!(object.cursor, Time(100 * minute));
+        for n in 0..300 {
+            let id = format!("0Ym{n:015}");
+            object.remember(Time((100 + n) * minute), id.clone(), CAPACITY);
+            object.pass(Time((100 + n) * minute), id);
+        }
+        object.begin_round(HOUR);
+        assert_eq!(object.cursor, Time(399 * minute), "the round had begun");
+        object.begun = false;
+        object.begin_round(HOUR);
+        assert_eq!((object.cursor, object.after.as_deref()), (Time(339 * minute), None));
+        assert!(object.remembers(Some(Time(339 * minute)), "0Ym000000000000239"));
+        assert!(!object.remembers(Some(Time(338 * minute)), "0Ym000000000000238"));
+    }
+
+    #[test]
+    fn records_that_are_not_remembered_any_more_are_not_asked_for_again() {
+        let capacity = Capacity { remembered: 10, ..CAPACITY };
+        let mut object = ObjectState::new("SetupAuditTrail", "CreatedDate", Time(0), Time(0));
+        object.begin_round(HOUR);
+        for n in 0..25 {
+            let id = format!("0Ym{n:015}");
+            object.remember(Time(5000), id.clone(), capacity);
+            object.pass(Time(5000), id);
+        }
+        object.pass(Time(6000), String::from("0Ym000000000000025"));
+        object.begun = false;
+        object.begin_round(HOUR);
+        assert_eq!((object.cursor, object.after.as_deref()), (Time(5000), Some("0Ym000000000000014")));
+        assert!((15..25).all(|n| object.remembers(Some(Time(5000)), &format!("0Ym{n:015}"))));
     }
 }

@@ -1,10 +1,9 @@
 //! Which source has its turn when.
 //!
-//! Objects come before files, since what they bring is minutes old and a file is hours old. Within each kind, whoever
-//! filled a batch longest ago comes first, and then who has been due for the longest time. If the last batch was filled by
-//! an object, files come first for once. So a long backfill gives way to what is fresh at once, and
-//! starves neither files nor other objects. The state counts the batches, so that it holds for hosts that use a new
-//! instance for every poll.
+//! Whoever did something longest ago comes first, whether it took much or little. Of those that never did anything, objects
+//! come before files, since what they bring is minutes old and a file is hours old, and then whoever has been due for
+//! the longest time. So a long backfill, or an object that takes minutes for an answer, has one turn of many, and starves
+//! nobody. The state counts the turns, so that it holds for hosts that use a new instance for every poll.
 
 use crate::{
     batch::Progress,
@@ -13,7 +12,7 @@ use crate::{
     objects::{self, ObjectWork},
     problem::Problem,
     session::Org,
-    state::State,
+    state::{Capacity, State},
     time::Time,
     turn::{Step, Turn},
 };
@@ -79,13 +78,13 @@ impl Work {
                     Step::Worked => {
                         idle = false;
                         outcome.useful = true;
+                        note_turn(*source, config, state);
                     }
-                    Step::Failed => idle = false,
+                    Step::Failed => {
+                        idle = false;
+                        note_turn(*source, config, state);
+                    }
                     Step::Idle => {}
-                }
-                if progress.is_full() {
-                    note_turn(*source, config, state);
-                    return Ok(());
                 }
             }
             if idle {
@@ -103,27 +102,30 @@ impl Work {
     ) -> Result<Step, Problem> {
         match source {
             Source::Object(index) => {
-                let (sources, source) = (config.streams.objects.len(), &config.streams.objects[index]);
+                let source = &config.streams.objects[index];
+                let capacity = state.capacity();
+                let held = self.objects.iter().map(ObjectWork::held).sum();
                 let stream = state.streams.entry(source.stream.clone()).or_default();
-                self.objects[index].step(turn, source, sources, &mut stream.object)
+                self.objects[index].step(turn, source, capacity, held, &mut stream.object)
             }
             Source::Files(index) => {
                 let source = &config.streams.files[index];
-                let room = state.room();
+                let capacity: Capacity = state.capacity();
                 let stream = state.streams.entry(source.stream.clone()).or_default();
                 files::prepare(turn.org, source, &mut stream.event_log_file)?;
                 // Not before: a place that was made just now is due now.
                 let now = turn.now();
                 let Some(place) = &mut stream.event_log_file else { return Ok(Step::Idle) };
-                match self.files[index].need(place, source, room, now) {
+                match self.files[index].need(place, source, now) {
                     Need::Listing => {
                         let unknown = &mut self.interval_unknown;
-                        list_together(turn, config, source.cadence, &mut self.files, state, unknown)
+                        list_together(turn, config, index, &mut self.files, state, unknown)
                     }
-                    Need::Reading => self.files[index].read_on(turn, source, place, room),
+                    Need::Reading => self.files[index].read_on(turn, source, place, capacity),
                     Need::Nothing => {
-                        self.files[index].end_round(source, place, now);
-                        Ok(Step::Idle)
+                        let mut turn = turn;
+                        let more = self.files[index].end_part(&mut turn, source, place);
+                        Ok(if more { Step::Worked } else { Step::Idle })
                     }
                 }
             }
@@ -145,26 +147,22 @@ impl Work {
 /// The sources in the order of their turns.
 fn order(config: &Config, state: &State) -> Vec<Source> {
     let place = |stream: &str| state.streams.get(stream);
-    let mut objects: Vec<(u64, Time, usize)> = Vec::new();
-    for (index, source) in config.streams.objects.iter().enumerate() {
+    let objects = config.streams.objects.iter().enumerate().map(|(index, source)| {
         let place = place(&source.stream).and_then(|stream| stream.object.as_ref());
-        objects.push((place.map_or(0, |place| place.turn), place.map_or(Time(0), |place| place.due), index));
-    }
-    let mut files: Vec<(u64, Time, usize)> = Vec::new();
-    for (index, source) in config.streams.files.iter().enumerate() {
+        let (turn, due) = place.map_or((0, Time(0)), |place| (place.turn, place.due));
+        (turn, 0, due, index, Source::Object(index))
+    });
+    let files = config.streams.files.iter().enumerate().map(|(index, source)| {
         let place = place(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
-        files.push((place.map_or(0, |place| place.turn), place.map_or(Time(0), |place| place.due), index));
-    }
-    objects.sort_unstable();
-    files.sort_unstable();
-    let newest = |turns: &[(u64, Time, usize)]| turns.last().map_or(0, |last| last.0);
-    let files_first = newest(&objects) > newest(&files);
-    let objects = objects.into_iter().map(|(.., index)| Source::Object(index));
-    let files = files.into_iter().map(|(.., index)| Source::Files(index));
-    if files_first { files.chain(objects).collect() } else { objects.chain(files).collect() }
+        let (turn, due) = place.map_or((0, Time(0)), |place| (place.turn, place.due));
+        (turn, 1, due, index, Source::Files(index))
+    });
+    let mut order: Vec<_> = objects.chain(files).collect();
+    order.sort_unstable_by_key(|(turn, kind, due, index, _)| (*turn, *kind, *due, *index));
+    order.into_iter().map(|(.., source)| source).collect()
 }
 
-/// Notes that a source filled the batch.
+/// Notes that a source had a turn.
 fn note_turn(source: Source, config: &Config, state: &mut State) {
     let turn = state.next_turn();
     let place = match source {
@@ -190,7 +188,7 @@ pub fn next(config: &Config, state: &State, now: Time) -> i64 {
     });
     let files = config.streams.files.iter().map(|source| {
         let place = state.streams.get(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
-        place.map_or(0, |place| files::wait(place, source, state.room(), now))
+        place.map_or(0, |place| files::wait(place, source, now))
     });
     objects.chain(files).min().unwrap_or(i64::MAX)
 }

@@ -41,6 +41,11 @@ fn send(request: &Request) -> Result<Response, ErrorCode> {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.reveal().as_bytes().to_vec()))
         .collect();
+    // Without it a host sends a body in chunks, which some gateways refuse.
+    if let Some(body) = &request.body {
+        let length = body.reveal().len().to_string();
+        headers.push((String::from("content-length"), length.into_bytes()));
+    }
     let fields = Fields::from_list(&headers);
     headers.iter_mut().for_each(|(_, value)| wipe_bytes(value));
     let outgoing = OutgoingRequest::new(fields.map_err(|_| ErrorCode::InternalError(None))?);

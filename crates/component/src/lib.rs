@@ -139,6 +139,7 @@ impl From<batch::Stats> for Stats {
             rows_read: stats.rows_read,
             rows_malformed: stats.rows_malformed,
             files_completed: stats.files_completed,
+            files_given_up: stats.files_given_up,
             api_usage: stats.api_usage.map(|(used, maximum)| ApiUsage { used, maximum }),
             backlog_files: stats.backlog_files,
             backlog_bytes: stats.backlog_bytes,

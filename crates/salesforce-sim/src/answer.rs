@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::event_log_file::EventLogFile;
 
+/// The content type of every JSON of the REST API.
+pub(crate) const JSON: &str = "application/json;charset=UTF-8";
+
 /// What a request is answered with.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -17,8 +20,22 @@ pub(crate) struct Answer {
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum Content {
-    Whole { content_type: &'static str, bytes: Vec<u8> },
+    Whole {
+        content_type: &'static str,
+        bytes: Vec<u8>,
+    },
     LogFile(EventLogFile),
+    /// There is no answer.
+    Lost(Lost),
+}
+
+/// How a request gets no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The connection closes before the first byte.
+    Closed,
+    /// Nothing comes, and the connection stays open.
+    Stalled,
 }
 
 impl Answer {
@@ -28,7 +45,7 @@ impl Answer {
 
     pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
-            Ok(bytes) => Self::new(status, "application/json;charset=UTF-8", bytes),
+            Ok(bytes) => Self::new(status, JSON, bytes),
             Err(error) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "text/plain;charset=UTF-8",
@@ -44,6 +61,11 @@ impl Answer {
 
     pub(crate) fn not_found() -> Self {
         Self::error(StatusCode::NOT_FOUND, "NOT_FOUND", "The requested resource does not exist")
+    }
+
+    /// No answer. Its status is that of none: a client never sees it.
+    pub(crate) fn lost(how: Lost) -> Self {
+        Self { status: StatusCode::OK, headers: Vec::new(), content: Content::Lost(how) }
     }
 
     /// The same answer with one header more; a value that cannot stand in a header is left out.

@@ -6,7 +6,6 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -44,6 +43,18 @@ impl CutEnd {
     }
 }
 
+/// What faults do to a body.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BodyFaults {
+    pub(crate) cut: Option<CutAt>,
+    /// Where a byte of a gzip body comes out wrong.
+    pub(crate) wrong_byte: Option<u64>,
+    /// A text behind everything else.
+    pub(crate) append: String,
+    /// Bytes behind the end of a gzip body.
+    pub(crate) behind_gzip: String,
+}
+
 /// The CSV of a file as it goes over the wire, made piece by piece while it is sent.
 pub(crate) struct Download {
     org: Arc<Org>,
@@ -54,6 +65,8 @@ pub(crate) struct Download {
     cut: CutAt,
     /// How far ahead a byte on the wire is that comes out wrong.
     wrong_byte: Option<u64>,
+    append: String,
+    behind_gzip: String,
     /// What comes behind the last byte, once that was sent.
     end: Option<CutEnd>,
 }
@@ -70,9 +83,9 @@ impl Download {
         entry: &Arc<Entry>,
         file: EventLogFile,
         gzip: bool,
-        cut: Option<CutAt>,
-        wrong_byte: Option<u64>,
+        faults: BodyFaults,
     ) -> Self {
+        let BodyFaults { cut, wrong_byte, append, behind_gzip } = faults;
         let coder = if gzip {
             Coder::Gzip(Box::new(GzEncoder::new(Vec::with_capacity(CHUNK), Compression::fast())))
         } else {
@@ -86,6 +99,8 @@ impl Download {
             coder,
             cut: cut.unwrap_or(CutAt { after: u64::MAX, end: CutEnd::Complete }),
             wrong_byte: wrong_byte.filter(|_| gzip),
+            append,
+            behind_gzip,
             end: None,
         }
     }
@@ -110,11 +125,15 @@ impl Download {
                 Coder::Gzip(_) => continue,
                 Coder::Finished => return Piece::End,
             };
+            let mut ready = self.damaged(ready);
             if self.end.is_some() {
-                self.coder = Coder::Finished;
+                let coder = std::mem::replace(&mut self.coder, Coder::Finished);
+                if self.end == Some(CutEnd::Complete) && matches!(coder, Coder::Gzip(_)) {
+                    ready.extend_from_slice(self.behind_gzip.as_bytes());
+                }
             }
             if !ready.is_empty() {
-                return Piece::Data(self.damaged(ready));
+                return Piece::Data(ready.into());
             }
         }
     }
@@ -122,7 +141,11 @@ impl Download {
     /// Makes some more of the CSV and codes it; sets `end` once there is no more to send.
     fn advance(&mut self) -> io::Result<()> {
         self.csv.clear();
-        let more = self.org.catalogue.write_some(&mut self.cursor, &mut self.csv);
+        let mut more = self.org.catalogue.write_some(&mut self.cursor, &mut self.csv);
+        if !more && !self.append.is_empty() {
+            self.csv = std::mem::take(&mut self.append).into_bytes();
+            more = true;
+        }
         let kept = self.csv.len().min(usize::try_from(self.cut.after).unwrap_or(usize::MAX));
         let piece = &self.csv[..kept];
         self.cut.after -= kept as u64;
@@ -145,7 +168,7 @@ impl Download {
     }
 
     /// The same bytes, but for the one that is to come out wrong. A body too short to reach it is wrong at its end.
-    fn damaged(&mut self, mut bytes: Vec<u8>) -> Bytes {
+    fn damaged(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
         let length = bytes.len() as u64;
         match self.wrong_byte.take() {
             Some(at) if at < length => bytes[at as usize] ^= 0xff,
@@ -156,6 +179,6 @@ impl Download {
             }
             at => self.wrong_byte = at.map(|at| at - length),
         }
-        bytes.into()
+        bytes
     }
 }

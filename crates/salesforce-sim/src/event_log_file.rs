@@ -27,9 +27,12 @@ use serde::{Deserialize, Serialize};
 use self::csv::PartKey;
 pub(crate) use self::csv::{CHUNK, Cursor};
 use self::issue::{Issue, SAME_ID, hours, issue_times};
-pub(crate) use self::object::{FileRow, OBJECT};
+pub(crate) use self::object::{CREATED_DATE, FileRow, OBJECT};
 use crate::ids::Ids;
 use crate::login_rows::{Hour, LoginRows, Row};
+use crate::oddities::{EmptyFiles, FileEnd, Oddities};
+use crate::people::People;
+use crate::prng::mix;
 use crate::schema::Maker;
 use crate::settings::{Files, Workload};
 
@@ -99,6 +102,8 @@ pub(crate) struct Catalogue {
     streams: Vec<Stream>,
     nul_bytes: bool,
     repeated_header: bool,
+    file_end: Option<FileEnd>,
+    empty_files: Option<EmptyFiles>,
     /// CSV bytes of parts, once measured.
     measured: Mutex<HashMap<PartKey, u64>>,
     measuring: Mutex<()>,
@@ -106,6 +111,7 @@ pub(crate) struct Catalogue {
     /// An id has several files where a daily one keeps it when it is issued again; one of them is there at a time.
     by_id: HashMap<String, Vec<usize>>,
     created_by_id: String,
+    people: People,
 }
 
 impl Catalogue {
@@ -114,6 +120,7 @@ impl Catalogue {
         org_id15: &str,
         workload: &Workload,
         settings: &Files,
+        oddities: &Oddities,
         hourly: bool,
         now: DateTime<Utc>,
     ) -> Self {
@@ -121,8 +128,8 @@ impl Catalogue {
         let end =
             workload.end.unwrap_or(now - TimeDelta::hours(5)).timestamp().div_euclid(3600).max(0) as u64;
         let numbers = end.saturating_sub(workload.hours.into())..end;
-        let hours: Vec<Hour> =
-            hours(numbers, workload.rows, &rows).into_iter().filter(|hour| hour.rows > 0).collect();
+        let (hours, empty): (Vec<Hour>, Vec<Hour>) =
+            hours(numbers, workload.rows, &rows).into_iter().partition(|hour| hour.rows > 0);
         let makers = settings.event_types.iter().filter_map(|event_type| Maker::of(event_type));
         let streams: Vec<Stream> = makers
             .map(|maker| Stream { hours: hours.iter().map(|hour| maker.hour(hour)).collect(), maker })
@@ -133,6 +140,9 @@ impl Catalogue {
             let issue = Issue { seed, settings, stream, event_type: maker.name(), hours, end };
             if hourly {
                 files.extend(issue.hourly_files());
+            }
+            if hourly && oddities.empty_files.is_some() {
+                files.extend(empty.iter().map(|hour| issue.empty_file(&maker.hour(hour))));
             }
             files.extend(issue.daily_files());
         }
@@ -148,11 +158,14 @@ impl Catalogue {
             by_id.entry(file.id.clone()).or_default().push(place);
         }
         Self {
+            people: People::new(seed, &rows),
             rows,
             hours,
             streams,
             nul_bytes: settings.nul_bytes,
             repeated_header: settings.repeated_header,
+            file_end: oddities.file_end.clone(),
+            empty_files: oddities.empty_files,
             measured: Mutex::default(),
             measuring: Mutex::default(),
             files,
@@ -170,6 +183,16 @@ impl Catalogue {
     /// The files that are there at `now`, in the order of their ids (which is no order a client may rely on).
     pub(crate) fn visible(&self, now: DateTime<Utc>) -> impl Iterator<Item = &EventLogFile> {
         self.files.iter().filter(move |file| file.is_there(now))
+    }
+
+    /// The users that the logs tell of, and others.
+    pub(crate) fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// Adds a user for an integration.
+    pub(crate) fn add_user(&mut self, id: String, username: &str) {
+        self.people.add(id, username);
     }
 
     /// What makes the logins.
@@ -198,7 +221,21 @@ impl Catalogue {
     }
 
     fn header(&self, file: &EventLogFile) -> Vec<u8> {
-        self.streams[file.stream].maker.header(file.api_version)
+        let alone = matches!(self.empty_files, None | Some(EmptyFiles::HeaderAlone));
+        let there = file.rows > 0 || alone;
+        if there { self.streams[file.stream].maker.header(file.api_version) } else { Vec::new() }
+    }
+
+    /// Whether a file is answered with 204.
+    pub(crate) fn has_no_content(&self, file: &EventLogFile) -> bool {
+        file.rows == 0 && self.empty_files == Some(EmptyFiles::NoContent)
+    }
+
+    /// What comes behind the last row of a file.
+    fn end(&self, file: &EventLogFile) -> Option<&FileEnd> {
+        let end = self.file_end.as_ref().filter(|end| end.one_in > 0 && file.rows > 0)?;
+        let digest = file.id.bytes().fold(0, |digest, byte| mix(digest ^ u64::from(byte)));
+        digest.is_multiple_of(end.one_in.into()).then_some(end)
     }
 }
 
@@ -218,6 +255,7 @@ mod tests {
             "00D5j000000abcd",
             &Workload { hours, rows, end: None },
             &Files::default(),
+            &Oddities::default(),
             true,
             now(),
         )
@@ -283,7 +321,15 @@ mod tests {
     #[test]
     fn a_file_is_invisible_until_its_created_date() {
         let workload = Workload { hours: 1, rows: Rows::PerHour(1), end: Some(now()) };
-        let catalogue = Catalogue::new(5, "00D5j000000abcd", &workload, &Files::default(), true, now());
+        let catalogue = Catalogue::new(
+            5,
+            "00D5j000000abcd",
+            &workload,
+            &Files::default(),
+            &Oddities::default(),
+            true,
+            now(),
+        );
         let created = catalogue.files[0].created_date;
         assert_eq!(catalogue.visible(created - TimeDelta::seconds(1)).count(), 0);
         assert_eq!(catalogue.visible(created).count(), 1);

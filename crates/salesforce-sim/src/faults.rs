@@ -5,20 +5,31 @@
 //! ```json
 //! [
 //!   {"path": "/query", "nth": 2, "action": {"kind": "answer", "status": 503, "body": "<h1>Down</h1>"}},
-//!   {"method": "GET", "path": "/LogFile", "every": true, "action": {"kind": "drip"}}
+//!   {"method": "GET", "path": "/LogFile", "every": true, "action": {"kind": "drip"}},
+//!   {"of": "LoginEvent", "every": true, "until": "2026-03-05T00:00:00Z", "action": {"kind": "total", "says": "minus-one"}}
 //! ]
 //! ```
 //!
-//! `method` and `path` (a part of the path with its query, as sent) match all if left out; `nth` counts matching requests
-//! from 1, which it is if left out, and the fault happens once; with `every` it happens each time.
+//! `method` and `path` (a part of the path with its query, as sent) match all if left out; `of` matches queries of one object
+//! (or of all `big` ones) and their further pages; `from` and `until` bound it in time, by the org's clock. `nth` counts
+//! matching requests from 1, which it is if left out, and the fault happens once; with `every` it happens each time, and
+//! with `times` so many times, one after the other.
+
+mod plan;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+
+pub use self::plan::PlanMistakes;
+use crate::cost::{Cost, Failure};
+use crate::damage::Damage;
+use crate::objects::{Kind, StoredObject};
 
 /// Misbehaviour on one request; each fault happens once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +58,8 @@ pub enum FaultAction {
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
+    /// The connection closes before the first byte of an answer, and the org never looks at the request.
+    Close,
     /// The answer comes so much later.
     Delay {
         /// Milliseconds.
@@ -82,15 +95,79 @@ pub enum FaultAction {
         #[serde(default = "behind_the_header")]
         at: u64,
     },
+    /// Bytes come behind the end of a gzip stream; a body without gzip stays as it is.
+    BehindGzip {
+        /// What comes there, such as zeros.
+        text: String,
+    },
+    /// A text comes at the end of the body, such as a blank line at the end of a file. `LogFileLength` does not count it.
+    Append {
+        /// That text.
+        text: String,
+    },
     /// Every `LogFileLength` in the answer to a query is off.
     WrongLength {
         /// By so many bytes, too few if negative.
         by: i64,
     },
+    /// `totalSize` of a query is another one.
+    Total {
+        /// Which.
+        says: Total,
+    },
+    /// The last records of a page are missing, no page follows (`done` is true), and `totalSize` still counts them.
+    FewerRecords {
+        /// How many are missing.
+        by: usize,
+    },
+    /// A query that costs too much fails; one that costs less is answered as ever, and so are further pages.
+    Costly {
+        /// Fails if WHERE leaves more time than so many seconds of the object's date, up to now.
+        #[serde(default)]
+        wider_than_seconds: Option<u64>,
+        /// Fails if it would answer more than so many records.
+        #[serde(default)]
+        more_than: Option<u64>,
+        /// How it fails.
+        failure: Failure,
+    },
+    /// A record of the page comes damaged; the same record is sound in another answer. For damage that stays see
+    /// [`crate::DamagedRecords`].
+    DamageRecord {
+        /// Its place in the page, from 0; a shorter page has no such record.
+        #[serde(default)]
+        place: usize,
+        /// What is wrong with it.
+        how: Damage,
+        /// The field whose text is damaged; the first that can be, if left out.
+        #[serde(default)]
+        field: Option<String>,
+    },
+    /// The header field `Date` is off, or not there.
+    DateHeader {
+        /// How many seconds it is ahead of the org's clock, behind if negative; null for none at all.
+        ahead_seconds: Option<i64>,
+    },
+    /// Every locator of a query is forgotten before the request is looked at: further pages get `INVALID_QUERY_LOCATOR`.
+    ForgetLocators,
     /// Every session is revoked before the request is looked at.
     RevokeSessions,
     /// The quota is used up before the request is looked at.
     ExhaustQuota,
+}
+
+/// What `totalSize` says where it is not right. The answer to `count()` has the right one always: there it is the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Total {
+    /// -1, as of big objects in some orgs.
+    MinusOne,
+    /// How many records the page has.
+    OfThePage,
+    /// Nothing: there is no `totalSize`.
+    Absent,
+    /// So many too many, or too few if negative.
+    Off(i64),
 }
 
 impl FaultAction {
@@ -108,6 +185,17 @@ impl FaultAction {
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Self::Answer { status, body: body.into(), headers }
     }
+
+    /// A query fails that covers more than `width` of its object's date.
+    pub fn wider_than(width: chrono::TimeDelta, failure: Failure) -> Self {
+        let wider_than_seconds = Some(u64::try_from(width.num_seconds()).unwrap_or(0));
+        Self::Costly { wider_than_seconds, more_than: None, failure }
+    }
+
+    /// A query fails that would answer more than so many records.
+    pub fn more_than(records: u64, failure: Failure) -> Self {
+        Self::Costly { wider_than_seconds: None, more_than: Some(records), failure }
+    }
 }
 
 fn one_byte() -> NonZeroUsize {
@@ -123,7 +211,7 @@ fn behind_the_header() -> u64 {
     20
 }
 
-/// A fault with everything that a plan can say.
+/// A fault that strikes one matching request, or every one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFault {
     /// Matches requests with this method; none matches all.
@@ -142,102 +230,123 @@ impl From<Fault> for PlannedFault {
     }
 }
 
-/// Everything that is wrong with a plan; displays as one line for each mistake.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct PlanMistakes(pub Vec<String>);
-
 impl PlannedFault {
     /// Strikes every request whose path, with its query as sent, contains this text.
     pub fn every(path_contains: impl Into<String>, action: FaultAction) -> Self {
         Self { method: None, path_contains: path_contains.into(), nth: None, action }
     }
 
-    /// Reads a plan: a JSON list of faults, as the module says.
-    ///
-    /// # Errors
-    /// If the text is no such list. Every mistake in it is named.
-    pub fn plan(json: &str) -> Result<Vec<Self>, PlanMistakes> {
-        let whole = |problem: String| PlanMistakes(vec![problem]);
-        let plan = serde_json::from_str(json).map_err(|error| whole(format!("no JSON: {error}")))?;
-        let Value::Array(entries) = plan else {
-            return Err(whole("a plan is a list of faults".to_owned()));
-        };
-        let (mut faults, mut mistakes) = (Vec::new(), Vec::new());
-        for (place, entry) in entries.into_iter().enumerate() {
-            let mut named = |problem: String| mistakes.push(format!("fault {}: {problem}", place + 1));
-            match entry {
-                Value::Object(fields) => faults.extend(Self::read(fields, &mut named)),
-                _ => named("not an object".to_owned()),
-            }
-        }
-        if mistakes.is_empty() { Ok(faults) } else { Err(PlanMistakes(mistakes)) }
+    /// The same for queries of these objects alone, and for their further pages.
+    pub fn of(self, queries: QueriesOf) -> FaultRule {
+        FaultRule::from(self).of(queries)
     }
 
-    fn read(mut fields: Map<String, Value>, named: &mut impl FnMut(String)) -> Option<Self> {
-        let mut text = |name: &str, named: &mut dyn FnMut(String)| match fields.remove(name) {
-            None => None,
-            Some(Value::String(text)) => Some(text),
-            Some(other) => {
-                named(format!("{name} is a text, not {other}"));
-                None
+    /// The same in a span of time alone, by the org's clock: from its start up to its end.
+    pub fn during(self, span: Range<DateTime<Utc>>) -> FaultRule {
+        FaultRule::from(self).during(span)
+    }
+
+    /// Strikes so many matching requests, one after the other.
+    pub fn times(self, times: u32) -> FaultRule {
+        FaultRule::from(self).times(times)
+    }
+}
+
+/// A fault within bounds: for some objects alone, for a while, so many times.
+///
+/// ```
+/// use salesforce_sim::{Failure, FaultAction, PlannedFault, QueriesOf, StoredObject, Total};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Every answer about a big object says -1, for as long as the org is there.
+/// let totals = PlannedFault::every("", FaultAction::Total { says: Total::MinusOne }).of(QueriesOf::Big);
+/// // For one night, a query of LoginEvent that covers more than an hour never gets an answer.
+/// let night = "2026-03-04T20:00:00Z".parse()?.."2026-03-05T06:00:00Z".parse()?;
+/// let slow = FaultAction::wider_than(chrono::TimeDelta::hours(1), Failure::Stall);
+/// let slow = PlannedFault::every("", slow).of(StoredObject::LoginEvent.into()).during(night);
+/// # let (_, _): (salesforce_sim::FaultRule, salesforce_sim::FaultRule) = (totals, slow);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultRule {
+    /// The fault.
+    pub fault: PlannedFault,
+    /// Which queries it is about, if not about any request.
+    pub of: QueriesOf,
+    /// How many matching requests it strikes from the first one on; if none is said, one if it strikes the n-th, and else all.
+    pub times: Option<u32>,
+    /// When it matches, by the org's clock; none is always.
+    pub during: Option<Range<DateTime<Utc>>>,
+}
+
+impl FaultRule {
+    /// See [`PlannedFault::of`].
+    pub fn of(self, queries: QueriesOf) -> Self {
+        Self { of: queries, ..self }
+    }
+
+    /// See [`PlannedFault::during`].
+    pub fn during(self, span: Range<DateTime<Utc>>) -> Self {
+        Self { during: Some(span), ..self }
+    }
+
+    /// See [`PlannedFault::times`].
+    pub fn times(self, times: u32) -> Self {
+        Self { times: Some(times), ..self }
+    }
+
+    fn matches(&self, request: &Asked<'_>) -> bool {
+        let PlannedFault { method, path_contains, .. } = &self.fault;
+        method.as_ref().is_none_or(|wanted| wanted == request.method)
+            && request.path.contains(path_contains.as_str())
+            && self.during.as_ref().is_none_or(|span| span.contains(&request.now))
+            && (self.of == QueriesOf::Any || self.of.is_about((request.object)().as_deref()))
+    }
+}
+
+impl From<PlannedFault> for FaultRule {
+    fn from(fault: PlannedFault) -> Self {
+        Self { fault, of: QueriesOf::Any, times: None, during: None }
+    }
+}
+
+impl From<Fault> for FaultRule {
+    fn from(fault: Fault) -> Self {
+        PlannedFault::from(fault).into()
+    }
+}
+
+/// Which requests a fault is about, by the object that they ask.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum QueriesOf {
+    /// Any request, also one that asks no object.
+    #[default]
+    Any,
+    /// Queries of big objects, and their further pages.
+    Big,
+    /// Queries of the object with this name, and their further pages.
+    Object(String),
+}
+
+impl QueriesOf {
+    fn is_about(&self, object: Option<&str>) -> bool {
+        match (self, object) {
+            (Self::Any, _) => true,
+            (_, None) => false,
+            (Self::Big, Some(name)) => {
+                let known =
+                    StoredObject::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(name));
+                known.is_some_and(|object| object.kind() == Kind::Big)
             }
-        };
-        let method = text("method", &mut *named);
-        let path_contains = text("path", &mut *named).unwrap_or_default();
-        if let Some(method) = method.as_deref().filter(|method| !["GET", "POST"].contains(method)) {
-            named(format!("method is GET or POST, not {method}"));
+            (Self::Object(wanted), Some(name)) => wanted.eq_ignore_ascii_case(name),
         }
-        let every = match fields.remove("every") {
-            None => false,
-            Some(Value::Bool(every)) => every,
-            Some(other) => {
-                named(format!("every is true or false, not {other}"));
-                false
-            }
-        };
-        let nth = match fields.remove("nth") {
-            None => 1,
-            Some(_) if every => {
-                named("nth and every exclude each other".to_owned());
-                1
-            }
-            Some(given) => {
-                let nth = given.as_u64().and_then(|nth| u32::try_from(nth).ok()).filter(|nth| *nth > 0);
-                if nth.is_none() {
-                    named(format!("nth is a whole number from 1, not {given}"));
-                }
-                nth.unwrap_or(1)
-            }
-        };
-        let action = match fields.remove("action").map(serde_json::from_value::<FaultAction>) {
-            None => {
-                named("action is missing".to_owned());
-                None
-            }
-            Some(Err(error)) => {
-                named(format!("action: {error}"));
-                None
-            }
-            Some(Ok(FaultAction::Answer { status, .. })) if !(200..=599).contains(&status) => {
-                named(format!("action: status is a number from 200 to 599, not {status}"));
-                None
-            }
-            Some(Ok(action)) => {
-                if let FaultAction::Answer { headers, .. } = &action {
-                    for (name, value) in headers.iter().filter(|(name, value)| header(name, value).is_none())
-                    {
-                        named(format!("action: HTTP has no header field '{name}: {value}'"));
-                    }
-                }
-                Some(action)
-            }
-        };
-        for name in fields.keys() {
-            named(format!("there is no {name}; there are method, path, nth, every and action"));
-        }
-        let nth = (!every).then_some(nth);
-        action.map(|action| Self { method, path_contains, nth, action })
+    }
+}
+
+impl From<StoredObject> for QueriesOf {
+    fn from(object: StoredObject) -> Self {
+        Self::Object(object.name().to_owned())
     }
 }
 
@@ -246,13 +355,36 @@ pub(crate) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue
     Some((name.parse().ok()?, value.parse().ok()?))
 }
 
+/// A request as faults see it.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a str,
+    /// With its query, as sent.
+    pub(crate) path: &'a str,
+    pub(crate) now: DateTime<Utc>,
+    /// The object that it asks, found out only where a fault wants to know.
+    pub(crate) object: &'a dyn Fn() -> Option<String>,
+}
+
+/// What faults do to the answer to a query before it is written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct QueryFaults {
+    pub(crate) total: Option<Total>,
+    pub(crate) fewer: usize,
+    pub(crate) costs: Vec<Cost>,
+    pub(crate) damages: Vec<(usize, Damage, Option<String>)>,
+}
+
 /// The faults still to come.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<Vec<(PlannedFault, u32)>>);
+pub(crate) struct Faults(Mutex<Vec<(FaultRule, u32)>>);
 
 impl Faults {
-    pub(crate) fn plan(&self, fault: PlannedFault) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((fault, 0));
+    pub(crate) fn new(rules: &[FaultRule]) -> Self {
+        Self(Mutex::new(rules.iter().map(|rule| (rule.clone(), 0)).collect()))
+    }
+
+    pub(crate) fn plan(&self, rule: FaultRule) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((rule, 0));
     }
 
     /// Forgets every fault that is still to come.
@@ -261,20 +393,23 @@ impl Faults {
     }
 
     /// Counts a request and takes the faults that strike it.
-    pub(crate) fn strike(&self, method: &str, path: &str) -> Vec<FaultAction> {
+    pub(crate) fn strike(&self, request: &Asked<'_>) -> Vec<FaultAction> {
         let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = Vec::new();
-        planned.retain_mut(|(fault, seen)| {
-            let other_method = fault.method.as_ref().is_some_and(|wanted| wanted != method);
-            if other_method || !path.contains(&fault.path_contains) {
+        planned.retain_mut(|(rule, seen)| {
+            if !rule.matches(request) {
                 return true;
             }
-            *seen += 1;
-            if fault.nth.is_some_and(|nth| *seen < nth) {
+            *seen = seen.saturating_add(1);
+            let first = rule.fault.nth.unwrap_or(1);
+            if *seen < first {
                 return true;
             }
-            due.push(fault.action.clone());
-            fault.nth.is_none()
+            due.push(rule.fault.action.clone());
+            match rule.times.or(rule.fault.nth.map(|_| 1)) {
+                Some(times) => *seen - first + 1 < times,
+                None => true,
+            }
         });
         due
     }
@@ -284,68 +419,63 @@ impl Faults {
 mod tests {
     use super::*;
 
+    fn asked<'a>(path: &'a str, now: &str, object: &'a dyn Fn() -> Option<String>) -> Asked<'a> {
+        Asked { method: "GET", path, now: now.parse().unwrap(), object }
+    }
+
+    fn strike(faults: &Faults, path: &str) -> Vec<FaultAction> {
+        faults.strike(&asked(path, "2026-03-04T18:20:00Z", &|| None))
+    }
+
     #[test]
     fn a_fault_strikes_the_nth_match_and_no_other() {
         let faults = Faults::default();
         let fault = Fault { path_contains: "/query".to_owned(), nth: 2, action: FaultAction::RevokeSessions };
         faults.plan(fault.into());
-        assert!(faults.strike("GET", "/query?a").is_empty());
-        assert!(faults.strike("GET", "/other").is_empty());
-        assert_eq!(faults.strike("GET", "/query?b"), [FaultAction::RevokeSessions]);
-        assert!(faults.strike("GET", "/query?c").is_empty());
+        assert!(strike(&faults, "/query?a").is_empty());
+        assert!(strike(&faults, "/other").is_empty());
+        assert_eq!(strike(&faults, "/query?b"), [FaultAction::RevokeSessions]);
+        assert!(strike(&faults, "/query?c").is_empty());
     }
 
     #[test]
-    fn a_plan_reads_every_kind_of_fault() {
-        let kinds = [
-            (r#"{"kind":"answer","status":503}"#, FaultAction::answer(503, "")),
-            (r#"{"kind":"delay","millis":5}"#, FaultAction::Delay { millis: 5 }),
-            (r#"{"kind":"cut-silently","after":1}"#, FaultAction::CutSilently { after: 1 }),
-            (r#"{"kind":"cut-connection","after":2}"#, FaultAction::CutConnection { after: 2 }),
-            (r#"{"kind":"stall","after":3}"#, FaultAction::Stall { after: 3 }),
-            (r#"{"kind":"drip"}"#, FaultAction::Drip { bytes: NonZeroUsize::MIN, millis: 1_000 }),
-            (r#"{"kind":"corrupt-gzip"}"#, FaultAction::CorruptGzip { at: 20 }),
-            (r#"{"kind":"wrong-length","by":-4}"#, FaultAction::WrongLength { by: -4 }),
-            (r#"{"kind":"revoke-sessions"}"#, FaultAction::RevokeSessions),
-            (r#"{"kind":"exhaust-quota"}"#, FaultAction::ExhaustQuota),
-        ];
-        for (json, action) in kinds {
-            let plan = PlannedFault::plan(&format!(r#"[{{"path":"/x","action":{json}}}]"#)).unwrap();
-            assert_eq!((plan[0].nth, &plan[0].action), (Some(1), &action));
-        }
-        let plan =
-            PlannedFault::plan(r#"[{"method":"POST","every":true,"action":{"kind":"drip"}}]"#).unwrap();
-        assert_eq!((plan[0].method.as_deref(), plan[0].nth), (Some("POST"), None));
+    fn a_fault_strikes_as_often_as_it_was_planned_to() {
+        let faults = Faults::default();
+        let nth = PlannedFault { nth: Some(2), ..PlannedFault::every("/a", FaultAction::Close) };
+        faults.plan(nth.times(3));
+        faults.plan(PlannedFault::every("/b", FaultAction::Close).times(2));
+        let struck = |path| (0..7).map(|_| strike(&faults, path).len()).collect::<Vec<_>>();
+        assert_eq!(struck("/a"), [0, 1, 1, 1, 0, 0, 0]);
+        assert_eq!(struck("/b"), [1, 1, 0, 0, 0, 0, 0]);
     }
 
     #[test]
-    fn every_mistake_in_a_plan_is_named() {
-        let plan = r#"[
-            {"method": "PUT", "nth": 0, "path": 5, "when": 1},
-            {"action": {"kind": "explode"}},
-            {"action": {"kind": "stall", "after": 1}, "nth": 2, "every": true},
-            {"action": {"kind": "answer", "status": 99}},
-            {"action": {"kind": "answer", "status": 503, "headers": {"Retry After": "1", "Retry-After": "2"}}},
-            {"action": {"kind": "drip", "bytes": 0}},
-            7
-        ]"#;
-        let mistakes = PlannedFault::plan(plan).unwrap_err().to_string();
-        for named in [
-            "fault 1: method is GET or POST, not PUT",
-            "fault 1: nth is a whole number from 1, not 0",
-            "fault 1: path is a text, not 5",
-            "fault 1: action is missing",
-            "fault 1: there is no when",
-            "fault 2: action: unknown variant `explode`",
-            "fault 3: nth and every exclude each other",
-            "fault 4: action: status is a number from 200 to 599, not 99",
-            "fault 5: action: HTTP has no header field 'Retry After: 1'",
-            "fault 6: action: invalid value: integer `0`, expected a nonzero usize",
-            "fault 7: not an object",
+    fn a_fault_strikes_in_its_span_of_time_and_not_before_and_not_after() {
+        let faults = Faults::default();
+        let span = "2026-03-04T10:00:00Z".parse().unwrap().."2026-03-04T11:00:00Z".parse().unwrap();
+        faults.plan(PlannedFault::every("", FaultAction::Close).during(span));
+        let at = |now| faults.strike(&asked("/", now, &|| None)).len();
+        assert_eq!(at("2026-03-04T09:59:59Z"), 0);
+        assert_eq!((at("2026-03-04T10:00:00Z"), at("2026-03-04T10:59:59Z")), (1, 1));
+        assert_eq!(at("2026-03-04T11:00:00Z"), 0);
+    }
+
+    #[test]
+    fn a_fault_of_an_object_strikes_its_queries_alone() {
+        for (of, about) in [
+            (QueriesOf::Any, [true, true, true, true]),
+            (QueriesOf::Big, [true, false, false, false]),
+            (StoredObject::LoginHistory.into(), [false, true, false, false]),
+            (QueriesOf::Object("eventlogfile".to_owned()), [false, false, true, false]),
         ] {
-            assert!(mistakes.contains(named), "{named}: {mistakes}");
+            let faults = Faults::default();
+            faults.plan(PlannedFault::every("", FaultAction::Close).of(of.clone()));
+            let objects = [Some("LoginEvent"), Some("LoginHistory"), Some("EventLogFile"), None];
+            let struck = objects.map(|object| {
+                let object = || object.map(str::to_owned);
+                !faults.strike(&asked("/", "2026-03-04T18:20:00Z", &object)).is_empty()
+            });
+            assert_eq!(struck, about, "{of:?}");
         }
-        assert!(PlannedFault::plan("{}").unwrap_err().to_string().contains("a plan is a list"));
-        assert!(PlannedFault::plan("[").unwrap_err().to_string().contains("no JSON"));
     }
 }

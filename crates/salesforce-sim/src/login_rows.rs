@@ -168,8 +168,6 @@ pub(crate) struct LoginRows {
     sso_service_id: String,
 }
 
-const USERS: u64 = 400;
-
 /// One login in so many is followed by a logout.
 pub(crate) const LOGS_OUT: u64 = 4;
 
@@ -179,12 +177,15 @@ pub(crate) fn column(name: &str) -> Option<usize> {
 }
 
 impl LoginRows {
+    /// How many users sign in.
+    pub(crate) const USERS: u64 = 400;
+
     pub(crate) fn new(seed: u64, org_id15: &str, nul: bool) -> Self {
         let mut rng = Rng::of(&[seed, 0x0b0b]);
         let browsers = browsers();
         let addresses = addresses();
         let ids = Ids::new("005", seed);
-        let users = (0..USERS)
+        let users = (0..Self::USERS)
             .map(|n| {
                 let id15 = ids.nth(n);
                 User {
@@ -278,7 +279,7 @@ impl LoginRows {
 
     fn draw(&self, hour: &Hour, index: u64) -> Draw {
         let mut rng = Rng::of(&[self.seed, hour.number, index]);
-        let user = (rng.below(USERS) * rng.below(USERS) / USERS) as usize; // some sign in far more often
+        let user = (rng.below(Self::USERS) * rng.below(Self::USERS) / Self::USERS) as usize; // some sign in far more often
         let way = rng.pick(&WAYS);
         let failure = (!index.is_multiple_of(LOGS_OUT) && rng.one_in(12)).then(|| *rng.pick(&FAILURES));
         let millis = moment(hour, index, &mut rng);
@@ -292,7 +293,7 @@ impl LoginRows {
 
     /// A user in both forms of the id, and an address.
     pub(crate) fn someone(&self, rng: &mut Rng) -> (&str, &str, &str) {
-        let user = &self.users[(rng.below(USERS) * rng.below(USERS) / USERS) as usize];
+        let user = &self.users[(rng.below(Self::USERS) * rng.below(Self::USERS) / Self::USERS) as usize];
         (&user.id15, &user.id18, &self.addresses[user.address])
     }
 

@@ -10,8 +10,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory as _, Parser};
 use salesforce_sim::{
-    Crowd, Files, Interval, Objects, Obstacle, OrgSettings, PlannedFault, PrivateKey, Rows, SessionRefusal,
-    Simulator, StoredObject, Workload, event_types, generate_key,
+    Crowd, Doubles, EmptyFiles, FaultAction, FaultRule, FileEnd, Files, Interval, LocatorRefusal, Objects,
+    Obstacle, Oddities, OrgSettings, PlannedFault, PrivateKey, Rows, SessionRefusal, Simulator, StoredObject,
+    Total, Workload, event_types, generate_key,
 };
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -200,12 +201,49 @@ struct Arguments {
 
     /// JSON file with a plan of faults
     ///
-    /// A list of {"method", "path", "nth" or "every", "action"}: the n-th request, or every one, of this method whose path
-    /// contains this text. An action is {"kind": K}, with K one of answer (status, body, headers), delay (millis),
-    /// cut-silently, cut-connection or stall (after so many bytes), drip (bytes, millis), corrupt-gzip (at), wrong-length
-    /// (by), revoke-sessions, exhaust-quota.
+    /// A list of {"method", "path", "of", "from", "until", "nth" or "every", "times", "action"}: the n-th request, or every
+    /// one, of this method whose path contains this text, which queries this object, between these times. An action is
+    /// {"kind": K}, with K one of answer (status, body, headers), close, delay (millis), cut-silently, cut-connection or
+    /// stall (after so many bytes), drip (bytes, millis), corrupt-gzip (at), behind-gzip or append (text), wrong-length
+    /// (by), total (says), fewer-records (by), costly (wider_than_seconds, more_than, failure), damage-record (place, how,
+    /// field), date-header (ahead_seconds), forget-locators, revoke-sessions, exhaust-quota.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+
+    /// JSON file with what is odd about the org for good, as the README describes it
+    ///
+    /// An object with any of: damaged (records), late (records of a deployment), finer_dates (objects), locator_refusal,
+    /// doubles, file_end, empty_files. The flags of the same names go before it.
+    #[arg(long, value_name = "FILE")]
+    oddities: Option<PathBuf>,
+
+    /// What totalSize says: minus-one, of-the-page, absent, or a number by which it is too large
+    #[arg(long, value_name = "WHAT", value_parser = total, allow_hyphen_values = true)]
+    totals: Option<Total>,
+
+    /// Further pages of a query are refused to another session than the one that asked, in this way
+    #[arg(long, value_name = "HOW", value_enum)]
+    locator_refusal: Option<LocatorRefusal>,
+
+    /// How numbers with a fraction are written, LogFileLength among them
+    #[arg(long, value_name = "HOW", value_enum)]
+    doubles: Option<Doubles>,
+
+    /// What an hour without rows has in the way of a file; without this flag, none
+    #[arg(long, value_name = "WHAT", value_enum)]
+    empty_files: Option<EmptyFiles>,
+
+    /// A blank line at the end of each file, which LogFileLength does not count
+    #[arg(long)]
+    blank_line_at_end: bool,
+
+    /// Seconds that the header Date is ahead of the org's clock; behind, if negative
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, conflicts_with = "no_date_header")]
+    date_header_ahead: Option<i64>,
+
+    /// Answers without the header Date
+    #[arg(long)]
+    no_date_header: bool,
 
     /// An org without hourly files: daily ones only, and no field `Interval`
     #[arg(long)]
@@ -246,7 +284,7 @@ Exit status: 0 after SIGINT or SIGTERM, 1 if it cannot run, 2 if a flag is wrong
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (key, faults) = match read_files(&arguments) {
+    let (key, mut oddities) = match read_files(&arguments) {
         Ok(read) => read,
         Err(mistakes) => Arguments::command().error(UsageKind::InvalidValue, mistakes.join("\n")).exit(),
     };
@@ -254,7 +292,8 @@ async fn main() -> ExitCode {
         Ok(key) => key,
         Err(problem) => Arguments::command().error(UsageKind::InvalidValue, problem).exit(),
     };
-    match run(arguments, &key, faults).await {
+    take_flags(&mut oddities, &arguments);
+    match run(arguments, &key, oddities).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("salesforce-sim: {problem}");
@@ -266,7 +305,7 @@ async fn main() -> ExitCode {
 async fn run(
     arguments: Arguments,
     key: &PrivateKey,
-    faults: Vec<PlannedFault>,
+    oddities: Oddities,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let known = event_types().into_iter().map(str::to_owned);
     let all = arguments.event_types == ["all"];
@@ -315,17 +354,18 @@ async fn run(
         public_key: Some(key.public_key()?),
         hourly_files: !arguments.no_hourly,
         page_size: arguments.page_size.into(),
+        oddities,
         workload: Workload { hours: arguments.hours, rows: Rows::Total(arguments.rows), end: arguments.end },
         ..OrgSettings::default()
     };
     let (client_id, username) = (settings.client_id.clone(), settings.username.clone());
     let secrets =
         (settings.client_secret.clone(), settings.password.clone(), settings.security_token.clone());
+    let refresh_token = settings.refresh_token.clone();
     let audience = settings.audiences.first().cloned();
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let simulator = Simulator::start(settings).await?;
-    faults.into_iter().for_each(|fault| simulator.org().plan_fault(fault));
     let interval = if arguments.no_hourly { Interval::Daily } else { Interval::Hourly };
     let rows: u64 = simulator.org().event_log_files(interval).iter().map(|file| file.rows).sum();
     let line = json!({
@@ -337,6 +377,7 @@ async fn run(
         "client_secret": secrets.0,
         "password": secrets.1,
         "security_token": secrets.2,
+        "refresh_token": refresh_token,
         "audience": audience,
         "hours": arguments.hours,
         "rows": rows,
@@ -351,6 +392,33 @@ async fn run(
     Ok(())
 }
 
+/// What flags say of the odd answers, before what the file says.
+fn take_flags(oddities: &mut Oddities, arguments: &Arguments) {
+    let every = |action| FaultRule::from(PlannedFault::every("", action));
+    oddities.faults.extend(arguments.totals.map(|says| every(FaultAction::Total { says })));
+    let date = arguments.date_header_ahead.map(Some).or(arguments.no_date_header.then_some(None));
+    oddities.faults.extend(date.map(|ahead_seconds| every(FaultAction::DateHeader { ahead_seconds })));
+    oddities.locator_refusal = arguments.locator_refusal.or(oddities.locator_refusal);
+    oddities.doubles = arguments.doubles.unwrap_or(oddities.doubles);
+    oddities.empty_files = arguments.empty_files.or(oddities.empty_files);
+    if arguments.blank_line_at_end {
+        oddities.file_end = Some(FileEnd { text: "\n".to_owned(), counted: false, one_in: 1 });
+    }
+}
+
+/// What `totalSize` says.
+fn total(name: &str) -> Result<Total, String> {
+    match name {
+        "minus-one" => Ok(Total::MinusOne),
+        "of-the-page" => Ok(Total::OfThePage),
+        "absent" => Ok(Total::Absent),
+        number => number
+            .parse()
+            .map(Total::Off)
+            .map_err(|_| "there are minus-one, of-the-page, absent and whole numbers".to_owned()),
+    }
+}
+
 /// An object by its name.
 fn stored_object(name: &str) -> Result<StoredObject, String> {
     let known = StoredObject::ALL;
@@ -360,11 +428,11 @@ fn stored_object(name: &str) -> Result<StoredObject, String> {
     })
 }
 
-/// Reads the key, if there is one, and the plan of faults, and checks the event types.
+/// Reads the key, if there is one, the plan of faults and the oddities, and checks the event types.
 ///
 /// # Errors
 /// Every mistake in all of them.
-fn read_files(arguments: &Arguments) -> Result<(Option<PrivateKey>, Vec<PlannedFault>), Vec<String>> {
+fn read_files(arguments: &Arguments) -> Result<(Option<PrivateKey>, Oddities), Vec<String>> {
     let known = event_types();
     let unknown: Vec<&str> = arguments
         .event_types
@@ -378,21 +446,35 @@ fn read_files(arguments: &Arguments) -> Result<(Option<PrivateKey>, Vec<PlannedF
         mistakes
             .push(format!("invalid value for '--event-types': no event type {unknown}; there are {known}"));
     }
-    let plan = match &arguments.faults {
-        None => Ok(Vec::new()),
-        Some(path) => fs::read_to_string(path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| PlannedFault::plan(&text).map_err(|mistakes| mistakes.to_string()))
-            .map_err(|problem| format!("invalid value '{}' for '--faults': {problem}", path.display())),
-    };
-    match (read_key(&arguments.key_file), plan) {
-        (Ok(key), Ok(plan)) if mistakes.is_empty() => Ok((key, plan)),
-        (key, plan) => {
+    let plan = read(arguments.faults.as_deref(), "--faults", |text| {
+        PlannedFault::plan(text).map_err(|mistakes| mistakes.to_string())
+    });
+    let oddities = read(arguments.oddities.as_deref(), "--oddities", |text| {
+        serde_json::from_str::<Oddities>(text).map_err(|error| error.to_string())
+    });
+    match (read_key(&arguments.key_file), plan, oddities) {
+        (Ok(key), Ok(faults), Ok(oddities)) if mistakes.is_empty() => {
+            Ok((key, Oddities { faults, ..oddities }))
+        }
+        (key, plan, oddities) => {
             mistakes.extend(plan.err());
+            mistakes.extend(oddities.err());
             mistakes.extend(key.err());
             Err(mistakes)
         }
     }
+}
+
+/// Reads the file that a flag names, if it does.
+fn read<T: Default>(
+    path: Option<&Path>,
+    flag: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, String> {
+    let Some(path) = path else { return Ok(T::default()) };
+    let text = fs::read_to_string(path).map_err(|error| error.to_string());
+    text.and_then(|text| parse(&text))
+        .map_err(|problem| format!("invalid value '{}' for '{flag}': {problem}", path.display()))
 }
 
 fn key_problem(path: &Path, problem: impl std::fmt::Display) -> String {

@@ -1,4 +1,5 @@
-//! `POST /services/oauth2/token`: three ways to sign in, and why each is refused.
+//! `POST /services/oauth2/token`: four ways to sign in, and why each is refused. The parameters come as a form, or in the
+//! query string of the URI with no form behind it.
 //!
 //! - JWT bearer (help.salesforce.com, `remoteaccess_oauth_jwt_flow`): RS256 alone; `iss` is the consumer key, `sub` the
 //!   username (the older `prn` wins where both stand), `aud` one of the login hosts, `exp` in seconds, not past and at
@@ -7,6 +8,8 @@
 //!   without the security token. Where the flow is blocked the answer is that of a wrong password.
 //! - Client credentials (help, `remoteaccess_oauth_client_credentials_flow`): client id and secret in the form or as Basic
 //!   authorization; at My Domain alone; signs in as the user that the app names.
+//! - Refresh token (help, `remoteaccess_oauth_refresh_token_flow`): client id and secret, and a token that an earlier
+//!   authorization gave, which is not rotated.
 //!
 //! No answer has `expires_in` or a refresh token. Errors: help, `remoteaccess_oauth_flow_errors`; always with
 //! `Cache-Control: no-store`. `format` or `Accept` asks for JSON, XML or a form.
@@ -14,6 +17,7 @@
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use ring::hmac;
 use serde_json::Value;
@@ -38,12 +42,13 @@ struct Refusal(&'static str, &'static str);
 const BAD_ASSERTION: Refusal = Refusal("invalid_grant", "invalid assertion");
 const AUTHENTICATION_FAILURE: Refusal = Refusal("invalid_grant", "authentication failure");
 
-/// The three flows.
+/// The flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     JwtBearer,
     Password,
     ClientCredentials,
+    RefreshToken,
 }
 
 /// How an answer is written.
@@ -55,9 +60,9 @@ enum Format {
 }
 
 /// Answers a request to the token endpoint.
-pub(crate) fn token(org: &Org, method: &Method, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let form = Form { body, headers };
-    let (status, fields) = match sign_in(org, method, &form) {
+pub(crate) fn token(org: &Org, request: &Parts, body: &[u8]) -> Answer {
+    let form = Form { body, query: request.uri.query().unwrap_or(""), headers: &request.headers };
+    let (status, fields) = match sign_in(org, &request.method, &form) {
         Ok((flow, user)) => (StatusCode::OK, granted(org, flow, &user)),
         Err(Refusal(error, description)) => {
             // RFC 6749 section 5.2: who tried to authenticate with a header is answered with one.
@@ -90,11 +95,14 @@ pub(crate) fn token(org: &Org, method: &Method, headers: &HeaderMap, body: &[u8]
 fn granted(org: &Org, flow: Flow, user: &str) -> Vec<(&'static str, String)> {
     let now = org.clock().now();
     let issued_at = now.timestamp_millis().to_string();
-    let id = org.identity_url();
+    let id = org.identity_url(user);
     let mut fields = vec![("access_token", org.sessions.open(user, now))];
     match flow {
         Flow::JwtBearer => fields.push(("scope", "api id".to_owned())),
-        Flow::Password | Flow::ClientCredentials => {
+        Flow::Password | Flow::ClientCredentials | Flow::RefreshToken => {
+            if flow == Flow::RefreshToken {
+                fields.push(("scope", "refresh_token api id".to_owned()));
+            }
             let key = hmac::Key::new(hmac::HMAC_SHA256, org.settings.client_secret.as_bytes());
             let signature = hmac::sign(&key, format!("{id}{issued_at}").as_bytes());
             fields.push(("signature", BASE64_STANDARD.encode(signature)));
@@ -112,13 +120,16 @@ fn granted(org: &Org, flow: Flow, user: &str) -> Vec<(&'static str, String)> {
 /// The request's form and headers.
 struct Form<'a> {
     body: &'a [u8],
+    /// The parameters of the URI, which may be there instead of a form.
+    query: &'a str,
     headers: &'a HeaderMap,
 }
 
 impl Form<'_> {
     fn parameter(&self, name: &str) -> Option<String> {
-        let pair = form_urlencoded::parse(self.body).find(|(key, _)| key == name)?;
-        Some(pair.1.into_owned()).filter(|value| !value.is_empty())
+        let pairs = form_urlencoded::parse(self.body).chain(form_urlencoded::parse(self.query.as_bytes()));
+        let (_, value) = { pairs }.find(|(key, value)| key == name && !value.is_empty())?;
+        Some(value.into_owned())
     }
 
     fn header(&self, name: http::HeaderName) -> &str {
@@ -152,7 +163,10 @@ fn sign_in(org: &Org, method: &Method, form: &Form<'_>) -> Result<(Flow, String)
     if method != Method::POST {
         return Err(Refusal("invalid_request", "must use HTTP POST"));
     }
-    if !form.header(CONTENT_TYPE).to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+    let in_uri = form.body.is_empty() && form.parameter("grant_type").is_some();
+    if !in_uri
+        && !form.header(CONTENT_TYPE).to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
+    {
         return Err(Refusal("invalid_request", "the request body must be form-encoded"));
     }
     match form.parameter("grant_type").as_deref() {
@@ -181,6 +195,14 @@ fn sign_in(org: &Org, method: &Method, form: &Form<'_>) -> Result<(Flow, String)
             obstacles(org, Flow::ClientCredentials)?;
             Ok((Flow::ClientCredentials, org.settings.run_as_user.clone()))
         }
+        Some("refresh_token") => {
+            check_client(org, form)?;
+            obstacles(org, Flow::RefreshToken)?;
+            if form.parameter("refresh_token").as_deref() != Some(&org.settings.refresh_token) {
+                return Err(Refusal("invalid_grant", "expired access/refresh token"));
+            }
+            Ok((Flow::RefreshToken, org.settings.username.clone()))
+        }
         Some(_) => Err(Refusal("unsupported_grant_type", "grant type not supported")),
     }
 }
@@ -205,6 +227,10 @@ fn obstacles(org: &Org, flow: Flow) -> Result<(), Refusal> {
             Some(Refusal("invalid_app_access", "user is not admin approved to access this app"))
         }
         (Obstacle::IpRestricted, _) => Some(Refusal("invalid_grant", "ip restricted or invalid login hours")),
+        (Obstacle::AppNotInstalled, _) => {
+            Some(Refusal("app_not_found", "External client app is not installed in this org"))
+        }
+        (Obstacle::AppBlocked, _) => Some(Refusal("OAUTH_APP_BLOCKED", "this app is blocked by admin")),
         (Obstacle::LoginRateExceeded, _) => Some(Refusal("rate_limit_exceeded", "login rate exceeded")),
         (
             Obstacle::PasswordFlowBlocked

@@ -18,18 +18,21 @@ mod report;
 mod rules;
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 pub(crate) use self::record::{CONSTANT_ID, Record};
+use crate::damage::{DamagedRecords, Strike};
 use crate::event_log_file::Catalogue;
 use crate::ids::Ids;
 use crate::login_rows::{Hour, LOGS_OUT};
+use crate::oddities::Oddities;
 use crate::prng::mix;
 use crate::settings::{Crowd, Objects};
-use crate::soql::eval::{Object, Plan};
+use crate::soql::eval::{Field, FieldType, Object, Plan};
 use crate::soql::parser::Query;
 use crate::soql::{Fault, SoqlError};
 
@@ -53,6 +56,13 @@ pub enum StoredObject {
     /// Requests of Lightning pages. Its records have no key: the id of an event is [`crate::event_id()`] over the fields of
     /// the record as `FIELDS(STANDARD)` gives them, numbers as they stand in JSON, without `attributes`.
     AuraRequestEventLog,
+}
+
+/// The relationship that a field of an object stands for, if fields of it can be selected.
+pub(crate) fn relationship(object: &Object, field: &Field) -> Option<&'static str> {
+    let stem = field.name.strip_suffix("Id").filter(|_| field.kind == FieldType::Id)?;
+    let of_it = |other: &Field| other.related().is_some_and(|(relationship, _)| relationship == stem);
+    object.fields.iter().any(of_it).then_some(stem)
 }
 
 /// What may be asked of an object.
@@ -104,14 +114,28 @@ impl StoredObject {
     }
 
     /// The field that says when a record happened.
-    fn date(self) -> usize {
-        let name = match self {
+    pub(crate) fn date_name(self) -> &'static str {
+        match self {
             Self::LoginHistory => "LoginTime",
             Self::SetupAuditTrail => "CreatedDate",
             Self::AuraRequestEventLog => "Timestamp",
             _ => "EventDate",
-        };
-        self.object().fields.iter().position(|field| field.name == name).unwrap_or(0)
+        }
+    }
+
+    /// Its place among the fields.
+    pub(crate) fn date(self) -> usize {
+        self.object().fields.iter().position(|field| field.name == self.date_name()).unwrap_or(0)
+    }
+
+    /// The field that tells its records apart, as far as one does.
+    pub(crate) fn key(self) -> &'static str {
+        if self.kind() == Kind::Big { "EventIdentifier" } else { "Id" }
+    }
+
+    /// Whether its dates are shown in whole seconds.
+    pub(crate) fn has_whole_seconds(self) -> bool {
+        matches!(self, Self::LoginHistory | Self::SetupAuditTrail)
     }
 
     /// How much later than an hour of logins its records happen.
@@ -152,6 +176,9 @@ const LAST_ID: u64 = 56_000_000_000;
 pub(crate) struct Store {
     seed: u64,
     settings: Objects,
+    oddities: Oddities,
+    /// For objects with damaged records, the number of the first record of each hour, and of the crowd at the end.
+    numbers: HashMap<StoredObject, Vec<u64>>,
     /// The hour that the crowd belongs to; it has as many logins.
     crowd: Hour,
     history_ids: Ids,
@@ -165,14 +192,19 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn new(seed: u64, settings: &Objects, catalogue: &Catalogue) -> Self {
+    pub(crate) fn new(seed: u64, settings: &Objects, oddities: &Oddities, catalogue: &Catalogue) -> Self {
         let crowd = settings.crowd.as_ref().map_or(Hour { number: 0, rows: 0 }, |crowd| Hour {
             number: crowd.at.timestamp().div_euclid(3_600).max(0) as u64,
             rows: crowd.rows,
         });
+        let counted = oddities.damaged.iter().map(|damaged| damaged.object);
+        let counted = counted.chain(oddities.late.iter().map(|late| late.object));
+        let numbers = counted.map(|object| (object, numbers(object, settings, catalogue.hours()))).collect();
         Self {
             seed,
             settings: settings.clone(),
+            oddities: oddities.clone(),
+            numbers,
             crowd,
             history_ids: Ids::new("0Ya", seed),
             audit_ids: Ids::new("0Ym", seed),
@@ -182,6 +214,29 @@ impl Store {
             created_by: Ids::new("005", 1).nth_18(0),
             widest: catalogue.hours().iter().map(|hour| hour.rows).max().unwrap_or(0),
         }
+    }
+}
+
+/// The numbers of the first records of all hours, and how many records there are.
+fn numbers(object: StoredObject, settings: &Objects, hours: &[Hour]) -> Vec<u64> {
+    let counts = hours.iter().map(|hour| count(object, settings, hour));
+    let ends = counts.scan(0, |sum, count| {
+        *sum += count;
+        Some(*sum)
+    });
+    [0].into_iter().chain(ends).collect()
+}
+
+/// How many records an object has in an hour of logins.
+fn count(object: StoredObject, settings: &Objects, hour: &Hour) -> u64 {
+    match object {
+        StoredObject::LoginEvent | StoredObject::LoginHistory => hour.rows,
+        StoredObject::LogoutEvent => hour.rows.div_ceil(LOGS_OUT),
+        StoredObject::ApiEvent => settings.api_rows_per_hour.into(),
+        StoredObject::ReportEvent => settings.report_rows_per_hour.into(),
+        StoredObject::SetupAuditTrail => settings.audit_rows_per_hour.into(),
+        StoredObject::ApiAnomalyEventStore => settings.anomaly_rows_per_hour.into(),
+        StoredObject::AuraRequestEventLog => settings.aura_rows_per_hour.into(),
     }
 }
 
@@ -200,6 +255,7 @@ impl<'a> Records<'a> {
         query: &Query,
         now: DateTime<Utc>,
     ) -> Result<(Plan, Vec<Place>), SoqlError> {
+        rules::check_aggregates(object, query)?;
         let plan = Plan::new(query, object.object(), &[], now)?;
         let span = plan.span(object.date());
         rules::check(object, &plan, query, span, now)?;
@@ -245,20 +301,37 @@ impl<'a> Records<'a> {
         Record::new(self, object, place)
     }
 
-    /// The ids of all records that are there at `now` and happened in the span, group by group.
-    pub(crate) fn truth(
+    /// The records that are there at `now` and happened in the span, group by group.
+    pub(crate) fn all(
         self,
         object: StoredObject,
         span: Range<DateTime<Utc>>,
         now: DateTime<Utc>,
-    ) -> impl Iterator<Item = String> + 'a {
+    ) -> impl Iterator<Item = Record<'a>> + 'a {
         let ends = (span.start, span.end);
         let groups = self.groups(object, ends).into_iter();
         groups
             .flat_map(move |group| self.places(object, &group, ends))
             .map(move |place| self.record(object, place))
             .filter(move |record| record.is_there(now) && span.contains(&record.date))
-            .map(|record| record.event_id())
+    }
+
+    /// The number of a record among those of its object; none for objects whose records nobody counts.
+    fn number(self, object: StoredObject, place: Place) -> Option<u64> {
+        let numbers = self.store.numbers.get(&object)?;
+        let first = match place.group {
+            Group::Hour(hour) => numbers.get(hour)?,
+            Group::Crowd => numbers.last()?,
+        };
+        Some(first + place.n)
+    }
+
+    /// What is always wrong with the record at a place.
+    pub(crate) fn damage(self, object: StoredObject, place: Place) -> Option<Strike<'a>> {
+        let number = self.number(object, place)?;
+        let of_it = |damaged: &&DamagedRecords| damaged.object == object && damaged.which.has(number);
+        let DamagedRecords { how, field, .. } = self.store.oddities.damaged.iter().find(of_it)?;
+        Some(Strike { how, field: field.as_deref() })
     }
 
     /// The groups that have records in a span, both its ends included, oldest first. Groups that overlap stand together.
@@ -319,16 +392,7 @@ impl<'a> Records<'a> {
 
     /// How many records an object has in an hour of logins.
     fn count(self, object: StoredObject, hour: &Hour) -> u64 {
-        let settings = &self.store.settings;
-        match object {
-            StoredObject::LoginEvent | StoredObject::LoginHistory => hour.rows,
-            StoredObject::LogoutEvent => hour.rows.div_ceil(LOGS_OUT),
-            StoredObject::ApiEvent => settings.api_rows_per_hour.into(),
-            StoredObject::ReportEvent => settings.report_rows_per_hour.into(),
-            StoredObject::SetupAuditTrail => settings.audit_rows_per_hour.into(),
-            StoredObject::ApiAnomalyEventStore => settings.anomaly_rows_per_hour.into(),
-            StoredObject::AuraRequestEventLog => settings.aura_rows_per_hour.into(),
-        }
+        count(object, &self.store.settings, hour)
     }
 
     /// How many records of some groups a query finds for sure, as far as that is known without making them.
@@ -341,6 +405,7 @@ impl<'a> Records<'a> {
     ) -> u64 {
         let of = |group: &Group| match group {
             Group::Crowd => 0,
+            Group::Hour(_) if self.store.oddities.late.iter().any(|late| late.object == object) => 0,
             Group::Hour(place) => {
                 let hour = &self.catalogue.hours()[*place];
                 let start = hour.start() + object.after_logins();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 use http::Request;
 
+use crate::answer::Lost;
 use crate::body::Piece;
 use crate::org::Org;
 use crate::reply::{self, Received, ReplyBody};
@@ -21,6 +22,9 @@ const URL: &str = "https://simulated.my.salesforce.com";
 
 /// How much of a body comes before a client is tired of one byte a second.
 const DRIPPED: usize = 16;
+
+/// How many milliseconds a client has waited that gave up where nothing ever came: a day.
+const STALLED: u64 = 86_400_000;
 
 /// An org without a network.
 ///
@@ -77,9 +81,12 @@ pub enum Unanswered {
     /// The request is none: its method, its path or one of its headers.
     #[error("no HTTP request: {0}")]
     NoRequest(String),
-    /// A planned delay.
+    /// A planned delay, or a query that cost too much and stalls: then nothing came for a day.
     #[error("no answer within {0} ms")]
     TimedOut(u64),
+    /// The connection was closed before the first byte.
+    #[error("the connection was closed")]
+    Closed,
 }
 
 impl OfflineOrg {
@@ -101,7 +108,7 @@ impl OfflineOrg {
     /// Sends a request. `path` begins with a slash and has its query.
     ///
     /// # Errors
-    /// If it is no request, or a delay is planned for it.
+    /// If it is no request, or it is planned that it gets no answer or a late one.
     pub fn answer(
         &self,
         method: &str,
@@ -121,9 +128,12 @@ impl OfflineOrg {
         }
         let answer = match received.planned.take() {
             Some(answer) => answer,
-            None => reply::answer(&self.org, &request, Some(body)),
+            None => reply::answer(&self.org, &request, Some(body), &received.query_faults),
         };
-        let reply = received.reply(&self.org, answer);
+        let reply = received.reply(&self.org, answer).map_err(|lost| match lost {
+            Lost::Closed => Unanswered::Closed,
+            Lost::Stalled => Unanswered::TimedOut(STALLED),
+        })?;
         let headers = reply.headers.iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });

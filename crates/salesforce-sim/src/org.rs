@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
+use crate::damage::DamagedRecord;
 use crate::event_log_file::{Catalogue, EventLogFile, Interval};
-use crate::faults::{Faults, PlannedFault};
+use crate::faults::{FaultRule, Faults};
 use crate::ids::{Ids, case_suffix};
 use crate::objects::{Records, Store, StoredObject};
-use crate::query::Locators;
+use crate::query::{self, Locators};
 use crate::requests::RequestLog;
 use crate::sessions::{Quota, Sessions};
 use crate::settings::OrgSettings;
@@ -38,19 +39,23 @@ impl Org {
     pub(crate) fn new(settings: OrgSettings, base_url: String) -> Self {
         let clock = Clock::new(settings.clock_fixed_at, settings.clock_skew);
         let org_id15 = Ids::new("00D", settings.seed).nth(0);
-        let catalogue = Catalogue::new(
+        let mut catalogue = Catalogue::new(
             settings.seed,
             &org_id15,
             &settings.workload,
             &settings.files,
+            &settings.oddities,
             settings.hourly_files,
             clock.now(),
         );
+        let user_ids = Ids::new("005", settings.seed ^ 2);
+        catalogue.add_user(user_ids.nth_18(1), &settings.run_as_user);
+        catalogue.add_user(user_ids.nth_18(0), &settings.username);
         Self {
-            user_id: Ids::new("005", settings.seed ^ 2).nth_18(0),
-            store: Store::new(settings.seed, &settings.objects, &catalogue),
+            user_id: user_ids.nth_18(0),
+            store: Store::new(settings.seed, &settings.objects, &settings.oddities, &catalogue),
             locators: Locators::new(settings.seed, settings.locator_lifetime),
-            faults: Faults::default(),
+            faults: Faults::new(&settings.oddities.faults),
             requests: RequestLog::default(),
             sessions: Sessions::new(&settings, &org_id15),
             quota: Quota::new(settings.daily_api_limit),
@@ -74,7 +79,7 @@ impl Org {
     }
 
     /// Plans a fault.
-    pub fn plan_fault(&self, fault: impl Into<PlannedFault>) {
+    pub fn plan_fault(&self, fault: impl Into<FaultRule>) {
         self.faults.plan(fault.into());
     }
 
@@ -120,7 +125,18 @@ impl Org {
         object: StoredObject,
         span: Range<DateTime<Utc>>,
     ) -> Box<dyn Iterator<Item = String> + '_> {
-        Box::new(self.records().truth(object, span, self.clock.now()))
+        Box::new(self.records().all(object, span, self.clock.now()).map(|record| record.event_id()))
+    }
+
+    /// Those of the records of [`Self::object_truth`] that [`Oddities::damaged`](crate::Oddities::damaged) strikes: each
+    /// with what is wrong with it, and as it would be without that.
+    pub fn damaged(
+        &self,
+        object: StoredObject,
+        span: Range<DateTime<Utc>>,
+    ) -> Box<dyn Iterator<Item = DamagedRecord> + '_> {
+        let records = self.records().all(object, span, self.clock.now());
+        Box::new(records.filter_map(move |record| record.damaged(|place| query::sound(self, object, place))))
     }
 
     pub(crate) fn records(&self) -> Records<'_> {
@@ -164,9 +180,15 @@ impl Org {
         Some(())
     }
 
-    /// The URL that names the signed-in user.
-    pub(crate) fn identity_url(&self) -> String {
-        let org = &self.org_id15;
-        format!("https://login.salesforce.com/id/{org}{}/{}", case_suffix(org), self.user_id)
+    /// The org's id of 18 characters.
+    pub(crate) fn org_id(&self) -> String {
+        format!("{}{}", self.org_id15, case_suffix(&self.org_id15))
+    }
+
+    /// The URL that names a signed-in user.
+    pub(crate) fn identity_url(&self, username: &str) -> String {
+        let user = self.catalogue.people().with_username(username);
+        let id = user.map_or(&self.user_id, |user| &user.id);
+        format!("https://login.salesforce.com/id/{}/{id}", self.org_id())
     }
 }

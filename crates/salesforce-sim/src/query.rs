@@ -5,32 +5,32 @@
 //! `<locator>-<offset>`. Results are kept two days (cursor limits of API 56 and later), or as
 //! long as the settings say.
 
-use std::collections::HashMap;
+mod locators;
+mod record;
+
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode};
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use serde_json::Value;
 
-use crate::answer::Answer;
+pub(crate) use self::locators::Locators;
+use self::record::{Form, write_aggregates, write_record};
+use crate::answer::{Answer, JSON};
+use crate::cost::Failure;
+use crate::damage::Strike;
 use crate::event_log_file::{self, EventLogFile, FileRow};
-use crate::ids::Ids;
-use crate::objects::{CONSTANT_ID, Place, StoredObject};
+use crate::faults::{QueryFaults, Total};
+use crate::objects::{Place, StoredObject};
+use crate::oddities::LocatorRefusal;
 use crate::org::Org;
-use crate::soql::eval::{DATE_TIME, Field, Object, Row, Value};
+use crate::people::{PROFILE, TableRow, USER};
+use crate::rest;
+use crate::soql::eval::{Object, Plan, Row};
+use crate::soql::group::Aggregates;
 use crate::soql::parser::parse;
 use crate::soql::{Fault, SoqlError};
-
-/// Results that have pages left to fetch.
-pub(crate) struct Locators {
-    ids: Ids,
-    kept: TimeDelta,
-    count: AtomicU64,
-    results: Mutex<HashMap<String, QueryResult>>,
-}
 
 #[derive(Clone)]
 struct QueryResult {
@@ -38,6 +38,8 @@ struct QueryResult {
     found: Found,
     page_size: usize,
     since: DateTime<Utc>,
+    /// The token of the session that asked.
+    session: String,
 }
 
 /// What a query selected. Of records none is held, only where each comes from.
@@ -45,6 +47,7 @@ struct QueryResult {
 enum Found {
     Files(Arc<[EventLogFile]>),
     Records(StoredObject, Arc<[Place]>),
+    Table(&'static Object, Arc<[TableRow]>),
 }
 
 impl Found {
@@ -52,6 +55,7 @@ impl Found {
         match self {
             Self::Files(files) => files.len(),
             Self::Records(_, places) => places.len(),
+            Self::Table(_, rows) => rows.len(),
         }
     }
 
@@ -59,6 +63,25 @@ impl Found {
         match self {
             Self::Files(_) => &event_log_file::OBJECT,
             Self::Records(object, _) => object.object(),
+            Self::Table(object, _) => object,
+        }
+    }
+
+    /// How its records are written.
+    fn form(&self, org: &Org, version: u32) -> Form {
+        let (key, date, whole_seconds) = match self {
+            Self::Files(_) => ("Id", "CreatedDate", true),
+            Self::Table(..) => ("Id", "CreatedDate", true),
+            Self::Records(object, _) => (object.key(), object.date_name(), object.has_whole_seconds()),
+        };
+        Form { version, doubles: org.settings.oddities.doubles, whole_seconds, key, date }
+    }
+
+    /// What is always wrong with the record at a place.
+    fn damage<'a>(&self, org: &'a Org, place: usize) -> Option<Strike<'a>> {
+        match self {
+            Self::Files(_) | Self::Table(..) => None,
+            Self::Records(object, places) => org.records().damage(*object, *places.get(place)?),
         }
     }
 
@@ -82,81 +105,135 @@ impl Found {
                 let record = |place: &Place| Box::new(org.records().record(*object, *place)) as Box<dyn Row>;
                 places[range].iter().map(record).collect()
             }
+            Self::Table(_, rows) => {
+                rows[range].iter().map(|row| Box::new(row.clone()) as Box<dyn Row>).collect()
+            }
         }
     }
 }
 
-impl Locators {
-    pub(crate) fn new(seed: u64, kept: TimeDelta) -> Self {
-        Self { ids: Ids::new("0r8", seed), kept, count: AtomicU64::new(0), results: Mutex::default() }
-    }
+/// A query as it was asked.
+pub(crate) struct Asking<'a> {
+    pub(crate) version: u32,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) faults: &'a QueryFaults,
+}
 
-    /// Keeps a result and returns its locator; drops those that are too old.
-    fn keep(&self, result: QueryResult) -> String {
-        let locator = self.ids.nth_18(self.count.fetch_add(1, Ordering::SeqCst));
-        let now = result.since;
-        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.retain(|_, kept| now - kept.since <= self.kept);
-        results.insert(locator.clone(), result);
-        locator
-    }
+/// What a query comes to.
+enum Outcome {
+    Rows(QueryResult),
+    /// The rows of an aggregate query, which come in one page.
+    Groups(Vec<Aggregates>, Form),
+}
 
-    fn get(&self, locator: &str, now: DateTime<Utc>) -> Option<QueryResult> {
-        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.get(locator).filter(|kept| now - kept.since <= self.kept).cloned()
+/// Most rows of an aggregate query.
+const MAX_GROUPS: usize = 2_000;
+
+/// Why a query has no result.
+enum NoResult {
+    Soql(SoqlError),
+    TooCostly(Failure),
+}
+
+impl From<SoqlError> for NoResult {
+    fn from(error: SoqlError) -> Self {
+        Self::Soql(error)
+    }
+}
+
+/// The statement in a query string.
+fn statement(query: &str) -> String {
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "q");
+    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+/// The name of the object that a request asks, if it is a query or a further page of one.
+pub(crate) fn object_asked(org: &Org, path: &str, query: &str) -> Option<String> {
+    let mut segments = path.trim_start_matches("/services/data/").split('/').skip(1);
+    if !matches!(segments.next(), Some("query" | "queryAll")) {
+        return None;
+    }
+    match segments.next() {
+        Some(locator) => {
+            let (locator, _) = locator.rsplit_once('-')?;
+            Some(org.locators.get(locator, org.clock().now())?.found.object().name.to_owned())
+        }
+        None => Some(parse(&statement(query)).ok()?.object.text),
     }
 }
 
 /// Runs the statement in `q` and answers with its first page.
-pub(crate) fn first_page(org: &Org, version: u32, query: &str, headers: &HeaderMap) -> Answer {
-    let statement =
-        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "q").map(|(_, value)| value);
-    let statement = statement.as_deref().unwrap_or("");
-    let result = match run(org, version, statement, page_size(org, headers)) {
-        Ok(result) => result,
-        Err(error) if error.fault == Fault::NotImplemented => {
+pub(crate) fn first_page(org: &Org, query: &str, asking: &Asking<'_>) -> Answer {
+    let statement = statement(query);
+    let result = match run(org, &statement, asking) {
+        Ok(Outcome::Rows(result)) => result,
+        Ok(Outcome::Groups(rows, form)) => {
+            return Answer::new(StatusCode::OK, JSON, groups(&rows, &form));
+        }
+        Err(NoResult::TooCostly(failure)) => return failure.answer(),
+        Err(NoResult::Soql(error)) if error.fault == Fault::NotImplemented => {
             let message = format!("the simulator does not implement: {}", error.message);
             return Answer::error(StatusCode::NOT_IMPLEMENTED, error.fault.code(), &message);
         }
-        Err(error) => {
-            return Answer::error(StatusCode::BAD_REQUEST, error.fault.code(), &error.render(statement));
+        Err(NoResult::Soql(error)) => {
+            return Answer::error(StatusCode::BAD_REQUEST, error.fault.code(), &error.render(&statement));
         }
     };
     if result.select.is_empty() {
-        return Answer::json(
-            StatusCode::OK,
-            &Page { total_size: result.found.len(), done: true, next_records_url: None, records: Vec::new() },
-        );
+        let json = format!("{{\"totalSize\":{},\"done\":true,\"records\":[]}}", result.found.len());
+        return Answer::new(StatusCode::OK, JSON, json.into_bytes());
     }
     let locator = (result.found.len() > result.page_size).then(|| org.locators.keep(result.clone()));
-    page(org, version, &result, 0, locator.as_deref())
+    page(org, &result, 0, locator.as_deref(), asking)
 }
 
 /// Answers with a further page, `<locator>-<offset>`.
-pub(crate) fn next_page(org: &Org, version: u32, locator: &str) -> Answer {
+pub(crate) fn next_page(org: &Org, locator: &str, asking: &Asking<'_>) -> Answer {
     let found = locator.rsplit_once('-').and_then(|(locator, offset)| {
         let offset = offset.parse().ok()?;
         let result = org.locators.get(locator, org.clock().now())?;
         (offset < result.found.len()).then_some((result, offset, locator))
     });
-    match found {
-        Some((result, offset, locator)) => page(org, version, &result, offset, Some(locator)),
-        None => Answer::error(StatusCode::BAD_REQUEST, "INVALID_QUERY_LOCATOR", "invalid query locator"),
+    let invalid = || Answer::error(StatusCode::BAD_REQUEST, "INVALID_QUERY_LOCATOR", "invalid query locator");
+    let Some((result, offset, locator)) = found else { return invalid() };
+    let refusal = org.settings.oddities.locator_refusal;
+    match refusal.filter(|_| rest::bearer(asking.headers) != Some(&result.session)) {
+        None => page(org, &result, offset, Some(locator), asking),
+        Some(LocatorRefusal::BadRequest) => invalid(),
+        Some(LocatorRefusal::Unauthorized) => {
+            Answer::error(StatusCode::UNAUTHORIZED, "INVALID_SESSION_ID", "Session expired or invalid")
+        }
+        Some(LocatorRefusal::Forbidden) => {
+            let message = "insufficient access rights on cross-reference id";
+            Answer::error(StatusCode::FORBIDDEN, "INSUFFICIENT_ACCESS", message)
+        }
     }
 }
 
-fn run(org: &Org, version: u32, statement: &str, page_size: usize) -> Result<QueryResult, SoqlError> {
+fn run(org: &Org, statement: &str, asking: &Asking<'_>) -> Result<Outcome, NoResult> {
     let query = parse(statement)?;
     let now = org.clock().now();
     let is = |name: &str| query.object.text.eq_ignore_ascii_case(name);
-    let (plan, found) = match StoredObject::ALL.into_iter().find(|object| is(object.name())) {
+    let (plan, found, span) = match StoredObject::ALL.into_iter().find(|object| is(object.name())) {
         Some(object) => {
             let (plan, places) = org.records().query(object, &query, now)?;
-            (plan, Found::Records(object, places.into()))
+            let span = plan.span(object.date());
+            (plan, Found::Records(object, places.into()), span)
         }
         None if is(event_log_file::OBJECT.name) => {
-            let (plan, rows) = org.catalogue.query(&query, org.settings.hourly_files, version, now)?;
-            (plan, Found::Files(rows.into_iter().map(|row| row.file.clone()).collect()))
+            let hourly = org.settings.hourly_files;
+            let (plan, rows) = org.catalogue.query(&query, hourly, asking.version, now)?;
+            let span = plan.span(event_log_file::CREATED_DATE);
+            (plan, Found::Files(rows.into_iter().map(|row| row.file.clone()).collect()), span)
+        }
+        None if is(USER.name) || is(PROFILE.name) => {
+            let people = org.catalogue.people();
+            let (object, rows) =
+                if is(USER.name) { (&USER, people.users()) } else { (&PROFILE, people.profiles()) };
+            let plan = Plan::new(&query, object, &[], now)?;
+            let rows = plan.run(rows.into_iter());
+            let span = (now, now);
+            (plan, Found::Table(object, rows.into()), span)
         }
         None => {
             let message = format!(
@@ -165,10 +242,34 @@ fn run(org: &Org, version: u32, statement: &str, page_size: usize) -> Result<Que
                  names.",
                 query.object.text
             );
-            return Err(SoqlError::new(Fault::InvalidType, query.object.at, message));
+            return Err(SoqlError::new(Fault::InvalidType, query.object.at, message).into());
         }
     };
-    Ok(QueryResult { select: plan.select, found, page_size, since: now })
+    let costs = &asking.faults.costs;
+    if let Some(failure) = costs.iter().find_map(|cost| cost.failure(span, now, found.len())) {
+        return Err(NoResult::TooCostly(failure));
+    }
+    if let Some(grouped) = &plan.grouped {
+        // Nothing of it is held but the rows, which an org has few enough of where it groups them.
+        let length = |place: &usize| found.object().fields[*place].name == "LogFileLength";
+        let lengths = (0..found.object().fields.len()).find(length).is_some_and(|place| grouped.names(place));
+        let rows = found.records(org, asking.version, 0..found.len(), lengths);
+        let rows = grouped.run(rows.iter().map(AsRef::as_ref));
+        if rows.len() > MAX_GROUPS {
+            let message = "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a \
+                           single batch";
+            return Err(SoqlError::new(Fault::ExceededIdLimit, query.object.at, message).into());
+        }
+        let form = found.form(org, asking.version);
+        return Ok(Outcome::Groups(rows, form));
+    }
+    Ok(Outcome::Rows(QueryResult {
+        select: plan.select,
+        found,
+        page_size: page_size(org, asking.headers),
+        since: now,
+        session: rest::bearer(asking.headers).unwrap_or("").to_owned(),
+    }))
 }
 
 fn page_size(org: &Org, headers: &HeaderMap) -> usize {
@@ -181,113 +282,72 @@ fn page_size(org: &Org, headers: &HeaderMap) -> usize {
     asked.unwrap_or(2_000).min(org.settings.page_size.max(1))
 }
 
-fn page(org: &Org, version: u32, result: &QueryResult, offset: usize, locator: Option<&str>) -> Answer {
+fn page(
+    org: &Org,
+    result: &QueryResult,
+    offset: usize,
+    locator: Option<&str>,
+    asking: &Asking<'_>,
+) -> Answer {
+    let Asking { version, faults, .. } = *asking;
     let end = (offset + result.page_size).min(result.found.len());
+    let given = offset..end.saturating_sub(faults.fewer).max(offset);
     let object = result.found.object();
     let lengths = result.select.iter().any(|field| object.fields[*field].name == "LogFileLength");
-    let rows = result.found.records(org, version, offset..end, lengths);
-    let records =
-        rows.into_iter().map(|row| Record { row, object, version, select: &result.select }).collect();
-    let next = locator.filter(|_| end < result.found.len());
-    Answer::json(
-        StatusCode::OK,
-        &Page {
-            total_size: result.found.len(),
-            done: next.is_none(),
-            next_records_url: next
-                .map(|locator| format!("/services/data/v{version}.0/query/{locator}-{end}")),
-            records,
-        },
-    )
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Page<'a> {
-    total_size: usize,
-    done: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_records_url: Option<String>,
-    records: Vec<Record<'a>>,
-}
-
-/// A record: its attributes, then the fields in the order of SELECT.
-struct Record<'a> {
-    row: Box<dyn Row + 'a>,
-    object: &'static Object,
-    version: u32,
-    select: &'a [usize],
-}
-
-#[derive(Serialize)]
-struct Attributes {
-    r#type: &'static str,
-    url: String,
-}
-
-impl Serialize for Record<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut record = serializer.serialize_map(Some(self.select.len() + 1))?;
-        let id = self.object.fields.iter().position(|field| field.name == "Id").map(|id| self.row.value(id));
-        let id = if let Some(Value::Text(id)) = id { id } else { CONSTANT_ID.into() };
-        let Self { object: Object { name: r#type, .. }, version, .. } = self;
-        let url = format!("/services/data/v{version}.0/sobjects/{type}/{id}");
-        let attributes = Attributes { r#type, url };
-        record.serialize_entry("attributes", &attributes)?;
-        let field = |place: &usize| &self.object.fields[*place];
-        for (n, place) in self.select.iter().enumerate() {
-            let Some((relationship, _)) = field(place).related() else {
-                record.serialize_entry(field(place).name, &Json(self.row.value(*place)))?;
-                continue;
-            };
-            // Fields of one related record stand together, where the first of them was asked for.
-            let of_it = |place: &&usize| field(place).related().is_some_and(|(of, _)| of == relationship);
-            if !self.select[..n].iter().any(|before| of_it(&before)) {
-                let fields: Vec<usize> = self.select.iter().filter(of_it).copied().collect();
-                record.serialize_entry(relationship, &Related { record: self, relationship, fields })?;
-            }
-        }
-        record.end()
+    let rows = result.found.records(org, version, given.clone(), lengths);
+    let form = result.found.form(org, version);
+    let total = match faults.total {
+        None => Some(result.found.len() as i64),
+        Some(Total::MinusOne) => Some(-1),
+        Some(Total::OfThePage) => Some(rows.len() as i64),
+        Some(Total::Absent) => None,
+        Some(Total::Off(by)) => Some(result.found.len() as i64 + by),
+    };
+    let next = locator.filter(|_| end < result.found.len() && faults.fewer == 0);
+    let mut json = match total {
+        Some(total) => format!("{{\"totalSize\":{total},\"done\":{}", next.is_none()),
+        None => format!("{{\"done\":{}", next.is_none()),
+    };
+    if let Some(locator) = next {
+        json += &format!(",\"nextRecordsUrl\":\"/services/data/v{version}.0/query/{locator}-{end}\"");
     }
-}
-
-/// The user that a record refers to, with the fields that were asked for.
-struct Related<'a> {
-    record: &'a Record<'a>,
-    relationship: &'static str,
-    fields: Vec<usize>,
-}
-
-impl Serialize for Related<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Record { row, object, version, .. } = self.record;
-        let is_lookup = |field: &Field| field.name.strip_suffix("Id") == Some(self.relationship);
-        let id = object.fields.iter().position(is_lookup).map(|place| row.value(place));
-        let id = if let Some(Value::Text(id)) = id { id } else { CONSTANT_ID.into() };
-        let url = format!("/services/data/v{version}.0/sobjects/User/{id}");
-        let mut related = serializer.serialize_map(Some(self.fields.len() + 1))?;
-        related.serialize_entry("attributes", &Attributes { r#type: "User", url })?;
-        for place in &self.fields {
-            if let Some((_, name)) = object.fields[*place].related() {
-                related.serialize_entry(name, &Json(row.value(*place)))?;
-            }
+    json += ",\"records\":[";
+    let mut bytes = json.into_bytes();
+    for (place, row) in rows.iter().enumerate() {
+        if place > 0 {
+            bytes.push(b',');
         }
-        related.end()
+        let of_this_answer = faults.damages.iter().find(|(at, ..)| *at == place);
+        let strike = match of_this_answer {
+            Some((_, how, field)) => Some(Strike { how, field: field.as_deref() }),
+            None => result.found.damage(org, given.start + place),
+        };
+        write_record(row.as_ref(), object, &result.select, &form, strike, &mut bytes);
     }
+    bytes.extend_from_slice(b"]}");
+    Answer::new(StatusCode::OK, JSON, bytes)
 }
 
-/// A value as it stands in a record.
-struct Json<'a>(Value<'a>);
-
-impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0 {
-            Value::Null => serializer.serialize_none(),
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::DateTime(at) => serializer.collect_str(&at.format(DATE_TIME)),
-            Value::Double(number) => serializer.serialize_f64(*number),
-            Value::Int(number) => serializer.serialize_i64(*number),
-            Value::Boolean(flag) => serializer.serialize_bool(*flag),
+/// The answer to an aggregate query.
+fn groups(rows: &[Aggregates], form: &Form) -> Vec<u8> {
+    let mut bytes = format!("{{\"totalSize\":{},\"done\":true,\"records\":[", rows.len()).into_bytes();
+    for (place, row) in rows.iter().enumerate() {
+        if place > 0 {
+            bytes.push(b',');
         }
+        write_aggregates(row, form, &mut bytes);
     }
+    bytes.extend_from_slice(b"]}");
+    bytes
+}
+
+/// A record without damage, with all fields that `FIELDS(STANDARD)` gives.
+pub(crate) fn sound(org: &Org, object: StoredObject, place: Place) -> Value {
+    const VERSION: u32 = 65;
+    let fields = object.object().fields;
+    let standard: Vec<usize> = (0..fields.len()).filter(|place| fields[*place].related().is_none()).collect();
+    let record = org.records().record(object, place);
+    let (found, mut json) = (Found::Records(object, Arc::new([])), Vec::new());
+    write_record(&record, object.object(), &standard, &found.form(org, VERSION), None, &mut json);
+    serde_json::from_slice(&json).unwrap_or_default()
 }

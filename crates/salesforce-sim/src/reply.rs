@@ -6,18 +6,21 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderValue, VARY};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
-use crate::answer::{Answer, Content};
+use crate::answer::{Answer, Content, Lost};
 use crate::body::Pace;
-use crate::download::{CutAt, CutEnd, Download};
-use crate::faults::{self, FaultAction};
+use crate::cost::Cost;
+use crate::download::{BodyFaults, CutAt, CutEnd, Download};
+use crate::faults::{self, Asked, FaultAction, QueryFaults};
 use crate::oauth;
 use crate::org::Org;
+use crate::query;
 use crate::requests::Entry;
 use crate::rest;
 
@@ -50,17 +53,29 @@ pub(crate) struct Received {
     pub(crate) delay: u64,
     /// What it is answered with, whatever it asks.
     pub(crate) planned: Option<Answer>,
+    /// What becomes of the answer if it is one to a query.
+    pub(crate) query_faults: QueryFaults,
     gzip: bool,
-    damage: Damage,
+    way: Way,
 }
 
 /// What faults do to an answer on its way.
-#[derive(Debug, Clone, Copy, Default)]
-struct Damage {
-    cut: Option<CutAt>,
+#[derive(Debug, Clone, Default)]
+struct Way {
+    body: BodyFaults,
     pace: Option<Pace>,
-    wrong_byte: Option<u64>,
     length_off: i64,
+    date: DateHeader,
+}
+
+/// The header field `Date`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum DateHeader {
+    #[default]
+    Right,
+    /// By so many seconds.
+    Ahead(i64),
+    Absent,
 }
 
 impl Received {
@@ -70,53 +85,82 @@ impl Received {
         let method = request.method.as_str();
         let entry = org.requests().received(method, path);
         let gzip = accepts_gzip(&request.headers);
-        let (mut planned, mut damage, mut delay) = (None, Damage::default(), 0_u64);
-        for action in org.faults.strike(method, path) {
+        let (mut planned, mut way, mut delay) = (None, Way::default(), 0_u64);
+        let mut query_faults = QueryFaults::default();
+        let object = || query::object_asked(org, request.uri.path(), request.uri.query().unwrap_or(""));
+        let asked = Asked { method, path, now: org.clock().now(), object: &object };
+        for action in org.faults.strike(&asked) {
             let cut = |after, end| Some(CutAt { after, end });
             match action {
                 FaultAction::Answer { status, body, headers } => {
                     planned = Some(planned_answer(path, status, body, &headers));
                 }
+                FaultAction::Close => planned = Some(Answer::lost(Lost::Closed)),
                 FaultAction::Delay { millis } => delay = delay.saturating_add(millis),
-                FaultAction::CutSilently { after } => damage.cut = cut(after, CutEnd::Complete),
-                FaultAction::CutConnection { after } => damage.cut = cut(after, CutEnd::Breaks),
-                FaultAction::Stall { after } => damage.cut = cut(after, CutEnd::Stalls),
-                FaultAction::Drip { bytes, millis } => damage.pace = Some(Pace { bytes, millis }),
-                FaultAction::CorruptGzip { at } => damage.wrong_byte = Some(at),
-                FaultAction::WrongLength { by } => damage.length_off = by,
+                FaultAction::CutSilently { after } => way.body.cut = cut(after, CutEnd::Complete),
+                FaultAction::CutConnection { after } => way.body.cut = cut(after, CutEnd::Breaks),
+                FaultAction::Stall { after } => way.body.cut = cut(after, CutEnd::Stalls),
+                FaultAction::Drip { bytes, millis } => way.pace = Some(Pace { bytes, millis }),
+                FaultAction::CorruptGzip { at } => way.body.wrong_byte = Some(at),
+                FaultAction::BehindGzip { text } => way.body.behind_gzip += &text,
+                FaultAction::Append { text } => way.body.append += &text,
+                FaultAction::WrongLength { by } => way.length_off = by,
+                FaultAction::Total { says } => query_faults.total = Some(says),
+                FaultAction::FewerRecords { by } => query_faults.fewer = by,
+                FaultAction::Costly { wider_than_seconds, more_than, failure } => {
+                    let widest = wider_than_seconds.and_then(|seconds| i64::try_from(seconds).ok());
+                    let widest = widest.and_then(TimeDelta::try_seconds);
+                    query_faults.costs.push(Cost { widest, most: more_than, failure });
+                }
+                FaultAction::DamageRecord { place, how, field } => {
+                    query_faults.damages.push((place, how, field));
+                }
+                FaultAction::DateHeader { ahead_seconds } => {
+                    way.date = ahead_seconds.map_or(DateHeader::Absent, DateHeader::Ahead);
+                }
+                FaultAction::ForgetLocators => org.locators.forget(),
                 FaultAction::RevokeSessions => {
                     org.expire_sessions();
                 }
                 FaultAction::ExhaustQuota => org.exhaust_quota(),
             }
         }
-        Self { entry, delay, planned, gzip, damage }
+        Self { entry, delay, planned, query_faults, gzip, way }
     }
 
-    /// What its answer becomes on its way.
-    pub(crate) fn reply(&self, org: &Arc<Org>, mut answer: Answer) -> Reply {
-        let Damage { cut, pace, wrong_byte, length_off } = self.damage;
-        if length_off != 0 {
-            shift_lengths(&mut answer, length_off);
+    /// What its answer becomes on its way, if it gets one.
+    pub(crate) fn reply(&self, org: &Arc<Org>, mut answer: Answer) -> Result<Reply, Lost> {
+        let Way { body: faults, pace, length_off, date } = &self.way;
+        if *length_off != 0 {
+            shift_lengths(&mut answer, *length_off);
         }
         let (entry, gzip) = (&self.entry, self.gzip);
         let mut headers = HeaderMap::from_iter(answer.headers);
-        let now = org.clock().now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        if let Ok(now) = HeaderValue::from_str(&now) {
-            headers.entry(DATE).or_insert(now);
+        let ahead = match date {
+            DateHeader::Right => Some(0),
+            DateHeader::Ahead(seconds) => Some(*seconds),
+            DateHeader::Absent => None,
+        };
+        let date =
+            ahead.and_then(TimeDelta::try_seconds).and_then(|by| org.clock().now().checked_add_signed(by));
+        let date = date.map(|date| date.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        if let Some(Ok(date)) = date.as_deref().map(HeaderValue::from_str) {
+            headers.entry(DATE).or_insert(date);
         }
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         let body = match answer.content {
+            Content::Lost(how) => return Err(how),
             Content::LogFile(file) => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv"));
                 if gzip {
                     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 }
-                ReplyBody::Download(Box::new(Download::new(org, entry, file, gzip, cut, wrong_byte)))
+                ReplyBody::Download(Box::new(Download::new(org, entry, file, gzip, faults.clone())))
             }
             Content::Whole { content_type, mut bytes } => {
                 headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
-                let short = cut.filter(|cut| cut.after < bytes.len() as u64);
+                bytes.extend_from_slice(faults.append.as_bytes());
+                let short = faults.cut.filter(|cut| cut.after < bytes.len() as u64);
                 if let Some(cut) = short {
                     bytes.truncate(cut.after as usize);
                 }
@@ -126,22 +170,24 @@ impl Received {
                     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                     bytes = compressed;
                     let last = bytes.len().saturating_sub(1);
-                    if let Some(byte) = wrong_byte.and_then(|at| bytes.get_mut(last.min(at as usize))) {
+                    if let Some(byte) = faults.wrong_byte.and_then(|at| bytes.get_mut(last.min(at as usize)))
+                    {
                         *byte ^= 0xff;
                     }
+                    bytes.extend_from_slice(faults.behind_gzip.as_bytes());
                 }
                 ReplyBody::Whole(bytes, short.map_or(CutEnd::Complete, |cut| cut.end))
             }
         };
         org.requests().answered(entry, answer.status.as_u16());
-        Reply { status: answer.status, headers, body, pace }
+        Ok(Reply { status: answer.status, headers, body, pace: *pace })
     }
 }
 
 /// What the org says to a request; none of its body is given if it was too long to read.
-pub(crate) fn answer(org: &Org, request: &Parts, body: Option<&[u8]>) -> Answer {
+pub(crate) fn answer(org: &Org, request: &Parts, body: Option<&[u8]>, faults: &QueryFaults) -> Answer {
     match body.filter(|body| body.len() <= MAX_REQUEST) {
-        Some(body) => rest::answer(org, request, body),
+        Some(body) => rest::answer(org, request, body, faults),
         None => {
             let message = format!("request bodies end at {MAX_REQUEST} bytes");
             Answer::error(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", &message)

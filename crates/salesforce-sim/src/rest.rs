@@ -11,11 +11,14 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Content, xml_text};
+use crate::faults::QueryFaults;
 use crate::ids;
 use crate::oauth;
 use crate::org::Org;
-use crate::query;
+use crate::query::{self, Asking};
 use crate::settings::SessionRefusal;
+use crate::sobjects;
+use crate::userinfo;
 
 /// The API versions that the org serves: Summer '19 to Summer '26.
 const VERSIONS: std::ops::RangeInclusive<u32> = 46..=67;
@@ -26,7 +29,7 @@ const MAX_URI: usize = 16_384;
 const LIMIT_INFO: HeaderName = HeaderName::from_static("sforce-limit-info");
 
 /// Answers any request to the org.
-pub(crate) fn answer(org: &Org, request: &Parts, body: &[u8]) -> Answer {
+pub(crate) fn answer(org: &Org, request: &Parts, body: &[u8], faults: &QueryFaults) -> Answer {
     if let Some(refusal) = too_long(request) {
         return refusal;
     }
@@ -34,11 +37,15 @@ pub(crate) fn answer(org: &Org, request: &Parts, body: &[u8]) -> Answer {
     let segments: Vec<&str> = path.trim_start_matches('/').trim_end_matches('/').split('/').collect();
     let xml = wants_xml(&request.headers);
     match segments.as_slice() {
-        ["services", "oauth2", "token"] => oauth::token(org, &request.method, &request.headers, body),
+        ["services", "oauth2", "token"] => oauth::token(org, request, body),
+        ["services", "oauth2", "userinfo"] => {
+            userinfo::answer(org, &request.method, bearer(&request.headers))
+        }
         ["services", "data"] => only_get(&request.method).unwrap_or_else(|| versions(xml)),
         ["services", "data.xml"] => only_get(&request.method).unwrap_or_else(|| versions(true)),
         _ => {
-            let answer = session(org, &request.headers).and_then(|()| counted(org, request, &segments));
+            let answer =
+                session(org, &request.headers).and_then(|()| counted(org, request, &segments, faults));
             let answer = answer.unwrap_or_else(|refusal| refusal);
             if xml { error_as_xml(answer) } else { answer }
         }
@@ -46,9 +53,9 @@ pub(crate) fn answer(org: &Org, request: &Parts, body: &[u8]) -> Answer {
 }
 
 /// A call with a session, which counts against the quota.
-fn counted(org: &Org, request: &Parts, segments: &[&str]) -> Result<Answer, Answer> {
+fn counted(org: &Org, request: &Parts, segments: &[&str], faults: &QueryFaults) -> Result<Answer, Answer> {
     let answer = match org.count_api_call() {
-        Some(()) => resource(org, request, segments),
+        Some(()) => resource(org, request, segments, faults),
         None => {
             Answer::error(StatusCode::FORBIDDEN, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         }
@@ -71,15 +78,19 @@ fn too_long(request: &Parts) -> Option<Answer> {
     Some(Answer::new(status, "text/html;charset=iso-8859-1", html.into_bytes()))
 }
 
-fn resource(org: &Org, request: &Parts, segments: &[&str]) -> Answer {
+fn resource(org: &Org, request: &Parts, segments: &[&str], faults: &QueryFaults) -> Answer {
     let ["services", "data", version, rest @ ..] = segments else { return Answer::not_found() };
     let Some(version) = version_number(version) else { return Answer::not_found() };
     let query = request.uri.query().unwrap_or("");
+    let asking = Asking { version, headers: &request.headers, faults };
     let serve: &dyn Fn() -> Answer = match rest {
         [] => &|| resources(version),
         ["limits"] => &|| limits(org),
-        ["query" | "queryAll"] => &|| query::first_page(org, version, query, &request.headers),
-        ["query" | "queryAll", locator] => &|| query::next_page(org, version, locator),
+        ["query" | "queryAll"] => &|| query::first_page(org, query, &asking),
+        ["query" | "queryAll", locator] => &|| query::next_page(org, locator, &asking),
+        ["sobjects"] => &|| sobjects::list(version),
+        ["sobjects", name] => &|| sobjects::basic(name, version),
+        ["sobjects", name, "describe"] => &|| sobjects::describe(org, name, version),
         ["sobjects", "EventLogFile", id, "LogFile"] => &|| log_file(org, id),
         _ => return Answer::not_found(),
     };
@@ -89,7 +100,7 @@ fn resource(org: &Org, request: &Parts, segments: &[&str]) -> Answer {
 /// What the version has, of the resources that exist here.
 fn resources(version: u32) -> Answer {
     let url = |name: &str| format!("/services/data/v{version}.0/{name}");
-    let names = ["limits", "query", "queryAll"];
+    let names = ["limits", "query", "queryAll", "sobjects"];
     Answer::json(
         StatusCode::OK,
         &names.map(|name| (name, url(name))).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
@@ -136,6 +147,9 @@ fn error_as_xml(mut answer: Answer) -> Answer {
 fn log_file(org: &Org, id: &str) -> Answer {
     let file = ids::canonical(id).and_then(|id| org.catalogue.find(&id, org.clock().now()));
     match file {
+        Some(file) if org.catalogue.has_no_content(file) => {
+            Answer::new(StatusCode::NO_CONTENT, "text/csv", Vec::new())
+        }
         Some(file) => {
             Answer { status: StatusCode::OK, headers: Vec::new(), content: Content::LogFile(file.clone()) }
         }
@@ -148,10 +162,9 @@ fn session(org: &Org, headers: &HeaderMap) -> Result<(), Answer> {
     let refuse = |code, message| {
         Err(Answer::error(StatusCode::UNAUTHORIZED, code, message).with(WWW_AUTHENTICATE, "Token"))
     };
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    match header.and_then(|value| value.split_once(' ')) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") && !token.trim().is_empty() => {
-            let live = org.sessions.touch(token.trim(), org.clock().now());
+    match bearer(headers) {
+        Some(token) => {
+            let live = org.sessions.touch(token, org.clock().now());
             match org.settings.session_refusal.filter(|_| live) {
                 Some(SessionRefusal::NotForRest) => {
                     refuse("INVALID_SESSION_ID", "This session is not valid for use with the REST API")
@@ -163,8 +176,14 @@ fn session(org: &Org, headers: &HeaderMap) -> Result<(), Answer> {
                 None => refuse("INVALID_SESSION_ID", "Session expired or invalid"),
             }
         }
-        _ => refuse("INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE"),
+        None => refuse("INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE"),
     }
+}
+
+/// The access token that a call comes with.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty())
 }
 
 fn only_get(method: &Method) -> Option<Answer> {

@@ -1,6 +1,5 @@
 //! The simulator over HTTP: two listeners on 127.0.0.1, one for the org and one for its control.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,9 +15,10 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::Duration;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Lost};
 use crate::body::Body;
 use crate::control;
+use crate::faults::QueryFaults;
 use crate::offline::OfflineOrg;
 use crate::org::Org;
 use crate::reply::{self, MAX_REQUEST, Received, ReplyBody};
@@ -48,7 +48,7 @@ impl Simulator {
             spawn_blocking(move || Arc::new(Org::new(settings, base_url))).await.map_err(io::Error::other)?;
         let tasks = [
             tokio::spawn(accept(listener, Arc::clone(&org), serve)).abort_handle(),
-            tokio::spawn(accept(control, Arc::clone(&org), control::serve)).abort_handle(),
+            tokio::spawn(accept(control, Arc::clone(&org), serve_control)).abort_handle(),
         ];
         Ok(Self { org, url, control_url, tasks })
     }
@@ -96,7 +96,7 @@ async fn bind(port: u16) -> io::Result<TcpListener> {
 async fn accept<S, F>(listener: TcpListener, org: Arc<Org>, serve: S)
 where
     S: Fn(Arc<Org>, Request<Incoming>) -> F + Copy + Send + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output = Result<Response<Body>, Closed>> + Send + 'static,
 {
     let mut connections = JoinSet::new();
     loop {
@@ -109,19 +109,29 @@ where
         // Without it small answers can wait for the client's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         let org = Arc::clone(&org);
-        let service = service_fn(move |request| {
-            let answer = serve(Arc::clone(&org), request);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
+        let service = service_fn(move |request| serve(Arc::clone(&org), request));
         connections.spawn(async move {
             // Clients break connections, and faults do: neither concerns anyone here.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let mut http = http1::Builder::new();
+            // The org dates its answers itself, and some not at all.
+            http.auto_date_header(false);
+            let _ = http.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
+/// The connection closes without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was closed")]
+struct Closed;
+
+/// Answers one request to the control listener.
+async fn serve_control(org: Arc<Org>, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
+    Ok(control::serve(org, request).await)
+}
+
 /// Answers one request to the org.
-async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response<Body> {
+async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
     let (request, body) = request.into_parts();
     let mut received = Received::new(&org, &request);
     if received.delay > 0 {
@@ -129,9 +139,13 @@ async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response<Body> {
     }
     let answer = match received.planned.take() {
         Some(answer) => answer,
-        None => answer(Arc::clone(&org), request, body).await,
+        None => answer(Arc::clone(&org), request, body, received.query_faults.clone()).await,
     };
-    let reply = received.reply(&org, answer);
+    let reply = match received.reply(&org, answer) {
+        Ok(reply) => reply,
+        Err(Lost::Closed) => return Err(Closed),
+        Err(Lost::Stalled) => std::future::pending().await,
+    };
     let body = match reply.body {
         ReplyBody::Whole(bytes, end) => Body::cut(bytes, end),
         ReplyBody::Download(download) => Body::download(*download),
@@ -143,13 +157,13 @@ async fn serve(org: Arc<Org>, request: Request<Incoming>) -> Response<Body> {
     let mut response = Response::new(body.counted(Arc::clone(&org), Arc::clone(&received.entry)));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
-    response
+    Ok(response)
 }
 
-async fn answer(org: Arc<Org>, request: Parts, body: Incoming) -> Answer {
+async fn answer(org: Arc<Org>, request: Parts, body: Incoming, faults: QueryFaults) -> Answer {
     let body = Limited::new(body, MAX_REQUEST).collect().await.ok().map(Collected::to_bytes);
     // Off the runtime's threads: a query may measure files, and a signature takes its time.
-    let answer = spawn_blocking(move || reply::answer(&org, &request, body.as_deref())).await;
+    let answer = spawn_blocking(move || reply::answer(&org, &request, body.as_deref(), &faults)).await;
     answer.unwrap_or_else(|error| {
         Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN_EXCEPTION", &error.to_string())
     })

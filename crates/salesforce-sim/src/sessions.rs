@@ -67,6 +67,14 @@ impl Sessions {
         found.map(|session| session.used = session.used.max(now)).is_some()
     }
 
+    /// The user of a live token, if it is one; its time starts anew.
+    pub(crate) fn user(&self, token: &str, now: DateTime<Utc>) -> Option<String> {
+        let mut open = self.at(now);
+        let session = open.iter_mut().find(|session| session.token == token)?;
+        session.used = session.used.max(now);
+        Some(session.user.clone())
+    }
+
     /// Ends every session and says how many were live.
     pub(crate) fn expire(&self, now: DateTime<Utc>) -> usize {
         std::mem::take(&mut *self.at(now)).len()

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::keys::PublicKey;
 use crate::objects::StoredObject;
+use crate::oddities::Oddities;
 
 /// The settings of a simulated org; change the fields that matter to a test and take the rest from `default()`.
 ///
@@ -43,6 +44,8 @@ pub struct OrgSettings {
     pub security_token: String,
     /// The user that the client-credentials flow signs in as.
     pub run_as_user: String,
+    /// The refresh token that the user once gave the app.
+    pub refresh_token: String,
     /// What stands in the way of signing in.
     pub obstacles: Vec<Obstacle>,
     /// How long a session lives after its last call. Salesforce's default is two hours.
@@ -71,6 +74,8 @@ pub struct OrgSettings {
     pub files: Files,
     /// The objects that are queried record by record.
     pub objects: Objects,
+    /// What is odd about its answers.
+    pub oddities: Oddities,
 }
 
 impl Default for OrgSettings {
@@ -86,6 +91,7 @@ impl Default for OrgSettings {
             password: "simulated-password".to_owned(),
             security_token: "simulatedToken".to_owned(),
             run_as_user: "integration@example.com".to_owned(),
+            refresh_token: "5Aep861simulated.refresh.token".to_owned(),
             obstacles: Vec::new(),
             session_lifetime: TimeDelta::hours(2),
             max_tokens: 5,
@@ -103,6 +109,7 @@ impl Default for OrgSettings {
             workload: Workload::default(),
             files: Files::default(),
             objects: Objects::default(),
+            oddities: Oddities::default(),
         }
     }
 }
@@ -147,6 +154,10 @@ pub enum Obstacle {
     NotMyDomain,
     /// The app names no user for the client-credentials flow.
     NoRunAsUser,
+    /// The app was never installed in this org.
+    AppNotInstalled,
+    /// An administrator blocked the app.
+    AppBlocked,
     /// Too many sign-ins: 3,600 for each user and hour.
     LoginRateExceeded,
 }

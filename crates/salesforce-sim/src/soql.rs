@@ -1,13 +1,15 @@
 //! SOQL: the subset that log collectors use, parsed for real.
 //!
-//! `SELECT fields|FIELDS(STANDARD)|count() FROM object [WHERE …] [ORDER BY …] [LIMIT n]`. A statement passes three stages: [`lexer`] (text to
+//! `SELECT fields|FIELDS(STANDARD)|count()|aggregates FROM object [WHERE …] [GROUP BY …] [ORDER BY …] [LIMIT n]`. A statement passes three stages: [`lexer`] (text to
 //! tokens with positions), [`parser`] (tokens to a [`parser::Query`]) and [`eval`] (names and types checked against an
 //! object, then rows selected). What SOQL allows and this subset does not is refused by name with 501, never answered
 //! wrongly.
 
 use std::fmt::Write as _;
 
+pub(crate) mod dates;
 pub(crate) mod eval;
+pub(crate) mod group;
 pub(crate) mod lexer;
 pub(crate) mod parser;
 
@@ -24,6 +26,8 @@ pub(crate) enum Fault {
     InvalidQueryFilterOperator,
     /// What big objects refuse of the SOQL that other objects take.
     BigObjectUnsupportedOperation,
+    /// More rows of aggregates than go into one page.
+    ExceededIdLimit,
     /// More rows than the org looks through in time.
     QueryTimeout,
     /// Legal in SOQL, outside the subset of this simulator.
@@ -39,6 +43,7 @@ impl Fault {
             Self::InvalidType => "INVALID_TYPE",
             Self::InvalidQueryFilterOperator => "INVALID_QUERY_FILTER_OPERATOR",
             Self::BigObjectUnsupportedOperation => "BIG_OBJECT_UNSUPPORTED_OPERATION",
+            Self::ExceededIdLimit => "EXCEEDED_ID_LIMIT",
             Self::QueryTimeout => "QUERY_TIMEOUT",
             Self::NotImplemented => "NOT_IMPLEMENTED_IN_SIMULATOR",
         }

@@ -3,7 +3,10 @@
 //! A document is walked once. Every problem is noted with its path, unknown keys with the nearest known one, so that
 //! an operator mends a file in one go and not one error at a time.
 
-use crate::problem::{Kind, Problem};
+use crate::{
+    problem::{Kind, Problem},
+    secret::is_blank,
+};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -47,8 +50,9 @@ impl Key {
 pub enum Shape {
     /// A text that passes a check, which answers what is wrong and what to do about it.
     Text(fn(&str) -> Result<(), Flaw>),
-    /// A text that must not be shown.
-    Secret,
+    /// A text that must not be shown, and that passes a check. The words of the check are written in the program, so that nothing
+    /// of a secret can get into them.
+    Secret(fn(&str) -> Result<(), SecretFlaw>),
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// `true` or `false`.
@@ -105,6 +109,9 @@ pub struct Flaw {
     /// What to do about it.
     pub hint: Option<String>,
 }
+
+/// The same of a secret: what is wrong with it, and what to do about it.
+pub type SecretFlaw = (&'static str, &'static str);
 
 impl Flaw {
     /// A flaw that explains itself.
@@ -226,11 +233,13 @@ fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>
             Some(Flaw::new(format!("must be a list of texts that is not empty{all}")))
         }
         (Shape::Text(check), Value::String(text)) => check(text).err(),
-        (Shape::Secret, Value::String(text)) if text.trim().is_empty() => {
+        (Shape::Secret(_), Value::String(text)) if text.trim_matches(is_blank).is_empty() => {
             Some(Flaw::with_hint("is empty", "the file or environment variable it comes from has no content"))
         }
-        (Shape::Secret, Value::String(_)) => None,
-        (Shape::Text(_) | Shape::Secret, _) => Some(Flaw::new("must be a text")),
+        (Shape::Secret(check), Value::String(text)) => {
+            check(text).err().map(|(message, hint)| Flaw::with_hint(message, hint))
+        }
+        (Shape::Text(_) | Shape::Secret(_), _) => Some(Flaw::new("must be a text")),
         (Shape::OneOf(words), Value::String(text)) if words.contains(&text.as_str()) => None,
         (Shape::OneOf(words), Value::String(text)) => {
             let nearest = nearest(text, words.iter().copied()).map(|word| format!("did you mean '{word}'?"));
@@ -289,7 +298,8 @@ pub fn json_schema(keys: &[Key]) -> Value {
     let properties: Map<String, Value> =
         keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
     let required: Vec<_> = keys.iter().filter(|key| key.required).map(|key| key.name).collect();
-    let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    let mut schema = written(r#"{"type":"object","additionalProperties":false}"#);
+    schema["properties"] = Value::Object(properties);
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
@@ -299,37 +309,60 @@ pub fn json_schema(keys: &[Key]) -> Value {
 /// That at least one of the tables in a table has to be there.
 fn one_table_of(keys: &[Key]) -> Value {
     let tables = keys.iter().filter(|key| matches!(key.shape, Shape::Table(_)));
-    tables.map(|key| json!({"required": [key.name]})).collect()
+    let required = |key: &Key| {
+        let mut schema = written(r#"{"required":[""]}"#);
+        schema["required"][0] = json!(key.name);
+        schema
+    };
+    tables.map(required).collect()
+}
+
+/// A part of a schema that is written out. `json!` would make ten times the code of it.
+fn written(schema: &str) -> Value {
+    serde_json::from_str(schema).unwrap_or_default()
 }
 
 fn property(key: &Key) -> Value {
     let mut schema = match &key.shape {
-        Shape::Text(_) => json!({"type": "string"}),
-        Shape::Secret => json!({"type": "string", "writeOnly": true, "minLength": 1}),
-        Shape::OneOf(words) => json!({"enum": words}),
-        Shape::Switch => json!({"type": "boolean"}),
-        Shape::Count(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
-        Shape::Span(..) => json!({"type": "string", "pattern": "^\\s*([0-9]+\\s*(ms|s|m|h|d|w)\\s*)+$"}),
-        Shape::Size(least, most) => json!({"oneOf": [
-            {"type": "integer", "minimum": least, "maximum": most},
-            {"type": "string", "pattern": "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB|KB|MB|GB)?\\s*$"},
-        ]}),
-        Shape::Share => json!({"oneOf": [
-            {"type": "string", "pattern": "^\\s*[0-9]+\\s*%\\s*$"},
-            {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-        ]}),
+        Shape::Text(_) => written(r#"{"type":"string"}"#),
+        Shape::Secret(_) => written(r#"{"type":"string","writeOnly":true,"minLength":1}"#),
+        Shape::OneOf(words) => {
+            let mut schema = Value::Null;
+            schema["enum"] = json!(words);
+            schema
+        }
+        Shape::Switch => written(r#"{"type":"boolean"}"#),
+        Shape::Count(least, most) => {
+            written(&format!(r#"{{"type":"integer","minimum":{least},"maximum":{most}}}"#))
+        }
+        Shape::Span(..) => written(r#"{"type":"string","pattern":"^\\s*([0-9]+\\s*(ms|s|m|h|d|w)\\s*)+$"}"#),
+        Shape::Size(least, most) => written(&format!(
+            r#"{{"oneOf":[{{"type":"integer","minimum":{least},"maximum":{most}}},
+                {{"type":"string","pattern":"^\\s*[0-9]+\\s*(B|KiB|MiB|GiB|KB|MB|GB)?\\s*$"}}]}}"#
+        )),
+        Shape::Share => written(
+            r#"{"oneOf":[{"type":"string","pattern":"^\\s*[0-9]+\\s*%\\s*$"},
+                {"type":"number","exclusiveMinimum":0,"maximum":1}]}"#,
+        ),
         Shape::Table(keys) => json_schema(keys),
         Shape::Choice { tag, variants } => {
             let forms = variants.iter().map(|variant| {
                 let mut form = json_schema(variant.keys);
                 form["description"] = json!(variant.about);
-                form["properties"][tag.name] = json!({"const": variant.name, "description": tag.about});
-                let required = form["required"].as_array().into_iter().flatten().cloned();
-                let required: Vec<Value> = std::iter::once(json!(tag.name)).chain(required).collect();
-                form["required"] = json!(required);
+                form["properties"][tag.name]["const"] = json!(variant.name);
+                form["properties"][tag.name]["description"] = json!(tag.about);
+                if !form["required"].is_array() {
+                    form["required"] = Value::Array(Vec::new());
+                }
+                if let Value::Array(required) = &mut form["required"] {
+                    required.insert(0, json!(tag.name));
+                }
                 form
             });
-            json!({"type": "object", "required": [tag.name], "oneOf": forms.collect::<Vec<_>>()})
+            let mut schema = written(r#"{"type":"object","required":[""]}"#);
+            schema["oneOf"] = forms.collect();
+            schema["required"][0] = json!(tag.name);
+            schema
         }
         Shape::Map { known, other, .. } => {
             let mut schema = json_schema(known);
@@ -341,7 +374,8 @@ fn property(key: &Key) -> Value {
                 _ => None,
             });
             if let Some((name, table)) = first {
-                schema["examples"] = json!([{name: {table: {}}}]);
+                schema["examples"] = written("[{}]");
+                schema["examples"][0][name][table] = written("{}");
             }
             for key in *known {
                 if let Shape::Table(keys) = key.shape {
@@ -353,8 +387,8 @@ fn property(key: &Key) -> Value {
             schema
         }
         Shape::Names { all, .. } => {
-            let list = json!({"type": "array", "minItems": 1, "items": {"type": "string"}});
-            if *all { json!({"oneOf": [list, {"const": "*"}]}) } else { list }
+            let list = r#"{"type":"array","minItems":1,"items":{"type":"string"}}"#;
+            if *all { written(&format!(r#"{{"oneOf":[{list},{{"const":"*"}}]}}"#)) } else { written(list) }
         }
     };
     let bounds = match &key.shape {

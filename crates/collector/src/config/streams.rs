@@ -157,6 +157,12 @@ const EVENTS: &[Key] = &[
 const AUDIT_OBJECT: &[Key] = &[
     Key::defaulted("interval", OBJECT_INTERVAL, "1h", "How often to look for new records."),
     Key::defaulted("settle", SETTLE, "3m", SETTLE_ABOUT),
+    Key::defaulted(
+        "overlap",
+        Shape::Span(Duration::ZERO, days(1)),
+        "1h",
+        "How far back to look again for records that became visible late, such as those of a long deployment.",
+    ),
     MORE_FIELDS,
 ];
 const OWN_OBJECT: &[Key] = &[
@@ -169,12 +175,14 @@ const OWN_OBJECT: &[Key] = &[
         "cursor_field",
         Shape::Text(api_name),
         "The field with the date and time to collect by. If left out: EventDate for objects of Real-Time Event \
-         Monitoring, Timestamp for Event Log Objects, LoginTime for LoginHistory, CreatedDate for others.",
+         Monitoring, Timestamp for Event Log Objects, LoginTime for LoginHistory, CreatedDate for others. Required for a \
+         big object of the org's own (Readings__b): the first field of its index.",
     ),
     Key::optional(
         "fields",
         Shape::Names { check: field_name, all: false },
-        "The fields to collect; FIELDS(STANDARD) if left out, which needs api_version 51.0.",
+        "The fields to collect; FIELDS(STANDARD) if left out, which needs api_version 51.0. Required for a big object of the \
+         org's own.",
     ),
     Key::defaulted("interval", OBJECT_INTERVAL, "5m", "How often to look for new records."),
     Key::optional(
@@ -182,6 +190,12 @@ const OWN_OBJECT: &[Key] = &[
         SETTLE,
         "How old a record must be to be collected, since records appear late. If left out: 3m, and 1h for Event Log \
          Objects.",
+    ),
+    Key::optional(
+        "overlap",
+        Shape::Span(Duration::ZERO, days(1)),
+        "How far back to look again for records that became visible late, in ordinary objects. If left out: 10m. Objects \
+         that can be filtered by their date alone have settle for that.",
     ),
     ITS_INITIAL,
 ];
@@ -287,6 +301,8 @@ pub struct ObjectSource {
     pub interval: Duration,
     /// How old a record must be to be collected.
     pub settle: Duration,
+    /// How far behind the newest record to look for records that appeared late.
+    pub overlap: Duration,
 }
 
 /// What an object allows to be filtered and sorted by.
@@ -297,16 +313,20 @@ pub enum Paging {
     /// Filtered by its date, without a key that is known to be one: in an Event Log Object `Id` is one constant
     /// (`AuraRequestEventLog`). One query covers 15 days at most.
     EventLogObject,
+    /// A big object of the org's own (`Readings__b`): filtered by the fields of its index from the first one on, of which the
+    /// cursor is the first, and without any field that is known to be a key ("SOQL with Big Objects", Big Objects guide).
+    CustomBigObject,
     /// Filtered and sorted by (date, `Id`).
     Ascending,
 }
 
 impl Paging {
-    /// The field with the key of a record.
-    pub const fn key(self) -> &'static str {
+    /// The field with the key of a record, where there is one.
+    pub const fn key(self) -> Option<&'static str> {
         match self {
-            Self::BigObject => "EventIdentifier",
-            Self::EventLogObject | Self::Ascending => "Id",
+            Self::BigObject => Some("EventIdentifier"),
+            Self::EventLogObject | Self::Ascending => Some("Id"),
+            Self::CustomBigObject => None,
         }
     }
 
@@ -314,13 +334,15 @@ impl Paging {
     pub const fn longest_window(self) -> Duration {
         match self {
             Self::EventLogObject => days(14),
-            Self::BigObject | Self::Ascending => days(3650),
+            Self::BigObject | Self::CustomBigObject | Self::Ascending => days(3650),
         }
     }
 
     fn of(object: &str) -> Self {
-        if BIG_OBJECTS.contains(&object) || object.ends_with("__b") {
+        if BIG_OBJECTS.contains(&object) {
             Self::BigObject
+        } else if object.ends_with("__b") {
+            Self::CustomBigObject
         } else if object.ends_with("EventLog") {
             Self::EventLogObject
         } else {
@@ -486,6 +508,7 @@ pub fn read(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Streams {
         }
         if let Some(object) = stream.table("object") {
             found.objects.extend(object_source(name, *stream, object));
+            problems.extend(missing_of_big_object(name, object));
         }
     }
     claim(&mut found, problems);
@@ -534,6 +557,8 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
     let paging = Paging::of(name);
     let date = match paging {
         Paging::BigObject => "EventDate",
+        // It has no default: what is missing is told below.
+        Paging::CustomBigObject => "",
         Paging::EventLogObject => "Timestamp",
         Paging::Ascending if name.ends_with("EventStore") => "EventDate",
         Paging::Ascending if name == "LoginHistory" => "LoginTime",
@@ -544,6 +569,11 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         Paging::EventLogObject if object.is_empty("settle") => minutes(60),
         _ if object.is_empty("settle") => minutes(3),
         _ => object.span("settle"),
+    };
+    let overlap = match paging {
+        Paging::BigObject | Paging::CustomBigObject | Paging::EventLogObject => Duration::ZERO,
+        Paging::Ascending if stream != "setupaudittrail" && object.is_empty("overlap") => minutes(10),
+        Paging::Ascending => object.span("overlap"),
     };
     let listed = || object.names("fields");
     let is_own = !matches!(stream, "login" | "logout" | "setupaudittrail");
@@ -565,6 +595,7 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         initial_interval: initial_interval(table, object),
         interval: object.span("interval"),
         settle,
+        overlap,
     })
 }
 
@@ -574,6 +605,33 @@ fn needed(object: &str) -> &'static [&'static str] {
         "SetupAuditTrail" => &["CreatedBy.Name", "CreatedBy.Username", "CreatedBy.Email"],
         _ => &[],
     }
+}
+
+/// What the configuration must say of a big object of the org's own, since nothing else says it.
+fn missing_of_big_object(stream: &str, object: Checked<'_>) -> Vec<Problem> {
+    let name = object.text("name").unwrap_or_default();
+    if Paging::of(name) != Paging::CustomBigObject {
+        return Vec::new();
+    }
+    let needed = [
+        (
+            "cursor_field",
+            "a big object of the org's own has no date that all of them have",
+            "name the field with the date and time that is the first of its index: a big object can be filtered by no other",
+        ),
+        (
+            "fields",
+            "FIELDS(STANDARD) holds no field of a big object of the org's own",
+            "name the fields to collect, such as [\"Reading__c\"]; with all fields of the index among them, records that differ have different ids",
+        ),
+    ];
+    let missing = needed.into_iter().filter(|(key, ..)| object.is_empty(key));
+    missing
+        .map(|(key, why, hint)| {
+            let message = format!("'{key}' is missing: {why}");
+            Problem::new(Kind::Config, message).at(format!("streams.{stream}.object.{key}")).hint(hint)
+        })
+        .collect()
 }
 
 fn initial_interval(stream: Checked<'_>, source: Checked<'_>) -> Duration {

@@ -29,6 +29,8 @@ pub(crate) struct Cursor {
     index: u64,
     /// Rows until the header comes again.
     until_header: u64,
+    /// What comes behind the last row.
+    end: Vec<u8>,
     begun: bool,
     row: Row,
 }
@@ -38,11 +40,12 @@ impl Catalogue {
     pub(crate) fn cursor(&self, file: EventLogFile) -> Cursor {
         let maker = &self.streams[file.stream].maker;
         Cursor {
-            header: maker.header(file.api_version),
+            header: self.header(&file),
             places: maker.places(file.api_version),
             part: 0,
             index: 0,
             until_header: if self.repeated_header { file.rows.div_ceil(2) } else { u64::MAX },
+            end: self.end(&file).map_or_else(Vec::new, |end| end.text.clone().into_bytes()),
             begun: false,
             row: Row::default(),
             file,
@@ -73,6 +76,9 @@ impl Catalogue {
                 cursor.until_header = u64::MAX;
             }
         }
+        if cursor.part == cursor.file.parts.len() {
+            out.append(&mut cursor.end);
+        }
         !out.is_empty()
     }
 
@@ -82,7 +88,8 @@ impl Catalogue {
         let measured = self.measured();
         let rows: u64 = part_keys(file).filter_map(|key| measured.get(&key)).sum();
         let headers = if self.repeated_header { 2 } else { 1 };
-        headers * self.header(file).len() as u64 + rows
+        let end = self.end(file).filter(|end| end.counted).map_or(0, |end| end.text.len() as u64);
+        headers * self.header(file).len() as u64 + rows + end
     }
 
     fn measured(&self) -> MutexGuard<'_, HashMap<PartKey, u64>> {

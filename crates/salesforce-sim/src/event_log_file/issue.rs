@@ -143,6 +143,13 @@ impl Issue<'_> {
         firsts
     }
 
+    /// The file of an hour without rows.
+    pub(super) fn empty_file(&self, hour: &Hour) -> EventLogFile {
+        let mut rng = Rng::of(&[self.seed, hour.number, 0x41 + ((self.stream as u64) << 8)]);
+        let created = hour.start() + TimeDelta::seconds(10_800 + rng.below(10_800) as i64);
+        self.file(Interval::Hourly, hour.start(), created, Vec::new())
+    }
+
     /// One file for each UTC day that was over before the end, and one more for a day with late data.
     pub(super) fn daily_files(&self) -> Vec<EventLogFile> {
         let mut files = Vec::new();

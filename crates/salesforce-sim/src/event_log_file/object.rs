@@ -30,6 +30,8 @@ impl Catalogue {
 }
 
 const ID: usize = 0;
+/// The place of CreatedDate.
+pub(crate) const CREATED_DATE: usize = 2;
 const INTERVAL: usize = 4;
 const LOG_FILE_LENGTH: usize = 10;
 const SEQUENCE: usize = 11;
@@ -54,6 +56,9 @@ pub(crate) const OBJECT: Object = Object {
         field("SystemModstamp", FieldType::DateTime),
         field("CreatedById", FieldType::Id),
         field("IsDeleted", FieldType::Boolean),
+        field("CreatedBy.Email", FieldType::Text),
+        field("CreatedBy.Name", FieldType::Text),
+        field("CreatedBy.Username", FieldType::Text),
     ],
 };
 
@@ -97,7 +102,10 @@ impl eval::Row for FileRow<'_> {
             "Sequence" => Value::Int(self.file.sequence.into()),
             "CreatedById" => Value::Text(self.catalogue.created_by_id.as_str().into()),
             "IsDeleted" => Value::Boolean(false),
-            _ => Value::Null,
+            name => {
+                let field = name.strip_prefix("CreatedBy.").unwrap_or_default();
+                self.catalogue.people.field_of(&self.catalogue.created_by_id, field)
+            }
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
         "QueriedEntities" => text(entities),
         "Query" => text(statement),
         "Records" => {
-            let id = record.user(record.below(6, 400)).0;
+            let id = record.user_id(record.below(6, 400));
             Value::Text(format!(r#"{{"totalSize":{processed},"rows":[{{"datacells":["{id}"]}}]}}"#).into())
         }
         "RequestIdentifier" => record.key(7),
@@ -137,5 +137,9 @@ pub(super) static API_ANOMALY_EVENT_STORE: Object = Object {
         field("UserAgent", FieldType::Text),
         field("UserId", FieldType::Id),
         field("Username", FieldType::Text),
+        field("User.Email", FieldType::Text),
+        field("User.Name", FieldType::Text),
+        field("User.Profile.Name", FieldType::Text),
+        field("User.Username", FieldType::Text),
     ],
 };

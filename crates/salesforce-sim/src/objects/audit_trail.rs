@@ -65,29 +65,17 @@ pub(super) fn second(seed: u64, hour: &Hour, count: u64, n: u64) -> u64 {
 
 pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let change = record.pick(1, &CHANGES);
-    let by = || record.user(record.below(2, ADMINISTRATORS));
+    let by = || record.user_id(record.below(2, ADMINISTRATORS));
     match field {
         "Id" => text(record.id()),
         "Action" => text(change.action),
-        "CreatedById" => Value::Text(by().0.into()),
-        "CreatedBy.Email" | "CreatedBy.Username" => text(by().1),
-        "CreatedBy.Name" => Value::Text(full_name(by().1).into()),
+        "CreatedById" => Value::Text(by().into()),
         "CreatedDate" => Value::DateTime(record.date),
         "DelegateUser" if record.below(3, 12) == 0 => text("support@example.com"),
         "Display" => text(change.display),
         "Section" => text(change.section),
         _ => Value::Null,
     }
-}
-
-/// The name of a user whose username is `anna.müller7@example.com`.
-fn full_name(username: &str) -> String {
-    let local = username.split('@').next().unwrap_or("").trim_end_matches(|c: char| c.is_ascii_digit());
-    let capital = |part: &str| {
-        let mut rest = part.chars();
-        rest.next().map_or(String::new(), |first| first.to_uppercase().chain(rest).collect::<String>())
-    };
-    local.split('.').map(capital).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) static SETUP_AUDIT_TRAIL: Object = Object {
@@ -105,6 +93,7 @@ pub(super) static SETUP_AUDIT_TRAIL: Object = Object {
         sortable("Section"),
         field("CreatedBy.Email", FieldType::Text),
         field("CreatedBy.Name", FieldType::Text),
+        field("CreatedBy.Profile.Name", FieldType::Text),
         field("CreatedBy.Username", FieldType::Text),
     ],
 };

@@ -173,5 +173,9 @@ pub(super) static LOGIN_HISTORY: Object = Object {
         sortable("Status"),
         field("TlsProtocol", FieldType::Text),
         field("UserId", FieldType::Id),
+        field("User.Email", FieldType::Text),
+        field("User.Name", FieldType::Text),
+        field("User.Profile.Name", FieldType::Text),
+        field("User.Username", FieldType::Text),
     ],
 };

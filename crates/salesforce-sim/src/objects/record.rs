@@ -6,6 +6,7 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
 use super::{CROWD, Group, Kind, LAST_ID, Place, Records, StoredObject, scrambled};
 use super::{api, audit_trail, aura, login, report};
+use crate::damage::{Damage, DamagedRecord, Strike, first_text, has_text};
 use crate::ids::push_base62;
 use crate::login_rows::{Hour, LOGS_OUT, Row as LoginRow, logout_millis};
 use crate::prng::{Rng, mix};
@@ -45,6 +46,7 @@ impl<'a> Record<'a> {
             Kind::EventLog => date + TimeDelta::seconds(1_500 + rng.below(1_200) as i64),
             Kind::Big | Kind::Ordinary => date,
         };
+        let queryable = queryable.max(committed(records, object, place, date).unwrap_or(queryable));
         let created = if monitored { stored } else { date };
         Self {
             records,
@@ -154,10 +156,17 @@ impl<'a> Record<'a> {
         Value::Text(self.records.store.report_ids.nth_18(number).into())
     }
 
-    /// Id and name of one of the users of the org, by number.
-    pub(super) fn user(&self, number: u64) -> (String, &str) {
-        let name = self.records.catalogue.logins().user_name(number as usize);
-        (self.records.store.users.nth_18(number), name)
+    /// Id of one of the users of the org, by number.
+    pub(super) fn user_id(&self, number: u64) -> String {
+        self.records.store.users.nth_18(number)
+    }
+
+    /// A field of the user that a field of this record refers to, such as `CreatedBy.Name`.
+    fn of_user(&self, (relationship, field): (&str, &str)) -> Value<'_> {
+        let fields = self.object.object().fields;
+        let lookup = fields.iter().position(|field| field.name.strip_suffix("Id") == Some(relationship));
+        let Some(Value::Text(id)) = lookup.map(|place| self.value(place)) else { return Value::Null };
+        self.records.catalogue.people().field_of(&id, field)
     }
 
     /// A key of 16 characters, such as that of a session.
@@ -168,15 +177,51 @@ impl<'a> Record<'a> {
         Value::Text(String::from_utf8_lossy(&key).into_owned().into())
     }
 
+    /// What is wrong with it; `sound` gives what it is without that.
+    pub(crate) fn damaged(&self, sound: impl Fn(Place) -> serde_json::Value) -> Option<DamagedRecord> {
+        let Strike { how, field } = self.records.damage(self.object, self.place)?;
+        let (key, fields) = (self.object.key(), self.object.object().fields);
+        let place = |name: &str| fields.iter().position(|field| field.name == name);
+        let field = match how {
+            Damage::Record(_) => None,
+            Damage::Value { field, .. } => Some(place(field)?),
+            Damage::NullDate | Damage::UnreadableDate => Some(self.object.date()),
+            Damage::MissingKey | Damage::NullKey => Some(place(key)?),
+            Damage::LoneSurrogate | Damage::ControlCharacter | Damage::NotUtf8 => {
+                let all: Vec<usize> = (0..fields.len()).collect();
+                let of_choice = || first_text(self, self.object.object(), &all, key);
+                let text = field.map_or_else(of_choice, place)?;
+                Some(text).filter(|text| has_text(self, *text)).map(Some)?
+            }
+        };
+        let field = field.map(|place| fields[place].name.to_owned());
+        // A record without a key of its own has all its fields for one.
+        let keyless = self.object.kind() == Kind::EventLog;
+        Some(DamagedRecord {
+            event_id: self.event_id(),
+            id_survives: !keyless && field.as_deref().is_some_and(|field| field != key),
+            number: self.records.number(self.object, self.place)?,
+            date: self.date,
+            how: how.clone(),
+            field,
+            sound: sound(self.place),
+        })
+    }
+
     /// The `event.id` that a collection gives it.
-    pub(super) fn event_id(&self) -> String {
+    pub(crate) fn event_id(&self) -> String {
         match self.object.kind() {
             Kind::Big => self.identifier().to_owned(),
             Kind::Ordinary => self.id().to_owned(),
             Kind::EventLog => {
                 let fields = self.object.object().fields.iter().enumerate();
                 let texts: Vec<(&str, String)> = fields
-                    .filter_map(|(place, field)| Some((field.name, self.value(place).as_json_gives_it()?)))
+                    .filter_map(|(place, field)| {
+                        Some((
+                            field.name,
+                            self.value(place).as_json_gives_it(self.records.store.oddities.doubles)?,
+                        ))
+                    })
                     .collect();
                 event_id(texts.iter().map(|(name, text)| (*name, text.as_bytes()))).to_string()
             }
@@ -186,7 +231,11 @@ impl<'a> Record<'a> {
 
 impl Row for Record<'_> {
     fn value(&self, field: usize) -> Value<'_> {
-        let name = self.object.object().fields[field].name;
+        let field = &self.object.object().fields[field];
+        if let Some(related) = field.related() {
+            return self.of_user(related);
+        }
+        let name = field.name;
         match self.object {
             StoredObject::LoginEvent | StoredObject::LogoutEvent | StoredObject::LoginHistory => {
                 login::value(self, name)
@@ -197,6 +246,20 @@ impl Row for Record<'_> {
             StoredObject::AuraRequestEventLog => aura::value(self, name),
         }
     }
+}
+
+/// When a record that is one of [`Oddities::late`](crate::Oddities::late) can be queried.
+fn committed(
+    records: Records<'_>,
+    object: StoredObject,
+    place: Place,
+    date: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let number = records.number(object, place)?;
+    let late = records.store.oddities.late.iter().filter(|late| {
+        late.object == object && (late.from..late.committed).contains(&date) && late.which.has(number)
+    });
+    late.map(|late| late.committed).max()
 }
 
 /// A text, or nothing.
@@ -246,8 +309,7 @@ fn nth_login(hour: &Hour, count: u64, n: u64) -> u64 {
 
 /// A date as an object keeps it: to the millisecond, or to the second.
 pub(super) fn rounded(object: StoredObject, at: DateTime<Utc>) -> DateTime<Utc> {
-    let whole = matches!(object, StoredObject::LoginHistory | StoredObject::SetupAuditTrail);
-    let unit = if whole { TimeDelta::seconds(1) } else { TimeDelta::milliseconds(1) };
+    let unit = if object.has_whole_seconds() { TimeDelta::seconds(1) } else { TimeDelta::milliseconds(1) };
     at.duration_trunc(unit).unwrap_or(at)
 }
 
@@ -275,7 +337,18 @@ fn date(records: Records<'_>, object: StoredObject, place: Place) -> DateTime<Ut
             login + Rng::of(&[seed, hour.number, place.n, tag(object), 1]).below(left)
         }
     };
-    hour.start() + object.after_logins() + TimeDelta::milliseconds(millis as i64)
+    let shown = hour.start() + object.after_logins() + TimeDelta::milliseconds(millis as i64);
+    if !records.store.oddities.finer_dates.contains(&object) {
+        return shown;
+    }
+    // More of it than is shown, but never nothing.
+    let more = 1 + Rng::of(&[seed, hour.number, place.n, tag(object), 2]).below(999) as i64;
+    shown
+        + if object.has_whole_seconds() {
+            TimeDelta::milliseconds(more)
+        } else {
+            TimeDelta::microseconds(more)
+        }
 }
 
 /// About when record `n` of an hour happened, in milliseconds; never less for a later one. See [`slack`].

@@ -42,7 +42,7 @@ pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
         "Name" => text(name),
         "NumberOfColumns" => Value::Int(columns.split(',').count() as i64),
         "Operation" => text(operation),
-        "OwnerId" => Value::Text(record.user(number).0.into()),
+        "OwnerId" => Value::Text(record.user_id(number).into()),
         "Records" => text(r#"{"totalSize":1,"rows":[{"datacells":["a \"quoted\" cell"]}]}"#),
         "ReportId" => record.report_id(number),
         "RowsProcessed" => Value::Double((1 + record.below(5, 2_000)) as f64),

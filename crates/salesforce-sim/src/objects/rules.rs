@@ -22,6 +22,21 @@ const EVENT_IDENTIFIER: usize = 1;
 /// How much time one query of an Event Log Object covers at most.
 const LONGEST_WINDOW: TimeDelta = TimeDelta::days(15);
 
+/// Refuses the aggregates and groups that an object has not.
+pub(super) fn check_aggregates(object: StoredObject, query: &Query) -> Result<(), SoqlError> {
+    let refuse = |fault, message: &str| Err(SoqlError::new(fault, query.object.at, message));
+    match query.grouped {
+        Some(_) if object.kind() == Kind::Big => refuse(Fault::BigObjectUnsupportedOperation, NO_AGGREGATES),
+        // Its rows are counted, and nothing else is.
+        Some(_) if object == StoredObject::SetupAuditTrail => {
+            refuse(Fault::InvalidField, "SetupAuditTrail does not support aggregate functions and GROUP BY")
+        }
+        _ => Ok(()),
+    }
+}
+
+const NO_AGGREGATES: &str = "aggregate functions are not supported on big objects";
+
 /// Refuses what Salesforce refuses. `span` is what WHERE leaves of the object's date.
 pub(super) fn check(
     object: StoredObject,
@@ -45,7 +60,7 @@ fn big_object(plan: &Plan, query: &Query) -> Result<(), SoqlError> {
     let refuse =
         |at: usize, message: &str| Err(SoqlError::new(Fault::BigObjectUnsupportedOperation, at, message));
     if plan.select.is_empty() {
-        return refuse(query.object.at, "aggregate functions are not supported on big objects");
+        return refuse(query.object.at, NO_AGGREGATES);
     }
     if plan.order.iter().any(|(field, descending, _)| *field != EVENT_DATE || !descending)
         || plan.order.len() > 1

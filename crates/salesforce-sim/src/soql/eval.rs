@@ -6,11 +6,13 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
+use super::group::GroupPlan;
 use super::parser::{Expr, Literal, Name, Operator, Query, STANDARD_FIELDS, Value as Given};
 use super::{Fault, SoqlError};
 use crate::ids;
+use crate::oddities::Doubles;
 
 /// An object that can be queried.
 pub(crate) struct Object {
@@ -33,6 +35,10 @@ impl Field {
     /// those.
     pub(crate) fn related(&self) -> Option<(&'static str, &'static str)> {
         self.name.split_once('.')
+    }
+
+    pub(crate) fn is_text(&self) -> bool {
+        self.kind == FieldType::Text
     }
 }
 
@@ -90,12 +96,12 @@ pub(crate) enum Value<'a> {
 
 impl Value<'_> {
     /// The text of the value in the JSON of a record: strings without their quotes; none where there is no value.
-    pub(crate) fn as_json_gives_it(&self) -> Option<String> {
+    pub(crate) fn as_json_gives_it(&self, doubles: Doubles) -> Option<String> {
         match self {
             Self::Null => None,
             Self::Text(text) => Some(text.clone().into_owned()),
             Self::DateTime(at) => Some(at.format(DATE_TIME).to_string()),
-            Self::Double(number) => serde_json::to_string(number).ok(),
+            Self::Double(number) => Some(doubles.write(*number)),
             Self::Int(number) => Some(number.to_string()),
             Self::Boolean(flag) => Some(flag.to_string()),
         }
@@ -119,6 +125,8 @@ pub(crate) struct Plan {
     /// Field, whether descending, whether without value comes last.
     pub(crate) order: Vec<(usize, bool, bool)>,
     pub(crate) limit: Option<usize>,
+    /// What is made of the rows, if they are not the result themselves.
+    pub(crate) grouped: Option<GroupPlan>,
 }
 
 /// A condition whose fields are places in [`Object::fields`].
@@ -166,7 +174,10 @@ impl Plan {
             .iter()
             .map(|term| Ok((binder.usable(&term.field, "sorted")?, term.descending, term.nulls_last)))
             .collect::<Result<_, SoqlError>>()?;
-        Ok(Self { select, filter, order, limit: query.limit })
+        let grouped = query.grouped.as_ref();
+        let grouped =
+            grouped.map(|grouped| GroupPlan::new(grouped, object, |name| binder.field(name))).transpose()?;
+        Ok(Self { select, filter, order, limit: query.limit, grouped })
     }
 
     /// Whether WHERE names the field.
@@ -236,7 +247,7 @@ impl Plan {
 }
 
 /// The order of two values of one field.
-fn ascending(a: &Value<'_>, b: &Value<'_>) -> Ordering {
+pub(super) fn ascending(a: &Value<'_>, b: &Value<'_>) -> Ordering {
     match (a, b) {
         (Value::Text(a), Value::Text(b)) => a.cmp(b),
         (Value::DateTime(a), Value::DateTime(b)) => a.cmp(b),
@@ -355,11 +366,9 @@ impl Binder<'_> {
             | (Literal::Boolean(_), FieldType::Boolean)
             | (Literal::Number(_), FieldType::Double)
             | (Literal::Null, _) => Ok(value.literal.clone()),
-            (Literal::Days(first, count), FieldType::DateTime) => {
-                let midnight = self.now.date_naive().and_time(NaiveTime::MIN).and_utc();
-                let day = |days| TimeDelta::try_days(days).and_then(|days| midnight.checked_add_signed(days));
-                let from = day(*first).unwrap_or(DateTime::<Utc>::MIN_UTC);
-                Ok(Literal::Span(from, day(first + count).unwrap_or(DateTime::<Utc>::MAX_UTC)))
+            (Literal::Relative(relative), FieldType::DateTime) => {
+                let (from, until) = relative.span(self.now);
+                Ok(Literal::Span(from, until))
             }
             (Literal::Number(n), FieldType::Int) if n.fract() == 0.0 => Ok(value.literal.clone()),
             _ => {

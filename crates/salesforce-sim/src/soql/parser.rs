@@ -5,6 +5,8 @@
 
 use chrono::{DateTime, Utc};
 
+use super::dates::{self, Counted, Relative, Word};
+use super::group::{Expression, Function, Grouped};
 use super::lexer::{Kind, Token, tokens};
 use super::{Fault, SoqlError};
 
@@ -21,8 +23,10 @@ pub(crate) struct Name {
 /// A parsed statement; nothing is known yet about the object and its fields.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Query {
-    /// Empty for `count()`.
+    /// Empty for `count()`, and where there are groups.
     pub(crate) fields: Vec<Name>,
+    /// Aggregates and groups, with the order and the limit of their own.
+    pub(crate) grouped: Option<Grouped>,
     pub(crate) object: Name,
     pub(crate) filter: Option<Expr>,
     pub(crate) order: Vec<OrderBy>,
@@ -66,9 +70,9 @@ pub(crate) enum Literal {
     Boolean(bool),
     DateTime(DateTime<Utc>),
     Date,
-    /// Whole days: the first of them as seen from today, and how many.
-    Days(i64, i64),
-    /// From one instant up to another, which is not in it any more: [`Self::Days`], once it is known what day it is.
+    /// Whole days, as seen from today.
+    Relative(Relative),
+    /// From one instant up to another, which is not in it any more: [`Self::Relative`], once it is known what day it is.
     Span(DateTime<Utc>, DateTime<Utc>),
     Null,
 }
@@ -177,10 +181,67 @@ impl Parser {
         Err(self.unsupported(format_args!("{function}({found})")))
     }
 
+    /// An aggregate such as `COUNT(Id)`, if one stands here.
+    fn aggregate(&mut self) -> Result<Option<Expression>, SoqlError> {
+        let Kind::Word(word) = self.peek() else { return Ok(None) };
+        let is_call = self.tokens.get(self.next + 1).is_some_and(|token| token.kind == Kind::Open);
+        let Some(function) = Function::of(word).filter(|_| is_call) else { return Ok(None) };
+        let at = self.at();
+        self.next += 2;
+        let empty = function == Function::Count && *self.peek() == Kind::Close;
+        let field = if empty { None } else { Some(self.name()?) };
+        self.expect(&Kind::Close)?;
+        Ok(Some(Expression { function: Some(function), field, at }))
+    }
+
+    /// An aggregate, or a field.
+    fn expression_of_group(&mut self) -> Result<Expression, SoqlError> {
+        if let Some(aggregate) = self.aggregate()? {
+            return Ok(aggregate);
+        }
+        let name = self.name()?;
+        Ok(Expression { function: None, at: name.at, field: Some(name) })
+    }
+
+    /// SELECT of a query with aggregates or groups: each item with its alias.
+    fn items(&mut self) -> Result<Vec<(Expression, Option<String>)>, SoqlError> {
+        let mut items = Vec::new();
+        loop {
+            let expression = self.expression_of_group()?;
+            let alias = match self.peek() {
+                Kind::Word(word) if !word.eq_ignore_ascii_case("FROM") => Some(self.name()?.text),
+                _ => None,
+            };
+            items.push((expression, alias));
+            if !self.take(&Kind::Comma) {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Whether the statement has an aggregate in SELECT other than `count()` alone, or groups.
+    fn is_grouped(&self) -> bool {
+        let is = |token: &Token, keyword: &str| matches!(&token.kind, Kind::Word(word) if word.eq_ignore_ascii_case(keyword));
+        let is_aggregate = |pair: &[Token]| {
+            let function = matches!(&pair[0].kind, Kind::Word(word) if Function::of(word).is_some());
+            function && pair[1].kind == Kind::Open
+        };
+        let statement = &self.tokens[self.next..];
+        let is_count = matches!(statement, [count, open, close, from, ..]
+            if is(count, "COUNT") && open.kind == Kind::Open && close.kind == Kind::Close && is(from, "FROM"));
+        let mut select = statement.windows(2).take_while(|pair| !is(&pair[0], "FROM"));
+        let groups = |pair: &[Token]| is(&pair[0], "GROUP") && is(&pair[1], "BY");
+        (select.any(is_aggregate) && !is_count) || statement.windows(2).any(groups)
+    }
+
     fn query(&mut self) -> Result<Query, SoqlError> {
         self.expect_word("SELECT")?;
+        let mut grouped = None;
+        if self.is_grouped() {
+            grouped = Some(Grouped { items: self.items()?, ..Grouped::default() });
+        }
         let mut fields = Vec::new();
-        loop {
+        while grouped.is_none() {
             if self.is_word("TYPEOF") {
                 return Err(self.unsupported("TYPEOF"));
             }
@@ -209,21 +270,49 @@ impl Parser {
             return Err(self.unsupported("object alias"));
         }
         let filter = if self.take_word("WHERE") { Some(self.expression(0)?) } else { None };
-        if self.is_word("USING") || self.is_word("WITH") || self.is_word("GROUP") || self.is_word("HAVING") {
+        if self.is_word("USING") || self.is_word("WITH") {
+            self.unsupported_clause()?;
+        }
+        if let Some(grouped) = grouped.as_mut()
+            && self.take_word("GROUP")
+        {
+            self.expect_word("BY")?;
+            loop {
+                grouped.by.push(self.name()?);
+                if !self.take(&Kind::Comma) {
+                    break;
+                }
+            }
+        }
+        if self.is_word("HAVING") {
             self.unsupported_clause()?;
         }
         let mut order = Vec::new();
         if self.take_word("ORDER") {
             self.expect_word("BY")?;
             loop {
-                order.push(self.order_by()?);
+                match grouped.as_mut() {
+                    Some(grouped) => {
+                        let expression = self.expression_of_group()?;
+                        let (descending, nulls_last) = self.direction()?;
+                        grouped.order.push((expression, descending, nulls_last));
+                    }
+                    None => {
+                        let field = self.name()?;
+                        let (descending, nulls_last) = self.direction()?;
+                        order.push(OrderBy { field, descending, nulls_last });
+                    }
+                }
                 if !self.take(&Kind::Comma) {
                     break;
                 }
             }
         }
-        let limit = if self.take_word("LIMIT") { Some(self.count()?) } else { None };
-        Ok(Query { fields, object, filter, order, limit })
+        let mut limit = if self.take_word("LIMIT") { Some(self.count()?) } else { None };
+        if let Some(grouped) = grouped.as_mut() {
+            grouped.limit = limit.take();
+        }
+        Ok(Query { fields, grouped, object, filter, order, limit })
     }
 
     fn count(&mut self) -> Result<usize, SoqlError> {
@@ -236,8 +325,8 @@ impl Parser {
         }
     }
 
-    fn order_by(&mut self) -> Result<OrderBy, SoqlError> {
-        let field = self.name()?;
+    /// What stands behind a term of ORDER BY: whether it is descending, and whether without value comes last.
+    fn direction(&mut self) -> Result<(bool, bool), SoqlError> {
         let descending = self.take_word("DESC");
         if !descending {
             self.take_word("ASC");
@@ -249,7 +338,7 @@ impl Parser {
                 self.expect_word("FIRST")?;
             }
         }
-        Ok(OrderBy { field, descending, nulls_last })
+        Ok((descending, nulls_last))
     }
 
     /// Terms joined by AND alone or by OR alone.
@@ -332,14 +421,14 @@ impl Parser {
                 "NULL" => Literal::Null,
                 "TRUE" => Literal::Boolean(true),
                 "FALSE" => Literal::Boolean(false),
-                "TODAY" => Literal::Days(0, 1),
-                "YESTERDAY" => Literal::Days(-1, 1),
-                "TOMORROW" => Literal::Days(1, 1),
-                "LAST_N_DAYS" => return self.last_n_days(),
-                upper if is_date_literal(upper) => {
-                    return Err(self.unsupported(format_args!("date literal {upper}")));
-                }
-                _ => return Err(self.unexpected()),
+                upper => match dates::word(upper) {
+                    Some(Word::Alone(relative)) => Literal::Relative(relative),
+                    Some(Word::Counted(counted)) => return self.counted(upper.to_owned().as_str(), counted),
+                    None if upper.contains("_FISCAL_") => {
+                        return Err(self.unsupported(format_args!("date literal {upper}")));
+                    }
+                    None => return Err(self.unexpected()),
+                },
             },
             _ => return Err(self.unexpected()),
         };
@@ -348,8 +437,8 @@ impl Parser {
         Ok(value)
     }
 
-    /// `LAST_N_DAYS:n`: today and the n days before it.
-    fn last_n_days(&mut self) -> Result<Value, SoqlError> {
+    /// A date literal with its number, such as `LAST_N_DAYS:n`.
+    fn counted(&mut self, name: &str, counted: Counted) -> Result<Value, SoqlError> {
         const MOST: f64 = 100_000.0;
         let at = self.at();
         self.advance();
@@ -357,10 +446,10 @@ impl Parser {
         match *self.peek() {
             Kind::Number(n) if n.fract() == 0.0 && (1.0..=MOST).contains(&n) => {
                 self.advance();
-                Ok(Value { literal: Literal::Days(-(n as i64), n as i64 + 1), at })
+                Ok(Value { literal: Literal::Relative(counted.with(n as i64)), at })
             }
-            // Whether Salesforce takes it for today, or not at all, no page says.
-            Kind::Number(0.0) => Err(self.unsupported("date literal LAST_N_DAYS:0")),
+            // Whether Salesforce takes it for the present day, or not at all, no page says.
+            Kind::Number(0.0) => Err(self.unsupported(format_args!("date literal {name}:0"))),
             _ => Err(self.unexpected()),
         }
     }
@@ -383,22 +472,13 @@ pub(crate) const STANDARD_FIELDS: &str = "FIELDS(STANDARD)";
 
 const RESERVED: [&str; 12] =
     ["SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "ORDER", "LIMIT", "GROUP", "HAVING"];
-const UNSUPPORTED_CLAUSES: [&str; 8] = ["USING", "WITH", "GROUP", "HAVING", "OFFSET", "FOR", "UPDATE", "ALL"];
+const UNSUPPORTED_CLAUSES: [&str; 7] = ["USING", "WITH", "HAVING", "OFFSET", "FOR", "UPDATE", "ALL"];
 
 fn is_clause(word: &str) -> bool {
-    ["WHERE", "ORDER", "LIMIT"]
+    ["WHERE", "GROUP", "ORDER", "LIMIT"]
         .iter()
         .chain(&UNSUPPORTED_CLAUSES)
         .any(|clause| word.eq_ignore_ascii_case(clause))
-}
-
-/// `LAST_MONTH`, `NEXT_N_DAYS:n` and their kin (SOQL guide, "Date Formats and Date Literals").
-fn is_date_literal(upper: &str) -> bool {
-    upper.starts_with("LAST_")
-        || upper.starts_with("THIS_")
-        || upper.starts_with("NEXT_")
-        || upper.contains("_DAYS_AGO")
-        || upper.ends_with("S_AGO")
 }
 
 #[cfg(test)]
@@ -430,8 +510,13 @@ mod tests {
         assert!(parse("SELECT COUNT() FROM X").unwrap().fields.is_empty());
         let query = parse("SELECT fields( standard ), Id FROM X").unwrap();
         assert_eq!((query.fields[0].text.as_str(), query.fields.len()), (STANDARD_FIELDS, 2));
-        assert_eq!(fault("SELECT Id, count() FROM X").0, Fault::NotImplemented);
-        assert_eq!(fault("SELECT count(), Id FROM X").0, Fault::MalformedQuery);
+        let grouped = |statement: &str| parse(statement).unwrap().grouped.map(|grouped| grouped.items.len());
+        assert_eq!(grouped("SELECT COUNT() FROM X"), None, "it is the total, and no row");
+        assert_eq!(grouped("SELECT count(Id), max(a) last FROM X"), Some(2));
+        assert_eq!(grouped("SELECT a FROM X GROUP BY a ORDER BY count(Id) DESC LIMIT 3"), Some(1));
+        assert_eq!(fault("SELECT count(Id FROM X").0, Fault::MalformedQuery);
+        assert_eq!(fault("SELECT max() FROM X").0, Fault::MalformedQuery);
+        assert_eq!(fault("SELECT Id FROM X GROUP BY").0, Fault::MalformedQuery);
     }
 
     #[test]
@@ -473,18 +558,16 @@ mod tests {
     #[test]
     fn legal_soql_outside_the_subset_is_named() {
         for (statement, construct) in [
-            ("SELECT count(Id) FROM X", "count(Id)"),
             ("SELECT FIELDS(ALL) FROM X", "FIELDS(ALL)"),
-            ("SELECT max(Id) FROM X", "function max()"),
+            ("SELECT calendar_year(Id) FROM X", "function calendar_year()"),
             ("SELECT (SELECT Id FROM Y) FROM X", "subquery in SELECT"),
             ("SELECT TYPEOF What WHEN A THEN Id END FROM X", "TYPEOF"),
             ("SELECT Id FROM X y", "object alias"),
             ("SELECT Id FROM X WHERE Id IN (SELECT Id FROM Y)", "semi-join (SELECT inside IN)"),
-            ("SELECT Id FROM X WHERE d > NEXT_N_DAYS:3", "date literal NEXT_N_DAYS"),
+            ("SELECT Id FROM X WHERE d > LAST_FISCAL_YEAR", "date literal LAST_FISCAL_YEAR"),
             ("SELECT Id FROM X WHERE d > LAST_N_DAYS:0", "date literal LAST_N_DAYS:0"),
-            ("SELECT Id FROM X WHERE d = THIS_QUARTER", "date literal THIS_QUARTER"),
+            ("SELECT Id FROM X GROUP BY Id HAVING count(Id) > 1", "clause HAVING"),
             ("SELECT Id FROM X WHERE m INCLUDES ('a')", "operator INCLUDES"),
-            ("SELECT Id FROM X GROUP BY Id", "clause GROUP"),
             ("SELECT Id FROM X LIMIT 5 OFFSET 5", "clause OFFSET"),
             ("SELECT Id FROM X FOR VIEW", "clause FOR"),
         ] {

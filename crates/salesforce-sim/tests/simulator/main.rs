@@ -3,12 +3,16 @@
 
 mod client;
 mod control;
+mod damaged;
 mod faults;
 mod files;
 mod flows;
 mod objects;
+mod odd_answers;
+mod odd_files;
 mod oddities;
 mod offline;
+mod peers;
 mod program;
 mod queries;
 mod readme;

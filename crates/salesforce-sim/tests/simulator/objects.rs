@@ -321,7 +321,7 @@ async fn date_literals_stand_for_whole_days_of_the_orgs_clock() {
     }
     let refused = client.query("SELECT Id FROM LoginHistory WHERE UserId = TODAY").await;
     assert_eq!(refused.error(), (400, "INVALID_FIELD".to_owned()));
-    let refused = client.query("SELECT Id FROM LoginHistory WHERE LoginTime = LAST_MONTH").await;
+    let refused = client.query("SELECT Id FROM LoginHistory WHERE LoginTime = LAST_FISCAL_YEAR").await;
     assert_eq!(refused.error(), (501, "NOT_IMPLEMENTED_IN_SIMULATOR".to_owned()));
 }
 

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::client::{Client, QUERY, assertion, claims_of, encode, settings};
 
-fn org(settings: OrgSettings) -> OfflineOrg {
+pub fn org(settings: OrgSettings) -> OfflineOrg {
     Simulator::offline(settings).unwrap()
 }
 
-fn plan(org: &OfflineOrg, json: &str) {
+pub fn plan(org: &OfflineOrg, json: &str) {
     PlannedFault::plan(json).unwrap().into_iter().for_each(|fault| org.org().plan_fault(fault));
 }
 
@@ -33,21 +33,21 @@ pub fn bearer(org: &OfflineOrg) -> String {
     format!("Bearer {}", answer["access_token"].as_str().unwrap())
 }
 
-fn body(mut answer: OfflineAnswer) -> Vec<u8> {
+pub fn body(mut answer: OfflineAnswer) -> Vec<u8> {
     let mut bytes = Vec::new();
     answer.body.read_to_end(&mut bytes).unwrap();
     bytes
 }
 
-fn get(org: &OfflineOrg, bearer: &str, path: &str) -> OfflineAnswer {
+pub fn get(org: &OfflineOrg, bearer: &str, path: &str) -> OfflineAnswer {
     org.answer("GET", path, &[("authorization", bearer)], b"").unwrap()
 }
 
-fn query(statement: &str) -> String {
+pub fn query(statement: &str) -> String {
     format!("{QUERY}{}", encode(statement))
 }
 
-fn path(file: &EventLogFile) -> String {
+pub fn path(file: &EventLogFile) -> String {
     format!("/services/data/v65.0/sobjects/EventLogFile/{}/LogFile", file.id)
 }
 

@@ -169,7 +169,7 @@ async fn a_statement_that_salesforce_refuses_is_refused_with_its_code() {
             "INVALID_FIELD",
             "must be of type dateTime and should not be enclosed in quotes",
         ),
-        ("SELECT count(Id) FROM EventLogFile", 501, "NOT_IMPLEMENTED_IN_SIMULATOR", "count(Id)"),
+        ("SELECT format(Id) FROM EventLogFile", 501, "NOT_IMPLEMENTED_IN_SIMULATOR", "function format()"),
     ] {
         let answer = client.query(statement).await;
         assert_eq!(answer.error(), (status, code.to_owned()), "{statement}");

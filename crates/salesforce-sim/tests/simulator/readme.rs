@@ -1,7 +1,9 @@
 //! What the README shows is what there is.
 
 use http::Method;
-use salesforce_sim::{FaultAction, PlannedFault, Rows, Simulator, StoredObject, event_types};
+use salesforce_sim::{
+    FaultAction, FaultRule, Oddities, PlannedFault, Rows, Simulator, StoredObject, event_types,
+};
 
 use crate::client::{call, settings};
 
@@ -11,8 +13,17 @@ const README: &str = include_str!("../../README.md");
 fn the_plan_in_the_readme_has_every_kind_of_fault() {
     let (_, rest) = README.split_once("```json\n").unwrap();
     let plan = PlannedFault::plan(rest.split_once("```").unwrap().0).unwrap();
-    let kind = |fault: &PlannedFault| match fault.action {
+    let kind = |rule: &FaultRule| match rule.fault.action {
         FaultAction::Answer { .. } => "answer",
+        FaultAction::Close => "close",
+        FaultAction::BehindGzip { .. } => "behind-gzip",
+        FaultAction::Append { .. } => "append",
+        FaultAction::Total { .. } => "total",
+        FaultAction::FewerRecords { .. } => "fewer-records",
+        FaultAction::Costly { .. } => "costly",
+        FaultAction::DamageRecord { .. } => "damage-record",
+        FaultAction::DateHeader { .. } => "date-header",
+        FaultAction::ForgetLocators => "forget-locators",
         FaultAction::Delay { .. } => "delay",
         FaultAction::CutSilently { .. } => "cut-silently",
         FaultAction::CutConnection { .. } => "cut-connection",
@@ -24,9 +35,24 @@ fn the_plan_in_the_readme_has_every_kind_of_fault() {
         FaultAction::ExhaustQuota => "exhaust-quota",
     };
     let kinds: std::collections::BTreeSet<&str> = plan.iter().map(kind).collect();
-    assert_eq!(kinds.len(), 10, "{kinds:?}");
+    assert_eq!(kinds.len(), 19, "{kinds:?}");
     for kind in kinds {
         assert!(README.contains(&format!("| `{kind}` | ")), "{kind} is explained");
+    }
+}
+
+#[test]
+fn the_oddities_in_the_readme_are_read_and_each_is_explained() {
+    let shown = README.split("```json\n").nth(2).unwrap().split_once("```").unwrap().0;
+    let oddities: Oddities = serde_json::from_str(shown).unwrap();
+    assert!(oddities.damaged.len() > 1 && oddities.late.len() == 1 && !oddities.finer_dates.is_empty());
+    assert!(
+        oddities.file_end.is_some() && oddities.empty_files.is_some() && oddities.locator_refusal.is_some()
+    );
+    let names: serde_json::Map<String, serde_json::Value> = serde_json::from_str(shown).unwrap();
+    assert_eq!(names.len(), 7);
+    for name in names.keys() {
+        assert!(README.contains(&format!("| `{name}` | ")), "{name} is explained");
     }
 }
 
