@@ -101,7 +101,9 @@ fn streams(events: &Path) -> Result<BTreeMap<String, u64>> {
         let event: serde_json::Value = serde_json::from_str(&line?)?;
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let (dataset, provider) = (text(&event["data_stream"]["dataset"]), text(&event["event"]["provider"]));
-        *counts.entry(format!("{dataset} from {provider}")).or_default() += 1;
+        let object = text(&event["salesforce"]["object_name"]);
+        let view = if object.is_empty() { provider } else { object };
+        *counts.entry(format!("{dataset} from {view}")).or_default() += 1;
     }
     Ok(counts)
 }

@@ -86,7 +86,7 @@ pub(crate) fn own() -> Value {
                     "description": "Its memory.",
                 },
                 "call_time": {
-                    "type": "string", "default": "120s", "pattern": "^\\s*[0-9]+\\s*(ms|s|m|h|d)\\s*$",
+                    "type": "string", "default": "300s", "pattern": "^\\s*[0-9]+\\s*(ms|s|m|h|d)\\s*$",
                     "description": "The time of one call.",
                 },
             },

@@ -85,5 +85,5 @@ async fn a_login_seen_twice_says_which_view_it_is_and_configuring_both_warns() {
     };
     let views: Vec<String> = batch.events.iter().map(provider).collect();
     let count = |view: &str| views.iter().filter(|other| *other == view).count();
-    assert_eq!((count("EventLogFile"), count("LoginEvent"), views.len()), (60, 60, 120));
+    assert_eq!((count("EventLogFile"), count("Object"), views.len()), (60, 60, 120));
 }

@@ -5,7 +5,7 @@
 //! the Elastic Common Schema says of its own fields (`tests/ecs`).
 
 use crate::cases::{NOW, columns_of, configured_with, expected_events};
-use collector::fields::{Mapping, categories, codes, fields, views};
+use collector::fields::{Mapping, View, categories, codes, fields, threats, views};
 use e2e::{
     canned::{CannedFile, CannedOrg, StillClock},
     template::{Template, fits, leaves},
@@ -60,7 +60,30 @@ fn the_field_reference_is_what_documents_are_made_by() {
 #[test]
 fn the_tables_of_columns_are_what_documents_are_made_by() {
     let mut tables = String::new();
-    for view in views() {
+    // What becomes of a column in each view of a kind is said once. The audit trail has columns of its own alone.
+    let is_same = |a: &Mapping, b: &Mapping| (a.column, &a.field) == (b.column, &b.field);
+    let is_shared = |mapping: &Mapping, provider: &str| {
+        let of_kind = |view: &&View| view.provider == provider && view.title != "SetupAuditTrail";
+        let has_it = |view: &View| view.mappings.iter().any(|other| is_same(other, mapping));
+        views().iter().filter(of_kind).all(has_it)
+    };
+    let shared = |title, provider| {
+        let of_kind = views().into_iter().filter(|view| view.provider == provider);
+        let mut mappings: Vec<Mapping> = of_kind.flat_map(|view| view.mappings).collect();
+        mappings.retain(|mapping| is_shared(mapping, provider));
+        mappings.sort_by(|a, b| (a.column, &a.field).cmp(&(b.column, &b.field)));
+        mappings.dedup_by(|a, b| is_same(a, b));
+        View { title, provider, mappings }
+    };
+    let mut all = vec![
+        shared("All event log files", "EventLogFile"),
+        shared("All objects but SetupAuditTrail", "Object"),
+    ];
+    for mut view in views() {
+        view.mappings.retain(|mapping| !is_shared(mapping, view.provider));
+        all.push(view);
+    }
+    for view in all {
         let mut columns: BTreeMap<&str, Vec<&Mapping>> = BTreeMap::new();
         for mapping in &view.mappings {
             columns.entry(mapping.column).or_default().push(mapping);
@@ -90,8 +113,13 @@ fn the_tables_of_columns_are_what_documents_are_made_by() {
             types.replace(' ', ", ")
         ));
     }
+    let mut techniques =
+        String::from("\n| type or object | tactic | technique | sub-technique |\n|---|---|---|---|\n");
+    for row in threats() {
+        techniques.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
     let mut text = fs::read_to_string(docs("ecs.md")).expect("docs/ecs.md");
-    for (mark, part) in [("columns", tables), ("kinds", kinds)] {
+    for (mark, part) in [("columns", tables), ("kinds", kinds), ("threats", techniques)] {
         let (start, end) = (format!("<!-- {mark}: made by tests -->\n"), format!("<!-- {mark}: end -->\n"));
         let (before, rest) = text.split_once(&start).expect("a mark in docs/ecs.md");
         let (_, after) = rest.split_once(&end).expect("the end of it");
@@ -315,7 +343,7 @@ fn no_value_of_any_column_is_dropped() {
             objects.iter().find(named).unwrap_or(&"ApiEvent")
         };
         // SetupAuditTrail is collected in the order of a date that the records here do not have.
-        if view.provider == "SetupAuditTrail" {
+        if view.title == "SetupAuditTrail" {
             continue;
         }
         let (records, streams) = if is_file {

@@ -11,6 +11,7 @@ mod costs;
 mod damaged;
 mod endurance;
 mod fields;
+mod mapping;
 mod objects;
 mod polls;
 mod session;

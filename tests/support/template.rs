@@ -109,7 +109,7 @@ pub fn fits(kind: &str, value: &Value) -> bool {
     match kind {
         "keyword" | "constant_keyword" | "wildcard" | "text" | "match_only_text" => value.is_string(),
         "long" => value.is_i64(),
-        "double" => value.is_f64(),
+        "double" | "float" => value.is_f64(),
         "boolean" => value.is_boolean(),
         "date" => value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok()),
         "ip" => value.as_str().is_some_and(|text| text.parse::<IpAddr>().is_ok()),

@@ -28,6 +28,7 @@ pub mod apex;
 pub mod audit;
 pub mod aura;
 pub mod codes;
+mod columns;
 pub mod form;
 pub mod generic;
 pub mod kinds;
@@ -88,8 +89,25 @@ pub enum Node {
     Fixed(&'static str, &'static str),
     /// A value made of a column.
     Column(&'static str, &'static str, Form),
-    /// The same, of a column that is passed on as well. Here the first that is not empty counts, row by row.
+    /// The same, of a column that is passed on as well. Here the first that has such a value counts, row by row.
     Also(&'static str, &'static str, Form),
+    /// The same, with a form for each.
+    Either(&'static str, &'static [(&'static str, Form)]),
+    /// `outcome`, of all these columns. They are passed on as well.
+    Success(&'static str),
+    /// These parts, if the first of the columns `person` that is not empty is of another user than the columns `user`.
+    Behind {
+        /// Who may stand behind the user.
+        person: &'static str,
+        /// The user.
+        user: &'static str,
+        /// What is written then.
+        parts: &'static [Node],
+    },
+    /// These parts, of a record of Real-Time Event Monitoring.
+    Monitored(&'static [Node]),
+    /// `threat`, after the type of the event, if it is one that was detected.
+    Threat,
     /// The different values of some columns.
     Distinct(&'static str, &'static [(&'static str, Form)]),
     /// `location`, of columns with a latitude and a longitude.
@@ -102,7 +120,7 @@ pub enum Node {
     Id,
     /// `dataset`, after the stream.
     Dataset,
-    /// `provider`: which view of the event this is, `EventLogFile` or the name of the object.
+    /// `provider`: which view of the event this is, `EventLogFile` or `Object`.
     Provider,
     /// `stream`
     Stream,
@@ -125,7 +143,16 @@ impl Node {
             | Self::Fixed(key, _)
             | Self::Column(key, ..)
             | Self::Also(key, ..)
+            | Self::Either(key, ..)
             | Self::Distinct(key, ..) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The form of a single value.
+    fn form(&self) -> Option<Form> {
+        match self {
+            Self::Column(_, _, form) | Self::Also(_, _, form) => Some(*form),
             _ => None,
         }
     }
@@ -225,7 +252,7 @@ impl Mapper {
                 let document = document_of_file(&file.event_type);
                 (document, file.event_type.as_str(), "EventLogFile", "TIMESTAMP_DERIVED", None)
             }
-            Origin::Object { name, date, key } => (document_of_object(name), name, name, date, key),
+            Origin::Object { name, date, key } => (document_of_object(name), name, "Object", date, key),
         };
         let position = |name: &str| columns.iter().position(|column| column == name);
         let in_its_org = key == Some("Id");
@@ -244,6 +271,7 @@ impl Mapper {
             dataset: &dataset,
             provider,
             provenance: &provenance,
+            within: Vec::new(),
             plan: Vec::new(),
         };
         layout.add(if common.output.raw { raw::DOCUMENT } else { document });
@@ -302,7 +330,8 @@ impl Mapper {
         }
         let Self { json, errors, columns, .. } = self;
         json.begin();
-        for step in &self.plan {
+        let mut steps = self.plan.iter();
+        while let Some(step) = steps.next() {
             match step {
                 Step::Put(members) => json.put(members),
                 Step::End => json.end(),
@@ -334,12 +363,25 @@ impl Mapper {
                         }
                     };
                 }
-                Step::First(key, of, form) => {
-                    let column = of.iter().find(|column| !row.field(**column).is_empty());
-                    if let Some(column) = column
-                        && !form.write(json, key, row.field(*column), false)
+                Step::First(key, of) => {
+                    let filled = || of.iter().filter(|(column, _)| !row.field(*column).is_empty());
+                    let has_part = |(column, form): &&(usize, Form)| {
+                        form.part(row.field(*column), self.is_address[*column]).is_some()
+                    };
+                    if let Some((column, form)) = filled().find(has_part).or_else(|| filled().next())
+                        && !form.write(json, key, row.field(*column), self.is_address[*column])
                     {
                         report(errors, &columns[*column], row.field(*column), form.promise());
+                    }
+                }
+                Step::Success(key, of) => {
+                    if let Some(outcome) = form::outcome_of(of.iter().map(|column| row.field(*column))) {
+                        json.text(key, outcome);
+                    }
+                }
+                Step::Behind { person, user, steps: skipped } => {
+                    if !is_another(row, person, user) {
+                        steps.by_ref().take(*skipped).for_each(drop);
                     }
                 }
                 Step::Column(key, column, form) => {
@@ -370,9 +412,7 @@ impl Mapper {
                 }
                 Step::Location(key, latitude, longitude) => {
                     let (lat, lon) = (row.field(*latitude), row.field(*longitude));
-                    if form::is_degrees(lat, 90) && form::is_degrees(lon, 180) {
-                        json.pieces(key, &[b"{\"lat\":", lat, b",\"lon\":", lon, b"}"]);
-                    } else {
+                    if !form::location(json, key, lat, lon) {
                         for (column, value) in [(latitude, lat), (longitude, lon)] {
                             if !value.is_empty() {
                                 report(errors, &columns[*column], value, "is no part of a location");
@@ -461,13 +501,23 @@ fn report(errors: &mut Vec<String>, column: &str, value: &[u8], what: &str) {
     }
 }
 
-/// The names of columns as keys, no two of them the same.
+/// Whether a person is named, and is not the user of the row.
+fn is_another(row: &impl Fields, person: &[usize], user: &[usize]) -> bool {
+    let person = person.iter().map(|column| row.field(*column)).find(|person| !person.is_empty());
+    person.is_some_and(|person| !user.iter().any(|column| form::is_same_user(person, row.field(*column))))
+}
+
+/// The names of columns as keys, no two of them the same: the second of one name has a number behind it.
 fn raw_keys(columns: &[String]) -> Vec<Key> {
-    let key = |(index, name): (usize, &String)| {
-        let again = columns[..index].contains(name);
-        Key::escaped(&if again { format!("{name}_{}", index + 1) } else { name.clone() })
-    };
-    columns.iter().enumerate().map(key).collect()
+    let mut taken: Vec<String> = Vec::with_capacity(columns.len());
+    for (index, name) in columns.iter().enumerate() {
+        let is_first = !columns[..index].contains(name);
+        let is_free = |name: &String| !taken.contains(name) && !columns.contains(name);
+        let numbered = || (2..).map(|nth| format!("{name}_{nth}")).find(is_free);
+        let key = if is_first { None } else { numbered() };
+        taken.push(key.unwrap_or_else(|| name.clone()));
+    }
+    taken.iter().map(|name| Key::escaped(name)).collect()
 }
 
 /// What a row of an event log file looks like.
@@ -499,6 +549,9 @@ impl Common<'_> {
         let mut json = Writer::default();
         json.begin();
         json.text(&key("instance_url"), self.instance_url.as_bytes());
+        if let Origin::Object { name, .. } = self.origin {
+            json.text(&key("object_name"), name.as_bytes());
+        }
         if let Origin::File(file) = self.origin {
             json.open(&key("event_log_file"));
             json.text(&key("id"), file.id.as_bytes());

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct View {
     /// What it is a view of.
     pub title: &'static str,
-    /// `event.provider`, as far as it is fixed.
+    /// `event.provider`
     pub provider: &'static str,
     /// What becomes of its columns.
     pub mappings: Vec<Mapping>,
@@ -62,14 +62,22 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("event.action", "keyword", "by the type"),
     ("event.module", "keyword", "salesforce"),
     ("event.dataset", "keyword", "as `data_stream.dataset`"),
-    ("event.provider", "keyword", "`EventLogFile`, or the name of the object"),
+    ("event.provider", "keyword", "`EventLogFile` or `Object`"),
     (
         "event.original",
         "keyword",
         "the record as it came, if it was asked for; a row that makes no sense always",
     ),
     ("error.message", "match_only_text", "values that are not what their column promises"),
+    ("threat.framework", "keyword", "MITRE ATT&CK, of threats that were detected"),
+    ("threat.tactic.id", "keyword", "by the type"),
+    ("threat.tactic.name", "keyword", "by the type"),
+    ("threat.technique.id", "keyword", "by the type"),
+    ("threat.technique.name", "keyword", "by the type"),
+    ("threat.technique.subtechnique.id", "keyword", "by the type"),
+    ("threat.technique.subtechnique.name", "keyword", "by the type"),
     ("salesforce.instance_url", "keyword", "address of the org"),
+    ("salesforce.object_name", "keyword", "name of the object, on its records"),
     ("salesforce.event_log_file.id", "keyword", "`EventLogFile.Id`"),
     ("salesforce.event_log_file.log_date", "date", "`EventLogFile.LogDate`"),
     ("salesforce.event_log_file.created_date", "date", "`EventLogFile.CreatedDate`"),
@@ -80,6 +88,7 @@ const FIXED: &[(&str, &str, &str)] = &[
 
 /// Types that the form of a value does not tell.
 const TYPES: &[(&str, &str)] = &[
+    ("event.risk_score", "float"),
     ("url.original", "wildcard"),
     ("url.path", "wildcard"),
     ("salesforce.apex.message", "text"),
@@ -131,15 +140,15 @@ pub fn views() -> Vec<View> {
     let change: &[_] = &[("CreatedDate", "@timestamp"), ("Id", "event.id")];
     vec![
         view("Login event log files", "EventLogFile", login::FILE, row),
-        view("LoginEvent and LoginHistory", "LoginEvent", login::OBJECT, login),
+        view("LoginEvent and LoginHistory", "Object", login::OBJECT, login),
         view("Logout event log files", "EventLogFile", logout::FILE, row),
-        view("LogoutEvent", "LogoutEvent", logout::OBJECT, event),
+        view("LogoutEvent", "Object", logout::OBJECT, event),
         view("Apex event log files of all six types", "EventLogFile", apex::FILE, row),
-        view("SetupAuditTrail", "SetupAuditTrail", audit::OBJECT, change),
+        view("SetupAuditTrail", "Object", audit::OBJECT, change),
         view("AuraRequest event log files", "EventLogFile", aura::FILE, row),
-        view("AuraRequestEventLog", "AuraRequestEventLog", aura::OBJECT, &[("Timestamp", "@timestamp")]),
+        view("AuraRequestEventLog", "Object", aura::OBJECT, &[("Timestamp", "@timestamp")]),
         view("Event log files of any other type", "EventLogFile", generic::FILE, row),
-        view("Any other object", "", generic::OBJECT, event),
+        view("Any other object", "Object", generic::OBJECT, event),
     ]
 }
 
@@ -195,6 +204,17 @@ pub fn categories() -> Vec<[String; 5]> {
     kinds::categorised().map(row).collect()
 }
 
+/// The threats that have a technique: type or object without its ending, then id and name of tactic, technique and
+/// sub-technique.
+pub fn threats() -> Vec<[String; 4]> {
+    let words = |(id, name): (&str, &str)| format!("{id} {name}");
+    let row = |(name, threat): (&str, kinds::Threat)| {
+        let subtechnique = threat.subtechnique.map_or_else(String::new, words);
+        [name.to_owned(), words(threat.tactic), words(threat.technique), subtechnique]
+    };
+    kinds::threats().map(row).collect()
+}
+
 fn about(column: &str) -> Option<&'static str> {
     let is = |names: &str| names.split_ascii_whitespace().any(|name| name == column);
     ABOUT.iter().find(|(names, _)| is(names)).map(|(_, about)| *about)
@@ -224,7 +244,22 @@ fn walk(nodes: &'static [Node], path: &str, mappings: &mut Vec<Mapping>) {
             Node::Column(key, column, form) | Node::Also(key, column, form) => {
                 mappings.push(Mapping::of(join(key), column, *form));
             }
-            Node::Distinct(key, columns) => {
+            Node::Success(columns) => {
+                let mapping = |column| Mapping::of(join("outcome"), column, Form::Status);
+                mappings.extend(columns.split('|').map(mapping));
+            }
+            Node::Behind { parts, .. } | Node::Monitored(parts) => {
+                let first = mappings.len();
+                walk(parts, path, mappings);
+                let when = match node {
+                    Node::Behind { .. } => "if somebody else [acts](#who-acts)",
+                    _ => "in Real-Time Event Monitoring",
+                };
+                for mapping in &mut mappings[first..] {
+                    mapping.how = when.to_owned();
+                }
+            }
+            Node::Distinct(key, columns) | Node::Either(key, columns) => {
                 for (column, form) in *columns {
                     mappings.push(Mapping::of(join(key), column, *form));
                 }
@@ -247,6 +282,7 @@ fn walk(nodes: &'static [Node], path: &str, mappings: &mut Vec<Mapping>) {
             | Node::Provider
             | Node::Stream
             | Node::Kind
+            | Node::Threat
             | Node::Provenance
             | Node::Original
             | Node::Record
@@ -304,10 +340,9 @@ fn how(form: Form) -> String {
         Form::NoEmptyKey => "unless it is `000000000000000AAA`, the constant for none",
         Form::Code(_) => "a code by its meaning, others as they are",
         Form::Prefix(_) => "the first three digits by their meaning, others as they are",
-        Form::Status => {
-            "`S`, `R`, `1`, `true` and what begins with `Succe` are `success`; `F`, `A`, `N`, `0`, `false` and what begins \
-             with `Fail`, `Error`, `Denied` or `Block` are `failure`; others are left out"
-        }
+        Form::Status => "[see above](#outcome)",
+        Form::Agent => "if it begins with a product and its version, as `Mozilla/5.0` does",
+        Form::OneUser => "if it is the id of a user, and of one alone",
         Form::TlsVersion => "`1.3` of `TLSv1.3`; others as they are",
         Form::TlsProtocol => "`tls` of `TLSv1.3`",
         Form::Target => "X of `For user X, ...`",

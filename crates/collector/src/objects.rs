@@ -583,7 +583,9 @@ impl Found {
             return;
         }
         self.seen += 1;
-        if state.remembers(record.at, &record.key) {
+        // One without a key of its own is remembered by the window it came in.
+        let is_placed = record.keyed || !window.is_keyed;
+        if state.remembers(record.at.filter(|_| is_placed), &record.key) {
             return;
         }
         let (at, remembered_at) = match record.at {

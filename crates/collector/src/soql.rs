@@ -92,13 +92,16 @@ pub fn records_at(source: &ObjectSource, at: Time, after: Option<&str>) -> Strin
 }
 
 fn select(source: &ObjectSource) -> String {
-    let Some(fields) = &source.fields else {
+    let mut names: Vec<&str> = match &source.fields {
         // A field of the customer's own is none of the standard ones, and named twice a field is refused.
-        let date = if source.date.ends_with("__c") { format!(", {}", source.date) } else { String::new() };
-        return format!("SELECT FIELDS(STANDARD){date} FROM {}", source.object);
+        None if source.date.ends_with("__c") => vec!["FIELDS(STANDARD)", &source.date],
+        None => vec!["FIELDS(STANDARD)"],
+        Some(fields) => {
+            let needed = source.paging.key().into_iter().chain([source.date.as_str()]);
+            needed.chain(fields.iter().map(String::as_str)).collect()
+        }
     };
-    let mut names: Vec<&str> = source.paging.key().into_iter().chain([source.date.as_str()]).collect();
-    names.extend(fields.iter().map(String::as_str));
+    names.extend(source.more_fields.iter().map(String::as_str));
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.to_ascii_lowercase()));
     format!("SELECT {} FROM {}", names.join(", "), source.object)

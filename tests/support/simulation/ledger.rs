@@ -58,9 +58,11 @@ impl Ledger {
             let json: Value = serde_json::from_str(event).with_context(|| format!("no JSON: {event}"))?;
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let file = &json["salesforce"]["event_log_file"];
+            let object = text(&json["salesforce"]["object_name"]);
+            let provider = text(&json["event"]["provider"]);
             let delivery = Delivery {
                 id: text(&json["event"]["id"]),
-                provider: text(&json["event"]["provider"]),
+                provider: if provider == "Object" { object } else { provider },
                 file: text(&file["id"]),
                 created: text(&file["created_date"]),
             };

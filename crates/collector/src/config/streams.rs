@@ -142,9 +142,16 @@ const SETTLE_ABOUT: &str = "How old a record must be to be collected, since reco
 const OBJECT_INTERVAL: Shape = Shape::Span(Duration::from_secs(10), days(7));
 const SETTLE: Shape = Shape::Span(Duration::ZERO, days(1));
 
+const MORE_FIELDS: Key = Key::optional(
+    "fields",
+    Shape::Names { check: field_name, all: false },
+    "Fields to collect besides the standard ones, such as \"CreatedBy.Department\".",
+);
+
 const EVENTS: &[Key] = &[
     Key::defaulted("interval", OBJECT_INTERVAL, "5m", "How often to look for new records."),
     Key::defaulted("settle", SETTLE, "3m", SETTLE_ABOUT),
+    MORE_FIELDS,
     ITS_INITIAL,
 ];
 const AUDIT_OBJECT: &[Key] = &[
@@ -156,6 +163,7 @@ const AUDIT_OBJECT: &[Key] = &[
         "1h",
         "How far back to look again for records that became visible late, such as those of a long deployment.",
     ),
+    MORE_FIELDS,
 ];
 const OWN_OBJECT: &[Key] = &[
     Key::required(
@@ -285,6 +293,8 @@ pub struct ObjectSource {
     pub paging: Paging,
     /// The fields to collect; none = FIELDS(STANDARD).
     pub fields: Option<Vec<String>>,
+    /// Fields to collect besides.
+    pub more_fields: Vec<String>,
     /// How far back to collect when there is no state.
     pub initial_interval: Duration,
     /// How often to look for new records.
@@ -565,17 +575,36 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         Paging::Ascending if stream != "setupaudittrail" && object.is_empty("overlap") => minutes(10),
         Paging::Ascending => object.span("overlap"),
     };
+    let listed = || object.names("fields");
+    let is_own = !matches!(stream, "login" | "logout" | "setupaudittrail");
+    let fields = (is_own && !object.is_empty("fields")).then(listed);
+    let mut more_fields = Vec::new();
+    if fields.is_none() {
+        more_fields.extend(needed(name).iter().map(|field| (*field).to_owned()));
+        // Asked for twice, a field is refused; the standard ones are asked for already.
+        more_fields
+            .extend(listed().into_iter().filter(|field| field.contains('.') || field.ends_with("__c")));
+    }
     Some(ObjectSource {
         stream: stream.to_owned(),
         object: name.to_owned(),
         date: object.text("cursor_field").unwrap_or(date).to_owned(),
         paging,
-        fields: (!object.is_empty("fields")).then(|| object.names("fields")),
+        fields,
+        more_fields,
         initial_interval: initial_interval(table, object),
         interval: object.span("interval"),
         settle,
         overlap,
     })
+}
+
+/// What the documents of an object are made of besides its standard fields.
+fn needed(object: &str) -> &'static [&'static str] {
+    match object {
+        "SetupAuditTrail" => &["CreatedBy.Name", "CreatedBy.Username", "CreatedBy.Email"],
+        _ => &[],
+    }
 }
 
 /// What the configuration must say of a big object of the org's own, since nothing else says it.

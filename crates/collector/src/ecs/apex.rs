@@ -3,7 +3,7 @@
 //! Columns: the pages of the types ApexCallout, ApexExecution, ApexRestApi, ApexSoap, ApexTrigger and
 //! ExternalCustomApexCallout, object reference.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*, codes};
+use super::{EVENT, Form::*, HEAD, Node, Node::*, codes, columns};
 
 /// The event types of the stream `apex`.
 pub const TYPES: &[&str] =
@@ -16,21 +16,18 @@ pub const FILE: &[Node] = &[
         "event",
         &[
             Parts(EVENT),
-            Also("outcome", "SUCCESS|STATUS|REQUEST_STATUS", Status),
+            Success(columns::OUTCOMES),
             Column("url", "URL|URI", Unquoted),
             // A callout's RUN_TIME is not used, and an execution's stands beside the time from end to end.
             Column("duration", "TIME|EXEC_TIME|TOTAL_MS|RUN_TIME", MillisAsNanos),
         ],
     ),
-    Object("user", &[Column("id", "USER_ID", Keyword), Column("roles", "USER_TYPE", ListOfOne)]),
-    Object("source", &[Column("ip", "CLIENT_IP", Ip), Column("address", "CLIENT_IP", NoIp)]),
     Object(
-        "related",
-        &[
-            Distinct("ip", &[("CLIENT_IP", Ip)]),
-            Distinct("user", &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword)]),
-        ],
+        "user",
+        &[Column("id", "USER_ID", Keyword), Column("roles", "USER_TYPE", ListOfOne), columns::EFFECTIVE],
     ),
+    Object("source", &[Also("ip", columns::ADDRESSES, Ip), Column("address", columns::ADDRESSES, NoIp)]),
+    Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
     Object(
         "http",
         &[

@@ -1,6 +1,7 @@
 //! Changes made in Setup. Fields: "SetupAuditTrail", object reference.
 //!
-//! Who acts and who is affected are two users: `user` is CreatedBy, `user.target` the one that `Display` names.
+//! Who acts and who is affected are two users: `user` is CreatedBy, `user.target` the one that `Display` names. Who was logged
+//! in as CreatedBy is DelegateUser ([`super::columns`]).
 
 use super::{EVENT, Form::*, HEAD, Node, Node::*};
 
@@ -18,6 +19,18 @@ pub const OBJECT: &[Node] = &[
             Column("name", "CreatedBy.Username", Keyword),
             Column("full_name", "CreatedBy.Name", Keyword),
             Column("email", "CreatedBy.Email", Keyword),
+            Behind {
+                person: "DelegateUser",
+                user: "CreatedById|CreatedBy.Id|CreatedBy.Username",
+                parts: &[Object(
+                    "effective",
+                    &[
+                        Also("id", "CreatedById|CreatedBy.Id", Keyword),
+                        Also("name", "CreatedBy.Username", Keyword),
+                        Also("email", "CreatedBy.Email", Keyword),
+                    ],
+                )],
+            },
             Object(
                 "target",
                 &[

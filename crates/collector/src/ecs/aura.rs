@@ -1,28 +1,18 @@
 //! Requests of Lightning pages. Columns: the page of the type AuraRequest, and "AuraRequestEventLog", object reference.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*};
+use super::{EVENT, Form::*, HEAD, Node, Node::*, columns};
 
 /// A row of an AuraRequest file.
 pub const FILE: &[Node] = &[
     Parts(HEAD),
     Object(
         "event",
-        &[
-            Parts(EVENT),
-            Column("outcome", "REQUEST_STATUS", Status),
-            Column("duration", "RUN_TIME", MillisAsNanos),
-        ],
+        &[Parts(EVENT), Success(columns::OUTCOMES), Column("duration", "RUN_TIME", MillisAsNanos)],
     ),
-    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword)]),
+    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword), columns::EFFECTIVE]),
     Object("organization", &[Column("id", "ORGANIZATION_ID", Keyword)]),
-    Object("source", &[Column("ip", "CLIENT_IP", Ip)]),
-    Object(
-        "related",
-        &[
-            Distinct("ip", &[("CLIENT_IP", Ip)]),
-            Distinct("user", &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword)]),
-        ],
-    ),
+    Object("source", &[Also("ip", columns::ADDRESSES, Ip)]),
+    Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
     url!("URI"),
     Object(
         "http",
@@ -67,18 +57,11 @@ pub const OBJECT: &[Node] = &[
     Parts(HEAD),
     Object(
         "event",
-        &[
-            Parts(EVENT),
-            Column("outcome", "RequestStatus", Status),
-            Column("duration", "RunTime", MillisAsNanos),
-        ],
+        &[Parts(EVENT), Success(columns::OUTCOME_FIELDS), Column("duration", "RunTime", MillisAsNanos)],
     ),
-    Object("user", &[Column("id", "UserIdentifier", Keyword)]),
-    Object("source", &[Column("ip", "ClientIp", Ip)]),
-    Object(
-        "related",
-        &[Distinct("ip", &[("ClientIp", Ip)]), Distinct("user", &[("UserIdentifier", Keyword)])],
-    ),
+    Object("user", &[Column("id", "UserIdentifier", Keyword), columns::EFFECTIVE_FIELDS]),
+    Object("source", &[Also("ip", columns::ADDRESS_FIELDS, Ip)]),
+    Object("related", &[columns::RELATED_ADDRESS_FIELDS, columns::RELATED_USER_FIELDS]),
     url!("Uri"),
     Object(
         "http",

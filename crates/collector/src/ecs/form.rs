@@ -41,6 +41,10 @@ pub enum Form {
     Digits,
     /// The other values of such a column, without quotes around them.
     NoDigits,
+    /// A user agent: a product and its version; others are left out (RFC 9110 section 10.1.5).
+    Agent,
+    /// The id of a user, alone; ids of others and lists of ids are left out.
+    OneUser,
     /// An id; left out where it is the constant that stands for none.
     NoEmptyKey,
     /// A code with a meaning; others as they are.
@@ -93,6 +97,16 @@ impl Form {
         }
     }
 
+    /// The form of a column that may stand for the same field, by the type that the field has; none where that is a list.
+    pub fn of_its_type(self) -> Option<Self> {
+        match self {
+            Self::Long | Self::MillisAsNanos => Some(Self::Long),
+            Self::Double | Self::Boolean | Self::Date | Self::Ip => Some(self),
+            Self::Actions | Self::ListOfOne | Self::ListOfCode(_) => None,
+            _ => Some(Self::Keyword),
+        }
+    }
+
     /// The text to write, where it is one and there is one. Whether the value is an address is known before.
     pub fn part(self, value: &[u8], is_address: bool) -> Option<&[u8]> {
         let found = |found: bool| found.then_some(value);
@@ -102,8 +116,12 @@ impl Form {
             Self::Digits => found(is_digits(value)),
             Self::NoDigits if is_digits(value) => None,
             Self::NoDigits | Self::Unquoted => Some(unquoted(value)),
+            Self::Agent => Some(unquoted(value)).filter(|value| is_agent(value)),
+            Self::OneUser => found(is_user(value)),
             Self::NoEmptyKey => found(!value.starts_with(b"000000000000000")),
-            Self::Code(table) | Self::ListOfCode(table) => Some(meaning(table, value).unwrap_or(value)),
+            Self::Code(table) | Self::ListOfCode(table) => {
+                Some(meaning(table, value).or_else(|| meaning(table, code_within(value)?)).unwrap_or(value))
+            }
             Self::Prefix(table) => {
                 let digits = value.get(..3).filter(|_| is_digits(value));
                 Some(digits.and_then(|digits| meaning(table, digits)).unwrap_or(value))
@@ -135,10 +153,14 @@ impl Form {
         match self {
             Self::Long => match whole_number(value) {
                 Some(digits) => json.raw(key, digits),
-                None => return false,
+                None => match Digits::of(value).as_ref().and_then(|digits| whole_number(digits.text())) {
+                    Some(digits) => json.raw(key, digits),
+                    None => return false,
+                },
             },
             Self::Double => match Decimal::of(value) {
                 Some(number) if number.is_whole => json.pieces(key, &[value, b".0"]),
+                Some(number) if number.has_exponent => double(json, key, value),
                 Some(_) => json.raw(key, value),
                 None => return false,
             },
@@ -170,12 +192,13 @@ impl Form {
 
     /// Writes a number, `true` or `false` of a record as it came. False if it is a number that no index could hold.
     pub fn write_bare(json: &mut Writer, key: &Key, value: &[u8]) -> bool {
-        let fits = matches!(value, b"true" | b"false")
-            || Decimal::of(value).is_some_and(|number| !number.is_whole || whole_number(value).is_some());
-        if fits {
-            json.raw(key, value);
+        match Decimal::of(value) {
+            Some(number) if number.has_exponent => double(json, key, value),
+            Some(number) if number.is_whole && whole_number(value).is_none() => return false,
+            None if !matches!(value, b"true" | b"false") => return false,
+            _ => json.raw(key, value),
         }
-        fits
+        true
     }
 }
 
@@ -187,16 +210,62 @@ fn outcome(success: bool) -> &'static [u8] {
     if success { b"success" } else { b"failure" }
 }
 
-/// Whether a status is known to be a success or a failure: a REQUEST_STATUS, a flag, or a text that begins so.
+/// Whether a status is known to be a success or a failure: a REQUEST_STATUS, a flag, or a text that begins so. What went
+/// before the word in `AutomatedSuccess`, `JobComplete` and `ReportedDenied` says how it came to it.
 fn status(value: &[u8]) -> Option<bool> {
     let begins = |word: &[u8]| value.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
     match value {
-        b"S" | b"R" | b"1" | b"true" | b"TRUE" | b"LOGIN_NO_ERROR" => Some(true),
-        b"F" | b"A" | b"N" | b"0" | b"false" | b"FALSE" => Some(false),
+        b"S" | b"R" | b"1" | b"true" | b"TRUE" | b"LOGIN_NO_ERROR" | b"AutomatedSuccess" | b"JobComplete" => {
+            Some(true)
+        }
+        b"F" | b"A" | b"N" | b"0" | b"false" | b"FALSE" | b"ReportedDenied" => Some(false),
         _ if begins(b"succe") => Some(true),
         _ if begins(b"fail") || begins(b"error") || begins(b"denied") || begins(b"block") => Some(false),
         _ => None,
     }
+}
+
+/// `success` or `failure` of what several columns say: a failure in one of them is one, whatever the others say. A request
+/// that was answered well can have started a job that failed.
+pub fn outcome_of<'v>(values: impl Iterator<Item = &'v [u8]>) -> Option<&'static [u8]> {
+    let mut success = None;
+    for value in values {
+        match status(value) {
+            Some(false) => return Some(outcome(false)),
+            Some(true) => success = Some(outcome(true)),
+            None => {}
+        }
+    }
+    success
+}
+
+/// The code in `HIGH_ASSURANCE(db=10,api=HIGH_ASSURANCE)`, which stands in Logout files of real orgs.
+fn code_within(value: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = split_once(value.strip_suffix(b")")?, b'(')?;
+    let (code, _) = split_once(rest.strip_prefix(b"db=")?, b',')?;
+    Some(code)
+}
+
+/// Whether a text begins as a user agent does: `Mozilla/5.0 (X11)`, `curl/8.7.1`.
+fn is_agent(value: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    split_once(value, b'/').is_some_and(|(product, rest)| {
+        let version = &rest[..rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len())];
+        !product.is_empty()
+            && product.iter().all(is_token)
+            && version.iter().any(u8::is_ascii_digit)
+            && version.iter().all(is_token)
+    })
+}
+
+/// Whether a text is the id of a user, in 15 or 18 characters ("Standard Object Prefixes": 005).
+fn is_user(value: &[u8]) -> bool {
+    matches!(value.len(), 15 | 18) && value.starts_with(b"005") && value.iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// Whether two names are of the same user. The longer form of an id begins with the shorter one.
+pub fn is_same_user(one: &[u8], other: &[u8]) -> bool {
+    one == other || (one.len().min(other.len()) == 15 && (one.starts_with(other) || other.starts_with(one)))
 }
 
 fn split_once(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
@@ -280,6 +349,7 @@ struct Decimal<'v> {
     negative: bool,
     whole: &'v [u8],
     fraction: &'v [u8],
+    exponent: i64,
     /// Whether it has neither a fraction nor an exponent.
     is_whole: bool,
     has_exponent: bool,
@@ -301,6 +371,7 @@ impl<'v> Decimal<'v> {
             let digits = exponent.strip_prefix(b"-").or(exponent.strip_prefix(b"+")).unwrap_or(exponent);
             (1..=2).contains(&digits.len()) && is_digits(digits)
         });
+        let power = exponent.and_then(|exponent| str::from_utf8(exponent).ok()?.parse().ok());
         let fits = canonical
             && text.len() <= 40
             && is_digits(whole)
@@ -308,7 +379,8 @@ impl<'v> Decimal<'v> {
             && !(point.is_some() && fraction.is_empty())
             && exponent_fits;
         let is_whole = point.is_none() && exponent.is_none();
-        fits.then_some(Self { negative, whole, fraction, is_whole, has_exponent: exponent.is_some() })
+        let (exponent, has_exponent) = (power.unwrap_or_default(), exponent.is_some());
+        fits.then_some(Self { negative, whole, fraction, exponent, is_whole, has_exponent })
     }
 }
 
@@ -321,8 +393,84 @@ fn whole_number(text: &[u8]) -> Option<&[u8]> {
     (canonical && digits.len() <= 18 && is_digits(digits)).then_some(text)
 }
 
+/// A number whose exponent is written out in digits. Salesforce writes doubles as Java does: `1.05127115E9` from ten
+/// millions on, `2.5E-4` below a thousandth.
+struct Digits {
+    text: [u8; 48],
+    length: usize,
+}
+
+impl Digits {
+    /// Of a number with an exponent whose digits are at most so many. Others need none.
+    fn of(text: &[u8]) -> Option<Self> {
+        let number = Decimal::of(text).filter(|number| number.has_exponent)?;
+        let mut digits = Self { text: [0; 48], length: 0 };
+        let (whole, fraction) = (number.whole.iter(), number.fraction.iter());
+        let point = i64::try_from(number.whole.len()).ok()? + number.exponent;
+        let count = i64::try_from(number.whole.len() + number.fraction.len()).ok()?;
+        if number.negative {
+            digits.push(b'-')?;
+        }
+        let start = digits.length;
+        // Zeros in front of the number belong to none of its digits.
+        for place in point.min(0)..point.max(count) {
+            if place == point {
+                if digits.length == start {
+                    digits.push(b'0')?;
+                }
+                digits.push(b'.')?;
+            }
+            let digit =
+                usize::try_from(place).ok().and_then(|at| whole.clone().chain(fraction.clone()).nth(at));
+            let digit = digit.copied().unwrap_or(b'0');
+            if digits.length > start || digit != b'0' || place >= point {
+                digits.push(digit)?;
+            }
+        }
+        if digits.length == start {
+            digits.push(b'0')?;
+        }
+        if digits.text().contains(&b'.') {
+            let zeros = digits.text().iter().rev().take_while(|digit| **digit == b'0').count();
+            digits.length -= zeros;
+            digits.length -= usize::from(digits.text().ends_with(b"."));
+        }
+        Some(digits)
+    }
+
+    fn push(&mut self, byte: u8) -> Option<()> {
+        *self.text.get_mut(self.length)? = byte;
+        self.length += 1;
+        Some(())
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.text[..self.length]
+    }
+}
+
+/// A number with an exponent as it came, and a whole one in digits. It keeps a fraction, so that it stays a double.
+fn double(json: &mut Writer, key: &Key, value: &[u8]) {
+    match Digits::of(value).filter(|digits| !digits.text().contains(&b'.')) {
+        Some(digits) => json.pieces(key, &[digits.text(), b".0"]),
+        None => json.raw(key, value),
+    }
+}
+
+/// Writes a location, if both are degrees.
+pub fn location(json: &mut Writer, key: &Key, latitude: &[u8], longitude: &[u8]) -> bool {
+    let digits = [latitude, longitude].map(Digits::of);
+    let latitude = digits[0].as_ref().map_or(latitude, Digits::text);
+    let longitude = digits[1].as_ref().map_or(longitude, Digits::text);
+    let fits = is_degrees(latitude, 90) && is_degrees(longitude, 180);
+    if fits {
+        json.pieces(key, &[b"{\"lat\":", latitude, b",\"lon\":", longitude, b"}"]);
+    }
+    fits
+}
+
 /// Whether a text is a number of degrees, at most so many in either direction.
-pub fn is_degrees(text: &[u8], most: u32) -> bool {
+fn is_degrees(text: &[u8], most: u32) -> bool {
     Decimal::of(text).filter(|number| !number.has_exponent).is_some_and(|number| {
         let whole = str::from_utf8(number.whole).ok().and_then(|whole| whole.parse::<u32>().ok());
         let edge = number.fraction.iter().all(|digit| *digit == b'0');
@@ -333,10 +481,13 @@ pub fn is_degrees(text: &[u8], most: u32) -> bool {
 /// Milliseconds as nanoseconds. What lies below a nanosecond is cut off.
 fn nanos(json: &mut Writer, key: &Key, value: &[u8]) -> bool {
     const ZEROS: &[u8; 6] = b"000000";
-    let Some(number) = Decimal::of(value).filter(|number| number.whole.len() <= 12 && !number.has_exponent)
-    else {
+    let Some(number) = Decimal::of(value) else { return false };
+    if number.has_exponent {
+        return Digits::of(value).is_some_and(|digits| nanos(json, key, digits.text()));
+    }
+    if number.whole.len() > 12 {
         return false;
-    };
+    }
     // Below zero it is not known, which its own field says as well.
     if number.negative {
         return true;
@@ -399,7 +550,8 @@ fn actions(json: &mut Writer, key: &Key, value: &[u8]) {
             json.member(b"\"scheme\":\"", scheme);
             json.member(b"\"controller\":\"", controller);
             json.member(b"\"method\":\"", method);
-            if let Some(digits) = whole_number(duration) {
+            let digits = Digits::of(duration);
+            if let Some(digits) = whole_number(digits.as_ref().map_or(duration, Digits::text)) {
                 json.raw_member(b"\"duration\":", digits);
             }
             json.end();
@@ -484,10 +636,16 @@ mod tests {
             ("1.0000019", "1000001"),
             ("999999999999", "999999999999000000"),
             ("-1", ""),
+            ("1e3", "1000000000"),
+            ("1.2345678E7", "12345678000000"),
+            ("1.23456789E7", "12345678900000"),
+            ("2.5E-4", "250"),
+            ("9.9E-7", "0"),
+            ("-1.0E7", ""),
         ] {
             assert_eq!(written_as(Form::MillisAsNanos, millis), (nanos.to_owned(), true), "{millis}");
         }
-        for text in ["1e3", "fast", "1.", ".5", "01", "1234567890123", "NaN", ""] {
+        for text in ["1e", "1E99", "1.0E12", "fast", "1.", ".5", "01", "1234567890123", "NaN", ""] {
             assert_eq!(written_as(Form::MillisAsNanos, text), (String::new(), false), "{text}");
         }
     }
@@ -500,8 +658,22 @@ mod tests {
             (Form::Long, "5199.5", None),
             (Form::Long, "1234567890123456789", None),
             (Form::Long, "007", None),
+            (Form::Long, "1.05127115E9", Some("1051271150")),
+            (Form::Long, "-1.05127115E9", Some("-1051271150")),
+            (Form::Long, "1.0E7", Some("10000000")),
+            (Form::Long, "1E+7", Some("10000000")),
+            (Form::Long, "0.0E0", Some("0")),
+            (Form::Long, "0.012E3", Some("12")),
+            (Form::Long, "1200.0E-2", Some("12")),
+            (Form::Long, "1.5E0", None),
+            (Form::Long, "1.23456789E7", None),
+            (Form::Long, "1.0E18", None),
+            (Form::Long, "1.0E99", None),
             (Form::Double, "81604961", Some("81604961.0")),
-            (Form::Double, "8.16E7", Some("8.16E7")),
+            (Form::Double, "8.16E7", Some("81600000.0")),
+            (Form::Double, "8.16123456789E7", Some("8.16123456789E7")),
+            (Form::Double, "1.5E-7", Some("1.5E-7")),
+            (Form::Double, "1.0E99", Some("1.0E99")),
             (Form::Double, "-1.0", Some("-1.0")),
             (Form::Double, "1e999", None),
             (Form::Double, "Infinity", None),
@@ -512,6 +684,26 @@ mod tests {
         ] {
             let (text, fits) = written_as(form, value);
             assert_eq!((text.as_str(), fits), (expected.unwrap_or_default(), expected.is_some()), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_exponent_is_written_out_in_digits() {
+        for (text, digits) in [
+            ("1.05127115E9", "1051271150"),
+            ("1.5E0", "1.5"),
+            ("1.25E1", "12.5"),
+            ("2.5E-4", "0.00025"),
+            ("-2.50E-1", "-0.25"),
+            ("0E5", "0"),
+            ("0.0E-5", "0"),
+            ("10.0E-1", "1"),
+        ] {
+            let found = Digits::of(text.as_bytes()).expect(text);
+            assert_eq!(String::from_utf8_lossy(found.text()), digits, "{text}");
+        }
+        for text in ["1", "1.5", "1.0E99", "1.0E-99", "E5", "1E", ""] {
+            assert!(Digits::of(text.as_bytes()).is_none(), "{text}");
         }
     }
 

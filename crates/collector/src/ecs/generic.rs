@@ -2,7 +2,7 @@
 //!
 //! Of columns with a name for the same thing the first that a file has is taken; the others keep their own name.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*};
+use super::{EVENT, Form::*, HEAD, Node, Node::*, columns};
 
 /// A row of any event log file.
 pub const FILE: &[Node] = &[
@@ -11,37 +11,42 @@ pub const FILE: &[Node] = &[
         "event",
         &[
             Parts(EVENT),
-            Also("outcome", "REQUEST_STATUS|SUCCESS|STATUS", Status),
+            Success(columns::OUTCOMES),
             Also("duration", "RUN_TIME|TOTAL_MS|EXEC_TIME", MillisAsNanos),
         ],
     ),
     Object(
         "user",
         &[
-            Column("id", "USER_ID_DERIVED|USER_ID", Keyword),
+            Column("id", "USER_ID_DERIVED|USER_ID|ACTUAL_USER_ID_DERIVED|ACTUAL_USER_ID", Keyword),
             Column("email", "USER_NAME|USERNAME", Keyword),
             Column("roles", "USER_TYPE", ListOfOne),
+            columns::EFFECTIVE,
+            Object("target", &[Also("id", "MEMBER_ID|SHARED_WITH_ENTITY_ID", OneUser)]),
         ],
     ),
     Object("organization", &[Column("id", "ORGANIZATION_ID", Keyword)]),
     Object(
         "source",
         &[
-            Column("ip", "CLIENT_IP|SOURCE_IP|IP_ADDRESS", Ip),
-            Column("address", "CLIENT_IP|SOURCE_IP|IP_ADDRESS", NoIp),
-        ],
-    ),
-    Object(
-        "related",
-        &[
-            Distinct("ip", &[("CLIENT_IP|SOURCE_IP|IP_ADDRESS", Ip)]),
-            Distinct(
-                "user",
-                &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword), ("USER_NAME|USERNAME", Keyword)],
+            Also("ip", columns::ADDRESSES, Ip),
+            Column("address", columns::ADDRESSES, NoIp),
+            Object(
+                "geo",
+                &[
+                    Location("LATITUDE", "LONGITUDE"),
+                    Column("country_iso_code", "COUNTRY_ISO|COUNTRY_CODE", Keyword),
+                    Column("country_name", "COUNTRY", Keyword),
+                    Column("region_name", "SUBDIVISION", Keyword),
+                    Column("city_name", "CITY", Keyword),
+                    Column("postal_code", "POSTAL_CODE", Keyword),
+                ],
             ),
         ],
     ),
-    url!("URI|URL"),
+    Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
+    Threat,
+    url!("URI|URL|PAGE_URL|REQUEST_URI"),
     Object(
         "http",
         &[
@@ -51,7 +56,7 @@ pub const FILE: &[Node] = &[
                     Column("id", "REQUEST_ID", Keyword),
                     Column("method", "REQUEST_METHOD|METHOD|HTTP_METHOD", Keyword),
                     Column("bytes", "REQUEST_SIZE", Long),
-                    Column("referrer", "HTTP_REFERER|REFERER", Unquoted),
+                    Column("referrer", "HTTP_REFERER|REFERER|HTTP_REFERRER|REFERRER|REFERRER_URI", Unquoted),
                 ],
             ),
             Object(
@@ -63,7 +68,10 @@ pub const FILE: &[Node] = &[
             ),
         ],
     ),
-    Object("user_agent", &[Column("original", "USER_AGENT|BROWSER_TYPE", NoDigits)]),
+    Object(
+        "user_agent",
+        &[Either("original", &[("USER_AGENT|BROWSER_TYPE", NoDigits), ("CLIENT_INFO", Agent)])],
+    ),
     Object(
         "salesforce",
         &[Provenance, Typed(&[Column("user_agent_code", "USER_AGENT|BROWSER_TYPE", Digits), Rest])],
@@ -77,35 +85,51 @@ pub const OBJECT: &[Node] = &[
         "event",
         &[
             Parts(EVENT),
-            Also("outcome", "RequestStatus|Status|Success|IsSuccess", Status),
+            Success(columns::OUTCOME_FIELDS),
             Column("created", "CreatedDate", Date),
             Also("duration", "RunTime|ElapsedTime", MillisAsNanos),
+            Monitored(&[Also("risk_score", "Score", Double), Also("reason", "Summary", Keyword)]),
         ],
     ),
     Object(
         "user",
         &[
-            Column("id", "UserId|UserIdentifier", Keyword),
+            Column("id", "UserId|UserIdentifier|ActualUserId|ActualUserIdentifier", Keyword),
             Column("email", "Username|UserName", Keyword),
             Column("roles", "UserType", ListOfOne),
+            columns::EFFECTIVE_FIELDS,
+            Object(
+                "target",
+                &[Also(
+                    "id",
+                    "ImpactedUserIds|MemberId|MemberIdentifier|SharedWithEntityId|SharedWithEntityIdentifier",
+                    OneUser,
+                )],
+            ),
         ],
     ),
     Object("organization", &[Column("id", "OrganizationId|OrganizationIdentifier", Keyword)]),
     Object(
         "source",
         &[
-            Column("ip", "SourceIp|ClientIp|IpAddress", Ip),
-            Column("address", "SourceIp|ClientIp|IpAddress", NoIp),
+            Also("ip", columns::ADDRESS_FIELDS, Ip),
+            Column("address", columns::ADDRESS_FIELDS, NoIp),
+            Object(
+                "geo",
+                &[
+                    Location("Latitude", "Longitude"),
+                    Column("country_iso_code", "CountryIso|CountryCode", Keyword),
+                    Column("country_name", "Country", Keyword),
+                    Column("region_name", "Subdivision", Keyword),
+                    Column("city_name", "City", Keyword),
+                    Column("postal_code", "PostalCode", Keyword),
+                ],
+            ),
         ],
     ),
-    Object(
-        "related",
-        &[
-            Distinct("ip", &[("SourceIp|ClientIp|IpAddress", Ip)]),
-            Distinct("user", &[("UserId|UserIdentifier", Keyword), ("Username|UserName", Keyword)]),
-        ],
-    ),
-    url!("Uri|Url"),
+    Object("related", &[columns::RELATED_ADDRESS_FIELDS, columns::RELATED_USER_FIELDS]),
+    Threat,
+    url!("Uri|Url|PageUrl|RequestUri"),
     Object(
         "http",
         &[
@@ -115,7 +139,7 @@ pub const OBJECT: &[Node] = &[
                     Column("id", "RequestIdentifier|RequestId", Keyword),
                     Column("method", "RequestMethod|HttpMethod|Method", Keyword),
                     Column("bytes", "RequestSize", Long),
-                    Column("referrer", "HttpReferer|Referer", Unquoted),
+                    Column("referrer", "HttpReferer|Referer|HttpReferrer|Referrer|ReferrerUri", Unquoted),
                 ],
             ),
             Object(
@@ -127,7 +151,13 @@ pub const OBJECT: &[Node] = &[
             ),
         ],
     ),
-    Object("user_agent", &[Column("original", "UserAgent|BrowserType", NoDigits)]),
+    Object(
+        "user_agent",
+        &[Either(
+            "original",
+            &[("UserAgent|BrowserType", NoDigits), ("CurrentUserAgent", NoDigits), ("ClientInfo", Agent)],
+        )],
+    ),
     Object(
         "salesforce",
         &[

@@ -71,6 +71,82 @@ const ACTIONS: &[(&str, &str)] = &[
     ("SetupAuditTrail", ""),
 ];
 
+/// Which tactic and technique of MITRE ATT&CK for Enterprise, version 16, Salesforce's Threat Detection looks for: the type,
+/// then id and name of tactic, technique and sub-technique, if there is one that fits.
+const THREATS: &[(&str, Threat)] = &[
+    (
+        "CredentialStuffing",
+        Threat {
+            tactic: ("TA0006", "Credential Access"),
+            technique: ("T1110", "Brute Force"),
+            subtechnique: Some(("T1110.004", "Credential Stuffing")),
+        },
+    ),
+    (
+        "LoginAnomaly",
+        Threat {
+            tactic: ("TA0001", "Initial Access"),
+            technique: ("T1078", "Valid Accounts"),
+            subtechnique: Some(("T1078.004", "Cloud Accounts")),
+        },
+    ),
+    (
+        "SessionHijacking",
+        Threat {
+            tactic: ("TA0006", "Credential Access"),
+            technique: ("T1539", "Steal Web Session Cookie"),
+            subtechnique: None,
+        },
+    ),
+    ("ApiAnomaly", COLLECTION),
+    ("ReportAnomaly", COLLECTION),
+    ("GuestUserAnomaly", COLLECTION),
+    (
+        "PermissionSetAnomaly",
+        Threat {
+            tactic: ("TA0003", "Persistence"),
+            technique: ("T1098", "Account Manipulation"),
+            subtechnique: Some(("T1098.003", "Additional Cloud Roles")),
+        },
+    ),
+];
+
+const COLLECTION: Threat = Threat {
+    tactic: ("TA0009", "Collection"),
+    technique: ("T1213", "Data from Information Repositories"),
+    subtechnique: Some(("T1213.004", "Customer Relationship Management Software")),
+};
+
+/// Tactic and technique of a threat, each with its id and its name.
+#[derive(Clone, Copy)]
+pub struct Threat {
+    /// `threat.tactic`
+    pub tactic: (&'static str, &'static str),
+    /// `threat.technique`
+    pub technique: (&'static str, &'static str),
+    /// `threat.technique.subtechnique`
+    pub subtechnique: Option<(&'static str, &'static str)>,
+}
+
+impl Threat {
+    /// As the member `threat`, with a comma behind it.
+    pub fn member(self) -> String {
+        let pair = |(id, name): (&str, &str)| format!("\"id\":[\"{id}\"],\"name\":[\"{name}\"]");
+        let subtechnique =
+            self.subtechnique.map_or_else(String::new, |one| format!(",\"subtechnique\":{{{}}}", pair(one)));
+        format!(
+            "\"threat\":{{\"framework\":\"MITRE ATT&CK\",\"tactic\":{{{}}},\"technique\":{{{}{subtechnique}}}}},",
+            pair(self.tactic),
+            pair(self.technique)
+        )
+    }
+}
+
+/// The threats that have a technique, by type.
+pub fn threats() -> impl Iterator<Item = (&'static str, Threat)> {
+    THREATS.iter().copied()
+}
+
 /// How a type is categorised.
 pub struct Kind {
     /// `event.kind`
@@ -81,6 +157,8 @@ pub struct Kind {
     pub types: &'static str,
     /// `event.action`, empty if a column tells it
     pub action: String,
+    /// `threat`, if it is one that was detected.
+    pub threat: Option<Threat>,
 }
 
 /// The types and objects that have a row, by the names in it.
@@ -99,12 +177,16 @@ impl Kind {
         let row = KINDS.iter().find(|(names, ..)| {
             names.split_ascii_whitespace().any(|known| is(known.trim_start_matches('!')))
         });
-        let (names, categories, types) = row.copied().unwrap_or_default();
+        // Salesforce adds to what it detects.
+        let unknown =
+            if name.ends_with("Anomaly") { ("!", "intrusion_detection", "info") } else { ("", "", "") };
+        let (names, categories, types) = row.copied().unwrap_or(unknown);
         let action = ACTIONS.iter().find(|(known, _)| is(known));
         Self {
             kind: if names.starts_with('!') { "alert" } else { "event" },
             categories,
             types,
+            threat: THREATS.iter().find(|(known, _)| is(known)).map(|(_, threat)| *threat),
             action: action
                 .map_or_else(|| snake_case(name).replace('_', "-"), |(_, action)| (*action).to_owned()),
         }

@@ -2,7 +2,7 @@
 //!
 //! Columns: "Event Log File: Login Event Type" and "LoginHistory", object reference; "LoginEvent", platform events guide.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*, codes};
+use super::{EVENT, Form::*, HEAD, Node, Node::*, codes, columns};
 
 /// A row of a Login file.
 pub const FILE: &[Node] = &[
@@ -22,6 +22,7 @@ pub const FILE: &[Node] = &[
             Column("id", "USER_ID_DERIVED", Keyword),
             Column("email", "USER_NAME", Keyword),
             Column("roles", "USER_TYPE", ListOfOne),
+            columns::EFFECTIVE,
         ],
     ),
     Object(
@@ -32,13 +33,7 @@ pub const FILE: &[Node] = &[
             Object("geo", &[Column("country_iso_code", "COUNTRY_CODE", Keyword)]),
         ],
     ),
-    Object(
-        "related",
-        &[
-            Distinct("ip", &[("SOURCE_IP", Ip), ("CLIENT_IP", Ip)]),
-            Distinct("user", &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword), ("USER_NAME", Keyword)]),
-        ],
-    ),
+    Object("related", &[Distinct("ip", &[("SOURCE_IP", Ip), ("CLIENT_IP", Ip)]), columns::RELATED_USERS]),
     Object(
         "tls",
         &[
@@ -124,6 +119,7 @@ pub const OBJECT: &[Node] = &[
             Column("id", "UserId", Keyword),
             Column("email", "Username", Keyword),
             Column("roles", "UserType", ListOfOne),
+            columns::EFFECTIVE_FIELDS,
         ],
     ),
     Object(
@@ -144,13 +140,7 @@ pub const OBJECT: &[Node] = &[
             ),
         ],
     ),
-    Object(
-        "related",
-        &[
-            Distinct("ip", &[("SourceIp", Ip)]),
-            Distinct("user", &[("UserId", Keyword), ("Username", Keyword)]),
-        ],
-    ),
+    Object("related", &[Distinct("ip", &[("SourceIp", Ip)]), columns::RELATED_USER_FIELDS]),
     Object(
         "tls",
         &[

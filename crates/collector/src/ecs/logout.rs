@@ -1,20 +1,14 @@
 //! Logouts. Columns: "Event Log File: Logout Event Type", object reference; "LogoutEvent", platform events guide.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*, codes};
+use super::{EVENT, Form::*, HEAD, Node, Node::*, codes, columns};
 
 /// A row of a Logout file.
 pub const FILE: &[Node] = &[
     Parts(HEAD),
     Object("event", &[Parts(EVENT), Column("code", "REQUEST_ID", Keyword)]),
-    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword)]),
-    Object("source", &[Column("ip", "CLIENT_IP", Ip), Column("address", "CLIENT_IP", NoIp)]),
-    Object(
-        "related",
-        &[
-            Distinct("ip", &[("CLIENT_IP", Ip)]),
-            Distinct("user", &[("USER_ID_DERIVED", Keyword), ("USER_ID", Keyword)]),
-        ],
-    ),
+    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword), columns::EFFECTIVE]),
+    Object("source", &[Also("ip", columns::ADDRESSES, Ip), Column("address", columns::ADDRESSES, NoIp)]),
+    Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
     Object("user_agent", &[Column("original", "BROWSER_TYPE", NoDigits)]),
     Object(
         "salesforce",
@@ -60,15 +54,15 @@ pub const FILE: &[Node] = &[
 pub const OBJECT: &[Node] = &[
     Parts(HEAD),
     Object("event", &[Parts(EVENT), Column("created", "CreatedDate", Date)]),
-    Object("user", &[Column("id", "UserId", Keyword), Column("email", "Username", Keyword)]),
-    Object("source", &[Column("ip", "SourceIp", Ip), Column("address", "SourceIp", NoIp)]),
     Object(
-        "related",
-        &[
-            Distinct("ip", &[("SourceIp", Ip)]),
-            Distinct("user", &[("UserId", Keyword), ("Username", Keyword)]),
-        ],
+        "user",
+        &[Column("id", "UserId", Keyword), Column("email", "Username", Keyword), columns::EFFECTIVE_FIELDS],
     ),
+    Object(
+        "source",
+        &[Also("ip", columns::ADDRESS_FIELDS, Ip), Column("address", columns::ADDRESS_FIELDS, NoIp)],
+    ),
+    Object("related", &[columns::RELATED_ADDRESS_FIELDS, columns::RELATED_USER_FIELDS]),
     Object(
         "salesforce",
         &[
