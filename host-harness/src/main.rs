@@ -24,7 +24,7 @@ const EXAMPLE: &str = r#"Configuration, CONFIG.toml (paths are relative to it):
   #ca_file = "ca.pem"                     # trusted besides the public authorities
   [limits]                                # optional; these are the defaults
   memory = "64MiB"
-  call_time = "120s"
+  call_time = "300s"
 
 Start with:
   source-host describe source.wasm                what it collects and how it is configured

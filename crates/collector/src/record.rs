@@ -11,8 +11,8 @@
 //! # Where the grammar itself is broken
 //!
 //! A quote that is missing or too many would make texts of all that follows. But within the texts of JSON quotes are
-//! escaped. So `{"attributes"`, if no name stands before it, is the beginning of the next record, and `"Name":` that of the next field, however
-//! broken what stands before: nobody who controls a text can write one into it. There reading goes on.
+//! escaped. So `{"attributes"`, if no name stands before it, is the beginning of the next record, and `"Name":` that of the
+//! next field, however broken what stands before: nobody who controls a text can write one into it. There reading goes on.
 
 use crate::{
     ecs::Fields,
