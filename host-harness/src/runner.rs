@@ -135,7 +135,9 @@ impl<P: Pollable> Runner<P> {
                     report.problems += 1;
                     log(&failure.problem);
                     tally.note_problem(&failure.problem);
-                    if let Some(new) = failure.state {
+                    if let Some(new) = failure.state
+                        && failure.problem.kind != ProblemKind::State
+                    {
                         self.store.save(&new)?;
                         state = Some(new);
                     }
@@ -213,6 +215,8 @@ impl<P: Pollable> Runner<P> {
         if !self.policy.until_caught_up {
             return Ok(Next::Wait(wait));
         }
+        // The clocks of the source and of this run may differ by some milliseconds.
+        let wait = tally.next_attempt().map_or(wait, |next| wait.min(next + Duration::from_millis(5)));
         // A stream that failed and waits for its next attempt does not say so in every batch.
         let problems = || batch.problems.iter().chain(tally.pending.values().map(|(problem, _)| problem));
         let passing = problems().find(|problem| problem.kind.passes());
@@ -295,6 +299,12 @@ impl Tally {
     fn begin_poll(&mut self) {
         let now = Instant::now();
         self.pending.retain(|_, (_, again_at)| *again_at > now);
+    }
+
+    /// How long it is until the next stream that failed is tried again.
+    fn next_attempt(&self) -> Option<Duration> {
+        let now = Instant::now();
+        self.pending.values().map(|(_, again_at)| again_at.saturating_duration_since(now)).min()
     }
 
     fn note_problem(&mut self, problem: &Problem) {

@@ -146,6 +146,10 @@ fn failure(kind: ProblemKind, retry_after_ms: Option<u32>, state: Option<&str>) 
     Err(Error::Failure(Box::new(Failure { problem, state: state.map(str::to_owned) })))
 }
 
+fn in_stream(kind: ProblemKind, stream: &str, retry_after_ms: u32) -> Problem {
+    Problem { stream: Some(stream.into()), ..problem(kind, Some(retry_after_ms)) }
+}
+
 fn trap() -> Answer {
     Err(Error::Trap { call: "poll", reason: "unreachable".into() })
 }
@@ -245,6 +249,71 @@ async fn a_foreign_state_ends_the_run_at_once_and_is_not_overwritten() {
         assert!(failed(runner.run().await).is_users());
         assert_eq!(diary.entries(), ["poll(foreign) at 0 s"]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_concerns_one_stream_ends_no_run_whatever_it_is_and_its_back_off_is_kept() {
+    for kind in [ProblemKind::Config, ProblemKind::Permission, ProblemKind::Auth, ProblemKind::Internal] {
+        let failed =
+            Failure { problem: in_stream(kind, "history", 10_000), state: Some("a+back-off".into()) };
+        let answers = vec![Err(Error::Failure(Box::new(failed))), Ok(batch(&["{1}"], "b", 1000))];
+        let (runner, diary) = build(answers, false, Some("a"), false);
+        let stopper = runner.stopper();
+        let (finished, ()) = tokio::join!(runner.run(), async {
+            diary.has("save b").await;
+            stopper.stop();
+        });
+        assert_eq!(finished.end.unwrap(), End::Stopped, "{kind}");
+        let expected =
+            ["poll(a) at 0 s", "save a+back-off", "poll(a+back-off) at 10 s", "deliver {1}", "save b"];
+        assert_eq!(diary.entries(), expected, "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_up_after_the_source_has_worked_ends_no_run() {
+    let answers = vec![
+        Ok(batch(&["{1}"], "a", 1_000)),
+        failure(ProblemKind::Config, Some(60_000), Some("a+back-off")),
+        Ok(batch(&["{2}"], "b", 1_000)),
+    ];
+    let (runner, diary) = runner(answers, false);
+    let stopper = runner.stopper();
+    let (finished, ()) = tokio::join!(runner.run(), async {
+        diary.has("save b").await;
+        stopper.stop();
+    });
+    assert_eq!(finished.end.unwrap(), End::Stopped);
+    assert_eq!(diary.polls(), ["poll(-) at 0 s", "poll(a) at 1 s", "poll(a+back-off) at 61 s"]);
+    // Before it has worked, nobody is helped by going on.
+    let (runner, _) = build(vec![failure(ProblemKind::Config, Some(60_000), None)], false, None, false);
+    assert!(failed(runner.run().await).is_users());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_until_caught_up_reads_all_other_streams_before_it_ends_with_the_problem_of_one() {
+    let troubled = Batch {
+        problems: vec![in_stream(ProblemKind::Permission, "history", 60_000)],
+        ..batch(&["{1}"], "a", 0)
+    };
+    let answers = vec![Ok(troubled), Ok(batch(&["{2}"], "b", 0)), Ok(batch(&["{3}"], "c", 1_000))];
+    let (runner, diary) = runner(answers, true);
+    let error = failed(runner.run().await);
+    assert_eq!(error.to_string(), "permission: history: trouble");
+    assert!(diary.entries().contains(&"deliver {3}".to_owned()), "{:?}", diary.entries());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_waits_for_its_next_attempt_is_not_taken_for_read() {
+    let troubled = Batch {
+        problems: vec![in_stream(ProblemKind::Transient, "history", 5_000)],
+        ..batch(&[], "a", 1_000)
+    };
+    // Another stream has its turn before, and says nothing of it.
+    let answers = vec![Ok(troubled), Ok(batch(&["{1}"], "b", 4_000)), Ok(batch(&["{2}"], "c", 60_000))];
+    let (runner, diary) = runner(answers, true);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+    assert_eq!(diary.polls(), ["poll(-) at 0 s", "poll(a) at 1 s", "poll(b) at 5 s"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -260,6 +260,36 @@ fn files_of_one_instant_are_all_read_and_none_again_after_a_restart() {
     assert_eq!(downloads, 2, "{:?}", org.requests);
 }
 
+/// What is named in a table and is not there: a file, then names of tests in it, each between backticks; or a folder of a
+/// case, which ends with a slash.
+pub fn missing_tests(root: &Path, named: &str) -> Vec<String> {
+    let (mut source, mut missing, mut count) = (None, Vec::new(), 0);
+    for name in named.split('`').skip(1).step_by(2) {
+        if name.ends_with(".rs") {
+            source = Some(fs::read_to_string(root.join(name)).unwrap_or_default());
+            continue;
+        }
+        count += 1;
+        if name.ends_with('/') || name.ends_with(".json") {
+            if !root.join(name).exists() {
+                missing.push(format!("there is no case {name}"));
+            }
+            continue;
+        }
+        let test = format!("fn {name}()");
+        let text = source.as_deref().unwrap_or_default();
+        let before = text.split_once(&test).map(|(before, _)| before);
+        let marked = before.and_then(|before| before.rsplit_once("test")).map(|(_, between)| between);
+        if !marked.is_some_and(|between| between.len() < 200 && !between.contains("fn ")) {
+            missing.push(format!("there is no test {name}"));
+        }
+    }
+    if count == 0 {
+        missing.push(String::from("no test is named"));
+    }
+    missing
+}
+
 #[test]
 fn each_behaviour_has_a_verdict_and_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -276,25 +306,7 @@ fn each_behaviour_has_a_verdict_and_a_test_that_exists() {
         if verdict != "same" && reason.is_none_or(str::is_empty) {
             wrong.push(format!("{number}: '{verdict}' is no verdict"));
         }
-        // A file, then names of tests in it, each between backticks.
-        let (mut source, mut named) = (None, 0);
-        for name in tests.split('`').skip(1).step_by(2) {
-            if name.ends_with(".rs") {
-                source = Some(fs::read_to_string(root.join(name)).unwrap_or_default());
-            } else {
-                named += 1;
-                let test = format!("fn {name}()");
-                let text = source.as_deref().unwrap_or_default();
-                let before = text.split_once(&test).map(|(before, _)| before);
-                let marked = before.and_then(|before| before.rsplit_once("test")).map(|(_, between)| between);
-                if !marked.is_some_and(|between| between.len() < 200 && !between.contains("fn ")) {
-                    wrong.push(format!("{number}: there is no test {name}"));
-                }
-            }
-        }
-        if named == 0 {
-            wrong.push(format!("{number} names no test"));
-        }
+        wrong.extend(missing_tests(&root, tests).into_iter().map(|name| format!("{number}: {name}")));
     }
     wrong.extend((1..=70).filter(|number| !numbers.contains(number)).map(|number| format!("no {number}")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -542,3 +542,24 @@ fn what_was_wrong_with_the_configuration_is_tried_at_once_when_it_was_changed() 
     let batch = collecting(&streams("Name")).poll(&mut org, &clock, Some(&state)).expect("a batch");
     assert!(batch.problems.is_empty() && org.requests.len() > asked, "{:?}", batch.problems);
 }
+
+#[test]
+fn an_audit_trail_whose_users_may_not_be_read_is_collected_without_their_names() {
+    for (status, code) in [(400, "INVALID_FIELD"), (403, "INSUFFICIENT_ACCESS")] {
+        let refusal =
+            format!(r#"[{{"errorCode":"{code}","message":"No such column 'Name' on entity 'User'."}}]"#);
+        let mut run = Collection::new(settings(1, 1, busy()), &object_stream("setupaudittrail"));
+        run.world
+            .org
+            .org()
+            .plan_fault(PlannedFault::every("CreatedBy.", FaultAction::answer(status, refusal)));
+        run.go_on_for(2 * HOUR);
+        let comparison = run.compare("setupaudittrail", StoredObject::SetupAuditTrail, DAY);
+        assert!(comparison.is_clean() && comparison.wanted > 500, "{code}: {comparison}");
+        let [problem] = &run.problems[..] else { panic!("{:?}", run.problems) };
+        assert!(
+            problem.contains("names of users are left out") && problem.contains("View All Users"),
+            "{problem}"
+        );
+    }
+}

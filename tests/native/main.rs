@@ -14,5 +14,6 @@ mod fields;
 mod mapping;
 mod objects;
 mod polls;
+mod public_cases;
 mod session;
 mod sign_in;

@@ -268,8 +268,21 @@ fn listed(names: &BTreeSet<String>) -> String {
 fn object(org: &mut Org<'_>, source: &ObjectSource) -> Finding {
     let name = format!("streams.{}.object", source.stream);
     let until = org.now().before(source.settle);
-    let soql = records(source, until.before(GLANCE), None, until, 1);
-    let answer = org.api_version().and_then(|version| org.get_json(&query_path(&version, &soql)));
+    let mut ask = |source: &ObjectSource| {
+        let soql = records(source, until.before(GLANCE), None, until, 1);
+        org.api_version().and_then(|version| org.get_json(&query_path(&version, &soql)))
+    };
+    let answer = ask(source);
+    if answer.is_err()
+        && let Some(alone) = source.alone()
+        && ask(&alone).is_ok()
+    {
+        return Finding::warn(
+            &name,
+            format!("{} can be queried, but not the names of the users in it", source.object),
+            "give the user the permission 'View All Users', or leave it at that: ids are there",
+        );
+    }
     match answer {
         Ok(_) => Finding::pass(&name, format!("{} can be queried", source.object)),
         Err(trouble) => {

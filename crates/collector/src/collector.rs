@@ -143,9 +143,11 @@ impl Configured {
         let text = state.to_json();
         self.last_state = Some(text.clone());
         // With events there is a batch, whatever went wrong besides: the state has moved past them.
-        if !outcome.useful && !more && progress.events.is_empty() {
-            let waiting = waiting_streams(&self.config, &state, now, &outcome.problems);
-            outcome.problems.extend(waiting);
+        if !outcome.useful && progress.events.is_empty() {
+            if !more {
+                let waiting = waiting_streams(&self.config, &state, now, &outcome.problems);
+                outcome.problems.extend(waiting);
+            }
             let everything = outcome.problems.iter().find(|problem| problem.stream.is_none());
             let only = Some(&outcome.problems).filter(|all| all.len() == 1).and_then(|all| all.first());
             if let Some(problem) = everything.or(only) {

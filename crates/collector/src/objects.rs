@@ -185,7 +185,8 @@ impl ObjectWork {
         let capacity_bytes = MAX_HELD.saturating_sub(held).max(MIN_HELD);
         let limits =
             FetchLimits { bytes: capacity_bytes, time: turn.progress.time(), ask_again: self.lies < LIES };
-        let fetched = asked.fetch(turn.org, source, state, limits);
+        let alone = source.alone().filter(|_| state.alone);
+        let fetched = asked.fetch(turn.org, alone.as_ref().unwrap_or(source), state, limits);
         turn.progress.look_at_the_clock();
         // The clock of the answer decides what is old enough.
         round.until = round.until.min(settled(turn.org, source));
@@ -233,6 +234,19 @@ impl ObjectWork {
         self.round = None;
         let meaning = trouble.meaning();
         let problem = trouble.problem_with(&asked.name(source), &source.object);
+        if meaning.remedy == Remedy::StopAsking && meaning.scope == Scope::Stream && source.alone().is_some()
+        {
+            // It may be the fields of other objects alone. If not, all of it is asked for again after the wait.
+            state.alone = !state.alone;
+            if state.alone {
+                let message = format!("{}; the names of users are left out", problem.message);
+                let hint =
+                    "give the user the permission 'View All Users', or leave it at that: ids are there";
+                turn.problems.push(Problem::new(problem.kind, message).in_stream(&source.stream).hint(hint));
+                turn.progress.moved();
+                return Ok(Step::Worked);
+            }
+        }
         let narrower = meaning.remedy == Remedy::Narrower;
         let repeats = state.backoff.is_some();
         if meaning.scope != Scope::Everything && (narrower || repeats) && asked.can_be_narrower() {

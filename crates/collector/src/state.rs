@@ -41,7 +41,7 @@ const FORMAT: &str = "salesforce-source/state";
 const VERSION: u64 = 3;
 /// Streams with a place at most, those that are not configured any more included.
 pub const MAX_PLACES: usize = 32;
-/// Files remembered above the floors at most, all streams together.
+/// Files remembered above the low watermarks at most, all streams together.
 const MAX_DONE: usize = 4800;
 /// Files set aside at most, all streams together.
 const MAX_SET_ASIDE: usize = 320;
@@ -127,6 +127,9 @@ pub struct ObjectState {
     /// Keys of records that are delivered, at or after the low watermark, by date.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub remembered: BTreeMap<Time, BTreeSet<String>>,
+    /// Whether the fields of other objects are left out that the built-in query asks for, since the org refused them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
     /// How much time one query covers, in milliseconds, since a longer one held too many records. 0 = a part of those of
     /// one instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +155,7 @@ impl ObjectState {
             cursor,
             after: None,
             remembered: BTreeMap::new(),
+            alone: false,
             window: None,
             turn: 0,
             backoff: None,
@@ -479,6 +483,7 @@ impl State {
             }
             if let Some(object) = &mut stream.object {
                 forget(&mut object.backoff);
+                object.alone = false;
             }
         }
     }

@@ -599,6 +599,17 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
     })
 }
 
+impl ObjectSource {
+    /// The same without the fields of other objects that the built-in query asks for, where there are any: a user may read
+    /// an object and not those.
+    pub fn alone(&self) -> Option<Self> {
+        let needed = needed(&self.object);
+        let more_fields: Vec<String> =
+            self.more_fields.iter().filter(|field| !needed.contains(&field.as_str())).cloned().collect();
+        (more_fields.len() < self.more_fields.len()).then(|| Self { more_fields, ..self.clone() })
+    }
+}
+
 /// What the documents of an object are made of besides its standard fields.
 fn needed(object: &str) -> &'static [&'static str] {
     match object {
