@@ -637,6 +637,8 @@ impl FilesState {
             return;
         }
         self.due = now;
+        // The parts that were listed before were listed without them.
+        self.listed = None;
         if beginning < self.low_watermark {
             self.earlier.push(Earlier { event_types: earlier, low_watermark: self.low_watermark });
             // Without the oldest, some files are read again.
@@ -687,9 +689,15 @@ impl FilesState {
         while excess > 0
             && let Some(mut oldest) = self.done.first_entry()
         {
-            self.low_watermark = *oldest.key();
+            // What was done before the low watermark went back for new types says nothing of theirs: it is forgotten, and
+            // read again.
+            let catching_up = !self.earlier.is_empty() && *oldest.key() > file.created;
+            let moves = reading.generation == self.generation && !catching_up;
+            let at = *oldest.key();
             if let Some(id) = oldest.get_mut().pop_first() {
-                self.low_watermark_id = id;
+                if moves {
+                    (self.low_watermark, self.low_watermark_id) = (at, id);
+                }
                 excess -= 1;
             }
             if oldest.get().is_empty() {

@@ -1,0 +1,137 @@
+//! What a reviewer with fresh eyes found.
+
+use crate::cases::{NOW, configured_with};
+use collector::{
+    Collector,
+    batch::{Batch, Failure},
+    io::{Clock, Http, Request, Response, TransportError},
+};
+use e2e::canned::{CannedFile, CannedOrg, Mishap, StillClock, What};
+use serde_json::{Value, json};
+use std::{cell::Cell, collections::BTreeSet, rc::Rc, time::Duration};
+
+const HOUR: i64 = 3_600_000;
+
+fn collecting(more: &str, streams: &str) -> Collector {
+    configured_with(&[
+        ("\"streams\": {\"login\": {\"event_log_file\": {}}}", &format!("\"streams\": {{{streams}}}")),
+        ("{", &format!("{{{more}")),
+    ])
+}
+
+fn stream(name: &str, types: &[&str], more: &str) -> String {
+    let types = json!(types);
+    format!("\"{name}\": {{\"event_log_file\": {{\"event_types\": {types}{more}}}}}")
+}
+
+fn file(n: u32, event_type: &str, created: &str) -> CannedFile {
+    let row = format!("\"EVENT_TYPE\",\"REQUEST_ID\"\n\"{event_type}\",\"row-{n}\"\n");
+    CannedFile {
+        created: format!("{created}.000+0000"),
+        event_type: event_type.to_owned(),
+        ..CannedFile::new(n, row.into_bytes())
+    }
+}
+
+/// A collection that goes on from poll to poll.
+struct Run {
+    collector: Collector,
+    clock: StillClock,
+    state: Option<String>,
+    events: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl Run {
+    fn new(collector: Collector) -> Self {
+        let clock = StillClock::at(NOW);
+        Self { collector, clock, state: None, events: Vec::new(), problems: Vec::new() }
+    }
+
+    fn poll(&mut self, http: &mut dyn Http) -> Result<Batch, Failure> {
+        let result = self.collector.poll(http, &self.clock, self.state.as_deref());
+        match &result {
+            Ok(batch) => {
+                self.state = Some(batch.state.clone());
+                self.events.extend(batch.events.iter().cloned());
+                self.problems.extend(batch.problems.iter().map(ToString::to_string));
+            }
+            Err(failure) => {
+                self.state = failure.state.clone().or(self.state.take());
+                self.problems.push(failure.problem.to_string());
+            }
+        }
+        result
+    }
+
+    fn go_on_for(&mut self, http: &mut dyn Http, ms: i64) {
+        let end = self.clock.now_ms() + ms;
+        while self.clock.now_ms() < end {
+            let wait = match self.poll(http) {
+                Ok(batch) => batch.next_poll_ms,
+                Err(failure) => failure.problem.retry_after_ms.expect("a wait"),
+            };
+            self.clock.advance(i64::from(wait));
+        }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.events.iter().any(|event| event.contains(text))
+    }
+}
+
+const NO_ACCESS: &str = r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"no"}]"#;
+
+#[test]
+fn types_that_are_added_where_the_memory_is_full_lose_no_file() {
+    let mut org = CannedOrg::default();
+    for n in 0..5000 {
+        let created = format!("2026-05-31T{:02}:{:02}:{:02}", 10 + n / 3600, n / 60 % 60, n % 60);
+        org.files.push(file(n, "TypeA", &created));
+    }
+    let more = ", \"overlap\": \"7d\"";
+    let mut run = Run::new(collecting("", &stream("s", &["TypeA"], more)));
+    run.go_on_for(&mut org, HOUR);
+    assert_eq!(run.events.len(), 5000);
+    for n in 0..3 {
+        org.files.push(file(6000 + n, "TypeB", &format!("2026-05-28T10:0{n}:00")));
+    }
+    let streams = [stream("s", &["TypeA", "TypeB"], more), stream("t", &["TypeC"], "")].join(",");
+    for _ in 0..12 {
+        run.collector = collecting("\"batch\": {\"max_events\": 1},", &streams);
+        let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
+        run.clock.advance(i64::from(wait));
+    }
+    for n in 0..3 {
+        assert!(run.has(&format!("\"row-{}\"", 6000 + n)), "file {n} of the new type is lost");
+    }
+}
+
+/// A clock whose two hands can be moved apart.
+#[derive(Clone)]
+struct TwoHands {
+    now: Rc<Cell<i64>>,
+    elapsed: Rc<Cell<i64>>,
+}
+
+impl Clock for TwoHands {
+    fn now_ms(&self) -> i64 {
+        self.now.get()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.elapsed.get().unsigned_abs())
+    }
+}
+
+/// An org whose list of versions nobody gets.
+struct WithoutVersions(CannedOrg);
+
+impl Http for WithoutVersions {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        if request.path == "/services/data" {
+            return Err(TransportError::Failed(String::from("reset")));
+        }
+        self.0.send(request)
+    }
+}
