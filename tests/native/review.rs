@@ -135,3 +135,16 @@ impl Http for WithoutVersions {
         self.0.send(request)
     }
 }
+
+#[test]
+fn a_date_of_the_org_that_was_ahead_for_one_answer_loses_no_file() {
+    let mut org = CannedOrg::with(vec![file(1, "Login", "2026-06-01T13:00:00")]);
+    let mut run = Run::new(configured_with(&[]));
+    org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
+    run.poll(&mut org).expect("a batch");
+    org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    run.clock.advance(HOUR);
+    org.files.push(file(2, "Login", "2026-06-01T14:30:00"));
+    run.poll(&mut org).expect("a batch");
+    assert!(run.has("row-1") && run.has("row-2"));
+}

@@ -260,7 +260,8 @@ impl FilesWork {
             match listed.until {
                 None => {
                     state.due = listed.at.after(source.interval);
-                    state.end_round(listed.now.before(source.settle), source.overlap);
+                    // By the earlier of both clocks: one that was ahead once would pass over what comes until then.
+                    state.end_round(listed.now.min(listed.at).before(source.settle), source.overlap);
                 }
                 Some(until) => {
                     state.due = listed.at;
