@@ -148,3 +148,18 @@ fn a_date_of_the_org_that_was_ahead_for_one_answer_loses_no_file() {
     run.poll(&mut org).expect("a batch");
     assert!(run.has("row-1") && run.has("row-2"));
 }
+
+#[test]
+fn a_date_of_the_org_that_was_ahead_for_one_poll_silences_no_object() {
+    let record = json!([{"EventIdentifier": "k1", "EventDate": "2026-06-01T14:30:00.000Z"}]).to_string();
+    let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
+    let mut run = Run::new(collecting("", "\"login\": {\"object\": {}}"));
+    org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
+    run.poll(&mut org).expect("a batch");
+    org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    org.records = Some(record);
+    run.clock.advance(HOUR);
+    run.poll(&mut org).expect("a batch");
+    assert!(run.has("k1"), "nothing is asked for before the org's clock shows what it showed once");
+    assert!(!run.problems.is_empty(), "not a word");
+}

@@ -173,6 +173,7 @@ impl ObjectWork {
         state: &mut ObjectState,
     ) -> Result<Step, Problem> {
         turn.org.learn_time().map_err(|trouble| trouble.problem("the sign-in"))?;
+        go_back(turn, source, state);
         state.begin_round(source.overlap);
         let began = turn.now();
         let until = settled(turn.org, source);
@@ -349,6 +350,30 @@ impl ObjectWork {
         self.round = None;
         turn.progress.moved();
     }
+}
+
+/// How much earlier than the last round the collection begins again, where the org's clock was ahead in it.
+const AHEAD_SLACK: Duration = Duration::from_secs(3600);
+
+/// Goes back where the place is in the future: then the org's clock was ahead when it was reached, and what is dated until
+/// then was not there yet.
+fn go_back(turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) {
+    let now = turn.org.now();
+    // As far as two servers of an org may differ.
+    if state.cursor.0 <= now.0.saturating_add(60_000) {
+        return;
+    }
+    let began = state.due.before(source.interval);
+    let back = now.min(began).before(source.settle).before(AHEAD_SLACK);
+    let message = format!(
+        "the clock of the org shows {now}, and it was ahead before: {} is collected up to {}",
+        source.object, state.cursor
+    );
+    let hint = format!("nothing to do: it is collected again from {back} on, with the same ids");
+    turn.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream).hint(hint));
+    (state.cursor, state.after, state.begun) = (back, None, false);
+    (state.low_watermark, state.low_watermark_key) = (Some(back), String::new());
+    turn.progress.moved();
 }
 
 /// Up to when records are old enough to be there, on the org's clock.
