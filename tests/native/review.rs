@@ -163,3 +163,24 @@ fn a_date_of_the_org_that_was_ahead_for_one_poll_silences_no_object() {
     assert!(run.has("k1"), "nothing is asked for before the org's clock shows what it showed once");
     assert!(!run.problems.is_empty(), "not a word");
 }
+
+#[test]
+fn a_record_beside_its_window_is_delivered_once_on_fresh_instances() {
+    // The window ends at 13:57:00, three minutes before now.
+    let records = json!([
+        {"EventIdentifier": "beside", "EventDate": "2026-06-01T13:57:00.500Z"},
+        {"EventIdentifier": "within", "EventDate": "2026-06-01T13:00:00.000Z"},
+    ]);
+    let mut org = CannedOrg { records: Some(records.to_string()), ..CannedOrg::default() };
+    let collector = || collecting("\"batch\": {\"max_events\": 1},", "\"login\": {\"object\": {}}");
+    let mut run = Run::new(collector());
+    for _ in 0..20 {
+        let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
+        run.collector = collector();
+        if wait > 0 {
+            break;
+        }
+    }
+    assert!(run.has("within"), "{} events", run.events.len());
+    assert_eq!(run.events.len(), 2);
+}

@@ -622,8 +622,9 @@ impl Found {
             return;
         }
         self.seen += 1;
-        // One without a key of its own is remembered by the window it came in.
-        let is_placed = record.keyed || !window.is_keyed;
+        // One without a key of its own, or with a date beside the window, is remembered by the window it came in.
+        let is_within = record.at.is_some_and(|at| at >= window.from && at < window.until);
+        let is_placed = is_within && (record.keyed || !window.is_keyed);
         if state.remembers(record.at.filter(|_| is_placed), &record.key) {
             return;
         }
