@@ -184,3 +184,13 @@ fn a_record_beside_its_window_is_delivered_once_on_fresh_instances() {
     assert!(run.has("within"), "{} events", run.events.len());
     assert_eq!(run.events.len(), 2);
 }
+
+#[test]
+fn one_refusal_does_not_take_the_names_of_users_for_ever() {
+    let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
+    org.mishaps.push(Mishap { path: "FROM+SetupAuditTrail", what: What::Answer(403, NO_ACCESS) });
+    let mut run = Run::new(collecting("", "\"setupaudittrail\": {\"object\": {}}"));
+    run.go_on_for(&mut org, 3 * 24 * HOUR);
+    let names = org.requests.iter().filter(|path| path.contains("CreatedBy.")).count();
+    assert!(names > 1, "the names are asked for {names} times in three days");
+}

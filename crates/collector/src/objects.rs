@@ -63,6 +63,8 @@ const MAX_HELD: usize = 12 << 20;
 const MIN_HELD: usize = 256 << 10;
 /// A window wider than this is as good as none.
 const WIDEST_MS: u64 = 3650 * 24 * 3_600_000;
+/// For how long the fields of other objects are left out once they were refused, in milliseconds.
+const ALONE_MS: i64 = 24 * 3_600_000;
 /// How far beside a window the date of a record may lie that belongs to it, in milliseconds.
 const BESIDE_MS: i64 = 1000;
 /// Answers in a row that said they had more than came, also when asked again, after which they are not asked again.
@@ -186,6 +188,11 @@ impl ObjectWork {
         let capacity_bytes = MAX_HELD.saturating_sub(held).max(MIN_HELD);
         let limits =
             FetchLimits { bytes: capacity_bytes, time: turn.progress.time(), ask_again: self.lies < LIES };
+        // Once a day all of it is asked for again: the refusal may have been one of a moment.
+        let is_over = |since: Time| !(0..ALONE_MS).contains(&began.0.saturating_sub(since.0));
+        if state.alone && state.alone_since.is_none_or(is_over) {
+            (state.alone, state.alone_since) = (false, None);
+        }
         let alone = source.alone().filter(|_| state.alone);
         let fetched = asked.fetch(turn.org, alone.as_ref().unwrap_or(source), state, limits);
         turn.progress.look_at_the_clock();
@@ -239,6 +246,7 @@ impl ObjectWork {
         {
             // It may be the fields of other objects alone. If not, all of it is asked for again after the wait.
             state.alone = !state.alone;
+            state.alone_since = state.alone.then(|| turn.now());
             if state.alone {
                 let message = format!("{}; the names of users are left out", problem.message);
                 let hint =

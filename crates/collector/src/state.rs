@@ -130,6 +130,9 @@ pub struct ObjectState {
     /// Whether the fields of other objects are left out that the built-in query asks for, since the org refused them.
     #[serde(default, skip_serializing_if = "is_false")]
     pub alone: bool,
+    /// Since when, on the host's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone_since: Option<Time>,
     /// How much time one query covers, in milliseconds, since a longer one held too many records. 0 = a part of those of
     /// one instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,6 +159,7 @@ impl ObjectState {
             after: None,
             remembered: BTreeMap::new(),
             alone: false,
+            alone_since: None,
             window: None,
             turn: 0,
             backoff: None,
