@@ -194,3 +194,23 @@ fn one_refusal_does_not_take_the_names_of_users_for_ever() {
     let names = org.requests.iter().filter(|path| path.contains("CreatedBy.")).count();
     assert!(names > 1, "the names are asked for {names} times in three days");
 }
+
+#[test]
+fn clocks_that_went_apart_stop_nothing_where_the_list_of_versions_cannot_be_had() {
+    let records = json!([{"EventIdentifier": "k1", "EventDate": "2026-06-01T13:00:00.000Z"}]).to_string();
+    let mut org = WithoutVersions(CannedOrg {
+        date: Some("Mon, 01 Jun 2026 14:00:00 GMT"),
+        records: Some(String::from("[]")),
+        ..CannedOrg::default()
+    });
+    let clock = TwoHands { now: Rc::new(Cell::new(NOW)), elapsed: Rc::new(Cell::new(5)) };
+    let mut collector = collecting("\"api_version\": \"65.0\",", "\"login\": {\"object\": {}}");
+    let batch = collector.poll(&mut org, &clock, None).expect("a batch");
+    // A host that slept: its monotonic clock stood still.
+    clock.now.set(NOW + HOUR);
+    org.0.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    org.0.records = Some(records.replace("13:00", "14:00"));
+    let batch = collector.poll(&mut org, &clock, Some(&batch.state));
+    let batch = batch.unwrap_or_else(|failure| panic!("{}", failure.problem));
+    assert_eq!(batch.events.len(), 1);
+}
