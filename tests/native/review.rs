@@ -83,6 +83,78 @@ impl Run {
 const NO_ACCESS: &str = r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"no"}]"#;
 
 #[test]
+fn a_date_of_the_org_that_was_ahead_for_one_answer_loses_no_file() {
+    let mut org = CannedOrg::with(vec![file(1, "Login", "2026-06-01T13:00:00")]);
+    let mut run = Run::new(configured_with(&[]));
+    org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
+    run.poll(&mut org).expect("a batch");
+    org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    run.clock.advance(HOUR);
+    org.files.push(file(2, "Login", "2026-06-01T14:30:00"));
+    run.poll(&mut org).expect("a batch");
+    assert!(run.has("row-1") && run.has("row-2"));
+}
+
+#[test]
+fn a_date_of_the_org_that_was_ahead_for_one_poll_silences_no_object() {
+    let record = json!([{"EventIdentifier": "k1", "EventDate": "2026-06-01T14:30:00.000Z"}]).to_string();
+    let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
+    let mut run = Run::new(collecting("", "\"login\": {\"object\": {}}"));
+    org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
+    run.poll(&mut org).expect("a batch");
+    org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    org.records = Some(record);
+    run.clock.advance(HOUR);
+    run.poll(&mut org).expect("a batch");
+    assert!(run.has("k1"), "nothing is asked for before the org's clock shows what it showed once");
+    assert!(!run.problems.is_empty(), "not a word");
+}
+
+#[test]
+fn a_total_beyond_all_numbers_is_no_panic() {
+    for total in ["18446744073709551615", "9223372036854775808", "1e300", "10000000000000000000"] {
+        let body = format!(
+            r#"{{"totalSize":{total},"done":false,"nextRecordsUrl":"/services/data/v65.0/query/x-2000","records":[]}}"#
+        );
+        let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
+        org.mishaps.push(Mishap { path: "/query?q", what: What::Bytes(200, body.into_bytes()) });
+        let mut run = Run::new(collecting("", "\"login\": {\"object\": {}}"));
+        run.poll(&mut org).expect("a batch");
+    }
+}
+
+#[test]
+fn a_record_beside_its_window_is_delivered_once_on_fresh_instances() {
+    // The window ends at 13:57:00, three minutes before now.
+    let records = json!([
+        {"EventIdentifier": "beside", "EventDate": "2026-06-01T13:57:00.500Z"},
+        {"EventIdentifier": "within", "EventDate": "2026-06-01T13:00:00.000Z"},
+    ]);
+    let mut org = CannedOrg { records: Some(records.to_string()), ..CannedOrg::default() };
+    let collector = || collecting("\"batch\": {\"max_events\": 1},", "\"login\": {\"object\": {}}");
+    let mut run = Run::new(collector());
+    for _ in 0..20 {
+        let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
+        run.collector = collector();
+        if wait > 0 {
+            break;
+        }
+    }
+    assert!(run.has("within"), "{} events", run.events.len());
+    assert_eq!(run.events.len(), 2);
+}
+
+#[test]
+fn one_refusal_does_not_take_the_names_of_users_for_ever() {
+    let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
+    org.mishaps.push(Mishap { path: "FROM+SetupAuditTrail", what: What::Answer(403, NO_ACCESS) });
+    let mut run = Run::new(collecting("", "\"setupaudittrail\": {\"object\": {}}"));
+    run.go_on_for(&mut org, 3 * 24 * HOUR);
+    let names = org.requests.iter().filter(|path| path.contains("CreatedBy.")).count();
+    assert!(names > 1, "the names are asked for {names} times in three days");
+}
+
+#[test]
 fn types_that_are_added_where_the_memory_is_full_lose_no_file() {
     let mut org = CannedOrg::default();
     for n in 0..5000 {
@@ -137,65 +209,6 @@ impl Http for WithoutVersions {
 }
 
 #[test]
-fn a_date_of_the_org_that_was_ahead_for_one_answer_loses_no_file() {
-    let mut org = CannedOrg::with(vec![file(1, "Login", "2026-06-01T13:00:00")]);
-    let mut run = Run::new(configured_with(&[]));
-    org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
-    run.poll(&mut org).expect("a batch");
-    org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
-    run.clock.advance(HOUR);
-    org.files.push(file(2, "Login", "2026-06-01T14:30:00"));
-    run.poll(&mut org).expect("a batch");
-    assert!(run.has("row-1") && run.has("row-2"));
-}
-
-#[test]
-fn a_date_of_the_org_that_was_ahead_for_one_poll_silences_no_object() {
-    let record = json!([{"EventIdentifier": "k1", "EventDate": "2026-06-01T14:30:00.000Z"}]).to_string();
-    let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
-    let mut run = Run::new(collecting("", "\"login\": {\"object\": {}}"));
-    org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
-    run.poll(&mut org).expect("a batch");
-    org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
-    org.records = Some(record);
-    run.clock.advance(HOUR);
-    run.poll(&mut org).expect("a batch");
-    assert!(run.has("k1"), "nothing is asked for before the org's clock shows what it showed once");
-    assert!(!run.problems.is_empty(), "not a word");
-}
-
-#[test]
-fn a_record_beside_its_window_is_delivered_once_on_fresh_instances() {
-    // The window ends at 13:57:00, three minutes before now.
-    let records = json!([
-        {"EventIdentifier": "beside", "EventDate": "2026-06-01T13:57:00.500Z"},
-        {"EventIdentifier": "within", "EventDate": "2026-06-01T13:00:00.000Z"},
-    ]);
-    let mut org = CannedOrg { records: Some(records.to_string()), ..CannedOrg::default() };
-    let collector = || collecting("\"batch\": {\"max_events\": 1},", "\"login\": {\"object\": {}}");
-    let mut run = Run::new(collector());
-    for _ in 0..20 {
-        let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
-        run.collector = collector();
-        if wait > 0 {
-            break;
-        }
-    }
-    assert!(run.has("within"), "{} events", run.events.len());
-    assert_eq!(run.events.len(), 2);
-}
-
-#[test]
-fn one_refusal_does_not_take_the_names_of_users_for_ever() {
-    let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
-    org.mishaps.push(Mishap { path: "FROM+SetupAuditTrail", what: What::Answer(403, NO_ACCESS) });
-    let mut run = Run::new(collecting("", "\"setupaudittrail\": {\"object\": {}}"));
-    run.go_on_for(&mut org, 3 * 24 * HOUR);
-    let names = org.requests.iter().filter(|path| path.contains("CreatedBy.")).count();
-    assert!(names > 1, "the names are asked for {names} times in three days");
-}
-
-#[test]
 fn clocks_that_went_apart_stop_nothing_where_the_list_of_versions_cannot_be_had() {
     let records = json!([{"EventIdentifier": "k1", "EventDate": "2026-06-01T13:00:00.000Z"}]).to_string();
     let mut org = WithoutVersions(CannedOrg {
@@ -213,6 +226,44 @@ fn clocks_that_went_apart_stop_nothing_where_the_list_of_versions_cannot_be_had(
     let batch = collector.poll(&mut org, &clock, Some(&batch.state));
     let batch = batch.unwrap_or_else(|failure| panic!("{}", failure.problem));
     assert_eq!(batch.events.len(), 1);
+}
+
+#[test]
+fn records_without_any_key_are_delivered_once_however_many_they_are() {
+    let records: Vec<Value> = (0..2500)
+        .map(|n| json!({"Name": format!("n{n}"), "CreatedDate": format!("2026-06-01T10:{:02}:{:02}.000+0000", n / 60, n % 60)}))
+        .collect();
+    let mut org = CannedOrg { records: Some(Value::from(records).to_string()), ..CannedOrg::default() };
+    let streams: Vec<String> = (0..2)
+        .map(|n| format!("\"o{n}\": {{\"object\": {{\"name\": \"Object{n}\"}}}}"))
+        .collect();
+    let mut run = Run::new(collecting("", &streams.join(",")));
+    for _ in 0..40 {
+        let wait = match run.poll(&mut org) {
+            Ok(batch) => batch.next_poll_ms,
+            Err(failure) => failure.problem.retry_after_ms.expect("a wait"),
+        };
+        run.clock.advance(i64::from(wait.min(4 * 60_000)));
+    }
+    let all: BTreeSet<&String> = run.events.iter().collect();
+    assert_eq!((run.events.len(), all.len()), (5000, 5000), "{:?}", run.problems);
+}
+
+/// An org in which a download that is refused takes a minute.
+struct SlowRefusals {
+    org: CannedOrg,
+    clock: StillClock,
+    bad: Vec<String>,
+}
+
+impl Http for SlowRefusals {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        if self.bad.iter().any(|id| request.path.contains(&format!("{id}/LogFile"))) {
+            self.clock.advance(60_000);
+            return Err(TransportError::Failed(String::from("time-out")));
+        }
+        self.org.send(request)
+    }
 }
 
 #[test]

@@ -196,6 +196,10 @@ impl ObjectWork {
         let alone = source.alone().filter(|_| state.alone);
         let fetched = asked.fetch(turn.org, alone.as_ref().unwrap_or(source), state, limits);
         turn.progress.look_at_the_clock();
+        if fetched.is_ok() && go_back(turn, source, state) {
+            self.round = None;
+            return Ok(Step::Worked);
+        }
         // The clock of the answer decides what is old enough.
         round.until = round.until.min(settled(turn.org, source));
         self.round = Some(round);
@@ -365,11 +369,11 @@ const AHEAD_SLACK: Duration = Duration::from_secs(3600);
 
 /// Goes back where the place is in the future: then the org's clock was ahead when it was reached, and what is dated until
 /// then was not there yet.
-fn go_back(turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) {
+fn go_back(turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) -> bool {
     let now = turn.org.now();
     // As far as two servers of an org may differ.
     if state.cursor.0 <= now.0.saturating_add(60_000) {
-        return;
+        return false;
     }
     let began = state.due.before(source.interval);
     let back = now.min(began).before(source.settle).before(AHEAD_SLACK);
@@ -382,6 +386,7 @@ fn go_back(turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut Objec
     (state.cursor, state.after, state.begun) = (back, None, false);
     (state.low_watermark, state.low_watermark_key) = (Some(back), String::new());
     turn.progress.moved();
+    true
 }
 
 /// Up to when records are old enough to be there, on the org's clock.
