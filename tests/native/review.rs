@@ -83,6 +83,27 @@ impl Run {
 const NO_ACCESS: &str = r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"no"}]"#;
 
 #[test]
+fn a_stream_whose_files_all_fail_takes_no_room_from_the_others() {
+    let mut org = CannedOrg::default();
+    for n in 0..400 {
+        let file = file(n, "TypeA", &format!("2026-06-01T11:{:02}:{:02}", n / 60, n % 60));
+        org.always.push((format!("{}/LogFile", file.id), 403, NO_ACCESS));
+        org.files.push(file);
+    }
+    let streams = [stream("a", &["TypeA"], ""), stream("b", &["TypeB"], "")].join(",");
+    let mut run = Run::new(collecting("", &streams));
+    run.go_on_for(&mut org, 400 * HOUR);
+
+    // 2026-06-18T06:00 by now.
+    let bad = file(900, "TypeB", "2026-06-18T05:00:00");
+    org.always.push((format!("{}/LogFile", bad.id), 403, NO_ACCESS));
+    org.files.push(bad);
+    org.files.push(file(901, "TypeB", "2026-06-18T05:30:00"));
+    run.go_on_for(&mut org, 24 * HOUR);
+    assert!(run.has("row-901"), "one bad file holds up the stream, since another stream took all the room");
+}
+
+#[test]
 fn a_date_of_the_org_that_was_ahead_for_one_answer_loses_no_file() {
     let mut org = CannedOrg::with(vec![file(1, "Login", "2026-06-01T13:00:00")]);
     let mut run = Run::new(configured_with(&[]));

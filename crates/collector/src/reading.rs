@@ -188,7 +188,7 @@ impl Job<'_, '_, '_, '_> {
         let backoff = Backoff::of_file(reading.backoff.as_ref(), &failed.problem, self.now, id, for_ms);
         let problem = failed.problem.in_stream(&self.source.stream);
         self.turn.problems.push(problem.retry_after_ms(backoff.remaining(self.now)));
-        if self.capacity.set_aside > 0 {
+        if self.state.set_aside.len() < self.capacity.set_aside {
             reading.backoff = Some(backoff);
             self.state.pass(&reading, self.source.overlap, self.capacity);
             self.state.set_aside.push(reading);

@@ -431,7 +431,7 @@ pub struct Checkpoint {
 pub struct Capacity {
     /// Files that are done and above the low watermark.
     pub done: usize,
-    /// Files set aside besides those that are.
+    /// Files set aside.
     pub set_aside: usize,
     /// Keys of records above the low watermark.
     pub remembered: usize,
@@ -560,10 +560,9 @@ impl State {
     pub fn capacity(&self) -> Capacity {
         let files = || self.streams.values().filter_map(|stream| stream.event_log_file.as_ref());
         let objects = self.streams.values().filter(|stream| stream.object.is_some()).count();
-        let set_aside: usize = files().map(|files| files.set_aside.len()).sum();
         Capacity {
             done: MAX_DONE / files().count().clamp(1, MAX_PLACES),
-            set_aside: MAX_SET_ASIDE.saturating_sub(set_aside),
+            set_aside: MAX_SET_ASIDE / files().count().clamp(1, MAX_PLACES),
             remembered: MAX_REMEMBERED / objects.clamp(1, MAX_PLACES),
         }
     }
