@@ -15,8 +15,9 @@ use salesforce_sim::{
 
 impl Plan {
     /// Makes the org of a plan odd.
-    pub(super) fn make_odd(&mut self, random: &mut Random, knobs: Knobs) {
+    pub(super) fn make_odd(&mut self, all: &mut Random, knobs: Knobs) {
         let objects: Vec<StoredObject> = self.sources.iter().filter_map(Source::object).collect();
+        let random = &mut all.apart();
         if knobs.on(Knob::Totals) && random.percent(20) {
             let says = *random.pick(&[
                 Total::MinusOne,
@@ -35,6 +36,7 @@ impl Plan {
             // A total that is wrong may raise a doubt, and the doubt be said.
             self.doubtful |= !matches!(says, Total::MinusOne | Total::Absent);
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::Damaged) && random.percent(20) && !objects.is_empty() {
             let hows = [
                 Damage::LoneSurrogate,
@@ -54,6 +56,7 @@ impl Plan {
             self.settings.oddities.damaged.push(damaged);
             self.doubtful = true;
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::FileEnds) && random.percent(25) {
             let text = String::from(*random.pick(&["\n", "\n\n", "\r\n"]));
             let one_in = u32::try_from(random.between(1, 3)).unwrap_or(1);
@@ -66,6 +69,7 @@ impl Plan {
                 self.settings.oddities.empty_files = Some(empty);
             }
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::LateRecords) && random.percent(15) {
             let object = StoredObject::SetupAuditTrail;
             let from = self.begin + i64::try_from(random.below(30)).unwrap_or_default() * HOUR;
@@ -76,9 +80,11 @@ impl Plan {
             self.settings.oddities.late.push(late);
             self.late.push((object, from, committed));
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::FinerDates) && random.percent(15) && !objects.is_empty() {
             self.settings.oddities.finer_dates = vec![*random.pick(&objects)];
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::Locators) && random.percent(20) {
             let refusals =
                 [LocatorRefusal::BadRequest, LocatorRefusal::Unauthorized, LocatorRefusal::Forbidden];

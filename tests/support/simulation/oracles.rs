@@ -12,13 +12,13 @@ use super::{
     world::World,
 };
 use anyhow::{Result, bail, ensure};
-use salesforce_sim::Interval;
-use std::collections::{BTreeSet, HashMap};
+use salesforce_sim::{Interval, StoredObject};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What is not worth a word in lateness and silence: polls take time.
 const SLACK: i64 = 15 * MINUTE;
-/// How many windows may be too wide, one after another, until one is not.
-const NARROWINGS: usize = 30;
+/// How many batches more than its share a source may wait for.
+const PATIENCE: usize = 12;
 /// The longest wait between two tries of what fails.
 const LONGEST_WAIT: i64 = LONG_AFTERMATH;
 
@@ -117,16 +117,20 @@ impl Evidence<'_> {
 
     /// *While batches are full, each source that has something gets its turn*: between two batches with events of a source
     /// that had been waiting, or between the beginning of the queue and the first of them, lie no more batches than twice the
-    /// number of sources, and as many as it may take to find a window that is narrow enough.
+    /// number of sources, and a few. A query of an object is a turn as well, though its window may prove too wide.
     fn nobody_is_passed_over(&self) -> Result<()> {
         let overdue = self.overdue();
-        let most = 2 * self.plan.sources.len() + NARROWINGS;
+        let most = 2 * self.plan.sources.len() + PATIENCE;
         // For each source, how many full batches without it have gone by in this queue.
         let mut passed = vec![0; self.plan.sources.len()];
         let mut queue = self.plan.begin;
-        for poll in self.polls {
+        let asked = self.objects_asked();
+        for (number, poll) in self.polls.iter().enumerate() {
             for (index, passed) in passed.iter_mut().enumerate() {
-                if poll.sources.contains(&index) {
+                let object = self.plan.sources[index].object();
+                if object.is_some_and(|object| asked.contains(&(number, object.name()))) {
+                    *passed = 0;
+                } else if poll.sources.contains(&index) {
                     let waiting = overdue.get(&(index, poll.began)).is_some_and(|since| *since <= queue);
                     ensure!(
                         *passed <= most || !waiting,
@@ -149,6 +153,22 @@ impl Evidence<'_> {
             }
         }
         Ok(())
+    }
+
+    /// In which polls each object was asked for.
+    fn objects_asked(&self) -> HashSet<(usize, &'static str)> {
+        let objects: Vec<&'static str> =
+            self.plan.sources.iter().filter_map(Source::object).map(StoredObject::name).collect();
+        self.world.sent(|sent| {
+            let asked = sent.iter().filter_map(|sent| match &sent.asks {
+                Asks::Object { object, .. } => {
+                    let name = objects.iter().find(|name| **name == object.as_str())?;
+                    Some((sent.poll as usize, *name))
+                }
+                _ => None,
+            });
+            asked.collect()
+        })
     }
 
     /// For each source and each poll that delivered some of it first: since when the oldest of that should have been there.

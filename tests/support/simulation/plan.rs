@@ -193,8 +193,8 @@ impl Plan {
             _ => random.between(100, 1000),
         };
         let mut hours = random.between(6, 40);
-        let many_files = knobs.on(Knob::ManyFiles) && batch >= 500 && random.percent(8);
-        let many_streams = knobs.on(Knob::ManyStreams) && batch >= 30 && random.percent(12);
+        let many_files = random.percent(8) && knobs.on(Knob::ManyFiles) && batch >= 500;
+        let many_streams = random.percent(12) && knobs.on(Knob::ManyStreams) && batch >= 30;
         if many_files {
             hours = random.between(220, 260);
         }
@@ -208,7 +208,7 @@ impl Plan {
         let calm = end + 48 * HOUR;
 
         let mut streams = Streams::default();
-        let kinds = if knobs.on(Knob::OneKind) { random.below(8) } else { 7 };
+        let kinds = Some(random.below(8)).filter(|_| knobs.on(Knob::OneKind)).unwrap_or(7);
         let (with_files, with_objects) = (kinds != 0, kinds != 1);
         if with_files {
             streams.files(random, "login", &["Login"], many_files);
@@ -312,7 +312,7 @@ impl Plan {
             doubtful: false,
             late: Vec::new(),
         };
-        plan.configure(random, knobs, streams.json, named, max_bytes);
+        plan.configure(&mut random.apart(), knobs, streams.json, named, max_bytes);
         plan.make_odd(random, knobs);
         plan.disturb(random, knobs)?;
         Ok(plan)
@@ -491,7 +491,7 @@ impl Plan {
     }
 
     /// Plans what goes wrong, and when.
-    fn disturb(&mut self, random: &mut Random, knobs: Knobs) -> Result<()> {
+    fn disturb(&mut self, all: &mut Random, knobs: Knobs) -> Result<()> {
         let (begin, calm) = (self.begin, self.calm);
         let soon = begin + 20 * MINUTE;
         // While the backlog is read, a poll follows the other; later there is one now and then.
@@ -504,6 +504,7 @@ impl Plan {
             moments(random, soon, calm, gap)
         };
         let mut troubles = Vec::new();
+        let random = &mut all.apart();
         if random.percent(70) {
             let mut at = dense(random, MINUTE);
             at.extend(sparse(random, &[0, 8 * HOUR, 90 * MINUTE]));
@@ -530,10 +531,12 @@ impl Plan {
         restarts.extend(sparse(random, &[0, 4 * HOUR]));
         self.restarts = restarts;
         self.timeline.early = sparse(random, &[0, 5 * HOUR]);
-        if knobs.on(Knob::HostOff) || random.percent(50) {
+        let random = &mut all.apart();
+        if random.percent(50) {
             let gap = *random.pick(&[0, 10 * HOUR]);
             for at in moments(random, begin, calm - HOUR, gap) {
-                let hours = if knobs.on(Knob::HostOff) && random.percent(15) { 20 * 60 } else { 90 };
+                let long = random.percent(15) && knobs.on(Knob::HostOff);
+                let hours = if long { 20 * 60 } else { 90 };
                 let until = at + i64::try_from(random.between(5, hours)).unwrap_or(5) * MINUTE;
                 if self.timeline.off.last().is_none_or(|(_, last)| *last < at) {
                     self.timeline.off.push((at, until.min(calm)));
@@ -544,6 +547,7 @@ impl Plan {
             let at = sparse(random, &[15 * HOUR]);
             self.timeline.ahead = at.into_iter().map(|at| (at, random.either_way(10 * 60_000))).collect();
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::ClockDays) && random.percent(15) {
             let from = begin + i64::try_from(random.below(30)).unwrap_or_default() * HOUR;
             let until = from + i64::try_from(random.between(1, 20)).unwrap_or(1) * HOUR;
@@ -551,12 +555,14 @@ impl Plan {
             let ahead = sign * i64::try_from(random.between(1, 24 * 9)).unwrap_or(1) * HOUR;
             self.timeline.ahead = vec![(from, ahead), (until.min(calm), 0)];
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::OtherUsers) && random.percent(20) {
             let from = begin + i64::try_from(random.below(40)).unwrap_or_default() * HOUR;
             let until = from + i64::try_from(random.between(1, 14)).unwrap_or(1) * HOUR;
             self.timeline.busy_org = vec![(from, until.min(calm))];
         }
         let objects: Vec<StoredObject> = self.sources.iter().filter_map(Source::object).collect();
+        let random = &mut all.apart();
         if knobs.on(Knob::Lasting) && random.percent(30) {
             let at = begin + i64::try_from(random.below(60)).unwrap_or_default() * HOUR;
             troubles.push(timeline::lasting_trouble(random, at, &objects));
@@ -565,10 +571,12 @@ impl Plan {
             .into_iter()
             .filter(|object| !matches!(object, StoredObject::AuraRequestEventLog))
             .collect();
+        let random = &mut all.apart();
         if knobs.on(Knob::Width) && random.percent(20) && !big.is_empty() {
             let object = *random.pick(&big);
             troubles.push(timeline::wide_trouble(random, begin, object));
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::BadFiles) && random.percent(25) {
             let files = self.files()?;
             if !files.is_empty() {
@@ -578,8 +586,17 @@ impl Plan {
                 }
             }
         }
+        let random = &mut all.apart();
         if knobs.on(Knob::Retention) && random.percent(15) {
             self.settings.files.retention = Some(TimeDelta::days(*random.pick(&[2, 3, 5])));
+            // Nothing is in the way for so long that a file could expire before it was ever to be had.
+            troubles.retain(|trouble| trouble.until.is_none() && trouble.aftermath < DAY);
+            self.timeline.busy_org.clear();
+            self.timeline.ahead.retain(|(_, ahead)| ahead.abs() < HOUR);
+            self.timeline.off.retain(|(from, until)| until - from < 2 * HOUR);
+            for source in &mut self.sources {
+                source.must &= source.there == [(self.begin, i64::MAX)];
+            }
         }
         troubles.retain(|trouble| trouble.from < calm);
         for trouble in &mut troubles {
@@ -636,10 +653,12 @@ impl Plan {
             })
             .collect();
         format!(
-            "begins {}, calm {}, {} short faults, {} states lost, off {:?}, clock {:?}, busy {:?}, lasting: {lasting:?}, \
+            "begins {}, calm {}, files kept {:?}, {:?}, {} short faults, {} states lost, off {:?}, clock {:?}, busy {:?}, lasting: {lasting:?}, \
              configurations from {:?}",
             moment(self.begin),
             moment(self.calm),
+            self.settings.files.retention.map(|kept| kept.num_days()),
+            self.settings.oddities,
             troubles.iter().filter(|trouble| trouble.until.is_none()).count(),
             lost.len(),
             off.iter().map(|(from, until)| (moment(*from), (until - from) / MINUTE)).collect::<Vec<_>>(),

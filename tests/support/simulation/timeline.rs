@@ -258,8 +258,9 @@ pub fn wide_trouble(random: &mut Random, from: i64, object: StoredObject) -> Tro
 
 /// A file that cannot be read for a while, although the org lists it.
 pub fn bad_file(random: &mut Random, from: i64, file: &str) -> Trouble {
-    let until = from + i64::try_from(random.between(1, 70)).unwrap_or(1) * HOUR;
-    let action = match random.below(10) {
+    let hours = *random.pick(&[5, 70]);
+    let until = from + i64::try_from(random.between(1, hours)).unwrap_or(1) * HOUR;
+    let action = match random.below(11) {
         0 => error(404, "NOT_FOUND", "The requested resource does not exist"),
         1 => error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred"),
         2 => error(401, "INVALID_SESSION_ID", "Session expired or invalid"),
@@ -271,7 +272,7 @@ pub fn bad_file(random: &mut Random, from: i64, file: &str) -> Trouble {
         ),
         5 => error(403, "INSUFFICIENT_ACCESS", "no"),
         6 => FaultAction::answer(200, ""),
-        7 => FaultAction::CutSilently { after: random.below(2_000) },
+        7 | 10 => FaultAction::CutSilently { after: random.below(1_000) },
         8 => FaultAction::CutConnection { after: random.below(2_000) },
         _ => html(503),
     };
