@@ -17,6 +17,8 @@ pub struct Poll {
     pub more: bool,
     /// Whether the host stopped it.
     pub stopped: bool,
+    /// Whether its state was not saved.
+    pub lost: bool,
     /// Requests.
     pub requests: u64,
     /// Events.

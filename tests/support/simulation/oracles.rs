@@ -8,7 +8,7 @@ use super::{
     ledger::{Ledger, Truth},
     library::Library,
     plan::{Plan, Source, What, moment},
-    timeline::{HOUR, Hold, LONG_AFTERMATH, MINUTE, Match},
+    timeline::{DAY, HOUR, Hold, LONG_AFTERMATH, MINUTE, Match},
     world::World,
 };
 use anyhow::{Result, bail, ensure};
@@ -147,8 +147,8 @@ impl Evidence<'_> {
             if !poll.more {
                 passed.fill(0);
                 queue = poll.ended;
-            } else if poll.requests > 0 && self.struck_in(poll) {
-                // A source that met a fault has to wait for another reason.
+            } else if poll.lost || self.struck_in(poll) {
+                // Whose turn it was is forgotten, or a source has to wait for another reason.
                 passed.fill(0);
             }
         }
@@ -248,7 +248,10 @@ impl Evidence<'_> {
             let Some(object) = source.object() else { continue };
             let name = object.name();
             let asked = self.count(|asks| matches!(asks, Asks::Object { object, .. } if object == name));
-            let windows = 40 + 12 * self.plan.rows / self.plan.settings.objects.max_rows.clamp(5, 2000);
+            // A state that was lost can bring back all there was.
+            let again = 1 + timeline.lost.len() as u64 / 4;
+            let windows =
+                again * (40 + 12 * self.plan.rows / self.plan.settings.objects.max_rows.clamp(5, 2000));
             let wide =
                 timeline.troubles.iter().any(|t| matches!(&t.matches, Match::Wider(o, _) if *o == object));
             let wide = if wide { times(span, 5 * MINUTE) } else { 0 };
@@ -316,6 +319,12 @@ impl Evidence<'_> {
         }
         let timeline = &self.plan.timeline;
         reasons.extend(timeline.busy_org.iter().map(|(from, until)| (*from, until + 2 * LONGEST_WAIT)));
+        // A file that was set aside may be replaced meanwhile, and asked for until it is believed that it is gone.
+        let daily = |source: &Source| matches!(source.what, What::Files { interval: Interval::Daily, .. });
+        if self.plan.settings.files.late_one_in > 0 && self.plan.sources.iter().any(daily) {
+            let spans = reasons.iter().map(|(from, until)| (*from, until + DAY));
+            reasons = spans.collect();
+        }
         if self.plan.doubtful {
             reasons.push((i64::MIN, i64::MAX));
         }

@@ -308,7 +308,7 @@ impl Plan {
             restarts: Vec::new(),
             max_events,
             hidden: if hidden_one_in > 0 { hidden } else { 0 },
-            rows,
+            rows: rows.max(16 * hours),
             doubtful: false,
             late: Vec::new(),
         };

@@ -215,6 +215,7 @@ impl Run<'_> {
             let polled = self.poll()?;
             let now = self.world.org_ms();
             let quiet = polled.next_poll_ms > 0
+                && polled.events.is_empty()
                 && (polled.problems.is_empty() || self.plan.doubtful)
                 && polled.backlog_files == 0;
             if quiet && now >= self.plan.end {
@@ -230,7 +231,10 @@ impl Run<'_> {
             self.meet_fate(polled)?;
             if wait > 0 {
                 let now = self.world.org_ms();
-                let next = self.plan.timeline.next_poll(now, now + wait);
+                // A host that is given another configuration begins with it at once.
+                let changed = self.plan.configs.iter().map(|config| config.from).find(|from| *from > now);
+                let at = changed.map_or(now + wait, |from| from.min(now + wait));
+                let next = self.plan.timeline.next_poll(now, at);
                 self.world.pass(next - now);
             }
         }
@@ -348,6 +352,7 @@ impl Run<'_> {
             ended,
             more: polled.next_poll_ms == 0,
             stopped,
+            lost: false,
             requests,
             events: polled.events.len(),
             sources: Vec::new(),
@@ -375,6 +380,9 @@ impl Run<'_> {
         };
         self.summary.unsaved += 1;
         self.next = None;
+        if let Some(poll) = self.polls.last_mut() {
+            poll.lost = true;
+        }
         if lost.delivered {
             // Delivered, and the host died before the state was safe.
             self.deliver(&polled)?;
