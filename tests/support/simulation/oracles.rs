@@ -117,7 +117,8 @@ impl Evidence<'_> {
 
     /// *While batches are full, each source that has something gets its turn*: between two batches with events of a source
     /// that had been waiting, or between the beginning of the queue and the first of them, lie no more batches than twice the
-    /// number of sources, and a few. A query of an object is a turn as well, though its window may prove too wide.
+    /// number of sources, and a few. A query of an object is a turn as well, though its window may prove too wide. While a planned fault or its aftermath keeps a
+    /// source waiting, nothing is counted.
     fn nobody_is_passed_over(&self) -> Result<()> {
         let overdue = self.overdue();
         let most = 2 * self.plan.sources.len() + PATIENCE;
@@ -125,6 +126,8 @@ impl Evidence<'_> {
         let mut passed = vec![0; self.plan.sources.len()];
         let mut queue = self.plan.begin;
         let asked = self.objects_asked();
+        let troubles = self.plan.timeline.troubles.iter().zip(self.world.struck());
+        let waits = Spans::new(troubles.filter_map(|(trouble, struck)| held(trouble, struck)).collect());
         for (number, poll) in self.polls.iter().enumerate() {
             for (index, passed) in passed.iter_mut().enumerate() {
                 let object = self.plan.sources[index].object();
@@ -147,7 +150,7 @@ impl Evidence<'_> {
             if !poll.more {
                 passed.fill(0);
                 queue = poll.ended;
-            } else if poll.lost || self.struck_in(poll) {
+            } else if poll.lost || waits.hold(poll.began) {
                 // Whose turn it was is forgotten, or a source has to wait for another reason.
                 passed.fill(0);
             }
@@ -187,13 +190,6 @@ impl Evidence<'_> {
             *since = due.min(*since);
         }
         overdue
-    }
-
-    fn struck_in(&self, poll: &Poll) -> bool {
-        self.world.sent(|sent| {
-            let first = sent.partition_point(|sent| sent.at < poll.began);
-            sent[first..].iter().take_while(|sent| sent.at <= poll.ended).any(|sent| sent.struck)
-        })
     }
 
     /// The source that an event is of.
