@@ -20,7 +20,7 @@ use source_host::Plugin;
 use std::sync::Arc;
 
 /// What a state may have here, in bytes. The contract allows 1 MiB, which orgs of this size never come near to.
-const LARGEST_STATE: usize = 64 << 10;
+const LARGEST_STATE: usize = 128 << 10;
 /// Polls at most: a run that needs more goes round in circles.
 const MOST_POLLS: u32 = 30_000;
 /// Requests of one poll at most.
@@ -448,6 +448,11 @@ fn of_version_1(state: &str) -> Result<String> {
     let mut files = state["streams"]["login"]["event_log_file"].take();
     fn forget(files: &mut Value) {
         if let Some(members) = files.as_object_mut() {
+            for (new, old) in [("low_watermark", "floor"), ("low_watermark_id", "floor_id")] {
+                if let Some(value) = members.remove(new) {
+                    members.insert(old.to_owned(), value);
+                }
+            }
             members
                 .retain(|name, _| !["interval", "event_types", "earlier", "turn"].contains(&name.as_str()));
         }

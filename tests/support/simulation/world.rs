@@ -30,6 +30,8 @@ struct Inner {
     struck: Vec<Struck>,
     /// The number of the poll that goes on.
     poll: u32,
+    /// How far the host's clock is ahead besides what is planned, in milliseconds.
+    ahead: i64,
     /// Whether an answer in this poll told that the allowance is used up beyond the share.
     told: bool,
     /// A request that was sent although it was told.
@@ -71,7 +73,8 @@ impl World {
     /// A world in which all this happens besides.
     pub fn planned(org: OfflineOrg, timeline: Timeline, random: Random) -> Self {
         let struck = vec![Struck::default(); timeline.troubles.len()];
-        let inner = Inner { random, sent: Vec::new(), struck, poll: 0, told: false, spendthrift: None };
+        let inner =
+            Inner { random, sent: Vec::new(), struck, poll: 0, ahead: 0, told: false, spendthrift: None };
         Self { org, timeline, inner: Mutex::new(inner) }
     }
 
@@ -82,7 +85,12 @@ impl World {
     /// The host's clock, in milliseconds since 1970.
     pub fn host_ms(&self) -> i64 {
         let now = self.org_ms();
-        now + self.timeline.ahead_at(now)
+        now + self.timeline.ahead_at(now) + self.inner().ahead
+    }
+
+    /// Sets the host's clock, by how much it is ahead of the org's besides what is planned, in milliseconds.
+    pub fn set_host_ahead(&self, ms: i64) {
+        self.inner().ahead = ms;
     }
 
     /// Looks at the host's clock, which may go on before it is looked at again.
