@@ -216,7 +216,7 @@ impl Run<'_> {
             let now = self.world.org_ms();
             let quiet = polled.next_poll_ms > 0
                 && polled.events.is_empty()
-                && (polled.problems.is_empty() || self.plan.doubtful)
+                && (polled.problems.is_empty() || (self.plan.doubtful && !polled.failed))
                 && polled.backlog_files == 0;
             if quiet && now >= self.plan.end {
                 break;
