@@ -15,5 +15,6 @@ mod mapping;
 mod objects;
 mod polls;
 mod public_cases;
+mod review;
 mod session;
 mod sign_in;

@@ -197,7 +197,7 @@ impl FilesWork {
         if is_waiting(state.downloads.as_ref(), now) {
             return Need::Nothing;
         }
-        if state.reading.is_some() || state.set_aside.iter().any(|reading| is_due(reading, now)) {
+        if state.reading.is_some() || state.set_aside.iter().any(|r| is_hopeful(r) && is_due(r, now)) {
             return Need::Reading;
         }
         if self.listed.is_none()
@@ -206,7 +206,9 @@ impl FilesWork {
         {
             return Need::Listing;
         }
-        if self.queue.is_empty() { Need::Nothing } else { Need::Reading }
+        // What has failed often waits until what is new is read; but the round ends before it is tried.
+        let again = self.listed.is_none() && state.set_aside.iter().any(|reading| is_due(reading, now));
+        if again || !self.queue.is_empty() { Need::Reading } else { Need::Nothing }
     }
 
     /// Whether a listing that another stream needs can serve this one as well.
@@ -260,7 +262,8 @@ impl FilesWork {
             match listed.until {
                 None => {
                     state.due = listed.at.after(source.interval);
-                    state.end_round(listed.now.before(source.settle), source.overlap);
+                    // By the earlier of both clocks: one that was ahead once would pass over what comes until then.
+                    state.end_round(listed.now.min(listed.at).before(source.settle), source.overlap);
                 }
                 Some(until) => {
                     state.due = listed.at;
@@ -286,13 +289,25 @@ impl FilesWork {
         (files, bytes)
     }
 
-    /// The next file to read: first what was set aside long enough, which is one attempt each, then what is new.
+    /// The next file to read: first what was set aside long enough, which is one attempt each, then what is new, then what
+    /// has failed often: each attempt may take a minute, and many of them would leave no time for what is new.
     fn next_file(&mut self, state: &mut FilesState, now: Time) -> Option<Reading> {
-        if let Some(index) = state.set_aside.iter().position(|reading| is_due(reading, now)) {
+        if let Some(index) = state.set_aside.iter().position(|r| is_hopeful(r) && is_due(r, now)) {
             return Some(state.set_aside.remove(index));
         }
-        self.queue.pop_front().map(|file| Reading::new(file, state.generation))
+        if let Some(file) = self.queue.pop_front() {
+            return Some(Reading::new(file, state.generation));
+        }
+        let index = state.set_aside.iter().position(|reading| is_due(reading, now))?;
+        Some(state.set_aside.remove(index))
     }
+}
+
+/// Failures in a row up to which a file is tried before what is new.
+const HOPEFUL_TRIES: u32 = 4;
+
+fn is_hopeful(reading: &Reading) -> bool {
+    reading.failing.is_none_or(|failing| failing.tries < HOPEFUL_TRIES)
 }
 
 fn is_due(reading: &Reading, now: Time) -> bool {

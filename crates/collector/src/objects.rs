@@ -65,6 +65,8 @@ const MAX_HELD: usize = 12 << 20;
 const MIN_HELD: usize = 256 << 10;
 /// A window wider than this is as good as none.
 const WIDEST_MS: u64 = 3650 * 24 * 3_600_000;
+/// For how long the fields of other objects are left out once they were refused, in milliseconds.
+const ALONE_MS: i64 = 24 * 3_600_000;
 /// How far beside a window the date of a record may lie that belongs to it, in milliseconds.
 const BESIDE_MS: i64 = 1000;
 /// Answers in a row that said they had more than came, also when asked again, after which they are not asked again.
@@ -175,6 +177,7 @@ impl ObjectWork {
         state: &mut ObjectState,
     ) -> Result<Step, Problem> {
         turn.org.learn_time().map_err(|trouble| trouble.problem("the sign-in"))?;
+        go_back(turn, source, state);
         state.begin_round(source.overlap);
         let began = turn.now();
         let until = settled(turn.org, source);
@@ -187,6 +190,11 @@ impl ObjectWork {
         let capacity_bytes = MAX_HELD.saturating_sub(held).max(MIN_HELD);
         let limits =
             FetchLimits { bytes: capacity_bytes, time: turn.progress.time(), ask_again: self.lies < LIES };
+        // Once a day all of it is asked for again: the refusal may have been one of a moment.
+        let is_over = |since: Time| !(0..ALONE_MS).contains(&began.0.saturating_sub(since.0));
+        if state.alone && state.alone_since.is_none_or(is_over) {
+            (state.alone, state.alone_since) = (false, None);
+        }
         let alone = source.alone().filter(|_| state.alone);
         let fetched = asked.fetch(turn.org, alone.as_ref().unwrap_or(source), state, limits);
         turn.progress.look_at_the_clock();
@@ -240,6 +248,7 @@ impl ObjectWork {
         {
             // It may be the fields of other objects alone. If not, all of it is asked for again after the wait.
             state.alone = !state.alone;
+            state.alone_since = state.alone.then(|| turn.now());
             if state.alone {
                 let message = format!("{}; the names of users are left out", problem.message);
                 let hint =
@@ -353,6 +362,30 @@ impl ObjectWork {
         self.round = None;
         turn.progress.moved();
     }
+}
+
+/// How much earlier than the last round the collection begins again, where the org's clock was ahead in it.
+const AHEAD_SLACK: Duration = Duration::from_secs(3600);
+
+/// Goes back where the place is in the future: then the org's clock was ahead when it was reached, and what is dated until
+/// then was not there yet.
+fn go_back(turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) {
+    let now = turn.org.now();
+    // As far as two servers of an org may differ.
+    if state.cursor.0 <= now.0.saturating_add(60_000) {
+        return;
+    }
+    let began = state.due.before(source.interval);
+    let back = now.min(began).before(source.settle).before(AHEAD_SLACK);
+    let message = format!(
+        "the clock of the org shows {now}, and it was ahead before: {} is collected up to {}",
+        source.object, state.cursor
+    );
+    let hint = format!("nothing to do: it is collected again from {back} on, with the same ids");
+    turn.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream).hint(hint));
+    (state.cursor, state.after, state.begun) = (back, None, false);
+    (state.low_watermark, state.low_watermark_key) = (Some(back), String::new());
+    turn.progress.moved();
 }
 
 /// Up to when records are old enough to be there, on the org's clock.
@@ -609,8 +642,9 @@ impl Found {
             return;
         }
         self.seen += 1;
-        // One without a key of its own is remembered by the window it came in.
-        let is_placed = record.keyed || !window.is_keyed;
+        // One without a key of its own, or with a date beside the window, is remembered by the window it came in.
+        let is_within = record.at.is_some_and(|at| at >= window.from && at < window.until);
+        let is_placed = is_within && (record.keyed || !window.is_keyed);
         if state.remembers(record.at.filter(|_| is_placed), &record.key) {
             return;
         }

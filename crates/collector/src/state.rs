@@ -130,6 +130,9 @@ pub struct ObjectState {
     /// Whether the fields of other objects are left out that the built-in query asks for, since the org refused them.
     #[serde(default, skip_serializing_if = "is_false")]
     pub alone: bool,
+    /// Since when, on the host's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone_since: Option<Time>,
     /// How much time one query covers, in milliseconds, since a longer one held too many records. 0 = a part of those of
     /// one instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +165,7 @@ impl ObjectState {
             after: None,
             remembered: BTreeMap::new(),
             alone: false,
+            alone_since: None,
             window: None,
             too_wide: None,
             came: 0,
@@ -645,6 +649,8 @@ impl FilesState {
             return;
         }
         self.due = now;
+        // The parts that were listed before were listed without them.
+        self.listed = None;
         if beginning < self.low_watermark {
             self.earlier.push(Earlier { event_types: earlier, low_watermark: self.low_watermark });
             // Without the oldest, some files are read again.
@@ -695,9 +701,15 @@ impl FilesState {
         while excess > 0
             && let Some(mut oldest) = self.done.first_entry()
         {
-            self.low_watermark = *oldest.key();
+            // What was done before the low watermark went back for new types says nothing of theirs: it is forgotten, and
+            // read again.
+            let catching_up = !self.earlier.is_empty() && *oldest.key() > file.created;
+            let moves = reading.generation == self.generation && !catching_up;
+            let at = *oldest.key();
             if let Some(id) = oldest.get_mut().pop_first() {
-                self.low_watermark_id = id;
+                if moves {
+                    (self.low_watermark, self.low_watermark_id) = (at, id);
+                }
                 excess -= 1;
             }
             if oldest.get().is_empty() {

@@ -1,0 +1,232 @@
+//! What a reviewer with fresh eyes found.
+
+use crate::cases::{NOW, configured_with};
+use collector::{
+    Collector,
+    batch::{Batch, Failure},
+    io::{Clock, Http, Request, Response, TransportError},
+};
+use e2e::canned::{CannedFile, CannedOrg, Mishap, StillClock, What};
+use serde_json::{Value, json};
+use std::{cell::Cell, collections::BTreeSet, rc::Rc, time::Duration};
+
+const HOUR: i64 = 3_600_000;
+
+fn collecting(more: &str, streams: &str) -> Collector {
+    configured_with(&[
+        ("\"streams\": {\"login\": {\"event_log_file\": {}}}", &format!("\"streams\": {{{streams}}}")),
+        ("{", &format!("{{{more}")),
+    ])
+}
+
+fn stream(name: &str, types: &[&str], more: &str) -> String {
+    let types = json!(types);
+    format!("\"{name}\": {{\"event_log_file\": {{\"event_types\": {types}{more}}}}}")
+}
+
+fn file(n: u32, event_type: &str, created: &str) -> CannedFile {
+    let row = format!("\"EVENT_TYPE\",\"REQUEST_ID\"\n\"{event_type}\",\"row-{n}\"\n");
+    CannedFile {
+        created: format!("{created}.000+0000"),
+        event_type: event_type.to_owned(),
+        ..CannedFile::new(n, row.into_bytes())
+    }
+}
+
+/// A collection that goes on from poll to poll.
+struct Run {
+    collector: Collector,
+    clock: StillClock,
+    state: Option<String>,
+    events: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl Run {
+    fn new(collector: Collector) -> Self {
+        let clock = StillClock::at(NOW);
+        Self { collector, clock, state: None, events: Vec::new(), problems: Vec::new() }
+    }
+
+    fn poll(&mut self, http: &mut dyn Http) -> Result<Batch, Failure> {
+        let result = self.collector.poll(http, &self.clock, self.state.as_deref());
+        match &result {
+            Ok(batch) => {
+                self.state = Some(batch.state.clone());
+                self.events.extend(batch.events.iter().cloned());
+                self.problems.extend(batch.problems.iter().map(ToString::to_string));
+            }
+            Err(failure) => {
+                self.state = failure.state.clone().or(self.state.take());
+                self.problems.push(failure.problem.to_string());
+            }
+        }
+        result
+    }
+
+    fn go_on_for(&mut self, http: &mut dyn Http, ms: i64) {
+        let end = self.clock.now_ms() + ms;
+        while self.clock.now_ms() < end {
+            let wait = match self.poll(http) {
+                Ok(batch) => batch.next_poll_ms,
+                Err(failure) => failure.problem.retry_after_ms.expect("a wait"),
+            };
+            self.clock.advance(i64::from(wait));
+        }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.events.iter().any(|event| event.contains(text))
+    }
+}
+
+const NO_ACCESS: &str = r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"no"}]"#;
+
+#[test]
+fn types_that_are_added_where_the_memory_is_full_lose_no_file() {
+    let mut org = CannedOrg::default();
+    for n in 0..5000 {
+        let created = format!("2026-05-31T{:02}:{:02}:{:02}", 10 + n / 3600, n / 60 % 60, n % 60);
+        org.files.push(file(n, "TypeA", &created));
+    }
+    let more = ", \"overlap\": \"7d\"";
+    let mut run = Run::new(collecting("", &stream("s", &["TypeA"], more)));
+    run.go_on_for(&mut org, HOUR);
+    assert_eq!(run.events.len(), 5000);
+    for n in 0..3 {
+        org.files.push(file(6000 + n, "TypeB", &format!("2026-05-28T10:0{n}:00")));
+    }
+    let streams = [stream("s", &["TypeA", "TypeB"], more), stream("t", &["TypeC"], "")].join(",");
+    for _ in 0..12 {
+        run.collector = collecting("\"batch\": {\"max_events\": 1},", &streams);
+        let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
+        run.clock.advance(i64::from(wait));
+    }
+    for n in 0..3 {
+        assert!(run.has(&format!("\"row-{}\"", 6000 + n)), "file {n} of the new type is lost");
+    }
+}
+
+/// A clock whose two hands can be moved apart.
+#[derive(Clone)]
+struct TwoHands {
+    now: Rc<Cell<i64>>,
+    elapsed: Rc<Cell<i64>>,
+}
+
+impl Clock for TwoHands {
+    fn now_ms(&self) -> i64 {
+        self.now.get()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.elapsed.get().unsigned_abs())
+    }
+}
+
+/// An org whose list of versions nobody gets.
+struct WithoutVersions(CannedOrg);
+
+impl Http for WithoutVersions {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        if request.path == "/services/data" {
+            return Err(TransportError::Failed(String::from("reset")));
+        }
+        self.0.send(request)
+    }
+}
+
+#[test]
+fn a_date_of_the_org_that_was_ahead_for_one_answer_loses_no_file() {
+    let mut org = CannedOrg::with(vec![file(1, "Login", "2026-06-01T13:00:00")]);
+    let mut run = Run::new(configured_with(&[]));
+    org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
+    run.poll(&mut org).expect("a batch");
+    org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    run.clock.advance(HOUR);
+    org.files.push(file(2, "Login", "2026-06-01T14:30:00"));
+    run.poll(&mut org).expect("a batch");
+    assert!(run.has("row-1") && run.has("row-2"));
+}
+
+#[test]
+fn a_date_of_the_org_that_was_ahead_for_one_poll_silences_no_object() {
+    let record = json!([{"EventIdentifier": "k1", "EventDate": "2026-06-01T14:30:00.000Z"}]).to_string();
+    let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
+    let mut run = Run::new(collecting("", "\"login\": {\"object\": {}}"));
+    org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
+    run.poll(&mut org).expect("a batch");
+    org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    org.records = Some(record);
+    run.clock.advance(HOUR);
+    run.poll(&mut org).expect("a batch");
+    assert!(run.has("k1"), "nothing is asked for before the org's clock shows what it showed once");
+    assert!(!run.problems.is_empty(), "not a word");
+}
+
+#[test]
+fn a_record_beside_its_window_is_delivered_once_on_fresh_instances() {
+    // The window ends at 13:57:00, three minutes before now.
+    let records = json!([
+        {"EventIdentifier": "beside", "EventDate": "2026-06-01T13:57:00.500Z"},
+        {"EventIdentifier": "within", "EventDate": "2026-06-01T13:00:00.000Z"},
+    ]);
+    let mut org = CannedOrg { records: Some(records.to_string()), ..CannedOrg::default() };
+    let collector = || collecting("\"batch\": {\"max_events\": 1},", "\"login\": {\"object\": {}}");
+    let mut run = Run::new(collector());
+    for _ in 0..20 {
+        let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
+        run.collector = collector();
+        if wait > 0 {
+            break;
+        }
+    }
+    assert!(run.has("within"), "{} events", run.events.len());
+    assert_eq!(run.events.len(), 2);
+}
+
+#[test]
+fn one_refusal_does_not_take_the_names_of_users_for_ever() {
+    let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
+    org.mishaps.push(Mishap { path: "FROM+SetupAuditTrail", what: What::Answer(403, NO_ACCESS) });
+    let mut run = Run::new(collecting("", "\"setupaudittrail\": {\"object\": {}}"));
+    run.go_on_for(&mut org, 3 * 24 * HOUR);
+    let names = org.requests.iter().filter(|path| path.contains("CreatedBy.")).count();
+    assert!(names > 1, "the names are asked for {names} times in three days");
+}
+
+#[test]
+fn clocks_that_went_apart_stop_nothing_where_the_list_of_versions_cannot_be_had() {
+    let records = json!([{"EventIdentifier": "k1", "EventDate": "2026-06-01T13:00:00.000Z"}]).to_string();
+    let mut org = WithoutVersions(CannedOrg {
+        date: Some("Mon, 01 Jun 2026 14:00:00 GMT"),
+        records: Some(String::from("[]")),
+        ..CannedOrg::default()
+    });
+    let clock = TwoHands { now: Rc::new(Cell::new(NOW)), elapsed: Rc::new(Cell::new(5)) };
+    let mut collector = collecting("\"api_version\": \"65.0\",", "\"login\": {\"object\": {}}");
+    let batch = collector.poll(&mut org, &clock, None).expect("a batch");
+    // A host that slept: its monotonic clock stood still.
+    clock.now.set(NOW + HOUR);
+    org.0.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    org.0.records = Some(records.replace("13:00", "14:00"));
+    let batch = collector.poll(&mut org, &clock, Some(&batch.state));
+    let batch = batch.unwrap_or_else(|failure| panic!("{}", failure.problem));
+    assert_eq!(batch.events.len(), 1);
+}
+
+#[test]
+fn files_set_aside_that_take_long_to_fail_starve_no_new_file() {
+    let mut run = Run::new(collecting("", &stream("a", &["TypeA"], "")));
+    let files: Vec<_> = (0..100).map(|n| file(n, "TypeA", &format!("2026-06-01T11:{:02}:{:02}", n / 60, n % 60))).collect();
+    let bad = files.iter().map(|file| file.id.clone()).collect();
+    let mut org = SlowRefusals { org: CannedOrg::with(files), clock: run.clock.clone(), bad };
+    run.go_on_for(&mut org, 48 * HOUR);
+    let aside = run.state.as_ref().map_or(0, |state| state.matches("\"failing\"").count());
+    org.org.files.push(file(900, "TypeA", "2026-06-03T13:00:00"));
+    let before = run.clock.now_ms();
+    while !run.has("row-900") {
+        run.go_on_for(&mut org, 60_000);
+        assert!(run.clock.now_ms() - before < 4 * HOUR, "{aside} files set aside starve a new one");
+    }
+}
