@@ -110,7 +110,7 @@ pub fn common(plan: &Plan, world: &World) -> Vec<(i64, i64)> {
     spans.extend(timeline.busy_org.iter().map(|(from, until)| (*from, until + LONG_AFTERMATH)));
     // Waits that were under way end by the old clock.
     spans.extend(timeline.ahead.iter().map(|(at, _)| (*at, at + LONG_AFTERMATH)));
-    spans.extend(timeline.lost.iter().map(|lost| (lost.at, lost.at + 30 * MINUTE)));
+    spans.extend(timeline.lost.iter().map(|lost| (lost.at, lost.at + 2 * LONG_AFTERMATH)));
     spans.extend(plan.configs.iter().map(|config| (config.from, config.from + 15 * MINUTE)));
     spans
 }

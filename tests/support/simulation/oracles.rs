@@ -8,7 +8,7 @@ use super::{
     ledger::{Ledger, Truth},
     library::Library,
     plan::{Plan, Source, What, moment},
-    timeline::{DAY, HOUR, Hold, LONG_AFTERMATH, MINUTE, Match},
+    timeline::{DAY, FILE_AFTERMATH, HOUR, Hold, LONG_AFTERMATH, MINUTE, Match},
     world::World,
 };
 use anyhow::{Result, bail, ensure};
@@ -213,6 +213,8 @@ impl Evidence<'_> {
         let regular: u64 = groups.iter().map(|(_, interval)| times(span, *interval)).sum();
         let (full, fate) = (self.full(), self.turns_of_fate());
         let most = regular + kinds * full + self.plan.sources.len() as u64 * fate + self.renewals();
+        // An answer that says it has more than comes is doubted, and asked for once more.
+        let most = if self.plan.doubtful { 2 * most } else { most };
         let listings = self.count(|asks| matches!(asks, Asks::Listing { .. }));
         ensure!(
             listings <= most,
@@ -250,8 +252,10 @@ impl Evidence<'_> {
                 again * (40 + 12 * self.plan.rows / self.plan.settings.objects.max_rows.clamp(5, 2000));
             let wide =
                 timeline.troubles.iter().any(|t| matches!(&t.matches, Match::Wider(o, _) if *o == object));
-            let wide = if wide { times(span, 5 * MINUTE) } else { 0 };
+            // Ten days of backlog among them, in windows of half of what is let through.
+            let wide = if wide { times(span + 10 * DAY, 4 * MINUTE) } else { 0 };
             let most = times(span, source.interval) + windows + full + wide + 3 * fate + renewals;
+            let most = if self.plan.doubtful { 2 * most } else { most };
             ensure!(
                 asked <= most,
                 "{asked} queries of {name} in {} hours, and {most} have a reason",
@@ -345,9 +349,12 @@ impl Evidence<'_> {
             else {
                 continue;
             };
-            if matches!(trouble.matches, Match::Wider(..)) {
-                continue;
-            }
+            // A file that failed for days is asked for, and named, every six hours.
+            let most = match &trouble.matches {
+                Match::Wider(..) => continue,
+                Match::File(_) => most.max(slowest + FILE_AFTERMATH + SLACK),
+                _ => most,
+            };
             let until = until.min(struck.last);
             let mut last = struck.first;
             let said = self.polls.iter().filter(|poll| !poll.problems.is_empty()).map(|poll| poll.ended);

@@ -18,6 +18,8 @@ pub const DAY: i64 = 24 * HOUR;
 const SHORT_AFTERMATH: i64 = 30 * MINUTE;
 /// The same of one that lasted: the longest wait between two tries is an hour.
 pub const LONG_AFTERMATH: i64 = 65 * MINUTE;
+/// The same for a file that failed for days.
+pub const FILE_AFTERMATH: i64 = 6 * HOUR + 5 * MINUTE;
 
 /// Which requests something strikes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,8 +285,9 @@ pub fn bad_file(random: &mut Random, from: i64, file: &str) -> Trouble {
         nth: 1,
         action,
         holds: Hold::File(file.to_owned()),
-        aftermath: LONG_AFTERMATH,
-        remembered: 2 * LONG_AFTERMATH,
+        // The longest wait for a single file is six hours, after it has failed for two days.
+        aftermath: FILE_AFTERMATH,
+        remembered: 2 * FILE_AFTERMATH,
     }
 }
 
