@@ -98,10 +98,17 @@ test: setup lint build transpile ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 
-# SEEDS=n runs so many seeds, SEED=n one of them step by step, HOSTED=1 through the component.
+# SEEDS=n runs so many seeds, SEED=n one of them step by step, HOSTED=1 through the component; KNOBS says what of all that can
+# go wrong, and of what is demanded, is switched on; FAILURES=n goes on until so many seeds do not hold.
 .PHONY: simulate
 simulate: build ## Runs whole collections through faults, restarts and lost states: SEEDS=2000, or SEED=7 to replay one.
-	@target/release/simulate $(if $(SEED),--seed $(SEED) $(if $(HOSTED),--hosted),--seeds $(or $(SEEDS),200) --hosted)
+	@target/release/simulate $(if $(KNOBS),--knobs $(KNOBS)) $(if $(FAILURES),--failures $(FAILURES)) \
+		$(if $(SEED),--seed $(SEED) $(if $(HOSTED),--hosted),--seeds $(or $(SEEDS),200) --hosted)
+
+# ONLY=text makes the mistakes alone that have it in their names.
+.PHONY: mutants
+mutants: native ## Makes mistakes in a copy of the collector, one at a time, and says which of them the simulation finds.
+	@CARGO="$(CARGO)" target/release/mutants --seeds $(or $(SEEDS),50) $(if $(KNOBS),--knobs $(KNOBS)) $(if $(ONLY),--only "$(ONLY)")
 
 # Clients that nobody here wrote, each in its own folder. Installed only for this target.
 CLIENTS_PYTHON_STAMP := tests/clients/python/.venv/.installed

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Parser;
 use e2e::{
     hosted,
-    simulation::{Engines, run::Total, simulate},
+    simulation::{Engines, Knobs, Total, replay_command, simulate},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::process::ExitCode;
@@ -13,7 +13,8 @@ use std::process::ExitCode;
 /// delivered with what there was.
 ///
 /// Each seed is an org, a configuration and a schedule of faults, restarts and lost states of its own. The same seed does
-/// the same each time. Ends with status 1 at the first seed that does not hold, and prints the command that replays it.
+/// the same each time. Ends with status 1 at the first seed that does not hold, and prints the command that replays it. Each seed is run twice,
+/// with one instance and with a fresh one for each poll.
 #[derive(Parser)]
 struct Arguments {
     /// How many seeds to run, from 1 on
@@ -29,6 +30,19 @@ struct Arguments {
     /// With --seeds: run one seed in twenty in the component besides.
     #[arg(long)]
     hosted: bool,
+
+    /// What a run may meet and is held against: all, today, none, or names with commas between them, each with a minus in
+    /// front to switch it off
+    #[arg(long, value_name = "NAMES", default_value = "today", value_parser = Knobs::parse)]
+    knobs: Knobs,
+
+    /// Go on until so many seeds do not hold, and list them
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    failures: usize,
+
+    /// Leave this seed out; may come again and again
+    #[arg(long, value_name = "SEED")]
+    skip: Vec<u64>,
 }
 
 fn main() -> Result<ExitCode> {
@@ -36,7 +50,12 @@ fn main() -> Result<ExitCode> {
     let hosted = || hosted::plugin().map(|plugin| Engines::Hosted(Box::new(plugin)));
     if let Some(seed) = arguments.seed {
         let engines = if arguments.hosted { hosted()? } else { Engines::Native };
-        let summary = simulate(seed, &engines, &mut |step| println!("{step}"))?;
+        let summary = simulate(seed, &engines, arguments.knobs, &mut |step| {
+            let step = step();
+            if !step.is_empty() {
+                println!("{step}");
+            }
+        })?;
         println!("{summary:?}");
         return Ok(ExitCode::SUCCESS);
     }
@@ -48,24 +67,27 @@ fn main() -> Result<ExitCode> {
         let bar = ProgressBar::new(seeds).with_message(what);
         let style = "{msg} [{bar:40}] {pos} of {len} seeds, {eta} left";
         bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
-        let step = |_: u64| {
+        let knobs = arguments.knobs;
+        let step = |seed: u64, failed: Option<&anyhow::Error>| {
+            if let Some(error) = failed {
+                let again = replay_command(seed, &engines, knobs);
+                bar.suspend(|| {
+                    println!("seed {seed} failed: {error:#}\nsee it again, step by step: {again}")
+                });
+            }
             bar.inc(1);
             // Where there is no terminal for the bar, a log gets a line now and then.
             if bar.is_hidden() && bar.position().is_multiple_of(100) {
                 eprintln!("{what}: {} of {seeds} seeds", bar.position());
             }
         };
-        match Total::of(1..=seeds, &engines, &step) {
-            Ok(total) => {
-                bar.finish_and_clear();
-                println!("{what}: {total}");
-            }
-            Err(error) => {
-                bar.abandon();
-                eprintln!("{error}");
-                return Ok(ExitCode::FAILURE);
-            }
+        let chosen: Vec<u64> = (1..=seeds).filter(|seed| !arguments.skip.contains(seed)).collect();
+        let (total, failed) = Total::with_failures(&chosen, &engines, knobs, arguments.failures, &step);
+        bar.finish_and_clear();
+        if !failed.is_empty() {
+            return Ok(ExitCode::FAILURE);
         }
+        println!("{what}: {total}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -381,8 +381,8 @@ fn a_file_that_always_ends_early_is_asked_for_as_long_as_it_is_listed() {
     let mut org = CannedOrg::with(vec![short]);
     let mut run = Run::new("");
     run.go_on_for(&mut org, 30 * 24 * HOUR);
-    // The row without a line break is taken for whole in the end, and nothing of it comes twice.
-    assert_eq!(ids(&run.events), ["1-0", "1-1", "1-2", "1-last"]);
+    // Of the row without a line break nobody knows whether it is whole.
+    assert_eq!(ids(&run.events), ["1-0", "1-1", "1-2"]);
     let downloads = org.requests.iter().filter(|path| path.ends_with("/LogFile")).count();
     assert!((20..200).contains(&downloads), "{downloads} downloads in 30 days");
     assert_eq!(run.given_up, 0);

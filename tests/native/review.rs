@@ -290,7 +290,8 @@ impl Http for SlowRefusals {
 #[test]
 fn files_set_aside_that_take_long_to_fail_starve_no_new_file() {
     let mut run = Run::new(collecting("", &stream("a", &["TypeA"], "")));
-    let files: Vec<_> = (0..100).map(|n| file(n, "TypeA", &format!("2026-06-01T11:{:02}:{:02}", n / 60, n % 60))).collect();
+    let files: Vec<_> =
+        (0..100).map(|n| file(n, "TypeA", &format!("2026-06-01T11:{:02}:{:02}", n / 60, n % 60))).collect();
     let bad = files.iter().map(|file| file.id.clone()).collect();
     let mut org = SlowRefusals { org: CannedOrg::with(files), clock: run.clock.clone(), bad };
     run.go_on_for(&mut org, 48 * HOUR);

@@ -10,6 +10,11 @@ impl Random {
         Self(seed)
     }
 
+    /// Numbers apart: what is drawn from them, or not, changes none of those that follow here.
+    pub fn apart(&mut self) -> Self {
+        Self(self.bits())
+    }
+
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

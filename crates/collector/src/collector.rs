@@ -128,8 +128,10 @@ impl Configured {
         match turns.and_then(|()| within_share()) {
             Ok(()) => state.backoff = None,
             Err(problem) => {
-                let backoff =
-                    Backoff::after(state.backoff.as_ref(), &problem, now, &self.config.auth.client_id);
+                // What worked before it failed begins a new row of failures. A probe that finds the share used up does not.
+                let goes_on = !outcome.useful || within_share().is_err();
+                let earlier = state.backoff.as_ref().filter(|_| goes_on);
+                let backoff = Backoff::after(earlier, &problem, now, &self.config.auth.client_id);
                 outcome.problems.push(problem.retry_after_ms(backoff.remaining(now)));
                 state.backoff = Some(backoff);
             }

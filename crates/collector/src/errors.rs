@@ -730,7 +730,7 @@ const fn status(
 }
 
 /// The last row of [`STATUSES`].
-const ANY_STATUS: Status = status((0, 999), None, Scope::Window, Remedy::Again, Kind::Transient, BUG);
+const ANY_STATUS: Status = status((0, 999), Some(true), Scope::Window, Remedy::Again, Kind::Transient, BUG);
 
 const STATUSES: &[Status] = &{
     use {Kind::*, Remedy::*, Scope::*};

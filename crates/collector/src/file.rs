@@ -23,8 +23,6 @@ pub struct OpenFile {
     rows: Rows<Box<dyn Read>>,
     stage: Stage,
     length: u64,
-    /// A length at which the file ended so often that a row which ends there is taken for whole.
-    last_row_ends_at: Option<u64>,
     /// Bytes counted in the stats already.
     counted: u64,
 }
@@ -75,18 +73,7 @@ impl OpenFile {
         let search = checkpoint.map(|checkpoint| Search { checkpoint: checkpoint.clone(), row: Vec::new() });
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let stage = Stage::Header(search);
-        Ok(Box::new(Self {
-            rows: Rows::new(body, 0),
-            stage,
-            length: file.length,
-            last_row_ends_at: None,
-            counted,
-        }))
-    }
-
-    /// Takes a row that ends at this length for whole, although no line break follows it.
-    pub fn trust_last_row(&mut self, ends_at: Option<u64>) {
-        self.last_row_ends_at = ends_at;
+        Ok(Box::new(Self { rows: Rows::new(body, 0), stage, length: file.length, counted }))
     }
 
     /// Reads rows until the batch is full or the file is not.
@@ -187,8 +174,7 @@ impl OpenFile {
                 Next::Row => {
                     // A row without a line break that is not the end of the file: the download was cut.
                     let at = self.rows.position();
-                    let is_trusted = self.last_row_ends_at == Some(at);
-                    if !self.rows.is_terminated() && !is_trusted && !is_whole(&self.rows, self.length) {
+                    if !self.rows.is_terminated() && !is_whole(&self.rows, self.length) {
                         self.rows.unread();
                         return Ok(Stop::Short(at));
                     }

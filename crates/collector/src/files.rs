@@ -335,13 +335,11 @@ pub fn wait(state: &FilesState, source: &FilesSource, now: Time) -> i64 {
     let remaining =
         |backoff: &Option<crate::backoff::Backoff>| backoff.as_ref().map_or(0, |b| b.remaining(now));
     let downloads = remaining(&state.downloads);
-    if downloads > 0 {
-        return downloads;
-    }
     let listing = wait_for_listing(state, source, now).max(remaining(&state.backoff));
     let begun = state.reading.as_ref().map(|_| 0);
     let set_aside = state.set_aside.iter().map(|reading| remaining(&reading.backoff));
-    begun.into_iter().chain(set_aside).min().map_or(listing, |reading| reading.min(listing))
+    // While downloads are held up there is nothing to do, and afterwards what there is.
+    begun.into_iter().chain(set_aside).min().map_or(listing, |reading| reading.min(listing)).max(downloads)
 }
 
 /// Milliseconds until files are looked for again. Nothing if that is further off than the interval: then the clock went

@@ -58,6 +58,8 @@ const FEW_RECORDS: usize = 50;
 const REPETITIONS: u32 = 2;
 /// How often in a row a window that is too much is made narrower without a wait: from a year to two hours.
 const NARROWED_AT_ONCE: u32 = 6;
+/// After how many windows that came one is asked for that is as wide as one that failed.
+const CAME: u32 = 16;
 /// Bytes of the events that are held at most, all objects together, and what each object may hold in any case.
 const MAX_HELD: usize = 12 << 20;
 const MIN_HELD: usize = 256 << 10;
@@ -263,6 +265,8 @@ impl ObjectWork {
         let narrower = meaning.remedy == Remedy::Narrower;
         let repeats = state.backoff.is_some();
         if meaning.scope != Scope::Everything && (narrower || repeats) && asked.can_be_narrower() {
+            state.too_wide = Some(asked.span().min(state.too_wide.unwrap_or(u64::MAX)));
+            state.came = 0;
             // Only what says that it was too much leads to less than a millisecond.
             state.window = Some(asked.narrower(4).max(u64::from(!narrower)));
             if narrower {
@@ -476,7 +480,15 @@ impl Window {
         } else {
             1
         };
-        let wider = window.max(1).saturating_mul(times);
+        let mut wider = window.max(1).saturating_mul(times);
+        if let Some(too_wide) = state.too_wide {
+            wider = wider.min((too_wide / 2).max(window));
+            state.came = state.came.saturating_add(1);
+            if state.came >= CAME {
+                state.came = 0;
+                state.too_wide = Some(too_wide.saturating_mul(2)).filter(|width| *width < WIDEST_MS);
+            }
+        }
         state.window = (wider < WIDEST_MS).then_some(wider);
     }
 

@@ -30,8 +30,6 @@ use std::time::Duration;
 const TRIES: u32 = 4;
 /// Over how much time, where the answer is that there is no such file. `give_up_after` counts for all other answers.
 const GONE_AFTER: Duration = Duration::from_secs(3600);
-/// How long a file must have ended at the same place until a last row without a line break is taken for whole.
-const LAST_ROW_AFTER: Duration = Duration::from_secs(6 * 3600);
 /// After so many tries that ended at the same place, the org is asked whether the file has the length that it had.
 const LENGTH_DOUBTED: u32 = 2;
 
@@ -77,13 +75,10 @@ impl Job<'_, '_, '_, '_> {
             },
         };
         let before = self.turn.progress.stats.rows_read;
-        open.trust_last_row(reading.ended_at.filter(|_| is_patient(&reading)));
         let stop = open.read(self.turn.org, &self.source.stream, &file, self.turn.progress);
         if self.turn.progress.stats.rows_read > before {
-            if !is_patient(&reading) {
-                reading.backoff = None;
-                reading.failing = None;
-            }
+            reading.backoff = None;
+            reading.failing = None;
             reading.checkpoint = open.checkpoint();
             self.state.downloads = None;
         }
@@ -129,8 +124,7 @@ impl Job<'_, '_, '_, '_> {
 
     /// A file that ended before its LogFileLength: most likely a download that was cut.
     fn short(&mut self, mut reading: Reading, length: u64) -> Step {
-        // A last row that is taken for whole in the end is no progress.
-        if reading.ended_at.is_none_or(|before| length > before) {
+        if reading.ended_at != Some(length) {
             reading.backoff = None;
             reading.failing = None;
         }
@@ -221,12 +215,4 @@ impl Job<'_, '_, '_, '_> {
             Err(_) => false,
         }
     }
-}
-
-/// Whether a file has failed so often, over so much time, that its last row is taken for whole although it has no line
-/// break.
-fn is_patient(reading: &Reading) -> bool {
-    reading.failing.is_some_and(|failing| {
-        failing.tries >= TRIES && failing.for_ms >= millis(LAST_ROW_AFTER).unsigned_abs()
-    })
 }

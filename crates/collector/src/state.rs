@@ -137,6 +137,12 @@ pub struct ObjectState {
     /// one instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
+    /// The width of a window that failed, in milliseconds: no wider ones are asked for, until some windows have come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub too_wide: Option<u64>,
+    /// How many windows have come since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub came: u32,
     /// When it last did something, counted in turns of all sources.
     #[serde(default)]
     pub turn: u64,
@@ -161,6 +167,8 @@ impl ObjectState {
             alone: false,
             alone_since: None,
             window: None,
+            too_wide: None,
+            came: 0,
             turn: 0,
             backoff: None,
         }

@@ -29,6 +29,13 @@ pub enum Step {
     Idle,
 }
 
+impl<'o, 'p> Turn<'_, 'o, 'p> {
+    /// The same, for a part of the turn.
+    pub fn reborrow(&mut self) -> Turn<'_, 'o, 'p> {
+        Turn { org: self.org, progress: self.progress, problems: self.problems }
+    }
+}
+
 impl Turn<'_, '_, '_> {
     /// The time on the host's clock.
     pub fn now(&self) -> Time {

@@ -108,25 +108,43 @@ impl Work {
                 let stream = state.streams.entry(source.stream.clone()).or_default();
                 self.objects[index].step(turn, source, capacity, held, &mut stream.object)
             }
-            Source::Files(index) => {
-                let source = &config.streams.files[index];
-                let capacity: Capacity = state.capacity();
-                let stream = state.streams.entry(source.stream.clone()).or_default();
-                files::prepare(turn.org, source, &mut stream.event_log_file)?;
-                // Not before: a place that was made just now is due now.
-                let now = turn.now();
-                let Some(place) = &mut stream.event_log_file else { return Ok(Step::Idle) };
-                match self.files[index].need(place, source, now) {
-                    Need::Listing => {
-                        let unknown = &mut self.interval_unknown;
-                        list_together(turn, config, index, &mut self.files, state, unknown)
+            Source::Files(index) => self.take_turn_of_files(index, config, state, turn),
+        }
+    }
+
+    /// A list of files alone is no turn, for a fresh instance would have to ask for it again: something of it is read as well.
+    fn take_turn_of_files(
+        &mut self,
+        index: usize,
+        config: &Config,
+        state: &mut State,
+        mut turn: Turn<'_, '_, '_>,
+    ) -> Result<Step, Problem> {
+        let source = &config.streams.files[index];
+        let mut listings = 0;
+        loop {
+            let capacity: Capacity = state.capacity();
+            let stream = state.streams.entry(source.stream.clone()).or_default();
+            files::prepare(turn.org, source, &mut stream.event_log_file)?;
+            // Not before: a place that was made just now is due now.
+            let now = turn.now();
+            let Some(place) = &mut stream.event_log_file else { return Ok(Step::Idle) };
+            match self.files[index].need(place, source, now) {
+                // An org that does not know the interval is asked a second time.
+                Need::Listing if listings >= 2 => return Ok(Step::Worked),
+                Need::Listing => {
+                    listings += 1;
+                    let unknown = &mut self.interval_unknown;
+                    let step =
+                        list_together(turn.reborrow(), config, index, &mut self.files, state, unknown)?;
+                    if step != Step::Worked {
+                        return Ok(step);
                     }
-                    Need::Reading => self.files[index].read_on(turn, source, place, capacity),
-                    Need::Nothing => {
-                        let mut turn = turn;
-                        let more = self.files[index].end_part(&mut turn, source, place);
-                        Ok(if more { Step::Worked } else { Step::Idle })
-                    }
+                }
+                Need::Reading => return self.files[index].read_on(turn, source, place, capacity),
+                Need::Nothing => {
+                    let more = self.files[index].end_part(&mut turn, source, place);
+                    return Ok(if more || listings > 0 { Step::Worked } else { Step::Idle });
                 }
             }
         }

@@ -8,7 +8,7 @@ use collector::{
 };
 use http_body_util::BodyExt;
 use source_host::{Answer, Egress, Error, Limits, Options, Plugin, Source, Timeouts, Transport, WasiBody};
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// The host name of the org.
 pub const HOST: &str = "simulated.my.salesforce.com";
@@ -34,10 +34,10 @@ pub struct Polled {
 
 impl Polled {
     /// A poll that could do nothing at all.
-    fn failure(retry_after_ms: Option<u32>, problem: &dyn Display, state: Option<String>) -> Self {
+    fn failure(retry_after_ms: Option<u32>, problem: String, state: Option<String>) -> Self {
         // The wait of hosts where a failure names none.
         let next_poll_ms = retry_after_ms.unwrap_or(30_000);
-        Self { next_poll_ms, problems: vec![problem.to_string()], state, failed: true, ..Self::default() }
+        Self { next_poll_ms, problems: vec![problem], state, failed: true, ..Self::default() }
     }
 }
 
@@ -125,9 +125,11 @@ impl Engine for Native {
             Err(failure) if failure.problem.kind == collector::problem::Kind::State => {
                 bail!("it refuses its own state: {}", failure.problem)
             }
-            Err(failure) => {
-                Ok(Polled::failure(failure.problem.retry_after_ms, &failure.problem, failure.state))
-            }
+            Err(failure) => Ok(Polled::failure(
+                failure.problem.retry_after_ms,
+                failure.problem.to_string(),
+                failure.state,
+            )),
         }
     }
 }
@@ -189,9 +191,9 @@ impl Engine for Hosted {
                 backlog_files: batch.stats.backlog_files,
                 failed: false,
             }),
-            Err(Error::Failure(failure)) if failure.problem.kind != source_host::ProblemKind::State => {
-                Ok(Polled::failure(failure.problem.retry_after_ms, &failure.problem, failure.state))
-            }
+            Err(Error::Failure(failure)) if failure.problem.kind != source_host::ProblemKind::State => Ok(
+                Polled::failure(failure.problem.retry_after_ms, failure.problem.to_string(), failure.state),
+            ),
             Err(error) => Err(error.into()),
         }
     }
@@ -202,23 +204,32 @@ struct WorldTransport(Arc<World>);
 impl Transport for WorldTransport {
     fn send(&self, request: http::Request<WasiBody>, _: Timeouts) -> Answer {
         let world = Arc::clone(&self.0);
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let body = body.collect().await?.to_bytes();
-            let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-            let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-            let headers: Vec<(String, String)> =
-                parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-            let answer = world
-                .send(parts.method.as_str(), path, &headers, &body)
-                .map_err(|_| source_host::TransportError::ConnectionTerminated)?;
-            let mut response = http::Response::builder().status(answer.status);
-            for (name, value) in answer.headers {
-                response = response.header(name, value);
-            }
-            response
-                .body(crate::hosted::from_reader(answer.body))
-                .map_err(|_| source_host::TransportError::HttpProtocolError)
-        })
+        Box::pin(async move { answer_of(&world, request).await })
     }
+}
+
+/// What a world answers to a request of the host.
+///
+/// # Errors
+/// When no answer comes.
+pub async fn answer_of(
+    world: &World,
+    request: http::Request<WasiBody>,
+) -> Result<http::Response<WasiBody>, source_host::TransportError> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers: Vec<(String, String)> =
+        parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    let answer = world
+        .send(parts.method.as_str(), path, &headers, &body)
+        .map_err(|_| source_host::TransportError::ConnectionTerminated)?;
+    let mut response = http::Response::builder().status(answer.status);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    response
+        .body(crate::hosted::from_reader(answer.body))
+        .map_err(|_| source_host::TransportError::HttpProtocolError)
 }

@@ -1,34 +1,38 @@
-//! One run: polls, with everything that may happen between them, until all is calm; then the comparison.
+//! One run: polls, with everything that may happen between them, until all is calm; then the oracles.
 
 use super::{
+    driven,
     engine::{Engine, Hosted, Native, Polled},
-    ledger::{Ledger, Tally},
-    plan::Plan,
+    journal::Poll,
+    knobs::{Knob, Knobs},
+    ledger::{Ledger, Tally, Truth},
+    library::Library,
+    oracles::Evidence,
+    plan::{Plan, moment},
+    timeline::{HOUR, Lost},
     world::World,
 };
 use crate::random::Random;
-use anyhow::{Context as _, Result, anyhow, ensure};
-use salesforce_sim::{Fault, FaultAction, Simulator};
+use anyhow::{Context as _, Result, ensure};
+use salesforce_sim::Simulator;
+use serde_json::Value;
 use source_host::Plugin;
-use std::{
-    fmt,
-    num::NonZeroUsize,
-    ops::RangeInclusive,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::Arc;
 
 /// What a state may have here, in bytes. The contract allows 1 MiB, which orgs of this size never come near to.
-const LARGEST_STATE: usize = 64 << 10;
+const LARGEST_STATE: usize = 128 << 10;
 /// Polls at most: a run that needs more goes round in circles.
-const MOST_POLLS: u32 = 60_000;
+const MOST_POLLS: u32 = 30_000;
 /// Requests of one poll at most.
 const MOST_REQUESTS: u64 = 3_000;
-const MINUTE: i64 = 60_000;
 /// How far the clock may go by being looked at, at the end of one poll and the beginning of the next, in milliseconds.
 const TICKS: i64 = 20;
+/// How long a host lets a poll go on, in milliseconds (`limits.call_time`). What it stops has neither events nor a state.
+const CALL_TIME: i64 = 120_000;
+/// How long a poll goes on before it returns what it has, in milliseconds: what is configured for `max_time`.
+const BATCH_TIME: i64 = 10_000;
+/// How long after the planned end a run may go on.
+const GRACE: i64 = 24 * HOUR;
 
 /// What a seed is run on.
 #[derive(Clone)]
@@ -39,14 +43,25 @@ pub enum Engines {
     Hosted(Box<Plugin>),
 }
 
-/// What a run saw.
+/// How instances come and go in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instances {
+    /// One for each configuration.
+    One,
+    /// One for each poll.
+    Fresh,
+    /// Replaced now and then.
+    Some,
+}
+
+/// What the runs of a seed saw.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
     /// Polls.
     pub polls: u32,
     /// Requests.
     pub requests: u64,
-    /// Faults that were planned.
+    /// Requests that a planned fault struck.
     pub faults: u32,
     /// New instances.
     pub restarts: u32,
@@ -61,153 +76,248 @@ pub struct Summary {
 }
 
 /// The command that runs a seed again.
-pub fn replay_command(seed: u64, engines: &Engines) -> String {
+pub fn replay_command(seed: u64, engines: &Engines, knobs: Knobs) -> String {
     let hosted = if matches!(engines, Engines::Hosted(_)) { " HOSTED=1" } else { "" };
-    format!("make simulate SEED={seed}{hosted}")
+    let knobs = if knobs == Knobs::today() { String::new() } else { format!(" KNOBS={}", knobs.in_short()) };
+    format!("make simulate SEED={seed}{hosted}{knobs}")
 }
 
-/// Runs a seed. `say` is told what happens, step by step.
+/// Is told what happens, step by step, in words that are made if they are wanted.
+pub type Say<'s> = dyn FnMut(&dyn Fn() -> String) + 's;
+
+/// Runs a seed twice, with one instance and with a fresh one for each poll, and compares both with the truth and with each
+/// other. `say` is told what happens, step by step.
 ///
 /// # Errors
 /// When anything that must hold does not.
-pub fn simulate(seed: u64, engines: &Engines, say: &mut dyn FnMut(String)) -> Result<Summary> {
+pub fn simulate(seed: u64, engines: &Engines, knobs: Knobs, say: &mut Say<'_>) -> Result<Summary> {
     let mut random = Random::new(seed);
-    let plan = Plan::new(&mut random);
-    say(format!("{}", plan.config["streams"]));
-    let org = Simulator::offline(plan.settings.clone()).context("the org")?;
-    let world = Arc::new(World::new(org, Random::new(random.bits())));
-    let mut run = |engine: &mut dyn Engine, random| {
-        let mut run = Run {
-            plan: &plan,
-            world: &world,
-            engine,
-            random,
-            ledger: Ledger::default(),
-            history: vec![(None, 0)],
-            without: plan.comes_and_goes.is_some(),
-            next: None,
-            summary: Summary::default(),
-            say,
-        };
-        run.go()?;
-        Ok(run.summary)
-    };
-    match engines {
-        Engines::Native => run(&mut Native::new(Arc::clone(&world)), random),
-        Engines::Hosted(plugin) => {
-            let mut engine = Hosted::new((**plugin).clone(), Arc::clone(&world))?;
-            let summary: Result<Summary> = run(&mut engine, random);
-            Ok(Summary { peak_memory: engine.peak_memory, ..summary? })
-        }
+    let plan = Plan::new(&mut random, knobs)?;
+    for config in &plan.configs {
+        let json: Value = serde_json::from_str(&config.json)?;
+        say(&|| format!("from {}: {} {}", moment(config.from), json["batch"], json["streams"]));
     }
+    say(&|| plan.describe());
+    let truth = Truth::of(&plan)?;
+    let mut library = Library::default();
+    let mut summary = Summary::default();
+    let mut ledgers = Vec::new();
+    let one = if matches!(engines, Engines::Native) { Instances::One } else { Instances::Some };
+    for instances in [one, Instances::Fresh] {
+        say(&|| format!("--- {instances:?}"));
+        let org = Simulator::offline(plan.settings.clone()).context("the org")?;
+        let world = Arc::new(World::planned(org, plan.timeline.clone(), random.clone()));
+        let mut run = |engine: &mut dyn Engine| {
+            let mut run = Run {
+                plan: &plan,
+                world: &world,
+                engine,
+                instances,
+                ledger: Ledger::default(),
+                library: &mut library,
+                history: vec![Saved { at: i64::MIN, state: None, saves: 0 }],
+                config: 0,
+                lost: plan.timeline.lost.clone(),
+                restarts: plan.restarts.clone(),
+                next: None,
+                polls: Vec::new(),
+                summary: Summary::default(),
+                say,
+            };
+            run.go(&truth, knobs).with_context(|| format!("with instances {instances:?}"))?;
+            Ok::<_, anyhow::Error>((run.summary, run.ledger))
+        };
+        let (seen, ledger) = match engines {
+            Engines::Native => run(&mut Native::new(Arc::clone(&world)))?,
+            Engines::Hosted(plugin) => {
+                let mut engine = Hosted::new((**plugin).clone(), Arc::clone(&world))?;
+                let (seen, ledger) = run(&mut engine)?;
+                (Summary { peak_memory: engine.peak_memory, ..seen }, ledger)
+            }
+        };
+        summary.add(&seen);
+        ledgers.push(ledger);
+    }
+    if let [one, fresh] = &ledgers[..] {
+        one.agrees_with(fresh, &library, &truth)?;
+    }
+    let plain = plan.configs.iter().all(|config| !config.old_state);
+    if let Engines::Hosted(plugin) = engines
+        && knobs.on(Knob::Runner)
+        && plain
+    {
+        say(&|| String::from("--- the runner"));
+        let org = Simulator::offline(plan.settings.clone()).context("the org")?;
+        let world = Arc::new(World::planned(org, plan.timeline.clone(), random.clone()));
+        driven::drive(&plan, plugin, world, &truth).context("with the runner")?;
+    }
+    Ok(summary)
+}
+
+impl Summary {
+    fn add(&mut self, other: &Self) {
+        self.polls += other.polls;
+        self.requests += other.requests;
+        self.faults += other.faults;
+        self.restarts += other.restarts;
+        self.unsaved += other.unsaved;
+        self.tally.events = self.tally.events.max(other.tally.events);
+        self.tally.deliveries += other.tally.deliveries;
+        self.largest_state = self.largest_state.max(other.largest_state);
+        self.peak_memory = self.peak_memory.max(other.peak_memory);
+    }
+}
+
+/// A state that was saved.
+struct Saved {
+    /// When, on the org's clock.
+    at: i64,
+    /// The state; none at the beginning.
+    state: Option<String>,
+    /// How many saves stand behind it.
+    saves: usize,
 }
 
 struct Run<'r> {
     plan: &'r Plan,
     world: &'r World,
     engine: &'r mut dyn Engine,
-    random: Random,
+    instances: Instances,
     ledger: Ledger,
-    /// The states that were saved last, each with the number of saves behind it. The last one is the present.
-    history: Vec<(Option<String>, usize)>,
-    /// Whether the stream that comes and goes is not there.
-    without: bool,
+    library: &'r mut Library,
+    /// The states that the host may still go back to. The last one is the present.
+    history: Vec<Saved>,
+    /// The place of the configuration that counts.
+    config: usize,
+    /// States that are still to be lost.
+    lost: Vec<Lost>,
+    /// Restarts that are still to come.
+    restarts: Vec<i64>,
     /// When the last poll said that there is something to do, on the host's clock; none once that may have changed.
     next: Option<i64>,
+    polls: Vec<Poll>,
     summary: Summary,
-    say: &'r mut dyn FnMut(String),
+    say: &'r mut Say<'r>,
 }
 
 impl Run<'_> {
-    fn go(&mut self) -> Result<()> {
+    fn go(&mut self, truth: &Truth, knobs: Knobs) -> Result<()> {
         self.renew()?;
+        // What happened before the first poll is the first configuration.
+        self.config = self.plan.config_at(self.world.org_ms());
         loop {
-            self.summary.polls += 1;
-            ensure!(self.summary.polls < MOST_POLLS, "it does not come to an end in {MOST_POLLS} polls");
-            let calm = self.world.org_ms() >= self.plan.calm.timestamp_millis();
-            if calm {
-                self.be_calm()?;
-            } else {
-                self.disturb()?;
-            }
+            ensure!(
+                (self.polls.len() as u32) < MOST_POLLS,
+                "it does not come to an end in {MOST_POLLS} polls, at {}",
+                moment(self.world.org_ms())
+            );
+            self.come_and_go()?;
             let polled = self.poll()?;
-            let wait = i64::from(polled.next_poll_ms);
-            let quiet = polled.next_poll_ms > 0 && polled.problems.is_empty() && polled.backlog_files == 0;
             let now = self.world.org_ms();
-            if calm && quiet && now >= self.plan.end().timestamp_millis() {
-                self.summary.tally = self.ledger.verify(self.plan, self.world)?;
-                self.summary.requests = self.world.requests();
-                return Ok(());
+            let quiet = polled.next_poll_ms > 0
+                && polled.events.is_empty()
+                && (polled.problems.is_empty() || (self.plan.doubtful && !polled.failed))
+                && polled.backlog_files == 0;
+            if quiet && now >= self.plan.end {
+                break;
             }
-            if calm {
-                self.settle(polled)?;
-                self.world.pass(wait);
-            } else {
-                self.meet_fate(polled)?;
-                self.wait(wait);
+            ensure!(
+                now < self.plan.end + GRACE,
+                "a day after the end it is not quiet: {} files left, {:?}",
+                polled.backlog_files,
+                polled.problems
+            );
+            let wait = i64::from(polled.next_poll_ms);
+            self.meet_fate(polled)?;
+            if wait > 0 {
+                let now = self.world.org_ms();
+                // A host that is given another configuration begins with it at once.
+                let changed = self.plan.configs.iter().map(|config| config.from).find(|from| *from > now);
+                let at = changed.map_or(now + wait, |from| from.min(now + wait));
+                let next = self.plan.timeline.next_poll(now, at);
+                self.world.pass(next - now);
             }
         }
+        self.summary.tally = self.ledger.verify(self.library, truth)?;
+        self.summary.requests = self.world.requests();
+        self.summary.faults = self.world.struck().iter().map(|struck| struck.times).sum();
+        self.summary.polls = u32::try_from(self.polls.len()).unwrap_or(u32::MAX);
+        let evidence = Evidence {
+            plan: self.plan,
+            world: self.world,
+            polls: &self.polls,
+            ledger: &self.ledger,
+            library: self.library,
+            truth,
+            fresh: self.instances == Instances::Fresh,
+        };
+        evidence.judge(knobs)
     }
 
-    /// From here on nothing goes wrong, and every stream is there.
-    fn be_calm(&mut self) -> Result<()> {
-        self.world.org.org().clear_faults();
-        if self.without {
-            self.without = false;
-            self.renew()?;
+    /// Before a poll: the configuration may change, and the instance be replaced.
+    fn come_and_go(&mut self) -> Result<()> {
+        let now = self.world.org_ms();
+        let config = self.plan.config_at(now);
+        let changed = config != self.config;
+        if changed {
+            self.config = config;
+            (self.say)(&|| format!("{} configuration {config}", moment(now)));
+            if self.plan.configs[config].old_state
+                && let Some(saved) = self.history.last_mut()
+                && let Some(state) = &mut saved.state
+            {
+                *state = of_version_1(state)?;
+                (self.say)(&|| format!("the state is one of version 1: {state}"));
+            }
         }
-        Ok(())
-    }
-
-    /// What may happen before a poll.
-    fn disturb(&mut self) -> Result<()> {
-        if self.random.percent(self.plan.faults) {
-            let fault = self.fault();
-            (self.say)(format!("planned: {fault:?}"));
-            self.world.org.org().plan_fault(fault);
-            self.summary.faults += 1;
-        }
-        if self.random.percent(self.plan.clock_changes) {
-            let ahead = self.random.either_way(10 * 60_000);
-            (self.say)(format!("the host's clock is {ahead} ms ahead"));
-            self.world.set_host_ahead(ahead);
+        let due = self.restarts.iter().take_while(|at| **at <= now).count();
+        self.restarts.drain(..due);
+        match self.instances {
+            Instances::Fresh => self.renew(),
+            Instances::Some if due > 0 => self.renew(),
+            _ if changed => self.renew(),
+            Instances::One | Instances::Some => Ok(()),
+        }?;
+        if changed {
             self.next = None;
-        }
-        if self.plan.comes_and_goes.is_some() && self.random.percent(1) {
-            self.without = !self.without;
-            (self.say)(format!("{:?} is there: {}", self.plan.comes_and_goes, !self.without));
-            self.renew()?;
-        } else if self.random.percent(self.plan.restarts) {
-            self.renew()?;
         }
         Ok(())
     }
 
     fn renew(&mut self) -> Result<()> {
         self.summary.restarts += 1;
-        self.next = None;
-        self.engine.renew(&self.plan.config(self.without))
+        self.engine.renew(&self.plan.configs[self.config].json)
     }
 
     fn poll(&mut self) -> Result<Polled> {
-        let state = self.history.last().and_then(|(state, _)| state.clone());
-        let (began, before) = (self.world.host_ms(), self.world.requests());
-        let polled = self.engine.poll(state.as_deref())?;
+        let number = u32::try_from(self.polls.len()).unwrap_or(u32::MAX);
+        self.world.begin_poll(number);
+        let state = self.history.last().and_then(|saved| saved.state.as_deref());
+        let (began, host_began, before) = (self.world.org_ms(), self.world.host_ms(), self.world.requests());
+        let mut polled = self.engine.poll(state)?;
+        let ended = self.world.org_ms();
         let requests = self.world.requests() - before;
-        (self.say)(format!(
-            "{} polled: {} events, {} requests, again in {} ms, {} files left, {:?}",
-            self.world.org.org().clock().now(),
-            polled.events.len(),
-            requests,
-            polled.next_poll_ms,
-            polled.backlog_files,
-            polled.problems
-        ));
-        ensure!(
-            polled.events.len() as u64 <= self.plan.max_events,
-            "{} events in a batch",
-            polled.events.len()
-        );
+        (self.say)(&|| {
+            format!(
+                "{} polled: {} events, {} requests in {} ms, again in {} ms, {} files left, {:?}",
+                moment(began),
+                polled.events.len(),
+                requests,
+                ended - began,
+                polled.next_poll_ms,
+                polled.backlog_files,
+                polled.problems
+            )
+        });
+        (self.say)(&|| {
+            let asks = self.world.sent(|sent| sent[before as usize..].to_vec());
+            asks.iter()
+                .map(|sent| format!("    {} {:?}", moment(sent.at), sent.asks))
+                .collect::<Vec<_>>()
+                .join("\n")
+        });
+        let max_events = self.plan.max_events;
+        ensure!(polled.events.len() as u64 <= max_events, "{} events in a batch", polled.events.len());
         ensure!(requests <= MOST_REQUESTS, "{requests} requests in one poll");
         ensure!(
             polled.failed || u64::from(polled.requests) == requests,
@@ -222,220 +332,133 @@ impl Run<'_> {
             let idle = requests == 0 && polled.events.is_empty();
             // The clock went on while it spoke.
             ensure!(
-                began + TICKS >= next || idle,
+                host_began + TICKS >= next || idle,
                 "it said {} ms too late that there is something to do",
-                next - began
+                next - host_began
             );
-            ensure!(began < next || !idle, "it said that there is something to do, and there was nothing");
+            ensure!(
+                host_began < next || !idle,
+                "it said that there is something to do, and there was nothing, at {}",
+                moment(began)
+            );
+        }
+        let stopped = ended - began > CALL_TIME;
+        if stopped {
+            (self.say)(&|| format!("the host stops it after {CALL_TIME} ms"));
+            polled = Polled { next_poll_ms: 1_000, ..Polled::default() };
+        }
+        self.polls.push(Poll {
+            began,
+            ended,
+            more: polled.next_poll_ms == 0,
+            stopped,
+            lost: false,
+            requests,
+            events: polled.events.len(),
+            sources: Vec::new(),
+            problems: polled.problems.clone(),
+        });
+        if stopped {
+            self.renew()?;
         }
         Ok(polled)
     }
 
     /// What becomes of a batch: mostly it is delivered and its state saved, but not always.
     fn meet_fate(&mut self, polled: Polled) -> Result<()> {
-        if !self.random.percent(self.plan.unsaved) {
-            let began = self.world.host_ms();
+        let now = self.world.org_ms();
+        let due = self.lost.iter().take_while(|lost| lost.at <= now).count();
+        let Some(lost) = self.lost.drain(..due).next_back() else {
             // What it says is exact as long as nobody sets the clock it goes by.
-            if polled.next_poll_ms > 0 && polled.state.is_some() && self.plan.clock_changes == 0 {
-                self.next = Some(began + i64::from(polled.next_poll_ms));
+            // A poll that ran out of time does not know what is left.
+            let in_time = self.polls.last().is_some_and(|poll| poll.ended - poll.began < BATCH_TIME);
+            let steady = in_time && self.plan.timeline.ahead.is_empty();
+            if polled.next_poll_ms > 0 && polled.state.is_some() && steady {
+                self.next = Some(self.world.host_ms() + i64::from(polled.next_poll_ms));
             }
             return self.settle(polled);
-        }
+        };
         self.summary.unsaved += 1;
         self.next = None;
-        if self.random.percent(70) {
+        if let Some(poll) = self.polls.last_mut() {
+            poll.lost = true;
+        }
+        if lost.delivered {
             // Delivered, and the host died before the state was safe.
-            self.ledger.deliver(&polled.events)?;
+            self.deliver(&polled)?;
         }
         // Sometimes an older state is all that is left, or none.
-        let back = match self.random.below(20) {
-            0 => self.history.len() - 1,
-            1..6 => self.random.below(8).min(self.history.len() as u64 - 1) as usize,
-            _ => 0,
-        };
-        self.history.truncate(self.history.len() - back);
-        let saves = self.history.last().map_or(0, |(_, saves)| *saves);
-        self.ledger.go_back_to(saves);
-        (self.say)(format!("not saved; {back} saves back"));
-        if self.random.percent(70) { self.renew() } else { Ok(()) }
+        while self.history.len() > 1 && self.history.last().is_some_and(|saved| saved.at >= lost.back_to) {
+            self.history.pop();
+        }
+        let saved = self.history.last().map_or(0, |saved| saved.saves);
+        (self.say)(&|| format!("not saved; {} saves back", self.ledger.saves() - saved));
+        self.ledger.go_back_to(saved);
+        Ok(())
+    }
+
+    /// Delivers a batch; returns the numbers of its events.
+    fn deliver(&mut self, polled: &Polled) -> Result<Vec<usize>> {
+        let generation = self.plan.configs[self.config].generation;
+        let numbers = polled
+            .events
+            .iter()
+            .map(|event| self.library.number(event, generation))
+            .collect::<Result<Vec<_>>>()?;
+        self.ledger.deliver(&numbers, self.library, self.world.org_ms());
+        if let Some(poll) = self.polls.last_mut() {
+            for number in &numbers {
+                let known = self.library.get(*number);
+                let source =
+                    self.plan.source_of(&known.delivery.stream, &known.delivery.provider, known.daily);
+                if let Some(source) = source
+                    && !poll.sources.contains(&source)
+                {
+                    poll.sources.push(source);
+                }
+            }
+        }
+        Ok(numbers)
     }
 
     /// Delivers a batch and saves its state.
     fn settle(&mut self, polled: Polled) -> Result<()> {
-        let delivered = self.ledger.deliver(&polled.events)?;
+        let numbers = self.deliver(&polled)?;
         let Some(state) = polled.state else {
             ensure!(polled.events.is_empty(), "events without a state");
             return Ok(());
         };
-        self.ledger.save(delivered);
-        self.history.push((Some(state), self.ledger.saves()));
+        let now = self.world.org_ms();
+        // Nobody goes back to a state that a newer one stands behind, unless a loss lies between them.
+        if let Some(last) = self.history.last()
+            && last.at > i64::MIN
+            && !self.lost.iter().any(|lost| last.at < lost.back_to && lost.back_to <= now)
+        {
+            self.history.pop();
+        }
+        self.ledger.save(numbers);
+        self.history.push(Saved { at: now, state: Some(state), saves: self.ledger.saves() });
         Ok(())
     }
-
-    /// Lets time pass until the next poll.
-    fn wait(&mut self, wait: i64) {
-        let ms = match self.random.below(10) {
-            0 => i64::try_from(self.random.below(wait.unsigned_abs() + 1)).unwrap_or_default(),
-            1 => wait + self.random.either_way(60 * 60_000).abs(),
-            2 if self.random.percent(10) => wait + 12 * 60 * MINUTE,
-            _ => wait,
-        };
-        self.world.pass(ms);
-    }
-
-    /// Something that goes wrong with one of the next requests.
-    fn fault(&mut self) -> Fault {
-        let random = &mut self.random;
-        let path = *random.pick(&["", "/token", "/query", "/LogFile", "/LogFile", "/query/"]);
-        let after = random.below(60_000);
-        let error = |status, code: &str, message: &str| {
-            FaultAction::answer(status, format!(r#"[{{"errorCode":"{code}","message":"{message}"}}]"#))
-        };
-        let html = |status| FaultAction::answer(status, "<html>back soon</html>");
-        let seconds = (after / 10).to_string();
-        let busy = |status| {
-            let body = r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"back soon"}]"#;
-            FaultAction::answer_with(status, body, [("Retry-After", &seconds)])
-        };
-        let action = match random.below(22) {
-            0 => html(503),
-            1 => html(502),
-            2 => html(200),
-            3 => error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred"),
-            4 => busy(503),
-            5 => error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
-            6 => error(
-                403,
-                "REQUEST_LIMIT_EXCEEDED",
-                "ConcurrentRequests (Concurrent API Requests) Limit exceeded",
-            ),
-            7 => error(400, "QUERY_TIMEOUT", "Your query request was running for too long."),
-            8 => error(400, "INVALID_QUERY_LOCATOR", "invalid query locator"),
-            9 => busy(429),
-            10 => error(401, "INVALID_SESSION_ID", "Session expired or invalid"),
-            11 => error(404, "NOT_FOUND", "The requested resource does not exist"),
-            12 => error(403, "INSUFFICIENT_ACCESS", "no"),
-            13 => FaultAction::CutSilently { after },
-            14 | 15 => FaultAction::CutConnection { after },
-            16 => FaultAction::Stall { after },
-            17 => FaultAction::Drip { bytes: NonZeroUsize::MIN, millis: 1_000 },
-            18 => FaultAction::Delay { millis: random.below(100_000) },
-            // Longer than the truth: a file that seems to be cut. Shorter never comes with a cut that nothing else shows.
-            19 => FaultAction::WrongLength { by: i64::try_from(random.between(1, 500)).unwrap_or(1) },
-            20 => FaultAction::ExhaustQuota,
-            _ => FaultAction::RevokeSessions,
-        };
-        let nth = u32::try_from(random.between(1, 4)).unwrap_or(1);
-        Fault { path_contains: path.to_owned(), nth, action }
-    }
 }
 
-/// Says of an error which seed it is of, and how to see it again.
-fn blame(seed: u64, engines: &Engines, error: &anyhow::Error) -> anyhow::Error {
-    anyhow!("seed {seed} failed: {error:#}\nsee it again, step by step: {}", replay_command(seed, engines))
-}
-
-/// What many seeds saw. Displayed: one line for people.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Total {
-    /// Seeds that held.
-    pub seeds: u64,
-    /// Polls.
-    pub polls: u64,
-    /// Requests.
-    pub requests: u64,
-    /// Faults that were planned.
-    pub faults: u64,
-    /// New instances.
-    pub restarts: u64,
-    /// States that were not saved.
-    pub unsaved: u64,
-    /// Different events.
-    pub events: u64,
-    /// Deliveries of them.
-    pub deliveries: u64,
-    /// The largest state, in bytes.
-    pub largest_state: usize,
-    /// The most memory that a component held, in bytes.
-    pub peak_memory: u64,
-}
-
-impl Total {
-    /// Runs seeds on all processors. `done` is called after each one.
-    ///
-    /// # Errors
-    /// What the first seed that does not hold says, with the command that replays it.
-    pub fn of(seeds: RangeInclusive<u64>, engines: &Engines, done: &(dyn Fn(u64) + Sync)) -> Result<Self> {
-        let next = AtomicU64::new(*seeds.start());
-        let outcome = Mutex::new((Self::default(), None::<(u64, anyhow::Error)>));
-        let lock = || outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = || {
-            loop {
-                let seed = next.fetch_add(1, Ordering::SeqCst);
-                if !seeds.contains(&seed) || lock().1.is_some() {
-                    return;
+/// A state as the first version of this program wrote it, which knew nothing but hourly Login files.
+fn of_version_1(state: &str) -> Result<String> {
+    let mut state: Value = serde_json::from_str(state).context("the state")?;
+    let mut files = state["streams"]["login"]["event_log_file"].take();
+    fn forget(files: &mut Value) {
+        if let Some(members) = files.as_object_mut() {
+            for (new, old) in [("low_watermark", "floor"), ("low_watermark_id", "floor_id")] {
+                if let Some(value) = members.remove(new) {
+                    members.insert(old.to_owned(), value);
                 }
-                let result = simulate(seed, engines, &mut |_| ());
-                let (total, failed) = &mut *lock();
-                match result {
-                    Ok(summary) => total.add(&summary),
-                    Err(error) if failed.as_ref().is_none_or(|(first, _)| seed < *first) => {
-                        *failed = Some((seed, error));
-                    }
-                    Err(_) => {}
-                }
-                done(seed);
             }
-        };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(work);
-            }
-        });
-        let (total, failed) = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match failed {
-            Some((seed, error)) => Err(blame(seed, engines, &error)),
-            None => Ok(total),
+            members
+                .retain(|name, _| !["interval", "event_types", "earlier", "turn"].contains(&name.as_str()));
         }
     }
-
-    fn add(&mut self, summary: &Summary) {
-        self.seeds += 1;
-        self.polls += u64::from(summary.polls);
-        self.requests += summary.requests;
-        self.faults += u64::from(summary.faults);
-        self.restarts += u64::from(summary.restarts);
-        self.unsaved += u64::from(summary.unsaved);
-        self.events += summary.tally.events;
-        self.deliveries += summary.tally.deliveries;
-        self.largest_state = self.largest_state.max(summary.largest_state);
-        self.peak_memory = self.peak_memory.max(summary.peak_memory);
-    }
-}
-
-impl fmt::Display for Total {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [seeds, events, deliveries, polls, requests, faults, restarts, unsaved] = [
-            self.seeds,
-            self.events,
-            self.deliveries,
-            self.polls,
-            self.requests,
-            self.faults,
-            self.restarts,
-            self.unsaved,
-        ]
-        .map(source_host::grouped);
-        write!(
-            f,
-            "{seeds} seeds hold: {events} events in {deliveries} deliveries, {polls} polls, {requests} requests, {faults} \
-             faults, {restarts} instances, {unsaved} states not saved, largest state {}",
-            source_host::bytes(self.largest_state as u64)
-        )?;
-        match self.peak_memory {
-            0 => Ok(()),
-            peak => write!(f, ", component's peak memory {}", source_host::bytes(peak)),
-        }
-    }
+    forget(&mut files);
+    state["version"] = 1.into();
+    state["streams"] = serde_json::json!({"login": {"event_log_file": files}});
+    Ok(state.to_string())
 }

@@ -1,0 +1,446 @@
+//! What an operator means by right, beyond that the set is right. Each oracle says first, in words, what it holds a run
+//! against; all of them look at a run that is over.
+
+use super::{
+    asks::Asks,
+    journal::{Poll, Spans, common, excuses, held},
+    knobs::{Knob, Knobs},
+    ledger::{Ledger, Truth},
+    library::Library,
+    plan::{Plan, Source, What, moment},
+    timeline::{DAY, FILE_AFTERMATH, HOUR, Hold, LONG_AFTERMATH, MINUTE, Match},
+    world::World,
+};
+use anyhow::{Result, bail, ensure};
+use salesforce_sim::{Interval, StoredObject};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// What is not worth a word in lateness and silence: polls take time.
+const SLACK: i64 = 15 * MINUTE;
+/// How many batches more than its share a source may wait for.
+const PATIENCE: usize = 12;
+/// The longest wait between two tries of what fails.
+const LONGEST_WAIT: i64 = LONG_AFTERMATH;
+
+/// A run that is over.
+pub struct Evidence<'e> {
+    /// What was planned.
+    pub plan: &'e Plan,
+    /// What was met.
+    pub world: &'e World,
+    /// What was polled.
+    pub polls: &'e [Poll],
+    /// What was delivered.
+    pub ledger: &'e Ledger,
+    /// What it is.
+    pub library: &'e Library,
+    /// What there was.
+    pub truth: &'e Truth,
+    /// Whether each poll had an instance of its own.
+    pub fresh: bool,
+}
+
+impl Evidence<'_> {
+    /// Holds the run against all oracles that are on.
+    ///
+    /// # Errors
+    /// What the first of them finds.
+    pub fn judge(&self, knobs: Knobs) -> Result<()> {
+        if let Some(request) = self.world.spendthrift() {
+            bail!("allowance: the share of it was used up, and a request was sent all the same: {request}");
+        }
+        type Oracle = fn(&Evidence<'_>) -> Result<()>;
+        let oracles: [(Knob, &str, Oracle); 6] = [
+            (Knob::Lateness, "lateness", |run| run.nothing_comes_late()),
+            (Knob::Fairness, "fairness", |run| run.nobody_is_passed_over()),
+            (Knob::Listings, "listings", |run| run.listings_are_shared()),
+            (Knob::Requests, "requests", |run| run.requests_are_bounded()),
+            (Knob::Problems, "problems", |run| run.problems_and_faults_belong_together()),
+            (Knob::Silence, "silence", |run| run.no_stream_is_left_alone()),
+        ];
+        for (knob, name, oracle) in oracles {
+            if knobs.on(knob) && !(self.fresh && knob == Knob::Fairness && !knobs.on(Knob::FairnessFresh)) {
+                oracle(self).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// *An event comes within the interval of its source, once it is there and has settled.* A file is there from its
+    /// CreatedDate on, or as much later as the org hides it; a record from its date on. What does not count is time in which
+    /// the host was off, the source not configured, a planned fault in its way (and the wait after it, of an hour at most),
+    /// and time in which every batch was full.
+    fn nothing_comes_late(&self) -> Result<()> {
+        let excuses: Vec<Spans> = self
+            .plan
+            .sources
+            .iter()
+            .map(|source| excuses(self.plan, self.world, self.polls, source))
+            .collect();
+        let struck = self.world.struck();
+        let mut files: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
+        for (trouble, struck) in self.plan.timeline.troubles.iter().zip(struck) {
+            if let (Hold::File(file), Some(span)) = (&trouble.holds, held(trouble, struck)) {
+                files.entry(file).or_default().push(span);
+            }
+        }
+        let mut worst: Option<(i64, usize, i64)> = None;
+        for (number, delivered) in self.ledger.first() {
+            let known = self.library.get(number);
+            // What a damaged record says of its time counts for nothing.
+            let sound = !known.delivery.file.is_empty() || self.truth.is_sound(&known.delivery);
+            let Some(index) = self.source_of(number).filter(|_| sound) else { continue };
+            let source = &self.plan.sources[index];
+            let hidden = if known.delivery.file.is_empty() { 0 } else { self.plan.hidden };
+            let due = (known.at + source.settle + hidden).max(self.plan.begin);
+            if delivered <= due {
+                continue;
+            }
+            let mut late = delivered - due - excuses[index].covered(due, delivered) - source.interval - SLACK;
+            if let Some(spans) = files.get(known.delivery.file.as_str()) {
+                late -= Spans::new(spans.clone()).covered(due, delivered);
+            }
+            if late > 0 && worst.is_none_or(|(most, ..)| late > most) {
+                worst = Some((late, number, delivered));
+            }
+        }
+        let Some((late, number, delivered)) = worst else { return Ok(()) };
+        let known = self.library.get(number);
+        bail!(
+            "{:?} was there at {}, and came at {}, {} minutes later than anything planned explains",
+            known.delivery,
+            moment(known.at),
+            moment(delivered),
+            late / MINUTE
+        )
+    }
+
+    /// *While batches are full, each source that has something gets its turn*: between two batches with events of a source
+    /// that had been waiting, or between the beginning of the queue and the first of them, lie no more batches than twice the
+    /// number of sources, and a few. A query of an object is a turn as well, though its window may prove too wide. While a planned fault or its aftermath keeps a
+    /// source waiting, nothing is counted.
+    fn nobody_is_passed_over(&self) -> Result<()> {
+        let overdue = self.overdue();
+        let most = 2 * self.plan.sources.len() + PATIENCE;
+        // For each source, how many full batches without it have gone by in this queue.
+        let mut passed = vec![0; self.plan.sources.len()];
+        let mut queue = self.plan.begin;
+        let asked = self.objects_asked();
+        let troubles = self.plan.timeline.troubles.iter().zip(self.world.struck());
+        let waits = Spans::new(troubles.filter_map(|(trouble, struck)| held(trouble, struck)).collect());
+        for (number, poll) in self.polls.iter().enumerate() {
+            for (index, passed) in passed.iter_mut().enumerate() {
+                let object = self.plan.sources[index].object();
+                if object.is_some_and(|object| asked.contains(&(number, object.name()))) {
+                    *passed = 0;
+                } else if poll.sources.contains(&index) {
+                    let waiting = overdue.get(&(index, poll.began)).is_some_and(|since| *since <= queue);
+                    ensure!(
+                        *passed <= most || !waiting,
+                        "{} batches went by before one had events of {} ({}), which had been waiting",
+                        *passed,
+                        self.plan.sources[index].stream,
+                        self.plan.sources[index].provider(),
+                    );
+                    *passed = 0;
+                } else {
+                    *passed += 1;
+                }
+            }
+            if !poll.more {
+                passed.fill(0);
+                queue = poll.ended;
+            } else if poll.lost || waits.hold(poll.began) {
+                // Whose turn it was is forgotten, or a source has to wait for another reason.
+                passed.fill(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// In which polls each object was asked for.
+    fn objects_asked(&self) -> HashSet<(usize, &'static str)> {
+        let objects: Vec<&'static str> =
+            self.plan.sources.iter().filter_map(Source::object).map(StoredObject::name).collect();
+        self.world.sent(|sent| {
+            let asked = sent.iter().filter_map(|sent| match &sent.asks {
+                Asks::Object { object, .. } => {
+                    let name = objects.iter().find(|name| **name == object.as_str())?;
+                    Some((sent.poll as usize, *name))
+                }
+                _ => None,
+            });
+            asked.collect()
+        })
+    }
+
+    /// For each source and each poll that delivered some of it first: since when the oldest of that should have been there.
+    fn overdue(&self) -> HashMap<(usize, i64), i64> {
+        let mut overdue: HashMap<(usize, i64), i64> = HashMap::new();
+        let mut began: Vec<(i64, i64)> = self.polls.iter().map(|poll| (poll.ended, poll.began)).collect();
+        began.sort_unstable();
+        for (number, delivered) in self.ledger.first() {
+            let known = self.library.get(number);
+            let Some(index) = self.source_of(number) else { continue };
+            let source = &self.plan.sources[index];
+            let due = known.at + source.settle + source.interval + self.plan.hidden;
+            let poll = began.partition_point(|(ended, _)| *ended < delivered);
+            let Some((_, began)) = began.get(poll) else { continue };
+            let since = overdue.entry((index, *began)).or_insert(due);
+            *since = due.min(*since);
+        }
+        overdue
+    }
+
+    /// The source that an event is of.
+    fn source_of(&self, number: usize) -> Option<usize> {
+        let known = self.library.get(number);
+        self.plan.source_of(&known.delivery.stream, &known.delivery.provider, known.daily)
+    }
+
+    /// *Streams that look at the same pace share their listing*: for each kind of files with its interval, one listing an
+    /// interval, whatever streams share it; one for each kind where a poll came back full, for an instance that knows nothing;
+    /// one for each source at each turn of fate: a planned fault, a lost state, a change of the configuration or the clock.
+    fn listings_are_shared(&self) -> Result<()> {
+        let span = self.span();
+        let mut groups: BTreeSet<(bool, i64)> = BTreeSet::new();
+        for source in &self.plan.sources {
+            if let What::Files { interval, .. } = &source.what {
+                groups.insert((*interval == Interval::Daily, source.interval));
+            }
+        }
+        let kinds = groups.iter().map(|(daily, _)| *daily).collect::<BTreeSet<_>>().len() as u64;
+        let regular: u64 = groups.iter().map(|(_, interval)| times(span, *interval)).sum();
+        let (full, fate) = (self.full(), self.turns_of_fate());
+        let most = regular + kinds * full + self.plan.sources.len() as u64 * fate + self.renewals();
+        // An answer that says it has more than comes is doubted, and asked for once more.
+        let most = if self.plan.doubtful { 2 * most } else { most };
+        let listings = self.count(|asks| matches!(asks, Asks::Listing { .. }));
+        ensure!(
+            listings <= most,
+            "{listings} lists of files in {} hours, and {most} have a reason: {regular} for the intervals, {full} full batches, \
+             {fate} turns of fate",
+            span / HOUR
+        );
+        Ok(())
+    }
+
+    /// *Every request has a reason.* For each object, one query an interval, and a few for each window that was too wide. For
+    /// each file, one download. For each poll that came back full, one of each for an instance that knows nothing; a few for
+    /// each turn of fate. At most one sign-in for each poll that asks anything, and one for each fault; one more where the
+    /// host's clock is off. An instance that goes on with a token which has expired asks what it asked then once more.
+    fn requests_are_bounded(&self) -> Result<()> {
+        let span = self.span();
+        let asking = self.polls.iter().filter(|poll| poll.requests > 0).count() as u64;
+        let struck: u64 = self.world.struck().iter().map(|struck| u64::from(struck.times)).sum();
+        let timeline = &self.plan.timeline;
+        // An assertion is refused where the host's clock is off, and made once more with the org's.
+        let twice = if timeline.ahead.is_empty() { 1 } else { 2 };
+        let tokens = self.count(|asks| *asks == Asks::Token);
+        ensure!(
+            tokens <= twice * asking + struck,
+            "{tokens} sign-ins in {asking} polls, with {struck} faults"
+        );
+        let (full, fate, renewals) = (self.full(), self.turns_of_fate(), self.renewals());
+        for source in &self.plan.sources {
+            let Some(object) = source.object() else { continue };
+            let name = object.name();
+            let asked = self.count(|asks| matches!(asks, Asks::Object { object, .. } if object == name));
+            // A state that was lost can bring back all there was.
+            let again = 1 + timeline.lost.len() as u64 / 4;
+            let windows =
+                again * (40 + 12 * self.plan.rows / self.plan.settings.objects.max_rows.clamp(5, 2000));
+            let wide =
+                timeline.troubles.iter().any(|t| matches!(&t.matches, Match::Wider(o, _) if *o == object));
+            // Ten days of backlog among them, in windows of half of what is let through.
+            let wide = if wide { times(span + 10 * DAY, 4 * MINUTE) } else { 0 };
+            let most = times(span, source.interval) + windows + full + wide + 3 * fate + renewals;
+            let most = if self.plan.doubtful { 2 * most } else { most };
+            ensure!(
+                asked <= most,
+                "{asked} queries of {name} in {} hours, and {most} have a reason",
+                span / HOUR
+            );
+        }
+        let mut files: HashMap<String, u64> = HashMap::new();
+        self.world.sent(|sent| {
+            for sent in sent {
+                if let Asks::File(id) = &sent.asks {
+                    *files.entry(id.clone()).or_default() += 1;
+                }
+            }
+        });
+        let (known, downloads) = (files.len() as u64, files.values().sum::<u64>());
+        // One that is issued again may keep its id. A lost state can bring back as many as there are.
+        let most = 2 * known + full + fate * (3 + known / 4) + renewals;
+        ensure!(downloads <= most, "{downloads} downloads of {known} files, and {most} have a reason");
+        Ok(())
+    }
+
+    /// How long the run was, in milliseconds.
+    fn span(&self) -> i64 {
+        self.polls.last().map_or(0, |last| last.ended) - self.plan.begin
+    }
+
+    /// Polls that came back full, or did not come back.
+    fn full(&self) -> u64 {
+        self.polls.iter().filter(|poll| poll.more || poll.stopped).count() as u64
+    }
+
+    /// What was planned and cost requests: faults that struck, lost states, changes of configuration and clock.
+    fn turns_of_fate(&self) -> u64 {
+        let timeline = &self.plan.timeline;
+        let struck: u64 = self.world.struck().iter().map(|struck| u64::from(struck.times)).sum();
+        let others =
+            timeline.lost.len() + timeline.ahead.len() + timeline.off.len() + self.plan.configs.len();
+        struck + others as u64 + 12 * timeline.busy_org.len() as u64
+    }
+
+    /// Requests that may have been refused because a session had ended.
+    fn renewals(&self) -> u64 {
+        if self.fresh { 0 } else { self.count(|asks| *asks == Asks::Token) }
+    }
+
+    fn count(&self, which: impl Fn(&Asks) -> bool) -> u64 {
+        self.world.sent(|sent| sent.iter().filter(|sent| which(&sent.asks)).count() as u64)
+    }
+
+    /// *Nothing is said without a reason, and nothing goes wrong in silence.* A problem is said while a planned fault
+    /// strikes, or as long after it as waits and files that are asked for again remember it. While a fault lasts, problems
+    /// come at least once in an interval and a wait.
+    fn problems_and_faults_belong_together(&self) -> Result<()> {
+        let struck = self.world.struck();
+        let mut reasons = Vec::new();
+        for (trouble, struck) in self.plan.timeline.troubles.iter().zip(&struck) {
+            if struck.times > 0 {
+                let until = trouble.until.map_or(struck.last, |until| until.min(struck.last));
+                reasons.push((struck.first - MINUTE, until + trouble.remembered));
+            }
+        }
+        let timeline = &self.plan.timeline;
+        reasons.extend(timeline.busy_org.iter().map(|(from, until)| (*from, until + 2 * LONGEST_WAIT)));
+        // A file that was set aside may be replaced meanwhile, and asked for until it is believed that it is gone.
+        let daily = |source: &Source| matches!(source.what, What::Files { interval: Interval::Daily, .. });
+        if self.plan.settings.files.late_one_in > 0 && self.plan.sources.iter().any(daily) {
+            let spans = reasons.iter().map(|(from, until)| (*from, until + DAY));
+            reasons = spans.collect();
+        }
+        if self.plan.doubtful {
+            reasons.push((i64::MIN, i64::MAX));
+        }
+        let reasons = Spans::new(reasons);
+        for poll in self.polls.iter().filter(|poll| !poll.problems.is_empty()) {
+            ensure!(
+                reasons.hold(poll.ended),
+                "at {} there is no reason for: {}",
+                moment(poll.ended),
+                poll.problems[0]
+            );
+        }
+        let slowest = self.plan.sources.iter().map(|source| source.interval).max().unwrap_or_default();
+        let most = slowest + LONGEST_WAIT + SLACK;
+        let mut off = common(self.plan, self.world);
+        for pair in self.polls.windows(2).filter(|pair| pair[0].more) {
+            off.push((pair[0].began, pair[1].began));
+        }
+        let off = Spans::new(off);
+        for (trouble, struck) in timeline.troubles.iter().zip(&struck) {
+            let Some(until) = trouble.until.filter(|_| struck.times > 0 && struck.last - struck.first > most)
+            else {
+                continue;
+            };
+            // A file that failed for days is asked for, and named, every six hours.
+            let most = match &trouble.matches {
+                Match::Wider(..) => continue,
+                Match::File(_) => most.max(slowest + FILE_AFTERMATH + SLACK),
+                _ => most,
+            };
+            let until = until.min(struck.last);
+            let mut last = struck.first;
+            let said = self.polls.iter().filter(|poll| !poll.problems.is_empty()).map(|poll| poll.ended);
+            for at in said.filter(|at| (struck.first..until).contains(at)).chain([until]) {
+                let quiet = at - last - off.covered(last, at);
+                ensure!(
+                    quiet <= most,
+                    "{:?} failed from {} to {}, and nothing was said of it for {} minutes before {}",
+                    trouble.matches,
+                    moment(struck.first),
+                    moment(until),
+                    quiet / MINUTE,
+                    moment(at)
+                );
+                last = at;
+            }
+        }
+        Ok(())
+    }
+
+    /// *No stream is left alone*: something is asked for each source at least once in its interval and the longest wait (an
+    /// hour), unless the host is off, or a fault keeps everything back.
+    fn no_stream_is_left_alone(&self) -> Result<()> {
+        let end = self.polls.last().map_or(0, |last| last.began);
+        for source in &self.plan.sources {
+            let quiet = excuses_of_silence(self.plan, self.world, self.polls, source);
+            let most = source.interval + LONGEST_WAIT + SLACK;
+            let asked = self.asked_for(source);
+            let mut last = self.plan.begin;
+            for at in asked.into_iter().chain([end]) {
+                let silent = at - last - quiet.covered(last, at);
+                ensure!(
+                    silent <= most,
+                    "nothing was asked for {} ({}) from {} to {}, {} minutes longer than it should",
+                    source.stream,
+                    source.provider(),
+                    moment(last),
+                    moment(at),
+                    (silent - most) / MINUTE
+                );
+                last = at;
+            }
+        }
+        Ok(())
+    }
+
+    /// When something was asked for a source.
+    fn asked_for(&self, source: &Source) -> Vec<i64> {
+        self.world.sent(|sent| {
+            let its = sent.iter().filter(|sent| match (&sent.asks, &source.what) {
+                (Asks::Object { object, .. }, What::Object(of)) => object == of.name(),
+                (Asks::Listing { types, daily }, What::Files { event_types, interval }) => {
+                    let types = types.as_ref();
+                    (*interval == Interval::Daily) == *daily
+                        && types.is_none_or(|types| event_types.iter().any(|name| types.contains(name)))
+                }
+                _ => false,
+            });
+            its.map(|sent| sent.at).collect()
+        })
+    }
+}
+
+/// How often something is done in a span of time, at its beginning and its end too.
+fn times(span: i64, every: i64) -> u64 {
+    u64::try_from(span / every).unwrap_or_default() + 2
+}
+
+/// When nothing need be asked for a source.
+fn excuses_of_silence(plan: &Plan, world: &World, polls: &[Poll], source: &Source) -> Spans {
+    let mut spans = common(plan, world);
+    for (trouble, struck) in plan.timeline.troubles.iter().zip(world.struck()) {
+        let everything = trouble.holds == Hold::Everything
+            || (matches!(trouble.matches, Match::Path(_)) && source.object().is_none());
+        spans.extend(held(trouble, struck).filter(|_| everything));
+    }
+    for pair in polls.windows(2).filter(|pair| pair[0].more) {
+        spans.push((pair[0].began, pair[1].began));
+    }
+    let mut before = i64::MIN;
+    for (from, until) in &source.there {
+        spans.push((before, *from));
+        before = *until;
+    }
+    if before < i64::MAX {
+        spans.push((before, i64::MAX));
+    }
+    Spans::new(spans)
+}
