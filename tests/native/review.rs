@@ -255,9 +255,8 @@ fn records_without_any_key_are_delivered_once_however_many_they_are() {
         .map(|n| json!({"Name": format!("n{n}"), "CreatedDate": format!("2026-06-01T10:{:02}:{:02}.000+0000", n / 60, n % 60)}))
         .collect();
     let mut org = CannedOrg { records: Some(Value::from(records).to_string()), ..CannedOrg::default() };
-    let streams: Vec<String> = (0..2)
-        .map(|n| format!("\"o{n}\": {{\"object\": {{\"name\": \"Object{n}\"}}}}"))
-        .collect();
+    let streams: Vec<String> =
+        (0..2).map(|n| format!("\"o{n}\": {{\"object\": {{\"name\": \"Object{n}\"}}}}")).collect();
     let mut run = Run::new(collecting("", &streams.join(",")));
     for _ in 0..40 {
         let wait = match run.poll(&mut org) {

@@ -67,6 +67,8 @@ pub struct Progress<'a> {
     out_of_time: bool,
     /// Whether the state has moved on.
     moved: bool,
+    /// Whether something was asked for and answered as it should be.
+    worked: bool,
     /// How long the poll may take where the state does not move on.
     patience: Duration,
 }
@@ -91,6 +93,7 @@ impl<'a> Progress<'a> {
             start: clock.elapsed(),
             out_of_time: false,
             moved: false,
+            worked: false,
         }
     }
 
@@ -106,9 +109,14 @@ impl<'a> Progress<'a> {
         self.out_of_time = spent >= if self.moved { self.limits.time } else { self.patience };
     }
 
-    /// Whether the state has moved on.
-    pub fn has_moved(&self) -> bool {
-        self.moved
+    /// Notes that something was asked for and answered as it should be.
+    pub fn worked(&mut self) {
+        self.worked = true;
+    }
+
+    /// Whether anything was.
+    pub fn has_worked(&self) -> bool {
+        self.worked
     }
 
     /// How many polls have ended without having moved the state, after this one. As long as they take more time than they

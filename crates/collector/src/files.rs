@@ -112,6 +112,7 @@ pub fn list_together(
     let enough = || clock.elapsed().saturating_sub(began) >= most;
     let trouble = match list(turn.org, &wanted, cadence, interval, &enough) {
         Ok(listing) => {
+            turn.progress.worked();
             note(&mut turn, listing, &group, work, state, now);
             return Ok(Step::Worked);
         }
