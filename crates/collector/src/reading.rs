@@ -124,11 +124,12 @@ impl Job<'_, '_, '_, '_> {
 
     /// A file that ended before its LogFileLength: most likely a download that was cut.
     fn short(&mut self, mut reading: Reading, length: u64) -> Step {
-        if reading.ended_at != Some(length) {
+        // Further than ever before is progress; another place is none.
+        if reading.ended_at.is_none_or(|before| length > before) {
             reading.backoff = None;
             reading.failing = None;
+            reading.ended_at = Some(length);
         }
-        reading.ended_at = Some(length);
         let tries = reading.failing.map_or(0, |failing| failing.tries);
         if tries >= LENGTH_DOUBTED
             && let Ok(Some(listed)) = look_up(self.turn.org, &reading.file)
