@@ -23,6 +23,14 @@ fn every_event_is_delivered_and_only_an_unsaved_state_repeats_one_natively() {
 }
 
 #[test]
+fn no_event_is_late_and_no_source_is_passed_over_and_no_request_is_without_a_reason() {
+    let seeds = 1..=seeds().div_ceil(3);
+    let total = Total::of(seeds, &Engines::Native, Knobs::timely(), &|_, _| ()).expect("each seed holds");
+    println!("{total}");
+    assert!(total.faults > 0 && total.restarts > 0 && total.unsaved > 0, "{total}");
+}
+
+#[test]
 fn every_event_is_delivered_and_only_an_unsaved_state_repeats_one_in_the_component() {
     let engines = Engines::Hosted(Box::new(hosted::plugin().expect("the component")));
     let total = Total::of(1..=seeds().div_ceil(HOSTED_ONE_IN), &engines, Knobs::today(), &|_, _| ())

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
 
+mod adversary;
 mod allocations;
 mod behaviours;
 mod cases;
@@ -15,6 +16,5 @@ mod mapping;
 mod objects;
 mod polls;
 mod public_cases;
-mod review;
 mod session;
 mod sign_in;

@@ -68,6 +68,12 @@ impl Backoff {
         }
     }
 
+    /// The wait after so many failures.
+    pub fn nth(attempts: u32, problem: &Problem, now: Time, seed: &str) -> Self {
+        let (first, longest) = bounds(problem.kind);
+        Self::new(attempts, grown(first, attempts.saturating_sub(1), longest), problem, now, seed)
+    }
+
     /// Whether the last failure cost no wait.
     pub fn is_free(&self) -> bool {
         self.until <= self.since

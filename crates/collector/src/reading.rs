@@ -93,18 +93,30 @@ impl Job<'_, '_, '_, '_> {
                 Ok(self.complete(&reading))
             }
             Ok(Stop::Short(length)) => Ok(self.short(reading, length)),
-            Ok(Stop::Changed) => {
-                reading.checkpoint = None;
-                let message = format!("event log file {} is not what it was when reading began", file.id);
-                let problem = Problem::new(Kind::Data, message).in_stream(&self.source.stream);
-                let hint = "it is read from its beginning; rows that did not change keep their ids";
-                self.turn.problems.push(problem.hint(hint));
-                self.state.reading = Some(reading);
-                self.turn.progress.moved();
-                Ok(Step::Worked)
-            }
+            Ok(Stop::Changed) => Ok(self.changed(reading)),
             Err(problem) => Ok(self.failed(reading, Failed { problem, gone: false })),
         }
+    }
+
+    /// A file that is not the one that the checkpoint was made in. It is read from its beginning: at once the first time, and
+    /// after ever longer waits if it goes on to change.
+    fn changed(&mut self, mut reading: Reading) -> Step {
+        reading.checkpoint = None;
+        reading.changes = reading.changes.saturating_add(1);
+        let message = format!("event log file {} is not what it was when reading began", reading.file.id);
+        let problem = Problem::new(Kind::Data, message)
+            .hint("it is read from its beginning; rows that did not change keep their ids");
+        if reading.changes > 1 {
+            let wait = Backoff::nth(reading.changes, &problem, self.now, &reading.file.id);
+            return self.failed(
+                reading,
+                Failed { problem: problem.retry_after_ms(wait.remaining(self.now)), gone: false },
+            );
+        }
+        self.turn.problems.push(problem.in_stream(&self.source.stream));
+        self.state.reading = Some(reading);
+        self.turn.progress.moved();
+        Step::Worked
     }
 
     /// A file that is read to its end.

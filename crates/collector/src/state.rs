@@ -367,6 +367,9 @@ pub struct Reading {
     /// Its failures since something was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<Failing>,
+    /// How often it was not the file any more that the checkpoint was made in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changes: u32,
     /// The length at which the file ended, if it ended before its `LogFileLength`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<u64>,
@@ -375,7 +378,7 @@ pub struct Reading {
 impl Reading {
     /// The beginning of a file.
     pub fn new(file: FileInfo, generation: u32) -> Self {
-        Self { file, generation, checkpoint: None, backoff: None, failing: None, ended_at: None }
+        Self { file, generation, checkpoint: None, backoff: None, failing: None, changes: 0, ended_at: None }
     }
 
     /// Bytes of the file still to read.

@@ -255,7 +255,7 @@ impl Evidence<'_> {
             // Ten days of backlog among them, in windows of half of what is let through.
             let wide = if wide { times(span + 10 * DAY, 4 * MINUTE) } else { 0 };
             let most = times(span, source.interval) + windows + full + wide + 3 * fate + renewals;
-            let most = if self.plan.doubtful { 2 * most } else { most };
+            let most = if self.plan.doubtful { 2 * most } else { most + most / 8 };
             ensure!(
                 asked <= most,
                 "{asked} queries of {name} in {} hours, and {most} have a reason",
