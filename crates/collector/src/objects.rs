@@ -58,7 +58,7 @@ const FEW_RECORDS: usize = 50;
 const REPETITIONS: u32 = 2;
 /// How often in a row a window that is too much is made narrower without a wait: from a year to two hours.
 const NARROWED_AT_ONCE: u32 = 6;
-/// After how many windows that came one is asked for that is as wide as one that failed.
+/// After how many windows that came wider ones are tried than one that failed, each four times as wide, until one fails.
 const CAME: u32 = 16;
 /// Bytes of the events that are held at most, all objects together, and what each object may hold in any case.
 const MAX_HELD: usize = 12 << 20;
@@ -485,8 +485,7 @@ impl Window {
             wider = wider.min((too_wide / 2).max(window));
             state.came = state.came.saturating_add(1);
             if state.came >= CAME {
-                state.came = 0;
-                state.too_wide = Some(too_wide.saturating_mul(2)).filter(|width| *width < WIDEST_MS);
+                state.too_wide = Some(too_wide.saturating_mul(4)).filter(|width| *width < WIDEST_MS);
             }
         }
         state.window = (wider < WIDEST_MS).then_some(wider);
