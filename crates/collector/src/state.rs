@@ -17,8 +17,8 @@
 //! At most 1 MiB, as the contract asks, whatever an org does: [`MAX_PLACES`] streams; [`MAX_NAMES`] names of event types (with
 //! more, what was configured before is forgotten); [`MAX_DONE`] files remembered above the low watermarks of all streams
 //! together (with more of them within the overlap, the low watermark rises early, and only a file that shows up late is at
-//! risk); [`MAX_REMEMBERED`] keys of records, in the same way; [`MAX_SET_ASIDE`] files set aside in all (with more, the stream
-//! whose next file cannot be read waits); texts from outside are cut.
+//! risk); [`MAX_REMEMBERED`] keys of records, in the same way; [`MAX_SET_ASIDE`] files set aside in all, each stream its share
+//! (with more, the stream waits for its next file); texts from outside are cut.
 
 use crate::{
     backoff::Backoff,
