@@ -88,10 +88,15 @@ pub fn excuses(plan: &Plan, world: &World, polls: &[Poll], source: &Source) -> S
         };
         spans.extend(held(trouble, struck).filter(|_| its));
     }
-    // While batches are full there is a queue; who is served in it is for another oracle to judge.
-    for pair in polls.windows(2).filter(|pair| pair[0].more) {
-        spans.push((pair[0].began, pair[1].began));
-    }
+    spans.extend(out_of_turn(polls, source));
+    Spans::new(spans)
+}
+
+/// When a source is not configured, or waits in a queue: while batches are full there is one, and who is served in it is for
+/// another oracle to judge.
+pub fn out_of_turn(polls: &[Poll], source: &Source) -> Vec<(i64, i64)> {
+    let full = polls.windows(2).filter(|pair| pair[0].more);
+    let mut spans: Vec<_> = full.map(|pair| (pair[0].began, pair[1].began)).collect();
     let mut before = i64::MIN;
     for (from, until) in &source.there {
         spans.push((before, *from));
@@ -100,7 +105,7 @@ pub fn excuses(plan: &Plan, world: &World, polls: &[Poll], source: &Source) -> S
     if before < i64::MAX {
         spans.push((before, i64::MAX));
     }
-    Spans::new(spans)
+    spans
 }
 
 /// What excuses everybody.

@@ -3,7 +3,7 @@
 
 use super::{
     asks::Asks,
-    journal::{Poll, Spans, common, excuses, held},
+    journal::{Poll, Spans, common, excuses, held, out_of_turn},
     knobs::{Knob, Knobs},
     ledger::{Ledger, Truth},
     library::Library,
@@ -431,16 +431,6 @@ fn excuses_of_silence(plan: &Plan, world: &World, polls: &[Poll], source: &Sourc
             || (matches!(trouble.matches, Match::Path(_)) && source.object().is_none());
         spans.extend(held(trouble, struck).filter(|_| everything));
     }
-    for pair in polls.windows(2).filter(|pair| pair[0].more) {
-        spans.push((pair[0].began, pair[1].began));
-    }
-    let mut before = i64::MIN;
-    for (from, until) in &source.there {
-        spans.push((before, *from));
-        before = *until;
-    }
-    if before < i64::MAX {
-        spans.push((before, i64::MAX));
-    }
+    spans.extend(out_of_turn(polls, source));
     Spans::new(spans)
 }
