@@ -1,10 +1,12 @@
 //! What somebody found who read the collector to break it: clocks of the org that were ahead, streams that take each other's
 //! room, downloads that never end at the same place.
 
-use crate::cases::{NOW, configured_with};
+use crate::{
+    cases::{NOW, configured_with},
+    polls::Run,
+};
 use collector::{
     Collector,
-    batch::{Batch, Failure},
     io::{Clock, Http, Request, Response, TransportError},
 };
 use e2e::canned::{CannedFile, CannedOrg, Mishap, StillClock, What};
@@ -34,51 +36,9 @@ fn file(n: u32, event_type: &str, created: &str) -> CannedFile {
     }
 }
 
-/// A collection that goes on from poll to poll.
-struct Run {
-    collector: Collector,
-    clock: StillClock,
-    state: Option<String>,
-    events: Vec<String>,
-    problems: Vec<String>,
-}
-
-impl Run {
-    fn new(collector: Collector) -> Self {
-        let clock = StillClock::at(NOW);
-        Self { collector, clock, state: None, events: Vec::new(), problems: Vec::new() }
-    }
-
-    fn poll(&mut self, http: &mut dyn Http) -> Result<Batch, Failure> {
-        let result = self.collector.poll(http, &self.clock, self.state.as_deref());
-        match &result {
-            Ok(batch) => {
-                self.state = Some(batch.state.clone());
-                self.events.extend(batch.events.iter().cloned());
-                self.problems.extend(batch.problems.iter().map(ToString::to_string));
-            }
-            Err(failure) => {
-                self.state = failure.state.clone().or(self.state.take());
-                self.problems.push(failure.problem.to_string());
-            }
-        }
-        result
-    }
-
-    fn go_on_for(&mut self, http: &mut dyn Http, ms: i64) {
-        let end = self.clock.now_ms() + ms;
-        while self.clock.now_ms() < end {
-            let wait = match self.poll(http) {
-                Ok(batch) => batch.next_poll_ms,
-                Err(failure) => failure.problem.retry_after_ms.expect("a wait"),
-            };
-            self.clock.advance(i64::from(wait));
-        }
-    }
-
-    fn has(&self, text: &str) -> bool {
-        self.events.iter().any(|event| event.contains(text))
-    }
+/// Whether an event with this text was delivered.
+fn has(run: &Run, text: &str) -> bool {
+    run.events.iter().any(|event| event.contains(text))
 }
 
 const NO_ACCESS: &str = r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"no"}]"#;
@@ -92,7 +52,7 @@ fn a_stream_whose_files_all_fail_takes_no_room_from_the_others() {
         org.files.push(file);
     }
     let streams = [stream("a", &["TypeA"], ""), stream("b", &["TypeB"], "")].join(",");
-    let mut run = Run::new(collecting("", &streams));
+    let mut run = Run::of(collecting("", &streams));
     run.go_on_for(&mut org, 400 * HOUR);
 
     // 2026-06-18T06:00 by now.
@@ -101,34 +61,34 @@ fn a_stream_whose_files_all_fail_takes_no_room_from_the_others() {
     org.files.push(bad);
     org.files.push(file(901, "TypeB", "2026-06-18T05:30:00"));
     run.go_on_for(&mut org, 24 * HOUR);
-    assert!(run.has("row-901"), "one bad file holds up the stream, since another stream took all the room");
+    assert!(has(&run, "row-901"), "one bad file holds up the stream, since another stream took all the room");
 }
 
 #[test]
 fn a_date_of_the_org_that_was_ahead_for_one_answer_loses_no_file() {
     let mut org = CannedOrg::with(vec![file(1, "Login", "2026-06-01T13:00:00")]);
-    let mut run = Run::new(configured_with(&[]));
+    let mut run = Run::of(configured_with(&[]));
     org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
     run.poll(&mut org).expect("a batch");
     org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
     run.clock.advance(HOUR);
     org.files.push(file(2, "Login", "2026-06-01T14:30:00"));
     run.poll(&mut org).expect("a batch");
-    assert!(run.has("row-1") && run.has("row-2"));
+    assert!(has(&run, "row-1") && has(&run, "row-2"));
 }
 
 #[test]
 fn a_date_of_the_org_that_was_ahead_for_one_poll_silences_no_object() {
     let record = json!([{"EventIdentifier": "k1", "EventDate": "2026-06-01T14:30:00.000Z"}]).to_string();
     let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
-    let mut run = Run::new(collecting("", "\"login\": {\"object\": {}}"));
+    let mut run = Run::of(collecting("", "\"login\": {\"object\": {}}"));
     org.date = Some("Thu, 04 Jun 2026 14:00:00 GMT");
     run.poll(&mut org).expect("a batch");
     org.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
     org.records = Some(record);
     run.clock.advance(HOUR);
     run.poll(&mut org).expect("a batch");
-    assert!(run.has("k1"), "nothing is asked for before the org's clock shows what it showed once");
+    assert!(has(&run, "k1"), "nothing is asked for before the org's clock shows what it showed once");
     assert!(!run.problems.is_empty(), "not a word");
 }
 
@@ -140,7 +100,7 @@ fn a_total_beyond_all_numbers_is_no_panic() {
         );
         let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
         org.mishaps.push(Mishap { path: "/query?q", what: What::Bytes(200, body.into_bytes()) });
-        let mut run = Run::new(collecting("", "\"login\": {\"object\": {}}"));
+        let mut run = Run::of(collecting("", "\"login\": {\"object\": {}}"));
         run.poll(&mut org).expect("a batch");
     }
 }
@@ -154,7 +114,7 @@ fn a_record_beside_its_window_is_delivered_once_on_fresh_instances() {
     ]);
     let mut org = CannedOrg { records: Some(records.to_string()), ..CannedOrg::default() };
     let collector = || collecting("\"batch\": {\"max_events\": 1},", "\"login\": {\"object\": {}}");
-    let mut run = Run::new(collector());
+    let mut run = Run::of(collector());
     for _ in 0..20 {
         let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
         run.collector = collector();
@@ -162,7 +122,7 @@ fn a_record_beside_its_window_is_delivered_once_on_fresh_instances() {
             break;
         }
     }
-    assert!(run.has("within"), "{} events", run.events.len());
+    assert!(has(&run, "within"), "{} events", run.events.len());
     assert_eq!(run.events.len(), 2);
 }
 
@@ -170,7 +130,7 @@ fn a_record_beside_its_window_is_delivered_once_on_fresh_instances() {
 fn one_refusal_does_not_take_the_names_of_users_for_ever() {
     let mut org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
     org.mishaps.push(Mishap { path: "FROM+SetupAuditTrail", what: What::Answer(403, NO_ACCESS) });
-    let mut run = Run::new(collecting("", "\"setupaudittrail\": {\"object\": {}}"));
+    let mut run = Run::of(collecting("", "\"setupaudittrail\": {\"object\": {}}"));
     run.go_on_for(&mut org, 3 * 24 * HOUR);
     let names = org.requests.iter().filter(|path| path.contains("CreatedBy.")).count();
     assert!(names > 1, "the names are asked for {names} times in three days");
@@ -184,7 +144,7 @@ fn types_that_are_added_where_the_memory_is_full_lose_no_file() {
         org.files.push(file(n, "TypeA", &created));
     }
     let more = ", \"overlap\": \"7d\"";
-    let mut run = Run::new(collecting("", &stream("s", &["TypeA"], more)));
+    let mut run = Run::of(collecting("", &stream("s", &["TypeA"], more)));
     run.go_on_for(&mut org, HOUR);
     assert_eq!(run.events.len(), 5000);
     for n in 0..3 {
@@ -197,7 +157,7 @@ fn types_that_are_added_where_the_memory_is_full_lose_no_file() {
         run.clock.advance(i64::from(wait));
     }
     for n in 0..3 {
-        assert!(run.has(&format!("\"row-{}\"", 6000 + n)), "file {n} of the new type is lost");
+        assert!(has(&run, &format!("\"row-{}\"", 6000 + n)), "file {n} of the new type is lost");
     }
 }
 
@@ -258,7 +218,7 @@ fn records_without_any_key_are_delivered_once_however_many_they_are() {
     let mut org = CannedOrg { records: Some(Value::from(records).to_string()), ..CannedOrg::default() };
     let streams: Vec<String> =
         (0..2).map(|n| format!("\"o{n}\": {{\"object\": {{\"name\": \"Object{n}\"}}}}")).collect();
-    let mut run = Run::new(collecting("", &streams.join(",")));
+    let mut run = Run::of(collecting("", &streams.join(",")));
     for _ in 0..40 {
         let wait = match run.poll(&mut org) {
             Ok(batch) => batch.next_poll_ms,
@@ -289,7 +249,7 @@ impl Http for SlowRefusals {
 
 #[test]
 fn files_set_aside_that_take_long_to_fail_starve_no_new_file() {
-    let mut run = Run::new(collecting("", &stream("a", &["TypeA"], "")));
+    let mut run = Run::of(collecting("", &stream("a", &["TypeA"], "")));
     let files: Vec<_> =
         (0..100).map(|n| file(n, "TypeA", &format!("2026-06-01T11:{:02}:{:02}", n / 60, n % 60))).collect();
     let bad = files.iter().map(|file| file.id.clone()).collect();
@@ -298,7 +258,7 @@ fn files_set_aside_that_take_long_to_fail_starve_no_new_file() {
     let aside = run.state.as_ref().map_or(0, |state| state.matches("\"failing\"").count());
     org.org.files.push(file(900, "TypeA", "2026-06-03T13:00:00"));
     let before = run.clock.now_ms();
-    while !run.has("row-900") {
+    while !has(&run, "row-900") {
         run.go_on_for(&mut org, 60_000);
         assert!(run.clock.now_ms() - before < 4 * HOUR, "{aside} files set aside starve a new one");
     }
@@ -327,7 +287,7 @@ fn a_file_whose_rows_go_on_to_change_their_order_is_waited_for_longer_each_time(
     let mut file = file(1, "Login", "2026-06-01T13:00:00");
     file.length = Some(26 + 20 * 17);
     let mut org = Shuffled { org: CannedOrg::with(vec![file]), downloads: 0 };
-    let mut run = Run::new(configured_with(&[]));
+    let mut run = Run::of(configured_with(&[]));
     for polls in 0.. {
         run.collector = configured_with(&[("{", "{\"batch\": {\"max_events\": 7},")]);
         let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
@@ -362,7 +322,7 @@ fn downloads_that_end_at_another_place_each_time_are_no_storm() {
     let mut file = file(1, "Login", "2026-06-01T13:00:00");
     file.length = Some(1000);
     let mut org = Cutting { org: CannedOrg::with(vec![file]), downloads: 0 };
-    let mut run = Run::new(configured_with(&[]));
+    let mut run = Run::of(configured_with(&[]));
     run.go_on_for(&mut org, 24 * HOUR);
     assert_eq!(run.events.len(), 20);
     assert!(org.downloads < 150, "{} downloads in a day", org.downloads);

@@ -5,6 +5,7 @@ use collector::{
     Collector,
     batch::{Batch, Failure},
     check::Verdict,
+    io::Http,
     problem::Kind,
 };
 use e2e::canned::{CannedFile, CannedOrg, Mishap, StillClock, What};
@@ -39,19 +40,23 @@ fn expected(files: &[(u32, u32)]) -> Vec<String> {
 }
 
 /// A collection that goes on from poll to poll, through waits.
-struct Run {
-    collector: Collector,
-    clock: StillClock,
-    state: Option<String>,
-    events: Vec<String>,
-    problems: Vec<String>,
-    given_up: u32,
+pub struct Run {
+    pub collector: Collector,
+    pub clock: StillClock,
+    pub state: Option<String>,
+    pub events: Vec<String>,
+    pub problems: Vec<String>,
+    pub given_up: u32,
 }
 
 impl Run {
     fn new(more: &str) -> Self {
+        Self::of(configured(more))
+    }
+
+    pub fn of(collector: Collector) -> Self {
         Self {
-            collector: configured(more),
+            collector,
             clock: StillClock::at(NOW),
             state: None,
             events: Vec::new(),
@@ -60,7 +65,7 @@ impl Run {
         }
     }
 
-    fn poll(&mut self, org: &mut CannedOrg) -> Result<Batch, Failure> {
+    pub fn poll(&mut self, org: &mut dyn Http) -> Result<Batch, Failure> {
         let result = self.collector.poll(org, &self.clock, self.state.as_deref());
         match &result {
             Ok(batch) => {
@@ -78,7 +83,7 @@ impl Run {
     }
 
     /// Polls for so long, in milliseconds.
-    fn go_on_for(&mut self, org: &mut CannedOrg, ms: i64) {
+    pub fn go_on_for(&mut self, org: &mut dyn Http, ms: i64) {
         let end = collector::io::Clock::now_ms(&self.clock) + ms;
         while collector::io::Clock::now_ms(&self.clock) < end {
             let wait = match self.poll(org) {
@@ -90,7 +95,7 @@ impl Run {
     }
 
     /// Polls until all is read and nothing is waited for but the next listing.
-    fn until_caught_up(&mut self, org: &mut CannedOrg) {
+    fn until_caught_up(&mut self, org: &mut dyn Http) {
         for _ in 0..500 {
             let wait = match self.poll(org) {
                 Ok(batch) if batch.next_poll_ms == 0 => 0,
