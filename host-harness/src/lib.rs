@@ -57,7 +57,7 @@ pub use egress::{Egress, RuleError};
 pub use ending::{End, Finished, RunError};
 pub use error::Error;
 pub use limits::Limits;
-pub use plugin::{Options, Plugin, WallClock};
+pub use plugin::{Clock, Options, Plugin};
 pub use pollable::{Configured, Pollable};
 pub use report::{Progress, Report};
 pub use runner::{Policy, Runner, Stopper};

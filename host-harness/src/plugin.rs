@@ -4,6 +4,7 @@
 //! an operator reads "it wants `wasi:filesystem/types`" and not a failure at some later moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -26,8 +27,14 @@ const OFFERED: [&str; 7] = [
 /// What a source must export.
 const CONTRACT: &str = "pipeline:source/source@0.1.0";
 
-/// A wall clock other than the system's: the time since 1970-01-01T00:00:00Z, for tests that travel in time.
-pub type WallClock = Arc<dyn Fn() -> std::time::Duration + Send + Sync>;
+/// Clocks other than the system's, for tests that travel in time.
+pub trait Clock: Send + Sync {
+    /// What the wall clock shows: the time since 1970-01-01T00:00:00Z.
+    fn now(&self) -> Duration;
+
+    /// What the monotonic clock shows: the time since a moment that stays the same. It never goes back.
+    fn elapsed(&self) -> Duration;
+}
 
 /// How one source is run.
 #[derive(Clone, Default)]
@@ -39,8 +46,8 @@ pub struct Options {
     /// How its requests travel. By default a new [`crate::HttpTransport`] for each source opened. Do not pass the same
     /// one to sources of different tenants.
     pub transport: Option<Arc<dyn Transport>>,
-    /// The wall clock it sees. By default the system's.
-    pub wall_clock: Option<WallClock>,
+    /// The clocks it sees. By default the system's. Limits go by the system's in any case.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 /// A component, compiled and admitted. Cheap to clone; opens any number of sources.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::de::IgnoredAny;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{Plugin as Exports, PluginPre};
@@ -19,7 +19,7 @@ use crate::contract::{Batch, Description, Failure, Finding, Grants, problems};
 use crate::egress::Gate;
 use crate::limits::Meter;
 use crate::outgoing::Outgoing;
-use crate::plugin::{Options, WallClock};
+use crate::plugin::{Clock, Options};
 use crate::units::bytes;
 use crate::{Error, HttpTransport, Limits};
 
@@ -45,15 +45,25 @@ impl WasiHttpView for Guest {
     }
 }
 
-struct Clock(WallClock);
+struct Injected(Arc<dyn Clock>);
 
-impl HostWallClock for Clock {
+impl HostWallClock for Injected {
     fn resolution(&self) -> Duration {
         Duration::from_micros(1)
     }
 
     fn now(&self) -> Duration {
-        (self.0)()
+        self.0.now()
+    }
+}
+
+impl HostMonotonicClock for Injected {
+    fn resolution(&self) -> u64 {
+        1_000
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -74,14 +84,14 @@ impl std::fmt::Debug for Source {
 
 impl Source {
     pub(crate) async fn open(pre: &PluginPre<Guest>, options: Options) -> Result<Self, Error> {
-        let Options { limits, egress, transport, wall_clock } = options;
+        let Options { limits, egress, transport, clock } = options;
         let transport = match transport {
             Some(transport) => transport,
             None => Arc::new(HttpTransport::new()?),
         };
         let mut wasi = WasiCtx::builder();
-        if let Some(clock) = wall_clock {
-            wasi.wall_clock(Clock(clock));
+        if let Some(clock) = clock {
+            wasi.wall_clock(Injected(Arc::clone(&clock))).monotonic_clock(Injected(clock));
         }
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes);

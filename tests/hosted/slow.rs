@@ -3,7 +3,7 @@
 use e2e::{hosted::plugin, org::TestOrg, truth::Delivered};
 use salesforce_sim::{FaultAction, Interval, OrgSettings, PlannedFault, Rows, Workload};
 use serde_json::json;
-use source_host::{Egress, Error, Options, ProblemKind, Source, WallClock};
+use source_host::{Clock, Egress, Error, Options, ProblemKind, Source};
 use std::{
     num::NonZeroUsize,
     sync::{
@@ -18,16 +18,26 @@ async fn org(rows: u64) -> TestOrg {
     TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await.expect("an org")
 }
 
+/// The system's clocks, the one on the wall ahead by so many milliseconds.
+struct Ahead(Arc<AtomicU64>, Instant);
+
+impl Clock for Ahead {
+    fn now(&self) -> Duration {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now + Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.1.elapsed()
+    }
+}
+
 /// A source that sees the system's clock, ahead by `ahead` milliseconds.
 async fn open(org: &TestOrg, ahead: &Arc<AtomicU64>) -> Source {
     let egress = Egress::allow([org.authority()]).expect("a rule");
     let plugin = plugin().expect("the component");
-    let ahead = Arc::clone(ahead);
-    let clock: WallClock = Arc::new(move || {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        now + Duration::from_millis(ahead.load(Ordering::SeqCst))
-    });
-    let options = Options { egress, wall_clock: Some(clock), ..Options::default() };
+    let clock = Arc::new(Ahead(Arc::clone(ahead), Instant::now()));
+    let options = Options { egress, clock: Some(clock), ..Options::default() };
     let mut source = plugin.open(options).await.expect("an instance");
     let mut config = org.source().expect("a configuration");
     config["timeouts"] = json!({"connect": "1s", "first_byte": "1s", "between_bytes": "1s"});

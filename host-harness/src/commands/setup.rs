@@ -32,7 +32,7 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<(Config,
         limits: config.limits.clone(),
         egress: config.egress.clone(),
         transport: Some(Arc::new(transport)),
-        wall_clock: None,
+        clock: None,
     };
     let (mut source, grants) = match Configured::open(plugin, options, config.source.clone()).await {
         Ok(opened) => opened,

@@ -16,7 +16,7 @@ use super::{
 };
 use anyhow::{Context as _, Result, bail};
 use source_host::{
-    Answer, Configured, Delivery, Egress, End, Limits, Options, Plugin, Runner, Secret, Sink, StateError,
+    Answer, Clock, Configured, Delivery, Egress, End, Limits, Options, Plugin, Runner, Secret, Sink, StateError,
     StateStore, Timeouts, Transport, WasiBody,
 };
 use std::{
@@ -45,6 +45,17 @@ impl Timed {
     /// When it is so late in tokio's time.
     fn instant(&self, org: i64) -> Instant {
         self.began + Duration::from_millis(u64::try_from(org - self.org_began).unwrap_or_default())
+    }
+}
+
+impl Clock for Timed {
+    fn now(&self) -> Duration {
+        self.catch_up();
+        Duration::from_millis(self.world.host_ms().unsigned_abs())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 }
 
@@ -141,16 +152,11 @@ async fn go(plan: &Plan, plugin: &Plugin, world: Arc<World>, truth: &Truth) -> R
         let until = [next_config, next_off].into_iter().flatten().min().unwrap_or(end).min(end);
         keeper.kept().generation = config.generation;
 
-        let clock = Arc::clone(&timed);
-        let wall_clock = move || {
-            clock.catch_up();
-            Duration::from_millis(clock.world.host_ms().unsigned_abs())
-        };
         let options = Options {
             limits: Limits::default(),
             egress: Egress::allow([HOST])?,
             transport: Some(Arc::new(TimedTransport(Arc::clone(&timed)))),
-            wall_clock: Some(Arc::new(wall_clock)),
+            clock: Some(Arc::clone(&timed) as Arc<dyn Clock>),
         };
         let opened = Configured::open(plugin.clone(), options, Secret::new(config.json.clone())).await;
         let (source, _) = opened.context("the configuration")?;

@@ -91,6 +91,16 @@ impl Http for Door {
 
 struct HostClock(Arc<World>);
 
+impl source_host::Clock for HostClock {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.look_at_host_clock().unsigned_abs())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Clock::elapsed(self)
+    }
+}
+
 impl Clock for HostClock {
     fn now_ms(&self) -> i64 {
         self.0.look_at_host_clock()
@@ -162,14 +172,11 @@ impl Engine for Hosted {
     fn renew(&mut self, config: &str) -> Result<()> {
         let mut limits = Limits::default();
         limits.memory = MEMORY;
-        let clock = Arc::clone(&self.world);
         let options = Options {
             limits,
             egress: Egress::allow([HOST])?,
             transport: Some(Arc::new(WorldTransport(Arc::clone(&self.world)))),
-            wall_clock: Some(Arc::new(move || {
-                Duration::from_millis(clock.look_at_host_clock().unsigned_abs())
-            })),
+            clock: Some(Arc::new(HostClock(Arc::clone(&self.world)))),
         };
         let mut source = self.runtime.block_on(self.plugin.open(options))?;
         self.runtime.block_on(source.configure(config)).context("the configuration")?;

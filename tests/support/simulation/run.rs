@@ -27,8 +27,9 @@ const MOST_POLLS: u32 = 30_000;
 const MOST_REQUESTS: u64 = 3_000;
 /// How far the clock may go by being looked at, at the end of one poll and the beginning of the next, in milliseconds.
 const TICKS: i64 = 20;
-/// How long a host lets a poll go on, in milliseconds (`limits.call_time`). What it stops has neither events nor a state.
-const CALL_TIME: i64 = 120_000;
+/// How long a host lets a poll go on by default, in milliseconds (`limits.call_time`). What it stops has neither events nor a
+/// state.
+const CALL_TIME: i64 = 300_000;
 /// How long a poll goes on before it returns what it has, in milliseconds: what is configured for `max_time`.
 const BATCH_TIME: i64 = 10_000;
 /// How long after the planned end a run may go on.
@@ -214,7 +215,9 @@ impl Run<'_> {
             self.come_and_go()?;
             let polled = self.poll()?;
             let now = self.world.org_ms();
-            let quiet = polled.next_poll_ms > 0
+            let stopped = self.polls.last().is_some_and(|poll| poll.stopped);
+            let quiet = !stopped
+                && polled.next_poll_ms > 0
                 && polled.events.is_empty()
                 && (polled.problems.is_empty() || (self.plan.doubtful && !polled.failed))
                 && polled.backlog_files == 0;
