@@ -6,6 +6,7 @@
 use crate::{
     cases::NOW,
     collection::{BROKEN, Collection, HOUR, MINUTE, answer, beginning, settings},
+    polls::Run,
 };
 use chrono::TimeDelta;
 use collector::{Collector, batch::Batch};
@@ -398,6 +399,56 @@ fn going_over_to_daily_files_with_a_file_half_read_leaves_no_gap_on_any_instance
             for row in 0..3 {
                 assert!(all.contains(&format!("\"{day}-{row}\"")), "{day}-{row}, fresh {fresh}");
             }
+        }
+    }
+}
+
+#[test]
+fn streams_that_go_over_to_other_files_together_share_a_listing_that_goes_back_for_each() {
+    // Interval and types before and after.
+    let (login, logout) = (r#"["Login"]"#, r#"["Logout"]"#);
+    let ways = [
+        (["hourly", login, logout], ["daily", login, logout]),
+        (["hourly", r#"["Report"]"#, r#"["URI"]"#], ["hourly", login, logout]),
+    ];
+    for (before, after) in ways {
+        let collecting = |[interval, one, two]: [&str; 3]| {
+            let files = |types| format!(r#"{{"event_types": {types}, "log_file_interval": "{interval}"}}"#);
+            let (one, two) = (files(one), files(two));
+            collecting(&format!(
+                r#""streams": {{"one": {{"event_log_file": {one}}}, "two": {{"event_log_file": {two}}}}}"#
+            ))
+        };
+        let file = |n: u32, event_type: &str, created: &str| CannedFile {
+            event_type: event_type.to_owned(),
+            created: created.to_owned(),
+            ..CannedFile::new(
+                n,
+                format!("\"EVENT_TYPE\",\"REQUEST_ID\"\n\"{event_type}\",\"{n}\"\n").into_bytes(),
+            )
+        };
+        let new = "2026-06-01T13:30:00.000+0000";
+        let mut org = CannedOrg::with(vec![
+            file(1, "Login", new),
+            file(2, "Logout", new),
+            file(3, "Report", new),
+            file(6, "URI", new),
+        ]);
+        let mut run = Run::of(collecting(before));
+        run.go_on_for(&mut org, 6 * 3_600_000);
+        // Not yet due, but near enough to join a listing.
+        run.clock.advance(2_400_000);
+        // What comes to light now was there all the time.
+        let old = "2026-05-31T02:30:00.000+0000";
+        org.files.extend([file(4, "Login", old), file(5, "Logout", old)]);
+        if after[0] == "daily" {
+            org.interval = "Daily";
+        }
+        run.collector = collecting(after);
+        run.go_on_for(&mut org, 6 * 3_600_000);
+        let all = run.events.join("\n");
+        for (n, event_type) in [(4, "Login"), (5, "Logout")] {
+            assert!(all.contains(&format!("0AT{n:015}")), "{event_type} after {after:?}: {all}");
         }
     }
 }

@@ -79,8 +79,8 @@ pub fn prepare(
     Ok(())
 }
 
-/// Lists the files of all streams that need it now and take the same kind of files, in one query. The place of each is
-/// prepared.
+/// Lists the files of all streams that need it now and take the same kind of files, in one query. The place of every stream
+/// must be [prepared](prepare): what stands in one for other files would be passed over.
 ///
 /// # Errors
 /// When nobody can sign in.

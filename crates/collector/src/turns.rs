@@ -65,6 +65,11 @@ impl Work {
     ) -> Result<(), Problem> {
         let config = org.config;
         state.make_room(config.streams.names());
+        // All of them before the first turn: whoever lists may take others along.
+        for source in &config.streams.files {
+            let stream = state.streams.entry(source.stream.clone()).or_default();
+            files::prepare(org, source, &mut stream.event_log_file)?;
+        }
         let order = order(config, state);
         loop {
             let mut idle = true;
@@ -125,8 +130,6 @@ impl Work {
         loop {
             let capacity: Capacity = state.capacity();
             let stream = state.streams.entry(source.stream.clone()).or_default();
-            files::prepare(turn.org, source, &mut stream.event_log_file)?;
-            // Not before: a place that was made just now is due now.
             let now = turn.now();
             let Some(place) = &mut stream.event_log_file else { return Ok(Step::Idle) };
             match self.files[index].need(place, source, now) {

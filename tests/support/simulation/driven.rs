@@ -16,8 +16,8 @@ use super::{
 };
 use anyhow::{Context as _, Result, bail};
 use source_host::{
-    Answer, Clock, Configured, Delivery, Egress, End, Limits, Options, Plugin, Runner, Secret, Sink, StateError,
-    StateStore, Timeouts, Transport, WasiBody,
+    Answer, Clock, Configured, Delivery, Egress, End, Limits, Options, Plugin, Runner, Secret, Sink,
+    StateError, StateStore, Timeouts, Transport, WasiBody,
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

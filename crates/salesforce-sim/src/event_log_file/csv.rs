@@ -87,7 +87,7 @@ impl Catalogue {
         self.measure(std::slice::from_ref(&file));
         let measured = self.measured();
         let rows: u64 = part_keys(file).filter_map(|key| measured.get(&key)).sum();
-        let headers = if self.repeated_header { 2 } else { 1 };
+        let headers = if self.repeated_header && file.rows > 0 { 2 } else { 1 };
         let end = self.end(file).filter(|end| end.counted).map_or(0, |end| end.text.len() as u64);
         headers * self.header(file).len() as u64 + rows + end
     }
