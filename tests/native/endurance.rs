@@ -453,11 +453,12 @@ fn streams_that_go_over_to_other_files_together_share_a_listing_that_goes_back_f
     }
 }
 
-/// An org in which each request takes so long.
+/// An org in which each request takes so long, and those for some paths longer.
 struct Slow {
     org: CannedOrg,
     clock: StillClock,
     each: i64,
+    slower: Vec<(&'static str, i64)>,
 }
 
 impl collector::io::Http for Slow {
@@ -465,7 +466,8 @@ impl collector::io::Http for Slow {
         &mut self,
         request: &collector::io::Request,
     ) -> Result<collector::io::Response, collector::io::TransportError> {
-        self.clock.advance(self.each);
+        let slower = self.slower.iter().find(|(part, _)| request.path.contains(part));
+        self.clock.advance(slower.map_or(self.each, |(_, each)| *each));
         collector::io::Http::send(&mut self.org, request)
     }
 }
@@ -481,7 +483,7 @@ fn no_poll_takes_long_however_many_streams_are_due_and_however_slow_the_org_is()
     for each in [5_000, 60_000] {
         let clock = StillClock::at(NOW);
         let org = CannedOrg { records: Some(String::from("[]")), ..CannedOrg::default() };
-        let mut slow = Slow { org, clock: clock.clone(), each };
+        let mut slow = Slow { org, clock: clock.clone(), each, slower: Vec::new() };
         let mut state = None::<String>;
         for _ in 0..100 {
             let mut collector = collecting(&objects(32));
@@ -514,7 +516,7 @@ fn a_slow_object_that_is_added_later_starves_no_other() {
     clock.advance(6 * MINUTE);
     let page = json!({"done": false, "records": (0..500).map(record).collect::<Vec<_>>(), "nextRecordsUrl": "/services/data/v65.0/query/more"});
     org.always.push((String::from("FROM+Object4+"), 200, page.to_string().leak()));
-    let mut slow = Slow { org, clock: clock.clone(), each: 0 };
+    let mut slow = Slow { org, clock: clock.clone(), each: 0, slower: Vec::new() };
     let mut state = batch.state;
     let mut asked_after = Vec::new();
     let start = collector::io::Clock::now_ms(&clock);
@@ -539,6 +541,62 @@ fn a_slow_object_that_is_added_later_starves_no_other() {
     }
     assert!(asked_after.first().is_some_and(|first| *first < 15 * MINUTE), "{asked_after:?}");
     assert!(asked_after.len() >= 3, "{asked_after:?}");
+}
+
+#[test]
+fn a_source_that_needs_more_time_than_a_poll_has_gets_it_while_others_always_have_something() {
+    let row = |event_type: &str, n: u32| {
+        format!("\"EVENT_TYPE\",\"REQUEST_ID\"\n\"{event_type}\",\"{n}\"\n").into_bytes()
+    };
+    let record =
+        |n: usize| json!({"Id": format!("001{n:015}"), "CreatedDate": "2026-06-01T13:00:00.000+0000"});
+    let page = |n: usize| {
+        let records: Vec<Value> = (5 * n..5 * n + 5).map(record).collect();
+        let next = format!("/services/data/v65.0/query/page-{}", n + 1);
+        let more = if n < 2 { json!({"nextRecordsUrl": next}) } else { json!({}) };
+        let mut page = json!({"done": n == 2, "records": records});
+        page.as_object_mut().expect("a page").extend(more.as_object().expect("members").clone());
+        page.to_string()
+    };
+    let object = r#""slow": {"object": {"name": "Object0", "interval": "1h"}}"#;
+    let files = r#""slow": {"event_log_file": {"event_types": ["Report"]}}"#;
+    // What is slow, which requests of it, and how much of it there is.
+    let cases: [(&str, &[(&str, i64)], usize); 2] = [
+        (object, &[("Object0", 6_000), ("/query/page-", 6_000)], 15),
+        (files, &[("0AT000000000009999", 15_000)], 1),
+    ];
+    for (slow_one, slower, expected) in cases {
+        let mut org = CannedOrg::with((0..2_000).map(|n| CannedFile::new(n, row("Login", n))).collect());
+        org.files.push(CannedFile {
+            event_type: String::from("Report"),
+            ..CannedFile::new(9_999, row("Report", 0))
+        });
+        let paths = ["FROM+Object0+", "/query/page-1", "/query/page-2"];
+        org.always =
+            paths.iter().enumerate().map(|(n, path)| (String::from(*path), 200, &*page(n).leak())).collect();
+        let clock = StillClock::at(NOW);
+        let mut slow = Slow { org, clock: clock.clone(), each: 400, slower: slower.to_vec() };
+        let configured = || {
+            let batch = r#""batch": {"max_time": "10s"}, "streams""#;
+            let streams = format!(
+                r#""streams": {{"busy": {{"event_log_file": {{"event_types": ["Login"]}}}}, {slow_one}}}"#
+            );
+            crate::cases::configured_with(&[
+                (r#""streams": {"login": {"event_log_file": {}}}"#, &streams),
+                (r#""streams""#, batch),
+            ])
+        };
+        let (mut state, mut came, mut polls) = (None::<String>, 0, 0);
+        while came < expected {
+            let batch = configured().poll(&mut slow, &clock, state.as_deref()).expect("a batch");
+            came += batch.events.iter().filter(|event| event.contains("salesforce.slow")).count();
+            state = Some(batch.state);
+            polls += 1;
+            assert!(polls < 15, "{came} of {expected} came in {polls} polls of {slow_one}");
+            assert_eq!(batch.next_poll_ms, 0, "the other one always has something");
+        }
+        assert_eq!(came, expected, "{slow_one}");
+    }
 }
 
 #[test]

@@ -67,20 +67,25 @@ pub struct Progress<'a> {
     out_of_time: bool,
     /// Whether the state has moved on.
     moved: bool,
+    /// The same for the turn that goes on; none between two turns.
+    turn_moved: Option<bool>,
+    /// Whether the time ran out in a turn that had not moved the state.
+    fruitless: bool,
     /// Whether something was asked for and answered as it should be.
     worked: bool,
-    /// How long the poll may take where the state does not move on.
+    /// How long the poll may take for a turn that does not move the state on.
     patience: Duration,
 }
 
-/// How long a poll may take at most where the state does not move on. Hosts stop a call after five minutes, and the longest
-/// request takes two.
+/// How long a poll may take at most for a turn that does not move the state on. Hosts stop a call after five minutes, and the
+/// longest request takes two.
 const MOST_PATIENCE: Duration = Duration::from_secs(120);
 
 impl<'a> Progress<'a> {
-    /// An empty batch. `stalled` says how many polls before this one ended without having moved the state: each gets twice
-    /// the time of the one before, so that a host which uses a new instance for every poll comes to the end of what
-    /// takes long (a listing of many pages, the way to a checkpoint), and one that keeps its instance goes on where it was.
+    /// An empty batch. `stalled` says how many polls before this one ended in a turn that had not moved the state: each gives
+    /// such a turn twice the time of the one before, so that a host which uses a new instance for every poll comes to the
+    /// end of what takes long (a listing of many pages, the way to a checkpoint), and one that keeps its instance goes on
+    /// where it was. What other turns moved in the same poll is no help to the one that got nowhere.
     pub fn new(limits: Limits, clock: &'a dyn Clock, stalled: u32) -> Self {
         let patience = limits.time.saturating_mul(1 << stalled.min(12));
         Self {
@@ -93,20 +98,39 @@ impl<'a> Progress<'a> {
             start: clock.elapsed(),
             out_of_time: false,
             moved: false,
+            turn_moved: None,
+            fruitless: false,
             worked: false,
         }
     }
 
     /// Whether the batch has enough, in events, bytes or time.
     pub fn is_full(&self) -> bool {
-        self.events.len() >= self.limits.events || self.bytes >= self.limits.bytes || self.out_of_time
+        !self.has_room() || self.out_of_time
+    }
+
+    /// Whether there is room for another event, in time or not: what came already costs none.
+    pub fn has_room(&self) -> bool {
+        self.events.len() < self.limits.events && self.bytes < self.limits.bytes
     }
 
     /// Looks at the clock; to be called wherever time may have passed. All time counts, whatever it went by for: before the
     /// state has moved on, there may be more of it.
     pub fn look_at_the_clock(&mut self) {
         let spent = self.clock.elapsed().saturating_sub(self.start);
-        self.out_of_time = spent >= if self.moved { self.limits.time } else { self.patience };
+        let moved = self.turn_moved.unwrap_or(self.moved);
+        self.out_of_time = spent >= if moved { self.limits.time } else { self.patience };
+        self.fruitless |= self.out_of_time && !moved;
+    }
+
+    /// A source begins its turn.
+    pub fn begin_turn(&mut self) {
+        self.turn_moved = Some(false);
+    }
+
+    /// Its turn is over.
+    pub fn end_turn(&mut self) {
+        self.turn_moved = None;
     }
 
     /// Notes that something was asked for and answered as it should be.
@@ -119,14 +143,13 @@ impl<'a> Progress<'a> {
         self.worked
     }
 
-    /// How many polls have ended without having moved the state, after this one. As long as they take more time than they
-    /// should, what it takes is kept in mind.
+    /// How many polls have ended in a turn that had not moved the state, after this one. As long as there is more to do, what
+    /// it takes is kept in mind: whoever got nowhere has its turn again later.
     pub fn stalled(&self, before: u32, more: bool) -> u32 {
-        let spent = self.clock.elapsed().saturating_sub(self.start);
-        match (more, self.moved) {
-            (true, false) => before.saturating_add(1),
-            (true, true) if spent > self.limits.time.saturating_mul(2) => before,
-            _ => 0,
+        match more {
+            true if self.fruitless => before.saturating_add(1),
+            true => before,
+            false => 0,
         }
     }
 
@@ -148,6 +171,7 @@ impl<'a> Progress<'a> {
     /// Notes that the state has moved on, with or without an event.
     pub fn moved(&mut self) {
         self.moved = true;
+        self.turn_moved = self.turn_moved.map(|_| true);
     }
 
     /// Adds an event.
@@ -155,7 +179,7 @@ impl<'a> Progress<'a> {
         self.stats.rows_read = self.stats.rows_read.saturating_add(1);
         self.bytes += event.len();
         self.events.push(event);
-        self.moved = true;
+        self.moved();
     }
 
     /// Adds an event for a row that could not be understood.

@@ -319,7 +319,7 @@ impl ObjectWork {
         capacity: Capacity,
         state: &mut ObjectState,
     ) {
-        while !turn.progress.is_full()
+        while turn.progress.has_room()
             && let Some(Placed { at, remembered_at, record }) = self.held.pop_front()
         {
             turn.progress.count_bytes(record.bytes);

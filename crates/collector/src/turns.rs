@@ -78,8 +78,11 @@ impl Work {
                 if progress.is_full() {
                     return Ok(());
                 }
+                progress.begin_turn();
                 let turn = Turn { org: &mut *org, progress: &mut *progress, problems: &mut outcome.problems };
-                match self.take_turn(*source, config, state, turn)? {
+                let step = self.take_turn(*source, config, state, turn);
+                progress.end_turn();
+                match step? {
                     Step::Worked => {
                         idle = false;
                         outcome.useful = true;

@@ -252,8 +252,8 @@ impl Evidence<'_> {
                 again * (40 + 12 * self.plan.rows / self.plan.settings.objects.max_rows.clamp(5, 2000));
             let wide =
                 timeline.troubles.iter().any(|t| matches!(&t.matches, Match::Wider(o, _) if *o == object));
-            // Ten days of backlog among them, in windows of half of what is let through.
-            let wide = if wide { times(span + 10 * DAY, 4 * MINUTE) } else { 0 };
+            // Twenty days of backlog among them, in windows of half of what is let through.
+            let wide = if wide { times(span + 20 * DAY, 4 * MINUTE) } else { 0 };
             let most = times(span, source.interval) + windows + full + wide + 3 * fate + renewals;
             let most = if self.plan.doubtful { 2 * most } else { most + most / 8 };
             ensure!(

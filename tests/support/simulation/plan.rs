@@ -27,8 +27,8 @@ const OWN_OBJECTS: [(&str, StoredObject); 5] = [
     ("aura", StoredObject::AuraRequestEventLog),
 ];
 
-/// How far back a collection begins. Nothing happened in the org before.
-const BEGINNING: &str = "10d";
+/// How far back a collection begins, at its end too if it has to begin again. Nothing happened in the org before.
+const BEGINNING: &str = "20d";
 
 /// What a source collects.
 #[derive(Clone, Debug)]
@@ -594,6 +594,10 @@ impl Plan {
             self.timeline.busy_org.clear();
             self.timeline.ahead.retain(|(_, ahead)| ahead.abs() < HOUR);
             self.timeline.off.retain(|(from, until)| until - from < 2 * HOUR);
+            // What was delivered behind a state that is lost with all its forerunners may be gone.
+            for lost in &mut self.timeline.lost {
+                lost.back_to = lost.back_to.max(lost.at - HOUR);
+            }
             for source in &mut self.sources {
                 source.must &= source.there == [(self.begin, i64::MAX)];
             }
