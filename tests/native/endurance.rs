@@ -333,6 +333,41 @@ fn files_that_are_always_refused_do_not_hold_up_the_others() {
 }
 
 #[test]
+fn files_that_failed_while_no_download_worked_are_all_read_soon_after_one_does() {
+    let csv = |n: u32| format!("\"EVENT_TYPE\",\"REQUEST_ID\"\n\"Login\",\"{n}\"\n").into_bytes();
+    let mut org = CannedOrg::with((1..=5).map(|n| CannedFile::new(n, csv(n))).collect());
+    org.always.push((String::from("/LogFile"), 502, "<html>back soon</html>"));
+    let mut run = Run::of(crate::cases::configured(""));
+    run.go_on_for(&mut org, 40 * HOUR);
+    assert!(run.events.is_empty());
+    // By now each waits for hours after each try.
+    org.always.clear();
+    org.files.push(CannedFile {
+        created: String::from("2026-06-03T05:00:00.000+0000"),
+        ..CannedFile::new(6, csv(6))
+    });
+    run.go_on_for(&mut org, HOUR + 10 * MINUTE);
+    let read = (1..=6).filter(|n| run.events.iter().any(|event| event.contains(&format!("0AT{n:015}"))));
+    assert_eq!(read.count(), 6, "{:?}", run.events.len());
+}
+
+#[test]
+fn a_file_that_fails_alone_is_asked_for_ever_more_rarely_though_others_are_read() {
+    let csv = |n: u32| format!("\"EVENT_TYPE\",\"REQUEST_ID\"\n\"Login\",\"{n}\"\n").into_bytes();
+    let mut org = CannedOrg::with(vec![CannedFile::new(1, csv(1))]);
+    org.always.push((format!("0AT{:015}/LogFile", 1), 502, "<html>back soon</html>"));
+    let mut run = Run::of(crate::cases::configured(""));
+    for hour in 0..48 {
+        let created = format!("2026-06-{:02}T{:02}:30:00.000+0000", 2 + hour / 24, hour % 24);
+        org.files.push(CannedFile { created, ..CannedFile::new(100 + hour, csv(hour)) });
+    }
+    run.go_on_for(&mut org, 72 * HOUR);
+    assert_eq!(run.events.len(), 48);
+    let asked = org.requests.iter().filter(|path| path.contains("0AT000000000000001/LogFile")).count();
+    assert!((20..60).contains(&asked), "{asked}");
+}
+
+#[test]
 fn a_session_that_is_refused_for_everything_costs_two_sign_ins_and_not_two_for_each_stream() {
     let (mut org, configuration) = streams_with_bad_files(1, 0, 1, 200, "");
     let objects: Vec<String> =

@@ -80,7 +80,7 @@ impl Job<'_, '_, '_, '_> {
             reading.backoff = None;
             reading.failing = None;
             reading.checkpoint = open.checkpoint();
-            self.state.downloads = None;
+            self.state.downloads_work(self.now);
         }
         match stop {
             Ok(Stop::Full) => {
@@ -89,7 +89,7 @@ impl Job<'_, '_, '_, '_> {
                 Ok(Step::Worked)
             }
             Ok(Stop::End) => {
-                self.state.downloads = None;
+                self.state.downloads_work(self.now);
                 Ok(self.complete(&reading))
             }
             Ok(Stop::Short(length)) => Ok(self.short(reading, length)),

@@ -54,6 +54,8 @@ const MAX_EARLIER: usize = 2;
 /// How late a file may come. Salesforce says that files can be created within three days ("Using Event Monitoring",
 /// REST API guide).
 const LATEST: Duration = Duration::from_secs(4 * 24 * 3600);
+/// A wait that is not worth shortening, in milliseconds.
+const SHORT_WAIT: i64 = 60_000;
 /// How far the low watermark of a stream without new files trails the last listing, besides the overlap.
 const QUIET: Duration = Duration::from_secs(24 * 3600);
 
@@ -394,7 +396,7 @@ impl Reading {
     /// Notes one more failure without progress.
     pub fn failed(&mut self, now: Time) {
         let agreed = self.backoff.as_ref().map_or(0, |backoff| backoff.until.0 - backoff.since.0);
-        let failing = self.failing.get_or_insert(Failing { tries: 0, for_ms: 0, last: now });
+        let failing = self.failing.get_or_insert(Failing { tries: 0, for_ms: 0, last: now, alone: false });
         // A host that was switched off, or whose clock jumped, was not trying all the time.
         let counts = agreed.max(0).saturating_mul(2).saturating_add(UNAGREED_MS);
         let passed = now.0.saturating_sub(failing.last.0).clamp(0, counts);
@@ -421,6 +423,9 @@ pub struct Failing {
     pub for_ms: u64,
     /// When the last one was, on the host's clock.
     pub last: Time,
+    /// Whether other files were read meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
 }
 
 /// What counts as time of trying between two tries, beyond twice the wait that they agreed on, in milliseconds.
@@ -675,6 +680,19 @@ impl FilesState {
         self.listed.map_or(self.low_watermark, |listed| listed.max(self.low_watermark))
     }
 
+    /// Notes that something of a file was read. What failed until now may have failed for a reason that is over: each such file
+    /// is due once, whatever it would have waited. From then on its trouble is its own.
+    pub fn downloads_work(&mut self, now: Time) {
+        self.downloads = None;
+        for reading in &mut self.set_aside {
+            let Reading { backoff: Some(backoff), failing: Some(failing), .. } = reading else { continue };
+            if !failing.alone && backoff.remaining(now) > SHORT_WAIT {
+                failing.alone = true;
+                backoff.until = now;
+            }
+        }
+    }
+
     /// Whether a file need not be read (again), or not now.
     pub fn is_known(&self, event_type: &str, id: &str, created: Time) -> bool {
         let before =
@@ -872,7 +890,7 @@ mod tests {
             let reading = |n: u32| Reading {
                 backoff: backoff(),
                 ended_at: Some(u64::MAX),
-                failing: Some(Failing { tries: u32::MAX, for_ms: u64::MAX, last: Time(0) }),
+                failing: Some(Failing { tries: u32::MAX, for_ms: u64::MAX, last: Time(0), alone: true }),
                 checkpoint: Some(Checkpoint {
                     offset: u64::MAX,
                     row_length: u64::MAX,

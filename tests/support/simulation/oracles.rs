@@ -12,7 +12,7 @@ use super::{
     world::World,
 };
 use anyhow::{Result, bail, ensure};
-use salesforce_sim::{Interval, StoredObject};
+use salesforce_sim::Interval;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What is not worth a word in lateness and silence: polls take time.
@@ -117,30 +117,32 @@ impl Evidence<'_> {
 
     /// *While batches are full, each source that has something gets its turn*: between two batches with events of a source
     /// that had been waiting, or between the beginning of the queue and the first of them, lie no more batches than twice the
-    /// number of sources, and a few. A query of an object is a turn as well, though its window may prove too wide. While a planned fault or its aftermath keeps a
-    /// source waiting, nothing is counted.
+    /// number of sources, and a few. A query of an object is a turn as well, though its window may prove too wide, and so is
+    /// a download, though its file may be empty. While a planned fault or its aftermath keeps a source waiting, nothing is
+    /// counted.
     fn nobody_is_passed_over(&self) -> Result<()> {
         let overdue = self.overdue();
         let most = 2 * self.plan.sources.len() + PATIENCE;
         // For each source, how many full batches without it have gone by in this queue.
         let mut passed = vec![0; self.plan.sources.len()];
         let mut queue = self.plan.begin;
-        let asked = self.objects_asked();
+        let asked = self.asked()?;
         let troubles = self.plan.timeline.troubles.iter().zip(self.world.struck());
         let waits = Spans::new(troubles.filter_map(|(trouble, struck)| held(trouble, struck)).collect());
         for (number, poll) in self.polls.iter().enumerate() {
             for (index, passed) in passed.iter_mut().enumerate() {
-                let object = self.plan.sources[index].object();
-                if object.is_some_and(|object| asked.contains(&(number, object.name()))) {
+                if asked.contains(&(number, index)) {
                     *passed = 0;
                 } else if poll.sources.contains(&index) {
                     let waiting = overdue.get(&(index, poll.began)).is_some_and(|since| *since <= queue);
                     ensure!(
                         *passed <= most || !waiting,
-                        "{} batches went by before one had events of {} ({}), which had been waiting",
+                        "{} batches went by before one at {} had events of {} {:?}, which had been waiting since {}",
                         *passed,
+                        moment(poll.began),
                         self.plan.sources[index].stream,
-                        self.plan.sources[index].provider(),
+                        self.plan.sources[index].what,
+                        moment(queue),
                     );
                     *passed = 0;
                 } else {
@@ -158,20 +160,27 @@ impl Evidence<'_> {
         Ok(())
     }
 
-    /// In which polls each object was asked for.
-    fn objects_asked(&self) -> HashSet<(usize, &'static str)> {
-        let objects: Vec<&'static str> =
-            self.plan.sources.iter().filter_map(Source::object).map(StoredObject::name).collect();
-        self.world.sent(|sent| {
-            let asked = sent.iter().filter_map(|sent| match &sent.asks {
-                Asks::Object { object, .. } => {
-                    let name = objects.iter().find(|name| **name == object.as_str())?;
-                    Some((sent.poll as usize, *name))
-                }
-                _ => None,
+    /// In which polls an object was asked for or a file, by the place of its source.
+    fn asked(&self) -> Result<HashSet<(usize, usize)>> {
+        let mut sources: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, source) in self.plan.sources.iter().enumerate() {
+            if let Some(object) = source.object() {
+                sources.entry(object.name().to_owned()).or_default().push(index);
+            }
+        }
+        for (id, _, index) in self.plan.files()? {
+            sources.entry(id).or_default().push(index);
+        }
+        Ok(self.world.sent(|sent| {
+            let asked = sent.iter().flat_map(|sent| {
+                let (Asks::Object { object: name, .. } | Asks::File(name)) = &sent.asks else {
+                    return Vec::new();
+                };
+                let sources = sources.get(name).into_iter().flatten();
+                sources.map(|index| (sent.poll as usize, *index)).collect()
             });
             asked.collect()
-        })
+        }))
     }
 
     /// For each source and each poll that delivered some of it first: since when the oldest of that should have been there.

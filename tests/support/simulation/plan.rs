@@ -581,7 +581,7 @@ impl Plan {
             let files = self.files()?;
             if !files.is_empty() {
                 for _ in 0..*random.pick(&[1, 2, 8]) {
-                    let (id, created) = random.pick(&files).clone();
+                    let (id, created, _) = random.pick(&files).clone();
                     troubles.push(timeline::bad_file(random, created.max(begin), &id));
                 }
             }
@@ -611,22 +611,23 @@ impl Plan {
         Ok(())
     }
 
-    /// The files that the org has in the end: ids and times.
-    fn files(&self) -> Result<Vec<(String, i64)>> {
+    /// The files that the org has in the end, as long as none expires: ids, times, and the places of their sources.
+    pub fn files(&self) -> Result<Vec<(String, i64, usize)>> {
         let settings = OrgSettings {
             clock_fixed_at: self.settings.clock_fixed_at.map(|at| at + TimeDelta::days(20)),
+            files: Files { retention: None, ..self.settings.files.clone() },
             ..self.settings.clone()
         };
         let org = Simulator::offline(settings).context("the org")?;
-        let wanted = self.sources.iter().filter_map(|source| match &source.what {
-            What::Files { event_types, interval } => Some((event_types, *interval)),
+        let wanted = self.sources.iter().enumerate().filter_map(|(index, source)| match &source.what {
+            What::Files { event_types, interval } => Some((index, event_types, *interval)),
             What::Object(_) => None,
         });
         let mut files = Vec::new();
-        for (event_types, interval) in wanted {
+        for (index, event_types, interval) in wanted {
             let all = org.org().event_log_files(interval).into_iter();
             let of = all.filter(|file| event_types.iter().any(|name| name == file.event_type));
-            files.extend(of.map(|file| (file.id.clone(), file.created_date.timestamp_millis())));
+            files.extend(of.map(|file| (file.id.clone(), file.created_date.timestamp_millis(), index)));
         }
         Ok(files)
     }
