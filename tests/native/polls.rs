@@ -570,6 +570,32 @@ fn a_session_that_always_expires_does_not_sign_in_for_ever() {
 }
 
 #[test]
+fn a_path_that_a_new_session_did_not_help_is_judged_by_the_session_that_is_there_now() {
+    let refused = |path| {
+        let body = r#"[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]"#;
+        Mishap { path, what: What::Answer(401, body) }
+    };
+    // Whether the session has ended when the file is asked for again, and how many sign-ins there are in all.
+    for (has_ended, sign_ins) in [(true, 3), (false, 2)] {
+        let mut org = CannedOrg::with(vec![file(1, 2), file(2, 1)]);
+        org.mishaps = vec![refused("/LogFile"), refused("/LogFile")];
+        let mut run = Run::new("");
+        let first = run.poll(&mut org).expect("a batch with a problem");
+        assert_eq!((first.events.len(), first.problems.len()), (1, 1), "{:?}", first.problems);
+        org.mishaps = vec![refused("/LogFile")];
+        if has_ended {
+            org.mishaps.push(refused("/limits"));
+        }
+        run.clock.advance(2 * 3_600_000);
+        let second = run.poll(&mut org).expect("a batch");
+        assert_eq!(second.events.len(), if has_ended { 2 } else { 0 }, "{:?}", second.problems);
+        assert_eq!(second.problems.is_empty(), has_ended, "{:?}", second.problems);
+        let tokens = org.requests.iter().filter(|path| path.contains("/token")).count();
+        assert_eq!(tokens, sign_ins, "{:?}", org.requests);
+    }
+}
+
+#[test]
 fn a_host_whose_clock_is_wrong_signs_in_by_the_clock_of_the_org() {
     let mut org = CannedOrg::with(vec![file(1, 2)]);
     org.date = Some("Mon, 01 Jun 2026 13:50:00 GMT");

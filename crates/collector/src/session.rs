@@ -74,6 +74,8 @@ pub struct Session {
     newest_version: Option<Rc<str>>,
     /// Whether anything was answered with this token.
     accepted: bool,
+    /// The same in this poll.
+    accepted_now: bool,
     /// Tokens that were renewed in this poll without having been accepted.
     vain_renewals: u32,
     /// The path that was refused last in this poll with a token that had not been accepted.
@@ -148,6 +150,7 @@ impl Session {
         self.thrifty = is_poll;
         self.usage_is_new = false;
         self.vain_renewals = 0;
+        self.accepted_now = false;
         self.refused = None;
         self.deadline = is_poll.then(|| clock.elapsed() + LONGEST_POLL);
     }
@@ -310,6 +313,7 @@ impl Org<'_> {
         if self.session.token.is_none() {
             self.session.token = Some(self.request_token()?);
             self.session.accepted = false;
+            self.session.accepted_now = false;
         }
         Ok(())
     }
@@ -331,21 +335,26 @@ impl Org<'_> {
         let mut renewed = false;
         loop {
             self.within_share()?;
+            let digest = digest(path);
             let refusal = match self.get_once(path, headers)? {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    self.session.stubborn.remove(&digest);
+                    return Ok(response);
+                }
                 Err(refusal) => refusal,
             };
             if refusal.meaning().remedy != Remedy::SignInAgain {
                 return Err(self.judge(refusal, path));
             }
-            let digest = digest(path);
             if renewed {
                 self.session.stubborn.insert(digest);
                 if self.session.stubborn.len() > MOST_STUBBORN {
                     self.session.stubborn.clear();
                 }
             }
-            let is_its_own = self.session.accepted && self.session.stubborn.contains(&digest);
+            let is_its_own = self.session.accepted
+                && self.session.stubborn.contains(&digest)
+                && (self.session.accepted_now || !self.has_ended());
             if renewed || is_its_own || !self.may_renew() {
                 return Err(self.judge_session(refusal, path));
             }
@@ -387,6 +396,7 @@ impl Org<'_> {
             };
             if matches!(response.status, 200 | 204) {
                 self.session.accepted = true;
+                self.session.accepted_now = true;
                 return Ok(Ok(response));
             }
             return Ok(Err(self.read_refusal(response, &[])?));
@@ -398,15 +408,18 @@ impl Org<'_> {
     fn judge_session(&mut self, refusal: Refusal, path: &str) -> Trouble {
         let token_is_new = !self.session.accepted;
         let other = self.session.refused.replace(path.to_owned()).is_some_and(|other| other != path);
-        if token_is_new && other {
-            let version = self.api_version();
-            let limits = version.map(|version| format!("/services/data/v{version}/limits"));
-            let answer = limits.and_then(|limits| self.get_once(&limits, &[("accept", "application/json")]));
-            if matches!(answer, Ok(Err(refusal)) if refusal.meaning().remedy == Remedy::SignInAgain) {
-                return Trouble::Everywhere(api_problem(&refusal, "a request", ""));
-            }
+        if token_is_new && other && self.has_ended() {
+            return Trouble::Everywhere(api_problem(&refusal, "a request", ""));
         }
         self.judge(refusal, path)
+    }
+
+    /// Whether a request that nothing can be wrong with is refused for the session.
+    fn has_ended(&mut self) -> bool {
+        let version = self.api_version();
+        let limits = version.map(|version| format!("/services/data/v{version}/limits"));
+        let answer = limits.and_then(|limits| self.get_once(&limits, &[("accept", "application/json")]));
+        matches!(answer, Ok(Err(refusal)) if refusal.meaning().remedy == Remedy::SignInAgain)
     }
 
     /// Whether the share of the allowance that may be used up leaves room for a request. Without a word from the org in
