@@ -5,7 +5,7 @@
 
 use crate::{
     cases::NOW,
-    collection::{BROKEN, Collection, HOUR, MINUTE, answer, beginning, settings},
+    collection::{BROKEN, Collection, HOUR, MINUTE, answer, beginning, settings, time},
     polls::Run,
 };
 use chrono::TimeDelta;
@@ -110,6 +110,21 @@ fn whatever_fails_for_what_is_too_much_is_asked_for_in_smaller_pieces() {
             }
         }
     }
+}
+
+#[test]
+fn a_long_backlog_behind_a_narrow_limit_costs_few_queries_that_fail() {
+    let streams = json!({"login": {"initial_interval": "20d", "object": {"interval": "1h"}}});
+    let mut run = Collection::new(settings(40, 0, Objects::default()), &streams);
+    let limit = TimeDelta::minutes(10);
+    let costly = FaultAction::wider_than(limit, Failure::QueryTimeout);
+    run.world.org.org().plan_fault(PlannedFault::every("/query", costly).of(QueriesOf::Big));
+    run.go_on_for(8 * HOUR);
+    assert!(run.compare("login", StoredObject::LoginEvent, TimeDelta::days(20)).is_clean());
+    let windows = run.windows();
+    let failed = windows.iter().filter(|(from, until)| time(until) - time(from) > limit).count();
+    // Twenty days are 2,880 windows of ten minutes at least.
+    assert!(windows.len() > 2_880 && failed < 50, "{failed} of {} failed", windows.len());
 }
 
 #[test]

@@ -58,8 +58,10 @@ const FEW_RECORDS: usize = 50;
 const REPETITIONS: u32 = 2;
 /// How often in a row a window that is too much is made narrower without a wait: from a year to two hours.
 const NARROWED_AT_ONCE: u32 = 6;
-/// After how many windows that came wider ones are tried than one that failed, each four times as wide, until one fails.
+/// After how many windows that came wider ones are tried than one that failed, each four times as wide, until one fails. Twice
+/// as many after each time that one did, up to so many times: a failure may take two minutes.
 const CAME: u32 = 16;
+const MOST_VAIN: u32 = 6;
 /// Bytes of the events that are held at most, all objects together, and what each object may hold in any case.
 const MAX_HELD: usize = 12 << 20;
 const MIN_HELD: usize = 256 << 10;
@@ -265,6 +267,9 @@ impl ObjectWork {
         let narrower = meaning.remedy == Remedy::Narrower;
         let repeats = state.backoff.is_some();
         if meaning.scope != Scope::Everything && (narrower || repeats) && asked.can_be_narrower() {
+            if state.came >= CAME << state.vain.min(MOST_VAIN) {
+                state.vain = (state.vain + 1).min(MOST_VAIN);
+            }
             state.too_wide = Some(asked.span().min(state.too_wide.unwrap_or(u64::MAX)));
             state.came = 0;
             // Only what says that it was too much leads to less than a millisecond.
@@ -484,8 +489,9 @@ impl Window {
         if let Some(too_wide) = state.too_wide {
             wider = wider.min((too_wide / 2).max(window));
             state.came = state.came.saturating_add(1);
-            if state.came >= CAME {
+            if state.came >= CAME << state.vain.min(MOST_VAIN) {
                 state.too_wide = Some(too_wide.saturating_mul(4)).filter(|width| *width < WIDEST_MS);
+                state.vain = if state.too_wide.is_some() { state.vain } else { 0 };
             }
         }
         state.window = (wider < WIDEST_MS).then_some(wider);

@@ -145,6 +145,9 @@ pub struct ObjectState {
     /// How many windows have come since.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub came: u32,
+    /// How often wider windows were tried since, and one failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub vain: u32,
     /// When it last did something, counted in turns of all sources.
     #[serde(default)]
     pub turn: u64,
@@ -171,6 +174,7 @@ impl ObjectState {
             window: None,
             too_wide: None,
             came: 0,
+            vain: 0,
             turn: 0,
             backoff: None,
         }
