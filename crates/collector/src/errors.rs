@@ -840,8 +840,12 @@ const NO_ANSWER: [&NoAnswer; 4] = [&DENIED, &UNREACHED, &GARBLED, &TOO_LONG];
 
 /// A refusal of the token endpoint as a problem.
 pub fn sign_in_problem(refusal: &Refusal) -> Problem {
+    // What every door of the org may answer is known from the REST API.
+    let passing = |row: &&Row| matches!(row.meaning.kind, Kind::RateLimited | Kind::Transient);
+    let general = || Row::find(API, refusal).filter(passing);
     let (kind, meaning, hint) = match Row::find(OAUTH, refusal) {
         Some(row) => (row.meaning.kind, row.words, row.meaning.hint),
+        None if let Some(row) = general() => (row.meaning.kind, "not for now", row.meaning.hint),
         None if refusal.status == 429 => (Kind::RateLimited, "too many requests", WAIT),
         None if refusal.status >= 500 || refusal.status == 420 => {
             (Kind::Transient, "the sign-in service is not available", WAIT)
@@ -940,6 +944,17 @@ mod tests {
         let problem = sign_in_problem(&refusal(400, r#"{"error":"brand_new_error"}"#));
         assert_eq!(problem.kind, Kind::Auth);
         assert!(problem.message.contains("brand_new_error"));
+    }
+
+    #[test]
+    fn a_token_request_that_is_refused_for_now_as_any_request_may_be_is_nobodys_mistake() {
+        for code in ["REQUEST_LIMIT_EXCEEDED", "SERVER_UNAVAILABLE"] {
+            let body = format!(r#"[{{"errorCode":"{code}","message":"ConcurrentRequests Limit exceeded"}}]"#);
+            let (sign_in, other) =
+                (sign_in_problem(&refusal(403, &body)), api_problem(&refusal(403, &body), "x", ""));
+            assert_eq!((sign_in.kind, sign_in.hint), (other.kind, other.hint), "{code}");
+            assert!(!matches!(sign_in.kind, Kind::Auth | Kind::Config | Kind::Permission), "{code}");
+        }
     }
 
     #[test]

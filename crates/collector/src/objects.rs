@@ -59,9 +59,11 @@ const REPETITIONS: u32 = 2;
 /// How often in a row a window that is too much is made narrower without a wait: from a year to two hours.
 const NARROWED_AT_ONCE: u32 = 6;
 /// After how many windows that came wider ones are tried than one that failed, each four times as wide, until one fails. Twice
-/// as many after each time that one did, up to so many times: a failure may take two minutes.
+/// as many after each time that the first of them did, up to so many times: a failure may take two minutes.
 const CAME: u32 = 16;
 const MOST_VAIN: u32 = 6;
+/// Windows that come between the one from which on wider ones are tried, and the second that is wider.
+const FIRST_WIDER: u32 = 2;
 /// Bytes of the events that are held at most, all objects together, and what each object may hold in any case.
 const MAX_HELD: usize = 12 << 20;
 const MIN_HELD: usize = 256 << 10;
@@ -267,8 +269,11 @@ impl ObjectWork {
         let narrower = meaning.remedy == Remedy::Narrower;
         let repeats = state.backoff.is_some();
         if meaning.scope != Scope::Everything && (narrower || repeats) && asked.can_be_narrower() {
-            if state.came >= CAME << state.vain.min(MOST_VAIN) {
-                state.vain = (state.vain + 1).min(MOST_VAIN);
+            // Where wider ones came for a while, it is not the width alone: records may be dense here.
+            match state.came.checked_sub(CAME << state.vain.min(MOST_VAIN)) {
+                Some(since) if since > FIRST_WIDER => state.vain = 0,
+                Some(_) => state.vain = (state.vain + 1).min(MOST_VAIN),
+                None => {}
             }
             state.too_wide = Some(asked.span().min(state.too_wide.unwrap_or(u64::MAX)));
             state.came = 0;

@@ -8,7 +8,7 @@ use super::{
     ledger::{Ledger, Truth},
     library::Library,
     plan::{Plan, Source, What, moment},
-    timeline::{DAY, FILE_AFTERMATH, HOUR, Hold, LONG_AFTERMATH, MINUTE, Match},
+    timeline::{DAY, FILE_AFTERMATH, HOUR, Hold, LONG_AFTERMATH, Lost, MINUTE, Match},
     world::World,
 };
 use anyhow::{Result, bail, ensure};
@@ -256,15 +256,16 @@ impl Evidence<'_> {
             let name = object.name();
             let asked = self.count(|asks| matches!(asks, Asks::Object { object, .. } if object == name));
             // A state that was lost can bring back all there was.
-            let again = 1 + timeline.lost.len() as u64 / 4;
+            let far = |lost: &&Lost| lost.back_to < lost.at - HOUR;
+            let again = 1 + timeline.lost.iter().filter(far).count() as u64;
             let windows =
                 again * (40 + 12 * self.plan.rows / self.plan.settings.objects.max_rows.clamp(5, 2000));
             let wide =
                 timeline.troubles.iter().any(|t| matches!(&t.matches, Match::Wider(o, _) if *o == object));
             // Twenty days of backlog among them, in windows of half of what is let through.
-            let wide = if wide { times(span + 20 * DAY, 4 * MINUTE) } else { 0 };
+            let wide = if wide { times(span + 20 * DAY, 4 * MINUTE) * again } else { 0 };
             let most = times(span, source.interval) + windows + full + wide + 3 * fate + renewals;
-            let most = if self.plan.doubtful { 2 * most } else { most + most / 8 };
+            let most = if self.plan.doubtful { 2 * most } else { most + most / 4 };
             ensure!(
                 asked <= most,
                 "{asked} queries of {name} in {} hours, and {most} have a reason",
