@@ -23,7 +23,7 @@ struct Arguments {
     seeds: u64,
 
     /// What a run may meet and is held against, as for `simulate`
-    #[arg(long, value_name = "NAMES", default_value = "today")]
+    #[arg(long, value_name = "NAMES", default_value = "all")]
     knobs: String,
 
     /// Only mistakes with this text in their names

@@ -31,9 +31,9 @@ struct Arguments {
     #[arg(long)]
     hosted: bool,
 
-    /// What a run may meet and is held against: all, today, timely, none, or names with commas between them, each with a minus in
+    /// What a run may meet and is held against: all, timely, none, or names with commas between them, each with a minus in
     /// front to switch it off
-    #[arg(long, value_name = "NAMES", default_value = "today", value_parser = Knobs::parse)]
+    #[arg(long, value_name = "NAMES", default_value = "all", value_parser = Knobs::parse)]
     knobs: Knobs,
 
     /// Go on until so many seeds do not hold, and list them

@@ -15,8 +15,7 @@ fn seeds() -> u64 {
 
 #[test]
 fn every_event_is_delivered_and_only_an_unsaved_state_repeats_one_natively() {
-    let total =
-        Total::of(1..=seeds(), &Engines::Native, Knobs::today(), &|_, _| ()).expect("each seed holds");
+    let total = Total::of(1..=seeds(), &Engines::Native, Knobs::all(), &|_, _| ()).expect("each seed holds");
     println!("{total}");
     // What is claimed to be survived must have happened.
     assert!(total.faults > 0 && total.restarts > 0 && total.unsaved > 0, "{total}");
@@ -33,7 +32,7 @@ fn no_event_is_late_and_no_source_is_passed_over_and_no_request_is_without_a_rea
 #[test]
 fn every_event_is_delivered_and_only_an_unsaved_state_repeats_one_in_the_component() {
     let engines = Engines::Hosted(Box::new(hosted::plugin().expect("the component")));
-    let total = Total::of(1..=seeds().div_ceil(HOSTED_ONE_IN), &engines, Knobs::today(), &|_, _| ())
+    let total = Total::of(1..=seeds().div_ceil(HOSTED_ONE_IN), &engines, Knobs::all(), &|_, _| ())
         .expect("each seed holds");
     println!("{total}");
     assert!(total.peak_memory > 0 && total.faults > 0 && total.restarts > 0, "{total}");
@@ -44,7 +43,7 @@ fn a_seed_does_the_same_each_time() {
     let run = || {
         let mut steps = Vec::new();
         let summary =
-            e2e::simulation::simulate(20, &Engines::Native, Knobs::today(), &mut |step| steps.push(step()));
+            e2e::simulation::simulate(20, &Engines::Native, Knobs::all(), &mut |step| steps.push(step()));
         (steps, summary.map(|summary| summary.polls).map_err(|error| error.to_string()))
     };
     assert_eq!(run(), run());

@@ -1,13 +1,14 @@
 //! Whole collections: through kills, in little memory, with sessions that end.
 
 use e2e::{org::TestOrg, random::Random, truth::Delivered};
-use salesforce_sim::{Fault, FaultAction, Interval, OrgSettings, Rows, Workload};
+use salesforce_sim::{Fault, FaultAction, Interval, OrgSettings, PlannedFault, Rows, Workload};
 use source_host::{Limits, Source};
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 fn settings(hours: u32, rows: Rows) -> OrgSettings {
@@ -83,6 +84,49 @@ async fn a_host_that_is_killed_at_random_moments_loses_nothing() {
     println!("{hit} kills hit; {comparison}");
     assert!(comparison.is_complete(), "{comparison}");
     assert_eq!(delivered.changed(), None, "an event was delivered again with other bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_cannot_go_on_says_so_and_the_program_goes_on_with_the_others() {
+    const REFUSALS: [(&str, u16, &str); 3] = [
+        ("LoginHistory", 404, "NOT_FOUND"),
+        ("ReportEvent", 400, "INVALID_FIELD"),
+        ("ApiEvent", 400, "MALFORMED_QUERY"),
+    ];
+    let org = TestOrg::start(settings(1, Rows::Total(20))).await.expect("an org");
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = REFUSALS.map(|(object, ..)| {
+        format!(
+            "[source.streams.{}.object]\nname = \"{object}\"\ninterval = \"10s\"\n",
+            object.to_lowercase()
+        )
+    });
+    let streams = format!("[source.streams.login.object]\ninterval = \"25s\"\n{}", own.concat());
+    let output = "kind = \"file\"\npath = \"events.ndjson\"";
+    let config = org.write_config_of(&streams, folder.path(), output, "").expect("a configuration");
+    let log = File::create(folder.path().join("log")).expect("a file");
+    let mut child = crate::host().arg("run").arg(&config).stderr(log).spawn().expect("the host");
+    let asked = |object: &str| format!("FROM+{object}+");
+    let requests = org.simulator.org().requests();
+    let more = async |object: &str| {
+        let of = asked(object);
+        let more = requests.wait_for_requests(requests.count(&of) + 1, &of);
+        tokio::time::timeout(Duration::from_secs(120), more).await.expect("it goes on");
+    };
+    more("LoginEvent").await;
+    // From now on each query of the others is refused; they are due before LoginEvent is, in polls of their own.
+    for (object, status, code) in REFUSALS {
+        let body = format!(r#"[{{"errorCode":"{code}","message":"no"}}]"#);
+        org.simulator.org().plan_fault(PlannedFault::every(asked(object), FaultAction::answer(status, body)));
+    }
+    more("LoginHistory").await;
+    more("LoginEvent").await;
+    more("LoginEvent").await;
+    assert!(end(&mut child), "it ended by itself");
+    let log = std::fs::read_to_string(folder.path().join("log")).expect("a log");
+    for (_, _, code) in REFUSALS {
+        assert!(log.contains(code), "{code} is not in the log:\n{log}");
+    }
 }
 
 /// Kills a process. True if it was still running.

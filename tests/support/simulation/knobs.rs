@@ -1,7 +1,7 @@
 //! What a run may meet and what it is held against, each part of it behind a name of its own.
 //!
-//! A part that the collector does not stand up to yet can be switched off by its name, so that the rest keeps watch. Nothing
-//! else reads these names: a plan asks whether a knob is on, and so does each oracle.
+//! A part can be switched off by its name, to see what a failure has to do with it. Nothing else reads these names: a plan asks
+//! whether a knob is on, and so does each oracle.
 
 use anyhow::{Result, bail};
 use std::fmt;
@@ -106,12 +106,6 @@ impl Knob {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Knobs(u32);
 
-/// Oracles whose bounds are not sure yet where everything odd happens at once: of a hundred seeds some four go beyond one of
-/// them, and each that was looked into was the bound's fault. Empty once that is settled.
-///
-/// And what is not understood yet: seed 8 through the runner ends without a thousand of its events.
-const NOT_YET: &[Knob] = &[Knob::Lateness, Knob::Fairness, Knob::FairnessFresh, Knob::Requests, Knob::Runner];
-
 impl Knobs {
     /// All of them.
     pub fn all() -> Self {
@@ -135,11 +129,6 @@ impl Knobs {
         Self(knobs.iter().map(|knob| knob.bit()).sum())
     }
 
-    /// All that may be met, held against the oracles whose bounds are sure.
-    pub fn today() -> Self {
-        Self(Self::all().0 - NOT_YET.iter().map(|knob| knob.bit()).sum::<u32>())
-    }
-
     /// As [`Self::parse`] reads it, in few words.
     pub fn in_short(self) -> String {
         let off = Self(Self::all().0 & !self.0);
@@ -158,8 +147,8 @@ impl Knobs {
         self.0 & knob.bit() != 0
     }
 
-    /// Reads `all`, `today`, `timely`, `none`, or names; a name with a minus in front switches off. `today,-width` is the first
-    /// without the second.
+    /// Reads `all`, `timely`, `none`, or names; a name with a minus in front switches off. `all,-width` is the first without
+    /// the second.
     ///
     /// # Errors
     /// When there is no such knob.
@@ -169,12 +158,11 @@ impl Knobs {
             let (name, off) = word.strip_prefix('-').map_or((word, false), |name| (name, true));
             let bits = match (name, Knob::ALL.iter().find(|(_, known)| *known == name)) {
                 ("all", _) => Self::all().0,
-                ("today", _) => Self::today().0,
                 ("timely", _) => Self::timely().0,
                 ("none", _) => 0,
                 (_, Some((knob, _))) => knob.bit(),
                 (_, None) => {
-                    bail!("there is no knob '{name}'; there are all, today, timely, none, {}", Self::all())
+                    bail!("there is no knob '{name}'; there are all, timely, none, {}", Self::all())
                 }
             };
             knobs.0 = if off { knobs.0 & !bits } else { knobs.0 | bits };

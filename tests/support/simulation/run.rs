@@ -79,7 +79,7 @@ pub struct Summary {
 /// The command that runs a seed again.
 pub fn replay_command(seed: u64, engines: &Engines, knobs: Knobs) -> String {
     let hosted = if matches!(engines, Engines::Hosted(_)) { " HOSTED=1" } else { "" };
-    let knobs = if knobs == Knobs::today() { String::new() } else { format!(" KNOBS={}", knobs.in_short()) };
+    let knobs = if knobs == Knobs::all() { String::new() } else { format!(" KNOBS={}", knobs.in_short()) };
     format!("make simulate SEED={seed}{hosted}{knobs}")
 }
 
