@@ -288,14 +288,27 @@ fn a_file_whose_rows_go_on_to_change_their_order_is_waited_for_longer_each_time(
     file.length = Some(26 + 20 * 17);
     let mut org = Shuffled { org: CannedOrg::with(vec![file]), downloads: 0 };
     let mut run = Run::of(configured_with(&[]));
+    let mut waits = Vec::new();
     for polls in 0.. {
         run.collector = configured_with(&[("{", "{\"batch\": {\"max_events\": 7},")]);
-        let wait = run.poll(&mut org).expect("a batch").next_poll_ms;
+        let wait = match run.poll(&mut org) {
+            Ok(batch) => batch.next_poll_ms,
+            Err(failure) => failure.problem.retry_after_ms.expect("a wait"),
+        };
         if wait > 0 {
+            // At once the first time.
+            let changes = format!("\"changes\":{}", waits.len() + 2);
+            let state = run.state.as_deref().expect("a state");
+            assert!(state.contains(&changes), "{changes}: {state}");
+            waits.push(wait);
+            run.clock.advance(i64::from(wait));
+        }
+        if waits.len() == 3 {
             break;
         }
         assert!(polls < 300, "{} downloads, {} events of 20 rows", org.downloads, run.events.len());
     }
+    assert!(waits.is_sorted(), "{waits:?}");
 }
 
 /// An org whose downloads end at another place each time.

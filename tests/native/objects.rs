@@ -214,3 +214,16 @@ fn a_place_that_is_no_time_is_refused_and_nothing_is_asked() {
     let failure = failure.expect_err("a refusal");
     assert_eq!((failure.problem.kind, failure.state, org.requests.len()), (Kind::State, None, 0));
 }
+
+#[test]
+fn another_object_under_the_same_name_begins_anew() {
+    let callouts = AURA.replace("AuraRequestEventLog", "ApexCalloutEventLog");
+    let empty = page(&json!([]));
+    let mut org = org([empty.clone(), empty]);
+    let first = poll(AURA, &mut org).expect("a batch");
+    assert!(first.state.contains(r#""name":"AuraRequestEventLog""#), "{}", first.state);
+    // Both are collected by the same field.
+    let second = collecting(&callouts).poll(&mut org, &StillClock::at(NOW), Some(&first.state));
+    let state = second.expect("a batch").state;
+    assert!(state.contains(r#""name":"ApexCalloutEventLog""#), "{state}");
+}

@@ -926,3 +926,46 @@ fn a_new_column_whose_name_is_taken_gets_a_key_of_its_own() {
         assert!(values.contains(&value), "{value} is not in {event}");
     }
 }
+
+#[test]
+fn streams_of_hourly_and_of_daily_files_are_listed_each_by_itself() {
+    let both =
+        r#""login": {"event_log_file": {}}, "logout": {"event_log_file": {"log_file_interval": "daily"}}"#;
+    let mut org = CannedOrg::default();
+    let mut run = Run::of(crate::cases::configured_with(&[("\"login\": {\"event_log_file\": {}}", both)]));
+    run.until_caught_up(&mut org);
+    let asked = |types: &str, interval: &str| {
+        let both = |path: &&String| {
+            path.contains(&format!("EventType+%3D+%27{types}%27"))
+                && path.contains(&format!("%27{interval}%27"))
+        };
+        org.requests.iter().filter(both).count()
+    };
+    let counts = [("Login", "Hourly"), ("Logout", "Daily")].map(|(types, interval)| asked(types, interval));
+    assert_eq!(counts, [1, 1], "{:?}", org.requests);
+}
+
+#[test]
+fn what_is_wrong_with_the_types_of_one_stream_reaches_the_others_twice_at_most() {
+    let both = r#""login": {"event_log_file": {}}, "logout": {"event_log_file": {}}"#;
+    let mut org = CannedOrg::default();
+    let refused = r#"[{"errorCode":"MALFORMED_QUERY","message":"x"}]"#;
+    org.always.push((String::from("Logout"), 400, refused));
+    let mut run = Run::of(crate::cases::configured_with(&[("\"login\": {\"event_log_file\": {}}", both)]));
+    let (mut of_login, mut of_logout) = (0, 0);
+    for _ in 0..50 {
+        let (problems, wait) = match run.poll(&mut org) {
+            Ok(batch) => (batch.problems, Some(batch.next_poll_ms)),
+            Err(failure) => {
+                let wait = failure.problem.retry_after_ms;
+                (vec![failure.problem], wait)
+            }
+        };
+        let of = |stream| problems.iter().filter(|p| p.stream.as_deref() == Some(stream)).count();
+        of_login += of("login");
+        of_logout += of("logout");
+        run.clock.advance(i64::from(wait.expect("a wait")));
+    }
+    assert!(of_logout > 5, "{:?}", run.problems);
+    assert!(of_login <= 2, "{of_login}: {:?}", run.problems);
+}

@@ -164,4 +164,62 @@ mod tests {
         let problem = Problem::new(Kind::RateLimited, "x").retry_after_ms(7_200_000);
         assert_eq!(Backoff::after(None, &problem, Time(5), "a").remaining(Time(5)), 7_200_000);
     }
+
+    #[test]
+    fn what_somebody_must_mend_does_not_pass_by_itself() {
+        for (kind, passes) in [
+            (Kind::Transient, true),
+            (Kind::RateLimited, true),
+            (Kind::Data, true),
+            (Kind::Config, false),
+            (Kind::Auth, false),
+            (Kind::Permission, false),
+        ] {
+            assert_eq!(
+                Backoff::after(None, &Problem::new(kind, "x"), Time(0), "x").passes(),
+                passes,
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn so_many_failures_are_free_and_then_waits_double() {
+        let problem = Problem::new(Kind::Transient, "x").retry_after_ms(100);
+        let mut backoff = None;
+        let waits: Vec<i64> = (0..5)
+            .map(|_| {
+                let next = Backoff::after_free(backoff.as_ref(), &problem, Time(0), "x", 2);
+                let wait = next.remaining(Time(0));
+                backoff = Some(next);
+                wait
+            })
+            .collect();
+        assert_eq!(waits[..2], [0, 0], "whatever the service asks for");
+        for (wait, full) in waits[2..].iter().zip([2000, 4000, 8000]) {
+            assert!((full * 3 / 4..=full).contains(wait), "{waits:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_failed_for_days_is_asked_for_once_in_an_eighth_of_them() {
+        let problem = Problem::new(Kind::Transient, "y".repeat(400));
+        let hour = 3_600_000;
+        let waits = |failing_for: i64| {
+            let mut backoff: Option<Backoff> = None;
+            for _ in 0..20 {
+                let earlier = backoff.as_ref();
+                backoff = Some(Backoff::of_file(earlier, &problem, Time(0), "x", failing_for.unsigned_abs()));
+            }
+            backoff.expect("a wait")
+        };
+        for (failing_for, full) in [(0, hour / 4), (8 * hour, hour), (1000 * hour, 6 * hour)] {
+            let wait = waits(failing_for).remaining(Time(0));
+            assert!((full * 3 / 4..=full).contains(&wait), "{wait} after {failing_for}");
+        }
+        let first = Backoff::of_file(None, &problem, Time(0), "x", 0);
+        assert!((1500..=2000).contains(&first.remaining(Time(0))), "{first:?}");
+        assert!(first.reason.starts_with("yyy"), "{first:?}");
+        assert!(first.reason.chars().count() <= LONGEST_REASON / 2 + 3, "{}", first.reason);
+    }
 }

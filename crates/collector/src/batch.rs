@@ -193,3 +193,105 @@ impl<'a> Progress<'a> {
         self.stats.bytes_read = self.stats.bytes_read.saturating_add(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[derive(Default)]
+    struct SetClock(Cell<Duration>);
+
+    impl Clock for SetClock {
+        fn now_ms(&self) -> i64 {
+            0
+        }
+
+        fn elapsed(&self) -> Duration {
+            self.0.get()
+        }
+    }
+
+    fn limits() -> Limits {
+        Limits { events: 3, bytes: 10, time: SECOND }
+    }
+
+    fn is_full_after(progress: &mut Progress<'_>, clock: &SetClock, seconds: u32) -> bool {
+        clock.0.set(SECOND * seconds);
+        progress.look_at_the_clock();
+        progress.is_full()
+    }
+
+    #[test]
+    fn a_batch_is_full_by_events_and_by_bytes() {
+        let clock = SetClock::default();
+        let full = |events: &[&str]| {
+            let mut progress = Progress::new(limits(), &clock, 0);
+            events.iter().for_each(|event| progress.push((*event).to_owned()));
+            progress.is_full()
+        };
+        assert!(!full(&["a", "b"]) && full(&["a", "b", "c"]));
+        assert!(!full(&["123456789"]) && full(&["1234567890"]));
+    }
+
+    #[test]
+    fn a_turn_that_moved_nothing_has_the_more_time_the_more_polls_got_nowhere() {
+        for (stalled, seconds) in [(0, 1), (1, 2), (3, 8), (20, 120)] {
+            let clock = SetClock::default();
+            let mut progress = Progress::new(limits(), &clock, stalled);
+            progress.begin_turn();
+            assert!(!is_full_after(&mut progress, &clock, seconds - 1), "{stalled}");
+            assert!(is_full_after(&mut progress, &clock, seconds), "{stalled}");
+        }
+    }
+
+    #[test]
+    fn what_other_turns_moved_gives_the_one_at_hand_no_less_time() {
+        let clock = SetClock::default();
+        let mut progress = Progress::new(limits(), &clock, 2);
+        progress.begin_turn();
+        progress.moved();
+        progress.end_turn();
+        progress.begin_turn();
+        assert!(!is_full_after(&mut progress, &clock, 3));
+        // Between two turns, what has moved counts.
+        progress.end_turn();
+        assert!(is_full_after(&mut progress, &clock, 3));
+        progress.begin_turn();
+        assert!(!is_full_after(&mut progress, &clock, 3));
+        progress.moved();
+        assert!(is_full_after(&mut progress, &clock, 3));
+    }
+
+    #[test]
+    fn a_poll_is_stalled_where_the_time_ran_out_in_a_turn_that_moved_nothing() {
+        let ended = |moves: bool, seconds: u32| {
+            let clock = SetClock::default();
+            let mut progress = Progress::new(limits(), &clock, 0);
+            progress.begin_turn();
+            if moves {
+                progress.moved();
+            }
+            is_full_after(&mut progress, &clock, seconds);
+            progress.end_turn();
+            (progress.stalled(4, true), progress.stalled(4, false))
+        };
+        assert_eq!(ended(false, 1), (5, 0));
+        assert_eq!(ended(false, 0), (4, 0));
+        assert_eq!(ended(true, 1), (4, 0));
+    }
+
+    #[test]
+    fn rows_and_bytes_are_counted() {
+        let clock = SetClock::default();
+        let mut progress = Progress::new(limits(), &clock, 0);
+        progress.push(String::from("a"));
+        progress.push_malformed(String::from("b"));
+        progress.count_bytes(3);
+        progress.count_bytes(4);
+        let stats = Stats { rows_read: 2, rows_malformed: 1, bytes_read: 7, ..Stats::default() };
+        assert_eq!(progress.stats, stats);
+    }
+}

@@ -349,3 +349,115 @@ fn wait_for_listing(state: &FilesState, source: &FilesSource, now: Time) -> i64 
     let wait = state.due.0.saturating_sub(now.0).max(0);
     if wait > millis(source.interval) { 0 } else { wait }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{backoff::Backoff, config::streams::EventTypes, state::Failing};
+
+    fn source() -> FilesSource {
+        let key = include_str!("../tests/keys/pkcs8.pem").replace('\n', "\\n");
+        let config = r#"{
+            "instance_url": "https://acme.my.salesforce.com",
+            "auth": {"flow": "jwt-bearer", "client_id": "3MVG9.acme", "username": "a@b.c", "private_key": "@KEY@"},
+            "streams": {"login": {"event_log_file": {}}}
+        }"#;
+        Config::parse(&config.replace("@KEY@", &key)).expect("a configuration").streams.files.remove(0)
+    }
+
+    /// The place of a stream that is due at this time.
+    fn due(ms: i64) -> FilesState {
+        FilesState::new("Hourly", &EventTypes::one("Login"), Time(ms), Time(0))
+    }
+
+    fn file(id: &str) -> FileInfo {
+        FileInfo {
+            id: id.to_owned(),
+            event_type: String::from("Login"),
+            created: Time(0),
+            log_date: Time(0),
+            length: 10,
+            interval: String::from("Hourly"),
+            sequence: 1,
+            api_version: String::from("65.0"),
+        }
+    }
+
+    /// A file that failed so often, and waits until this time.
+    fn failed(id: &str, tries: u32, until: i64) -> Reading {
+        let waiting = Backoff { until: Time(until), ..backoff(tries) };
+        let failing = Failing { tries, for_ms: 0, last: Time(0) };
+        Reading { backoff: Some(waiting), failing: Some(failing), ..Reading::new(file(id), 0) }
+    }
+
+    fn backoff(attempts: u32) -> Backoff {
+        Backoff::nth(attempts, &Problem::new(Kind::Transient, "x"), Time(0), "x")
+    }
+
+    fn listed() -> Option<ListedPart> {
+        Some(ListedPart { at: Time(0), now: Time(0), until: None })
+    }
+
+    #[test]
+    fn a_stream_joins_a_listing_of_others_where_it_is_nearly_due_and_nothing_speaks_against_it() {
+        let (source, work) = (source(), FilesWork::default());
+        let half = millis(source.interval) / 2;
+        let joins = |work: &FilesWork, state: &FilesState| work.may_join(state, &source, Time(0));
+        assert!(joins(&work, &due(0)) && joins(&work, &due(half)));
+        assert!(!joins(&work, &due(half + 1)));
+        let waiting = FilesWork { listed: listed(), ..FilesWork::default() };
+        assert!(!joins(&waiting, &due(0)), "what was listed is not read yet");
+        assert!(joins(&work, &FilesState { backoff: Some(backoff(1)), ..due(0) }));
+        assert!(!joins(&work, &FilesState { backoff: Some(backoff(2)), ..due(0) }), "it failed again");
+        assert!(!joins(&work, &FilesState { backoff: Some(backoff(3)), ..due(0) }));
+        assert!(!joins(&work, &FilesState { reading: Some(Reading::new(file("a"), 0)), ..due(0) }));
+        assert!(!joins(&work, &FilesState { downloads: Some(backoff(1)), ..due(0) }));
+    }
+
+    #[test]
+    fn what_failed_a_few_times_comes_before_what_is_new_and_what_failed_often_after_it() {
+        let mut work = FilesWork { queue: [file("new")].into(), ..FilesWork::default() };
+        let mut state = due(0);
+        for (id, tries, until) in [("often", 4, 5), ("waits", 1, 50), ("few", 3, 5)] {
+            state.set_aside.push(failed(id, tries, until));
+        }
+        let mut next = |now| work.next_file(&mut state, Time(now)).map(|reading| reading.file.id);
+        let order: Vec<_> = [10, 10, 10, 10, 50].map(&mut next).into_iter().flatten().collect();
+        assert_eq!(order, ["few", "new", "often", "waits"]);
+    }
+
+    #[test]
+    fn a_stream_needs_a_listing_a_file_or_nothing() {
+        let source = source();
+        let need = |work: &FilesWork, state: &FilesState| work.need(state, &source, Time(10));
+        let (empty, after) = (FilesWork::default(), FilesWork { listed: listed(), ..FilesWork::default() });
+        let queue = || [file("new")].into();
+        assert_eq!(need(&empty, &due(0)), Need::Listing);
+        assert_eq!(need(&empty, &due(11)), Need::Nothing);
+        assert_eq!(need(&empty, &FilesState { backoff: Some(backoff(1)), ..due(0) }), Need::Nothing);
+        assert_eq!(need(&after, &due(0)), Need::Nothing);
+        let full = FilesWork { queue: queue(), listed: listed(), ..FilesWork::default() };
+        assert_eq!(need(&full, &due(0)), Need::Reading);
+        assert_eq!(need(&full, &FilesState { downloads: Some(backoff(1)), ..due(0) }), Need::Nothing);
+        assert_eq!(
+            need(&after, &FilesState { reading: Some(Reading::new(file("a"), 0)), ..due(0) }),
+            Need::Reading
+        );
+        // What failed often waits for the listing, and does not hold up the end of a round.
+        for (tries, until, before, behind) in [
+            (3, 5, Need::Reading, Need::Reading),
+            (3, 50, Need::Nothing, Need::Nothing),
+            (4, 5, Need::Reading, Need::Nothing),
+            (4, 50, Need::Nothing, Need::Nothing),
+        ] {
+            let state = FilesState { set_aside: vec![failed("a", tries, until)], ..due(11) };
+            assert_eq!(
+                (need(&empty, &state), need(&after, &state)),
+                (before, behind),
+                "{tries} until {until}"
+            );
+        }
+        let state = FilesState { set_aside: vec![failed("a", 4, 5)], ..due(0) };
+        assert_eq!(need(&empty, &state), Need::Listing);
+    }
+}

@@ -167,3 +167,28 @@ fn whole(number: Option<f64>) -> u64 {
     let whole = number.unwrap_or(0.0).clamp(0.0, 9e15) as u64;
     whole
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_fit_for_a_path_and_for_the_state_is_a_file() {
+        let of = |id: &str, event_type: &str| {
+            let json = format!(
+                r#"{{"Id":"{id}","EventType":"{event_type}","CreatedDate":"2026-06-01T13:30:00.000+0000"}}"#
+            );
+            file_of(&Record::parse(json.as_bytes()), Cadence::Daily).is_ok()
+        };
+        let id = "0AT000000000001AAA";
+        assert!(of(id, "Login") && of(id, "Login_2") && of(id, &"T".repeat(80)));
+        for id in ["", "0AT", "0AT/../../x/000", "0AT00000000000001AAA"] {
+            assert!(!of(id, "Login"), "{id}");
+        }
+        for event_type in ["", "Lo gin", "Lo'gin", "L-", &"T".repeat(81)] {
+            assert!(!of(id, event_type), "{event_type}");
+        }
+        let dateless = format!(r#"{{"Id":"{id}","EventType":"Login","CreatedDate":"soon"}}"#);
+        assert!(file_of(&Record::parse(dateless.as_bytes()), Cadence::Daily).is_err());
+    }
+}

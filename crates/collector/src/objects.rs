@@ -754,3 +754,265 @@ fn wait_for_round(state: &ObjectState, source: &ObjectSource, now: Time) -> i64 
     let wait = state.due.0.saturating_sub(now.0).max(0);
     if wait > millis(source.interval) { 0 } else { wait }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// The object of a stream, as it is without settings.
+    pub fn source(stream: &str) -> ObjectSource {
+        let key = include_str!("../tests/keys/pkcs8.pem").replace('\n', "\\n");
+        let config = r#"{
+            "instance_url": "https://acme.my.salesforce.com",
+            "auth": {"flow": "jwt-bearer", "client_id": "3MVG9.acme", "username": "a@b.c", "private_key": "@KEY@"},
+            "streams": {"@STREAM@": {"object": {}}}
+        }"#;
+        let config = config.replace("@KEY@", &key).replace("@STREAM@", stream);
+        Config::parse(&config).expect("a configuration").streams.objects.remove(0)
+    }
+
+    /// The place in an object at ten seconds.
+    fn state(window: Option<u64>) -> ObjectState {
+        ObjectState { window, ..ObjectState::new("LoginEvent", "EventDate", Time(0), Time(10_000)) }
+    }
+
+    fn held(at: Option<i64>, key: &str, length: usize) -> Held {
+        let event = "e".repeat(length);
+        Held { at: at.map(Time), key: key.to_owned(), keyed: true, event, bytes: 0, malformed: false }
+    }
+
+    fn found(window: &Window, capacity: usize, records: Vec<Held>) -> Found {
+        let mut found = Found::new(window, capacity, MAX_RECORDS);
+        for record in records {
+            found.add(window, &state(None), record);
+        }
+        found
+    }
+
+    fn some(found: Found, window: &Window) -> Vec<Placed> {
+        match found.finish(window, None) {
+            Fetched::Some(answer) => answer.records,
+            _ => panic!("not a part"),
+        }
+    }
+
+    #[test]
+    fn a_window_ends_at_a_whole_second_where_that_leaves_something_of_it() {
+        let source = source("login");
+        let until = |window, until| Window::next(&source, &state(window), Time(until)).until;
+        assert_eq!(until(Some(1500), 100_000), Time(11_000));
+        assert_eq!(until(Some(500), 100_000), Time(10_500));
+        assert_eq!(until(Some(1000), 100_000), Time(11_000));
+        // What is old enough is asked for to its end.
+        assert_eq!(until(None, 100_500), Time(100_500));
+        assert_eq!(until(Some(1500), 11_500), Time(11_500));
+        assert_eq!(until(Some(0), 100_000), Time(10_001));
+    }
+
+    #[test]
+    fn only_an_object_without_an_order_is_asked_for_a_single_instant() {
+        let login = Window::next(&source("login"), &state(Some(0)), Time(100_000));
+        assert!(login.instant && !login.can_be_narrower());
+        let login = Window::next(&source("login"), &state(Some(1)), Time(100_000));
+        assert!(!login.instant && login.can_be_narrower());
+        let audit = Window::next(&source("setupaudittrail"), &state(Some(0)), Time(100_000));
+        assert!(!audit.instant && audit.can_be_narrower());
+        assert_eq!(audit.limit(&state(Some(0))), FEW_RECORDS);
+        assert_eq!(audit.limit(&state(Some(1))), MAX_RECORDS);
+    }
+
+    #[test]
+    fn windows_grow_by_how_sparse_they_are_and_not_at_once_to_what_failed() {
+        let source = source("login");
+        let adapted = |mut state: ObjectState, until: i64, records, bytes, complete| {
+            let window = Window::next(&source, &state, Time(until));
+            window.adapt(&mut state, records, bytes, 6400, complete);
+            (state.window, state.too_wide, state.came)
+        };
+        let minute = || state(Some(60_000));
+        let long = 10_000_000;
+        for (records, bytes, times) in
+            [(30, 99, 32), (31, 99, 4), (30, 100, 4), (249, 799, 4), (250, 799, 1), (249, 800, 1)]
+        {
+            let window = adapted(minute(), long, records, bytes, true).0;
+            assert_eq!(window, Some(60_000 * times), "{records} records, {bytes} bytes");
+        }
+        assert_eq!(adapted(minute(), long, 0, 0, false).0, Some(60_000));
+        // One that was cut at what is old enough says little.
+        assert_eq!(adapted(minute(), 39_999, 0, 0, true).0, Some(60_000));
+        assert_eq!(adapted(minute(), 40_000, 0, 0, true).0, Some(60_000 * 32));
+        let failed = |too_wide, came| ObjectState { too_wide: Some(too_wide), came, ..minute() };
+        assert_eq!(adapted(failed(400_000, 0), long, 0, 0, true), (Some(200_000), Some(400_000), 1));
+        assert_eq!(adapted(failed(400_000, CAME - 1), long, 0, 0, true).1, Some(1_600_000));
+        assert_eq!(adapted(failed(400_000, CAME - 2), long, 0, 0, true).1, Some(400_000));
+        assert_eq!(adapted(failed(80_000, 0), long, 0, 0, true).0, Some(60_000));
+        assert_eq!(adapted(failed(WIDEST_MS / 4, CAME), long, 0, 0, true).1, None);
+        let longest = u64::try_from(millis(source.paging.longest_window())).expect("a span");
+        let wide = ObjectState { window: Some(WIDEST_MS / 32), ..minute() };
+        let all = i64::try_from(longest.min(WIDEST_MS)).expect("a span");
+        assert_eq!(adapted(wide, all, 0, 0, true).0, None);
+    }
+
+    #[test]
+    fn of_more_than_can_be_held_of_an_instant_the_lowest_keys_are_kept() {
+        let window = Window::next(&source("login"), &state(Some(0)), Time(100_000));
+        let records = || (0..MAX_RECORDS + 3).rev().map(|n| held(Some(10_000), &format!("{n:04}"), 2));
+        let mut all = found(&window, 1 << 20, records().take(MAX_RECORDS).collect());
+        assert!(!all.is_too_much());
+        all.drop_excess();
+        assert!(!all.cut);
+        let mut more = found(&window, 1 << 20, records().collect());
+        assert!(more.is_too_much());
+        more.drop_excess();
+        assert_eq!(more.bytes, 2 * MAX_RECORDS);
+        let kept = some(more, &window);
+        assert_eq!(kept.len(), MAX_RECORDS);
+        assert_eq!(kept.last().map(|last| last.record.key.as_str()), Some("1999"));
+        // The same in bytes; one is kept in any case.
+        let of = |lengths: &[usize]| {
+            let key = |n: usize| n.to_string();
+            let records = lengths.iter().enumerate().map(|(n, length)| held(Some(10_000), &key(n), *length));
+            let mut found = found(&window, 100, records.collect());
+            found.drop_excess();
+            (found.sorted.len(), found.bytes, found.cut)
+        };
+        assert_eq!(of(&[50, 50]), (2, 100, false));
+        assert_eq!(of(&[50, 50, 1]), (2, 100, true));
+        assert_eq!(of(&[101]), (1, 101, false));
+        assert_eq!(of(&[101, 1]), (1, 101, true));
+    }
+
+    #[test]
+    fn a_record_is_placed_by_its_date_where_that_can_be_and_by_its_window_where_not() {
+        let source = source("login");
+        let window = Window::next(&source, &state(Some(10_000)), Time(100_000));
+        assert_eq!((window.from, window.until), (Time(10_000), Time(20_000)));
+        let place = |record: Held| {
+            let found = found(&window, 1 << 20, vec![record]);
+            let placed = found.sorted.into_values().next();
+            (placed.map(|placed| (placed.at.0, placed.remembered_at.map(|at| at.0))), found.foreign.is_some())
+        };
+        for at in [10_000, 19_999] {
+            assert_eq!(place(held(Some(at), "k", 1)), (Some((at, None)), false));
+        }
+        let beside = (Some((10_000, Some(19_999))), false);
+        for at in [Some(9999), Some(9000), Some(20_000), Some(20_999), None] {
+            assert_eq!(place(held(at, "k", 1)), beside, "{at:?}");
+        }
+        for at in [8999, 21_000] {
+            assert_eq!(place(held(Some(at), "k", 1)), (None, true), "{at}");
+        }
+        for (at, placed) in [(10_000, Some((10_000, Some(19_999)))), (19_999, Some((19_999, Some(19_999))))] {
+            let keyless = Held { keyed: false, ..held(Some(at), "k", 1) };
+            assert_eq!(place(keyless), (placed, false), "{at} without a key");
+        }
+    }
+
+    #[test]
+    fn of_the_first_instant_what_lies_up_to_the_last_key_is_left_out() {
+        let begun = ObjectState { after: Some(String::from("k")), ..state(Some(10_000)) };
+        let keys = |stream: &str| {
+            let window = Window::next(&source(stream), &begun, Time(100_000));
+            let mut found = found(&window, 1 << 20, Vec::new());
+            for (at, key) in [(10_000, "j"), (10_000, "k"), (10_000, "l"), (10_001, "i")] {
+                found.add(&window, &begun, held(Some(at), key, 1));
+            }
+            let (sorted, placed) = (found.sorted.into_values(), found.placed.into_iter());
+            sorted.chain(placed).map(|placed| placed.record.key).collect::<String>()
+        };
+        assert_eq!(keys("login"), "li");
+        // Where the answer is in an order of its own, that order decides.
+        assert_eq!(keys("setupaudittrail"), "jli");
+    }
+
+    #[test]
+    fn of_an_answer_in_order_what_fits_is_kept_and_what_is_out_of_order_is_doubted() {
+        let window = Window::next(&source("setupaudittrail"), &state(Some(10_000)), Time(100_000));
+        let of = |capacity, records: &[(i64, usize)]| {
+            let record = |(n, (at, length)): (usize, &(i64, usize))| held(Some(*at), &n.to_string(), *length);
+            found(&window, capacity, records.iter().enumerate().map(record).collect())
+        };
+        let fits = of(100, &[(10_000, 50), (10_000, 50)]);
+        assert_eq!((fits.placed.len(), fits.bytes, fits.cut, fits.is_in_order), (2, 100, false, true));
+        let cut = of(100, &[(10_000, 50), (10_001, 51), (10_002, 1)]);
+        assert_eq!((cut.placed.len(), cut.bytes, cut.cut), (1, 50, true));
+        assert_eq!(some(cut, &window).len(), 1);
+        assert_eq!(of(100, &[(10_000, 101)]).placed.len(), 1);
+        // All of it can be put in order; of a part nobody knows what is missing.
+        match of(100, &[(10_001, 1), (10_000, 1)]).finish(&window, None) {
+            Fetched::All(answer) => {
+                assert!(answer.records.iter().map(|placed| placed.at).eq([Time(10_000), Time(10_001)]));
+            }
+            _ => panic!("not all"),
+        }
+        let part = of(2, &[(10_001, 1), (10_000, 1), (10_002, 1)]).finish(&window, None);
+        assert!(matches!(part, Fetched::TooMuch(None)));
+        let narrow = Window { until: Time(10_001), ..window };
+        let part =
+            found(&narrow, 2, vec![held(None, "b", 1), held(Some(10_000), "a", 1), held(None, "c", 1)]);
+        assert!(matches!(part.finish(&narrow, None), Fetched::Some(_)));
+    }
+
+    #[test]
+    fn an_object_waits_until_it_is_due_and_until_its_failure_is_over() {
+        let source = source("login");
+        let interval = millis(source.interval);
+        let due = |ms| ObjectState { due: Time(ms), ..state(None) };
+        assert_eq!(wait(&due(700), &source, Time(100)), 600);
+        assert_eq!(wait(&due(100), &source, Time(700)), 0);
+        assert_eq!(wait(&due(interval), &source, Time(0)), interval);
+        assert_eq!(wait(&due(interval + 1), &source, Time(0)), 0, "the clock went back");
+        let backoff = Backoff::after(None, &Problem::new(Kind::Transient, "x"), Time(0), "x");
+        let until = backoff.until.0;
+        let failed = ObjectState { backoff: Some(backoff), ..due(until + 50) };
+        assert_eq!(wait(&failed, &source, Time(0)), until);
+        assert_eq!(wait(&failed, &source, Time(until)), 50);
+    }
+
+    #[test]
+    fn an_answer_as_long_as_was_asked_for_is_not_taken_for_all() {
+        let window = Window::next(&source("setupaudittrail"), &state(None), Time(100_000));
+        let is_part = |limit| {
+            let mut found = Found::new(&window, 1 << 20, limit);
+            for key in ["a", "b"] {
+                found.add(&window, &state(None), held(Some(10_000), key, 1));
+            }
+            matches!(found.finish(&window, None), Fetched::Some(_))
+        };
+        assert!(is_part(2) && !is_part(3));
+    }
+
+    #[test]
+    fn what_is_remembered_is_left_out_by_its_date_or_by_its_key_alone() {
+        // `remembered` is a record that was delivered, the other one comes now; whether it is left out.
+        let is_left_out = |stream: &str, remembered: i64, record: Held| {
+            let mut state = state(Some(10_000));
+            let window = Window::next(&source(stream), &state, Time(100_000));
+            let capacity = Capacity { done: 9, set_aside: 9, remembered: 9 };
+            state.remember(Time(remembered), String::from("k"), capacity);
+            let mut found = Found::new(&window, 1 << 20, MAX_RECORDS);
+            found.add(&window, &state, record);
+            found.sorted.is_empty()
+        };
+        let keyed = |at| held(Some(at), "k", 1);
+        let keyless = |at| Held { keyed: false, ..held(Some(at), "k", 1) };
+        // One with a place is known by date and key.
+        assert!(is_left_out("login", 15_000, keyed(15_000)));
+        assert!(!is_left_out("login", 19_999, keyed(15_000)));
+        // One without is remembered at the end of its window.
+        for at in [9999, 20_000] {
+            assert!(is_left_out("login", 19_999, keyed(at)), "{at}");
+        }
+        assert!(is_left_out("login", 19_999, keyless(15_000)));
+        assert!(is_left_out("login", 19_999, held(None, "k", 1)));
+    }
+
+    #[test]
+    fn a_record_without_a_key_at_the_end_of_its_window_is_placed_in_it() {
+        let window = Window::next(&source("login"), &state(Some(10_000)), Time(100_000));
+        let keyless = Held { keyed: false, ..held(Some(20_000), "k", 1) };
+        let found = found(&window, 1 << 20, vec![keyless]);
+        assert!(found.sorted.into_values().map(|placed| placed.at).eq([Time(10_000)]));
+    }
+}

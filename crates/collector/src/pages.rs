@@ -158,4 +158,13 @@ mod tests {
             assert_eq!(pages.shortage(), short);
         }
     }
+
+    #[test]
+    fn a_number_of_records_is_a_hint_as_long_as_no_more_came() {
+        for (total, hint) in [(None, None), (Some(1), None), (Some(2), Some(2)), (Some(9), Some(9))] {
+            let mut pages = Pages::new(page(0));
+            assert!(pages.read(2, 2, total, false, Some(&page(1))).is_ok());
+            assert_eq!(pages.total(), hint);
+        }
+    }
 }

@@ -169,4 +169,28 @@ mod tests {
         assert_eq!(type_filter(&[&b, &a, &b]), "EventType IN ('A','B') AND ");
         assert_eq!(type_filter(&[&a, &EventTypes::AllBut(BTreeSet::new())]), "");
     }
+
+    #[test]
+    fn a_file_is_asked_for_by_its_id() {
+        let soql = file_by_id("0AT000000000001");
+        assert!(soql.ends_with(" FROM EventLogFile WHERE Id = '0AT000000000001'"), "{soql}");
+    }
+
+    #[test]
+    fn the_interval_is_asked_for_where_the_org_knows_it() {
+        let types = EventTypes::one("Login");
+        let list = |interval| event_log_files(&[&types], Cadence::Daily, Time(0), None, interval);
+        assert!(list(IntervalField::Known).contains(", Interval FROM"), "{}", list(IntervalField::Known));
+        assert!(!list(IntervalField::Unknown).contains("Interval"), "{}", list(IntervalField::Unknown));
+    }
+
+    #[test]
+    fn the_records_of_one_instant_are_asked_for_behind_a_key_where_there_is_one_to_compare() {
+        let login = crate::objects::tests::source("login");
+        let at = |after| records_at(&login, Time(0), after);
+        let all = "FROM LoginEvent WHERE EventDate = 1970-01-01T00:00:00.000Z";
+        assert!(at(None).ends_with(all), "{}", at(None));
+        let behind = format!("{all} AND EventIdentifier > 'k\\'y'");
+        assert!(at(Some("k'y")).ends_with(&behind), "{}", at(Some("k'y")));
+    }
 }

@@ -832,6 +832,7 @@ mod tests {
             ("\"checkpoint\"", "not written by"),
             (r#"{"cursor":1}"#, "not written by"),
             (r#"{"format":"salesforce-source/state"}"#, "no known version"),
+            (r#"{"format":"salesforce-source/state","version":0}"#, "no known version"),
             (r#"{"format":"salesforce-source/state","version":4}"#, "version 4"),
             (r#"{"format":"salesforce-source/state","version":1,"streams":[]}"#, "damaged"),
             (
@@ -889,6 +890,8 @@ mod tests {
         }
         let capacity = state.capacity();
         let set_aside = MAX_SET_ASIDE / MAX_PLACES;
+        assert_eq!((capacity.set_aside, capacity.done), (set_aside, MAX_DONE / MAX_PLACES));
+        assert_eq!(capacity.remembered, MAX_REMEMBERED / MAX_PLACES);
         for (stream, place) in state.streams.values_mut().enumerate() {
             let Some(files) = &mut place.event_log_file else { continue };
             let reading = |n: u32| Reading {
@@ -1044,6 +1047,7 @@ mod tests {
         };
         assert!(issue(2, "Daily", 0).replaces(&issue(1, "Daily", 0)));
         assert!(!issue(1, "Daily", 0).replaces(&issue(2, "Daily", 0)));
+        assert!(!issue(1, "Daily", 0).replaces(&issue(1, "Daily", 0)));
         assert!(!issue(2, "Hourly", 1).replaces(&issue(1, "Hourly", 1)));
         let mut other = issue(1, "Daily", 0);
         other.file.log_date = Time(86_400_000);
@@ -1085,5 +1089,208 @@ mod tests {
         object.begin_round(HOUR);
         assert_eq!((object.cursor, object.after.as_deref()), (Time(5000), Some("0Ym000000000000014")));
         assert!((15..25).all(|n| object.remembers(Some(Time(5000)), &format!("0Ym{n:015}"))));
+    }
+
+    #[test]
+    fn a_state_of_an_earlier_version_goes_on_as_one_of_this() {
+        let text = r#"{"format":"salesforce-source/state","version":1,"streams":{"login":{"event_log_file":
+            {"due":"2026-06-01T00:00:00Z","floor":"2026-05-01T00:00:00Z","reading":{"id":"0AT000000000000001",
+            "created":"2026-05-02T00:00:00Z","log_date":"2026-05-01T00:00:00Z","length":9,"interval":"Daily",
+            "sequence":0,"api_version":"65.0"}}}}}"#;
+        let state = State::parse(text).expect("a state");
+        let files = state.streams.get("login").and_then(|stream| stream.event_log_file.as_ref());
+        let reading = files.and_then(|files| files.reading.as_ref()).expect("a file that was begun");
+        assert_eq!(reading.file.event_type, "Login");
+        // An older program would pass over what is new in it.
+        assert!(state.to_json().contains(r#""version":3"#), "{}", state.to_json());
+    }
+
+    #[test]
+    fn what_is_left_of_a_file_is_what_lies_behind_its_checkpoint() {
+        let checkpoint = |offset| Checkpoint { offset, row_length: 3, row_digest: String::new() };
+        let mut reading = Reading::new(FileInfo { length: 100, ..file(1, 0) }, 0);
+        assert_eq!((reading.read(), reading.remaining()), (0, 100));
+        reading.checkpoint = Some(checkpoint(30));
+        assert_eq!((reading.read(), reading.remaining()), (30, 70));
+        // It may be longer than its record says.
+        reading.checkpoint = Some(checkpoint(130));
+        assert_eq!((reading.read(), reading.remaining()), (130, 0));
+    }
+
+    #[test]
+    fn of_a_long_pause_no_more_counts_than_was_agreed_on() {
+        let problem = Problem::new(Kind::Data, "x");
+        let begin = 1_700_000_000_000;
+        let backoff = Backoff::after(None, &problem, Time(begin), "x");
+        let agreed = backoff.until.0 - backoff.since.0;
+        let mut reading = Reading::new(file(1, 0), 0);
+        reading.failed(Time(begin));
+        reading.backoff = Some(backoff);
+        reading.failed(Time(begin + 8 * 24 * 3_600_000));
+        let for_ms = reading.failing.expect("failures").for_ms;
+        assert_eq!(for_ms, (2 * agreed + UNAGREED_MS).unsigned_abs());
+    }
+
+    #[test]
+    fn as_many_streams_and_names_are_kept_as_there_is_room_for() {
+        let mut state = State::new();
+        for n in 0..=MAX_PLACES {
+            state.make_room([format!("stream{n}").as_str()].into_iter());
+            assert_eq!(state.streams.len(), (n + 1).min(MAX_PLACES));
+        }
+        // More than one too many, as a state of another program may hold.
+        for n in 0..3 {
+            state.streams.insert(format!("more{n}"), StreamState::default());
+        }
+        state.make_room(["stream32"].into_iter());
+        assert_eq!(state.streams.len(), MAX_PLACES);
+
+        let types =
+            |from: usize, to: usize| EventTypes::from_list((from..to).map(|n| format!("Type{n}")).collect());
+        let mut state = State::new();
+        let mut files = FilesState::new("Hourly", &types(0, MAX_NAMES - 1), Time(0), Time(0));
+        files.earlier.push(Earlier { event_types: types(0, 1), low_watermark: Time(1) });
+        let before = StreamState { event_log_file: Some(files), object: None };
+        state.streams.insert(String::from("before"), before);
+        assert_eq!(state.names(), MAX_NAMES);
+        state.make_room(["now"].into_iter());
+        assert!(state.streams.contains_key("before"));
+        let files = FilesState::new("Hourly", &types(0, 2), Time(0), Time(0));
+        state.streams.insert(String::from("now"), StreamState { event_log_file: Some(files), object: None });
+        state.make_room(["now"].into_iter());
+        assert!(!state.streams.contains_key("before"));
+    }
+
+    #[test]
+    fn a_round_that_begins_behind_the_low_watermark_leaves_no_record_of_its_instant_out() {
+        let capacity = Capacity { remembered: 1, ..CAPACITY };
+        let mut object = ObjectState::new("SetupAuditTrail", "CreatedDate", Time(0), Time(0));
+        object.begin_round(HOUR);
+        for n in 0..2 {
+            let id = format!("0Ym{n:015}");
+            object.remember(Time(5000), id.clone(), capacity);
+            object.pass(Time(5000), id);
+        }
+        assert!(!object.low_watermark_key.is_empty());
+        object.pass(Time(10 * 3_600_000), String::from("0Ym000000000000009"));
+        object.begun = false;
+        object.begin_round(HOUR);
+        assert_eq!((object.cursor, object.after.as_deref()), (Time(9 * 3_600_000), None));
+        assert_eq!(object.low_watermark_key, "");
+    }
+
+    #[test]
+    fn a_round_without_overlap_goes_on_behind_the_last_record() {
+        let mut object = ObjectState::new("LoginEvent", "EventDate", Time(0), Time(0));
+        object.pass(Time(5000), String::from("key"));
+        object.begin_round(Duration::ZERO);
+        assert_eq!((object.cursor, object.after.as_deref()), (Time(5000), Some("key")));
+    }
+
+    #[test]
+    fn what_is_no_id_is_no_place_to_go_on_behind() {
+        assert!(is_id("0Ym000000000000") && is_id("0Ym000000000000AAA"));
+        assert!(!is_id("0Ym0000000000001") && !is_id("0Ym00000000000'") && !is_id("short"));
+        let capacity = Capacity { remembered: 1, ..CAPACITY };
+        let mut object = ObjectState::new("SetupAuditTrail", "CreatedDate", Time(0), Time(1000));
+        for key in ["a digest of a record", "another"] {
+            object.remember(Time(5000), String::from(key), capacity);
+        }
+        assert_eq!((object.low_watermark, object.low_watermark_key.as_str()), (Some(Time(1000)), ""));
+    }
+
+    #[test]
+    fn what_is_done_set_aside_or_being_read_is_known_by_its_id_and_its_date() {
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(1000));
+        let of = |n: u32, created: i64| Reading::new(file(n, created), 0);
+        files.reading = Some(of(1, 5000));
+        files.set_aside.push(of(2, 6000));
+        for (n, created, known) in [
+            (1, 5000, true),
+            (2, 6000, true),
+            // Issued again under its id, or another of the same instant.
+            (1, 5001, false),
+            (2, 6001, false),
+            (3, 5000, false),
+            (3, 6000, false),
+        ] {
+            assert_eq!(files.is_known("Login", &file(n, 0).id, Time(created)), known, "{n} of {created}");
+        }
+    }
+
+    #[test]
+    fn types_that_were_there_before_are_known_up_to_where_they_were() {
+        let both = EventTypes::from_list(vec![String::from("Login"), String::from("API")]);
+        let id = file(1, 0).id;
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(5000));
+        assert!(files.takes(&login_alone()) && !files.takes(&both));
+        files.change_event_types(&both, Time(7), Time(1000));
+        assert!(files.is_known("Login", &id, Time(4999)));
+        assert!(!files.is_known("Login", &id, Time(5000)));
+        assert!(!files.is_known("API", &id, Time(4999)));
+        // It is remembered until the low watermark is there again.
+        let mut by_listing = files.clone();
+        let of = |created: i64| Reading::new(file(2, created), 1);
+        files.pass(&of(4999), Duration::ZERO, CAPACITY);
+        assert_eq!((files.low_watermark, files.earlier.len()), (Time(4999), 1));
+        files.pass(&of(5000), Duration::ZERO, CAPACITY);
+        assert_eq!((files.low_watermark, files.earlier.len()), (Time(5000), 0));
+        by_listing.end_round(Time(4999).after(QUIET), Duration::ZERO);
+        assert_eq!((by_listing.low_watermark, by_listing.earlier.len()), (Time(4999), 1));
+        by_listing.end_round(Time(5000).after(QUIET), Duration::ZERO);
+        assert_eq!((by_listing.low_watermark, by_listing.earlier.len()), (Time(5000), 0));
+        // Where nothing lies behind the beginning, there is nothing to go back for.
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(5000));
+        files.change_event_types(&both, Time(7), Time(5000));
+        assert_eq!((files.generation, files.earlier.len()), (0, 0));
+    }
+
+    #[test]
+    fn no_more_is_forgotten_than_there_is_no_room_for() {
+        let capacity = Capacity { done: 10, ..CAPACITY };
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
+        for n in 0..13 {
+            files.pass(&Reading::new(file(n, 5000 + i64::from(n)), 0), HOUR, capacity);
+        }
+        assert_eq!(files.done.len(), 10);
+        assert_eq!((files.low_watermark, &files.low_watermark_id), (Time(5002), &file(2, 0).id));
+        // Several too many at once, as where another stream was added.
+        files.pass(&Reading::new(file(13, 5013), 0), HOUR, Capacity { done: 4, ..CAPACITY });
+        assert_eq!(files.done.len(), 4);
+        assert_eq!(files.low_watermark, Time(5009));
+    }
+
+    #[test]
+    fn the_memory_that_is_full_while_types_are_caught_up_with_does_not_pass_over_their_files() {
+        let both = EventTypes::from_list(vec![String::from("Login"), String::from("API")]);
+        let capacity = Capacity { done: 4, ..CAPACITY };
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
+        for n in 0..4 {
+            files.pass(&Reading::new(file(n, 5000 + i64::from(n)), 0), HOUR, capacity);
+        }
+        files.raise(Time(5000));
+        files.change_event_types(&both, Time(7), Time(1000));
+        // The oldest that is done is newer than what is read now: forgetting it moves nothing.
+        files.pass(&Reading::new(file(9, 2000), files.generation), HOUR, capacity);
+        assert_eq!((files.low_watermark, files.done.len()), (Time(2000), 4));
+        files.pass(&Reading::new(file(10, 2000), files.generation), HOUR, capacity);
+        assert_eq!((files.low_watermark, files.done.len()), (Time(2000), 4));
+        // What was begun before moves nothing, wherever it lies.
+        let low = files.low_watermark;
+        files.pass(&Reading::new(file(11, 9000), 0), HOUR, capacity);
+        assert_eq!(files.low_watermark, low);
+    }
+
+    #[test]
+    fn files_of_one_instant_stay_known_without_an_overlap() {
+        let capacity = Capacity { done: 10, ..CAPACITY };
+        let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
+        for n in 0..30 {
+            files.pass(&Reading::new(file(n, 5000), 0), Duration::ZERO, capacity);
+        }
+        assert!((0..30).all(|n| files.is_known("Login", &file(n, 0).id, Time(5000))));
+        // There is more room again, as where another stream is gone.
+        files.pass(&Reading::new(file(30, 5000), 0), Duration::ZERO, CAPACITY);
+        assert!((0..31).all(|n| files.is_known("Login", &file(n, 0).id, Time(5000))));
     }
 }

@@ -216,3 +216,46 @@ pub fn next(config: &Config, state: &State, now: Time) -> i64 {
     });
     objects.chain(files).min().unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::streams::EventTypes,
+        state::{FilesState, ObjectState, StreamState},
+    };
+
+    #[test]
+    fn whoever_had_a_turn_comes_behind_all_that_had_theirs_before() {
+        let key = include_str!("../tests/keys/pkcs8.pem").replace('\n', "\\n");
+        let config = r#"{
+            "instance_url": "https://acme.my.salesforce.com",
+            "auth": {"flow": "jwt-bearer", "client_id": "3MVG9.acme", "username": "a@b.c", "private_key": "@KEY@"},
+            "streams": {"login": {"event_log_file": {}}, "logout": {"event_log_file": {}},
+                "setupaudittrail": {"object": {}}}
+        }"#;
+        let config = Config::parse(&config.replace("@KEY@", &key)).expect("a configuration");
+        let mut state = State::new();
+        for (index, source) in config.streams.files.iter().enumerate() {
+            // The last one has been due for the longest time.
+            let due = Time(10 - i64::try_from(index).expect("small"));
+            let files = FilesState::new("Hourly", &EventTypes::one("Login"), due, Time(0));
+            let place = StreamState { event_log_file: Some(files), object: None };
+            state.streams.insert(source.stream.clone(), place);
+        }
+        let audit = ObjectState::new("SetupAuditTrail", "CreatedDate", Time(20), Time(0));
+        let place = StreamState { event_log_file: None, object: Some(audit) };
+        state.streams.insert(config.streams.objects[0].stream.clone(), place);
+        let (object, one, two) = (Source::Object(0), Source::Files(0), Source::Files(1));
+        assert_eq!(order(&config, &state), [object, two, one]);
+        for (turn, after) in [
+            (object, [two, one, object]),
+            (two, [one, object, two]),
+            (one, [object, two, one]),
+            (two, [object, one, two]),
+        ] {
+            note_turn(turn, &config, &mut state);
+            assert_eq!(order(&config, &state), after, "after {turn:?}");
+        }
+    }
+}
