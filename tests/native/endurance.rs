@@ -611,9 +611,9 @@ fn a_source_that_needs_more_time_than_a_poll_has_gets_it_while_others_always_hav
     let object = r#""slow": {"object": {"name": "Object0", "interval": "1h"}}"#;
     let files = r#""slow": {"event_log_file": {"event_types": ["Report"]}}"#;
     // What is slow, which requests of it, and how much of it there is.
-    let cases: [(&str, &[(&str, i64)], usize); 2] = [
-        (object, &[("Object0", 6_000), ("/query/page-", 6_000)], 15),
-        (files, &[("0AT000000000009999", 15_000)], 1),
+    let cases = [
+        (object, vec![("Object0", 6_000), ("/query/page-", 6_000)], 15),
+        (files, vec![("0AT000000000009999", 15_000)], 1),
     ];
     for (slow_one, slower, expected) in cases {
         let mut org = CannedOrg::with((0..2_000).map(|n| CannedFile::new(n, row("Login", n))).collect());
@@ -625,7 +625,7 @@ fn a_source_that_needs_more_time_than_a_poll_has_gets_it_while_others_always_hav
         org.always =
             paths.iter().enumerate().map(|(n, path)| (String::from(*path), 200, &*page(n).leak())).collect();
         let clock = StillClock::at(NOW);
-        let mut slow = Slow { org, clock: clock.clone(), each: 400, slower: slower.to_vec() };
+        let mut slow = Slow { org, clock: clock.clone(), each: 400, slower };
         let configured = || {
             let batch = r#""batch": {"max_time": "10s"}, "streams""#;
             let streams = format!(

@@ -386,7 +386,7 @@ mod tests {
     /// A file that failed so often, and waits until this time.
     fn failed(id: &str, tries: u32, until: i64) -> Reading {
         let waiting = Backoff { until: Time(until), ..backoff(tries) };
-        let failing = Failing { tries, for_ms: 0, last: Time(0) };
+        let failing = Failing { tries, for_ms: 0, last: Time(0), alone: false };
         Reading { backoff: Some(waiting), failing: Some(failing), ..Reading::new(file(id), 0) }
     }
 

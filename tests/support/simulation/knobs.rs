@@ -47,6 +47,8 @@ pub enum Knob {
     FinerDates,
     /// Pages of a query that another session may not read on.
     Locators,
+    /// Servers of an org whose clocks differ by seconds.
+    ServerClocks,
     /// The runner of the host drives some seeds.
     Runner,
     /// Oracle: how late each event is.
@@ -67,7 +69,7 @@ pub enum Knob {
 
 impl Knob {
     /// Every one, with its name.
-    pub const ALL: [(Self, &'static str); 27] = [
+    pub const ALL: [(Self, &'static str); 28] = [
         (Self::Lasting, "lasting"),
         (Self::BadFiles, "bad-files"),
         (Self::Width, "width"),
@@ -87,6 +89,7 @@ impl Knob {
         (Self::LateRecords, "late-records"),
         (Self::FinerDates, "finer-dates"),
         (Self::Locators, "locators"),
+        (Self::ServerClocks, "server-clocks"),
         (Self::Runner, "runner"),
         (Self::Lateness, "lateness"),
         (Self::Fairness, "fairness"),

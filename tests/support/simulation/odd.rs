@@ -70,15 +70,18 @@ impl Plan {
             }
         }
         let random = &mut all.apart();
-        if knobs.on(Knob::LateRecords) && random.percent(15) {
+        if knobs.on(Knob::LateRecords) && random.percent(25) {
             let object = StoredObject::SetupAuditTrail;
-            let from = self.begin + i64::try_from(random.below(30)).unwrap_or_default() * HOUR;
-            let committed = from + i64::try_from(random.between(5, 50)).unwrap_or(5) * MINUTE;
-            let time = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
-            let which = Which::OneIn(random.between(1, 3));
-            let late = LateRecords { object, from: time(from), committed: time(committed), which };
-            self.settings.oddities.late.push(late);
-            self.late.push((object, from, committed));
+            let mut from = self.begin;
+            for _ in 0..random.between(1, 8) {
+                from += i64::try_from(random.between(1, 8)).unwrap_or(1) * HOUR;
+                let committed = from + i64::try_from(random.between(5, 50)).unwrap_or(5) * MINUTE;
+                let time = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
+                let which = Which::OneIn(random.between(1, 3));
+                let late = LateRecords { object, from: time(from), committed: time(committed), which };
+                self.settings.oddities.late.push(late);
+                self.late.push((object, from, committed));
+            }
         }
         let random = &mut all.apart();
         if knobs.on(Knob::FinerDates) && random.percent(15) && !objects.is_empty() {
@@ -90,6 +93,15 @@ impl Plan {
                 [LocatorRefusal::BadRequest, LocatorRefusal::Unauthorized, LocatorRefusal::Forbidden];
             self.settings.oddities.locator_refusal = Some(*random.pick(&refusals));
             self.doubtful = true;
+        }
+    }
+
+    /// Lets the clocks of the org's servers differ.
+    pub(super) fn blur_clocks(&mut self, all: &mut Random, knobs: Knobs) {
+        let random = &mut all.apart();
+        if knobs.on(Knob::ServerClocks) && random.percent(20) {
+            // Less than a record has to be old beyond the time after which it is there.
+            self.timeline.server_clocks = *random.pick(&[2_000, 25_000]);
         }
     }
 

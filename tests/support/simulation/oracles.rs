@@ -317,7 +317,7 @@ impl Evidence<'_> {
 
     /// *Nothing is said without a reason, and nothing goes wrong in silence.* A problem is said while a planned fault
     /// strikes, or as long after it as waits and files that are asked for again remember it. While a fault lasts, problems
-    /// come at least once in an interval and a wait.
+    /// that speak of what it struck come at least once in an interval and a wait.
     fn problems_and_faults_belong_together(&self) -> Result<()> {
         let struck = self.world.struck();
         let mut reasons = Vec::new();
@@ -367,7 +367,8 @@ impl Evidence<'_> {
             };
             let until = until.min(struck.last);
             let mut last = struck.first;
-            let said = self.polls.iter().filter(|poll| !poll.problems.is_empty()).map(|poll| poll.ended);
+            let speaks = |poll: &&Poll| poll.problems.iter().any(|said| speaks_of(said, &trouble.matches));
+            let said = self.polls.iter().filter(speaks).map(|poll| poll.ended);
             for at in said.filter(|at| (struck.first..until).contains(at)).chain([until]) {
                 let quiet = at - last - off.covered(last, at);
                 ensure!(
@@ -426,6 +427,20 @@ impl Evidence<'_> {
             its.map(|sent| sent.at).collect()
         })
     }
+}
+
+/// Whether a problem names what something strikes, or is everybody's.
+fn speaks_of(said: &str, matches: &Match) -> bool {
+    let general =
+        ["a request failed", "sign-in failed", "the sign-in failed", "waiting until", "the org has used"];
+    let everybodys = general.iter().any(|start| said.starts_with(start));
+    everybodys
+        || match matches {
+            Match::Object(object) | Match::Wider(object, _) => said.contains(object.name()),
+            Match::File(id) => said.contains(id),
+            Match::Listing => said.contains("event log files"),
+            Match::Path(_) => true,
+        }
 }
 
 /// How often something is done in a span of time, at its beginning and its end too.

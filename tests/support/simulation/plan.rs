@@ -315,6 +315,7 @@ impl Plan {
         plan.configure(&mut random.apart(), knobs, streams.json, named, max_bytes);
         plan.make_odd(random, knobs);
         plan.disturb(random, knobs)?;
+        plan.blur_clocks(random, knobs);
         Ok(plan)
     }
 

@@ -96,6 +96,8 @@ pub struct Timeline {
     pub lost: Vec<Lost>,
     /// When other programs use up the allowance.
     pub busy_org: Vec<(i64, i64)>,
+    /// How far the `Date` of an answer may be off either way, in milliseconds.
+    pub server_clocks: u32,
 }
 
 impl Timeline {

@@ -5,7 +5,7 @@ use super::{
     timeline::{self, Match, Timeline, Trouble},
 };
 use crate::random::Random;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use salesforce_sim::{OfflineAnswer, OfflineOrg, Unanswered};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -164,7 +164,7 @@ impl World {
             }
         }
         self.pass(i64::try_from(back).unwrap_or_default());
-        answer.map(|answer| self.share(path, answer))
+        answer.map(|answer| self.share(path, self.blur(answer)))
     }
 
     /// Notes a request, and plans with the org what strikes it.
@@ -196,6 +196,21 @@ impl World {
         }
         let poll = inner.poll;
         inner.sent.push(Sent { at: now, poll, asks, struck: any });
+    }
+
+    /// What the server that answers thinks is the time.
+    fn blur(&self, mut answer: OfflineAnswer) -> OfflineAnswer {
+        let most = self.timeline.server_clocks;
+        for (name, value) in answer.headers.iter_mut().filter(|_| most > 0) {
+            if name.eq_ignore_ascii_case("date")
+                && let Ok(date) = DateTime::parse_from_rfc2822(value)
+            {
+                let off = self.inner().random.either_way(most);
+                *value =
+                    (date + TimeDelta::milliseconds(off)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            }
+        }
+        answer
     }
 
     /// What the org tells of its allowance while others use it up.
