@@ -93,9 +93,10 @@ pub fn excuses(plan: &Plan, world: &World, polls: &[Poll], source: &Source) -> S
 }
 
 /// When a source is not configured, or waits in a queue: while batches are full there is one, and who is served in it is for
-/// another oracle to judge.
+/// another oracle to judge. And when the allowance is used up and a poll says so; who used it is for the bound of requests.
 pub fn out_of_turn(polls: &[Poll], source: &Source) -> Vec<(i64, i64)> {
-    let full = polls.windows(2).filter(|pair| pair[0].more);
+    let used_up = |said: &String| said.contains("the org has used") || said.contains("TotalRequests Limit");
+    let full = polls.windows(2).filter(|pair| pair[0].more || pair[0].problems.iter().any(used_up));
     let mut spans: Vec<_> = full.map(|pair| (pair[0].began, pair[1].began)).collect();
     let mut before = i64::MIN;
     for (from, until) in &source.there {

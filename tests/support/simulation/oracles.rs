@@ -223,7 +223,7 @@ impl Evidence<'_> {
         let (full, fate) = (self.full(), self.turns_of_fate());
         let most = regular + kinds * full + self.plan.sources.len() as u64 * fate + self.renewals();
         // An answer that says it has more than comes is doubted, and asked for once more.
-        let most = if self.plan.doubtful { 2 * most } else { most };
+        let most = if self.plan.doubtful { 2 * most } else { most + most / 8 };
         let listings = self.count(|asks| matches!(asks, Asks::Listing { .. }));
         ensure!(
             listings <= most,
