@@ -96,7 +96,9 @@ impl Evidence<'_> {
             if delivered <= due {
                 continue;
             }
-            let mut late = delivered - due - excuses[index].covered(due, delivered) - source.interval - SLACK;
+            let excused = excuses[index].covered(due, delivered);
+            // Faults of days follow each other with gaps between them, in which waits go on.
+            let mut late = delivered - due - excused - excused / 32 - source.interval - SLACK;
             if let Some(spans) = files.get(known.delivery.file.as_str()) {
                 late -= Spans::new(spans.clone()).covered(due, delivered);
             }
