@@ -356,13 +356,7 @@ mod tests {
     use crate::{backoff::Backoff, config::streams::EventTypes, state::Failing};
 
     fn source() -> FilesSource {
-        let key = include_str!("../tests/keys/pkcs8.pem").replace('\n', "\\n");
-        let config = r#"{
-            "instance_url": "https://acme.my.salesforce.com",
-            "auth": {"flow": "jwt-bearer", "client_id": "3MVG9.acme", "username": "a@b.c", "private_key": "@KEY@"},
-            "streams": {"login": {"event_log_file": {}}}
-        }"#;
-        Config::parse(&config.replace("@KEY@", &key)).expect("a configuration").streams.files.remove(0)
+        crate::objects::tests::config("login", "event_log_file").streams.files.remove(0)
     }
 
     /// The place of a stream that is due at this time.

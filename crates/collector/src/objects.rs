@@ -760,16 +760,21 @@ pub mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// The object of a stream, as it is without settings.
-    pub fn source(stream: &str) -> ObjectSource {
+    /// A configuration with one stream, as it is without settings.
+    pub fn config(stream: &str, source: &str) -> Config {
         let key = include_str!("../tests/keys/pkcs8.pem").replace('\n', "\\n");
         let config = r#"{
             "instance_url": "https://acme.my.salesforce.com",
             "auth": {"flow": "jwt-bearer", "client_id": "3MVG9.acme", "username": "a@b.c", "private_key": "@KEY@"},
-            "streams": {"@STREAM@": {"object": {}}}
+            "streams": {"@STREAM@": {"@SOURCE@": {}}}
         }"#;
-        let config = config.replace("@KEY@", &key).replace("@STREAM@", stream);
-        Config::parse(&config).expect("a configuration").streams.objects.remove(0)
+        let config = config.replace("@KEY@", &key).replace("@STREAM@", stream).replace("@SOURCE@", source);
+        Config::parse(&config).expect("a configuration")
+    }
+
+    /// The object of a stream.
+    pub fn source(stream: &str) -> ObjectSource {
+        config(stream, "object").streams.objects.remove(0)
     }
 
     /// The place in an object at ten seconds.
