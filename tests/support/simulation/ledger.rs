@@ -18,6 +18,9 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use salesforce_sim::{Interval, OfflineOrg, OrgSettings, Simulator, StoredObject};
 use std::collections::{HashMap, HashSet};
 
+/// From the beginning on, how long states may be lost while the backlog is still read, in milliseconds.
+const FIRST_HOURS: i64 = 3 * 3_600_000;
+
 /// The deliveries of one run.
 #[derive(Default)]
 pub struct Ledger {
@@ -209,6 +212,7 @@ impl Truth {
                 truth.facts.clear();
             }
         }
+        truth.excuse_what_expires_early(plan);
         for source in &plan.sources {
             truth.see_damage(plan, source, &org);
         }
@@ -237,6 +241,16 @@ impl Truth {
                 *self.nameless.entry(source.stream.clone()).or_default() += 1;
             }
             self.damaged.insert(record.event_id);
+        }
+    }
+
+    /// While a backlog is read, a host that loses its states begins again: what the org deletes meanwhile it may miss.
+    fn excuse_what_expires_early(&mut self, plan: &Plan) {
+        let Some(kept) = plan.settings.files.retention else { return };
+        for (delivery, fact) in &mut self.facts {
+            let created = DateTime::parse_from_rfc3339(&delivery.created).map(|at| at.timestamp_millis());
+            fact.must &= created.is_err()
+                || created.is_ok_and(|at| at + kept.num_milliseconds() > plan.begin + FIRST_HOURS);
         }
     }
 

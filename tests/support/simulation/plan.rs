@@ -304,7 +304,7 @@ impl Plan {
             // An allowance that is used up comes back after a day, and a file that is shorter than it says is taken for
             // whole after hours.
             end: calm + 34 * HOUR,
-            timeline: Timeline::default(),
+            timeline: Timeline { calm: Some(calm), ..Timeline::default() },
             restarts: Vec::new(),
             max_events,
             hidden: if hidden_one_in > 0 { hidden } else { 0 },

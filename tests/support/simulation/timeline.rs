@@ -98,6 +98,8 @@ pub struct Timeline {
     pub busy_org: Vec<(i64, i64)>,
     /// How far the `Date` of an answer may be off either way, in milliseconds.
     pub server_clocks: u32,
+    /// From when on nothing goes wrong any more, even what was planned for before and did not come up.
+    pub calm: Option<i64>,
 }
 
 impl Timeline {

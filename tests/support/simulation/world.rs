@@ -173,7 +173,9 @@ impl World {
         let asks = Asks::of(path);
         let mut inner = self.inner();
         let mut any = false;
-        for (trouble, struck) in self.timeline.troubles.iter().zip(&mut inner.struck) {
+        let calm = self.timeline.calm.is_some_and(|calm| now >= calm);
+        let troubles = if calm { &[] } else { self.timeline.troubles.as_slice() };
+        for (trouble, struck) in troubles.iter().zip(&mut inner.struck) {
             if !applies(trouble, *struck, &asks, path, now) {
                 continue;
             }
