@@ -1,5 +1,5 @@
 //! Every row of `docs/errors.md`, answered by the simulated org to the built component. The page itself is made from the
-//! code's tables (`crates/collector/src/errors.rs`), so a row that is added there is tested here.
+//! code's tables (`crates/collector/src/org/errors.rs`), so a row that is added there is tested here.
 
 use chrono::TimeDelta;
 use e2e::{hosted::plugin, org::TestOrg};

@@ -5,7 +5,7 @@
 //! the Elastic Common Schema says of its own fields (`tests/ecs`).
 
 use crate::cases::{NOW, columns_of, configured_with, expected_events};
-use collector::fields::{Mapping, View, categories, codes, fields, threats, views};
+use documents::fields::{Mapping, View, categories, codes, fields, threats, views};
 use e2e::{
     canned::{CannedFile, CannedOrg, StillClock},
     template::{Template, fits, leaves},

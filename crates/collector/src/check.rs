@@ -4,14 +4,16 @@
 //! minds no share of the allowance: who asks wants to know.
 
 use crate::{
-    collector::not_configured,
     config::streams::{Cadence, EventTypes, FilesSource, ObjectSource},
     files::{lacks_interval, no_hourly_files},
-    problem::{Problem, quoted},
-    quota::written,
-    session::{Org, Trouble, Version, nearest_version, version_problem},
-    soql::{query_path, records},
+    org::{
+        quota::written,
+        session::{Org, Trouble, Version, nearest_version, version_problem},
+        soql::{query_path, records},
+    },
+    problem::{Problem, not_configured},
 };
+use documents::quoted;
 use serde_json::Value;
 use std::{collections::BTreeSet, time::Duration};
 

@@ -5,16 +5,18 @@
 //! open download) belongs to the state it returned last, and is dropped when it is called with another one.
 
 use crate::{
-    backoff::Backoff,
-    batch::{Batch, Failure, Progress},
     config::Config,
     io::{Clock, Http},
-    problem::{Kind, Problem},
-    session::{Org, Session},
+    org::session::{Org, Session},
+    problem::{Kind, Problem, not_configured},
+    schedule::{
+        backoff::Backoff,
+        batch::{Batch, Failure, Progress},
+    },
+    sources::{self, Outcome, Work},
     state::State,
-    time::Time,
-    turns::{self, Outcome, Work},
 };
+use documents::time::Time;
 use std::collections::BTreeSet;
 
 /// A source of events. One instance is one configured source.
@@ -86,11 +88,6 @@ impl Collector {
             None => Err(Failure { problem: not_configured(), state: None }),
         }
     }
-}
-
-/// What `check` and `poll` say before a configuration.
-pub fn not_configured() -> Problem {
-    Problem::new(Kind::Config, "there is no configuration").hint("call configure first")
 }
 
 impl Configured {
@@ -203,7 +200,7 @@ fn waiting_streams(config: &Config, state: &State, now: Time, said: &[Problem]) 
 fn next_poll(config: &Config, state: &State, now: Time) -> u32 {
     // Once the wait is over there may still be nothing to do: what was due may be done.
     let backoff = state.backoff.as_ref().map_or(0, |backoff| backoff.remaining(now));
-    let wait = turns::next(config, state, now).max(backoff);
+    let wait = sources::next(config, state, now).max(backoff);
     // Nothing is ready now, or it would have been done.
     u32::try_from(wait.max(1)).unwrap_or(u32::MAX)
 }

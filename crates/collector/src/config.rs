@@ -1,28 +1,19 @@
 //! The configuration: one JSON document, typed once it is read.
 
-pub mod schema;
 pub mod streams;
 
 use crate::{
-    ecs::Output,
-    flows::{self, Auth},
+    address::Origin,
     io::Timeouts,
-    origin::Origin,
     problem::{Kind, Problem},
-    secret::{self, is_blank},
+    schema::{self, Checked, Flaw, Key, Shape, minutes},
+    secret,
+    sign_in::flows::{self, Auth},
 };
-use schema::{Checked, Flaw, Key, SecretFlaw, Shape};
+use documents::{Id, Output};
 use serde_json::{Value, json};
 use std::{rc::Rc, time::Duration};
 use streams::Streams;
-
-const fn minutes(n: u64) -> Duration {
-    Duration::from_secs(n * 60)
-}
-
-const fn days(n: u64) -> Duration {
-    minutes(n * 24 * 60)
-}
 
 const DOCUMENT: &[Key] = &[
     Key::required(
@@ -98,45 +89,6 @@ const BATCH: &[Key] = &[
     ),
 ];
 
-/// One word, such as a consumer key or a user name. What stands around it is not part of it, and is not sent.
-pub fn word(text: &str) -> Result<(), Flaw> {
-    match text.trim_matches(is_blank) {
-        "" => Err(Flaw::new("is empty")),
-        word if word.contains(is_blank) => {
-            Err(Flaw::with_hint("has a space or a line break in it", "copy it once more, as one word"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The same of a secret, such as a consumer secret.
-pub fn secret_word(text: &str) -> Result<(), SecretFlaw> {
-    word(text).map_err(|_| ("has a space or a line break in it", "copy it once more, as one word"))
-}
-
-/// A password. A line break behind it is no part of it; a space might be, and nobody could see why the sign-in fails.
-pub fn password(text: &str) -> Result<(), SecretFlaw> {
-    let text = text.trim_matches(LINE_BREAKS);
-    if text.starts_with(is_blank) || text.ends_with(is_blank) {
-        return Err((
-            "begins or ends with a space",
-            "take it out where the password lies; if it belongs to the password, choose another one",
-        ));
-    }
-    if text.contains(char::is_control) {
-        return Err(("has a line break or another control character in it", "copy it once more"));
-    }
-    Ok(())
-}
-
-/// Any secret: the code that uses it says what is wrong with it.
-pub fn any_secret(_: &str) -> Result<(), SecretFlaw> {
-    Ok(())
-}
-
-/// What editors and `echo` put around a secret, which is no part of it.
-pub const LINE_BREAKS: [char; 3] = ['\r', '\n', '\u{feff}'];
-
 fn origin(text: &str) -> Result<(), Flaw> {
     if Origin::parse_instance(text)?.is_login_host() {
         return Err(Flaw::with_hint(
@@ -145,22 +97,6 @@ fn origin(text: &str) -> Result<(), Flaw> {
         ));
     }
     Ok(())
-}
-
-/// The URL of a token endpoint.
-pub fn token_url(text: &str) -> Result<(), Flaw> {
-    Origin::parse_token_url(text).map(|_| ())
-}
-
-/// The audience is compared by Salesforce as text; it need not be a host that is ever contacted.
-pub fn audience(text: &str) -> Result<(), Flaw> {
-    if text.trim().starts_with("https://") || Origin::parse(text).is_ok() {
-        return Ok(());
-    }
-    Err(Flaw::with_hint(
-        "must be an https:// URL",
-        "use \"https://login.salesforce.com\", or test for sandboxes",
-    ))
 }
 
 /// Any version from 46.0 on, however new: which there are, the org says.
@@ -304,7 +240,7 @@ fn fingerprint(document: &serde_json::Map<String, Value>) -> String {
     let auth = ["flow", "client_id", "username", "audience", "token_url"].map(open);
     let rest: Vec<_> = document.iter().filter(|(name, _)| *name != "auth").collect();
     let text = json!([auth, rest]).to_string();
-    crate::event_id::Id::of(text.as_bytes()).as_str()[..16].to_owned()
+    Id::of(text.as_bytes()).as_str()[..16].to_owned()
 }
 
 fn limits(batch: Option<Checked<'_>>) -> Limits {

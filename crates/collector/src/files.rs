@@ -5,20 +5,32 @@
 //! streams with the same interval are due together from then on. A stream whose listing failed lists alone until it works: what
 //! is wrong with one stream's types does not reach the others.
 
+mod file;
+mod gzip;
+pub mod listing;
+mod reading;
+
 use crate::{
     config::{
         Config,
         streams::{Cadence, FilesSource},
     },
-    file::OpenFile,
-    listing::{Listing, list},
+    files::{
+        file::OpenFile,
+        listing::{Listing, list},
+        reading::Job,
+    },
+    org::{
+        session::{Org, Trouble},
+        soql::IntervalField,
+    },
     problem::{Kind, Problem},
-    reading::Job,
-    session::{Org, Trouble},
-    soql::IntervalField,
-    state::{Capacity, FileInfo, FilesState, Reading, State, StreamState},
+    schedule::turn::{Step, Turn},
+    state::{Capacity, FilesState, Reading, State, StreamState},
+};
+use documents::{
+    EventLogFile,
     time::{Time, millis},
-    turn::{Step, Turn},
 };
 use std::collections::VecDeque;
 
@@ -29,7 +41,7 @@ const LONGEST_PART_MS: u64 = 400 * 24 * 3_600_000;
 /// What is kept in memory of a stream's files. None of it is needed: it only saves requests.
 #[derive(Default)]
 pub struct FilesWork {
-    queue: VecDeque<FileInfo>,
+    queue: VecDeque<EventLogFile>,
     /// What the queue came from; none = it has to be listed.
     listed: Option<ListedPart>,
     open: Option<Box<OpenFile>>,
@@ -315,7 +327,7 @@ fn is_due(reading: &Reading, now: Time) -> bool {
     !is_waiting(reading.backoff.as_ref(), now)
 }
 
-fn is_waiting(backoff: Option<&crate::backoff::Backoff>, now: Time) -> bool {
+fn is_waiting(backoff: Option<&crate::schedule::backoff::Backoff>, now: Time) -> bool {
     backoff.is_some_and(|backoff| backoff.remaining(now) > 0)
 }
 
@@ -333,8 +345,9 @@ pub fn no_hourly_files(source: &FilesSource) -> Problem {
 
 /// Milliseconds until the stream has something to do.
 pub fn wait(state: &FilesState, source: &FilesSource, now: Time) -> i64 {
-    let remaining =
-        |backoff: &Option<crate::backoff::Backoff>| backoff.as_ref().map_or(0, |b| b.remaining(now));
+    let remaining = |backoff: &Option<crate::schedule::backoff::Backoff>| {
+        backoff.as_ref().map_or(0, |b| b.remaining(now))
+    };
     let downloads = remaining(&state.downloads);
     let listing = wait_for_listing(state, source, now).max(remaining(&state.backoff));
     let begun = state.reading.as_ref().map(|_| 0);
@@ -353,7 +366,7 @@ fn wait_for_listing(state: &FilesState, source: &FilesSource, now: Time) -> i64 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{backoff::Backoff, config::streams::EventTypes, state::Failing};
+    use crate::{config::streams::EventTypes, schedule::backoff::Backoff, state::Failing};
 
     fn source() -> FilesSource {
         crate::objects::tests::config("login", "event_log_file").streams.files.remove(0)
@@ -364,8 +377,8 @@ mod tests {
         FilesState::new("Hourly", &EventTypes::one("Login"), Time(ms), Time(0))
     }
 
-    fn file(id: &str) -> FileInfo {
-        FileInfo {
+    fn file(id: &str) -> EventLogFile {
+        EventLogFile {
             id: id.to_owned(),
             event_type: String::from("Login"),
             created: Time(0),

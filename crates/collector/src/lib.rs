@@ -1,23 +1,27 @@
 //! Collects Salesforce logs: signs in, finds what is new, reads it, makes events of it, and knows where it stands.
 //!
 //! The network and the clock come in through two traits ([`io::Http`], [`io::Clock`]); nothing here knows that WASM
-//! exists. Data flows one way: configuration, plan, request, rows, events, batch.
+//! exists. Data flows one way: configuration, plan, request, rows, events, batch. What a row or a record becomes is the crate
+//! `documents`.
 //!
 //! | to read about | look into |
 //! |---|---|
 //! | what a poll does | `collector` |
-//! | which source has its turn when | `turns` |
-//! | which files are read when | `files`, `listing` |
-//! | what happens when a file cannot be read | `reading` |
-//! | reading one file, and finding a place in it again | `file`, `gzip`, `rows` |
-//! | how the windows of a LoginEvent work | `objects`, `pages` |
-//! | what becomes of a record, and of a damaged one | `reader`, `record`, `scan` |
+//! | which source has its turn when | `sources` |
+//! | how a configuration is checked, and what can be configured | `schema`, `config` |
+//! | signing in | `sign_in`, `org/session` |
+//! | what an error means, and how much may be asked | `org/errors`, `org/quota` |
+//! | what is asked, and how answers of several pages are read | `org/soql`, `org/pages` |
+//! | how much one poll does, and when it tries again | `schedule` |
+//! | which files are read when | `files`, `files/listing` |
+//! | what happens when a file cannot be read | `files/reading` |
+//! | reading one file, and finding a checkpoint in it again | `files/file`, `files/gzip` |
+//! | how the windows of a LoginEvent work | `objects` |
+//! | what becomes of a record | `objects/reader` |
 //! | what stands in the state, and how large it gets | `state` |
-//! | what an event looks like | `ecs`, `event_id` |
-//! | which fields there are, for documentation and index templates | [`fields`] |
-//! | writing it fast | `json`, `buffer` |
-//! | signing in | `flows`, `key`, `encrypted_key`, `session` |
-//! | what an error means, and how much may be asked | `errors`, `quota` |
+//!
+//! Each of these knows only what stands below it: `problem`, `secret`; `io`, `schema`; `address`; `sign_in`; `config`; `org`;
+//! `schedule`; `state`; `files` and `objects`; `sources` and `check`; `collector`.
 //!
 //! ```
 //! # use collector::Collector;
@@ -29,44 +33,24 @@
 
 #![deny(missing_docs)]
 
-mod backoff;
-pub mod batch;
-mod buffer;
+mod address;
 pub mod check;
 mod collector;
 mod config;
-mod ecs;
-mod encrypted_key;
-mod errors;
-mod event_id;
-pub mod fields;
-mod file;
 mod files;
-mod flows;
-mod gzip;
 pub mod io;
-mod json;
-mod key;
-mod listing;
 mod objects;
-mod origin;
-mod pages;
+mod org;
 pub mod problem;
-mod quota;
-mod reader;
-mod reading;
-mod record;
-mod rows;
-mod scan;
+mod schedule;
+mod schema;
 pub mod secret;
-mod session;
-mod soql;
+mod sign_in;
+mod sources;
 mod state;
-mod time;
-mod turn;
-mod turns;
 
 pub use collector::{Collector, Grants};
+pub use schedule::batch;
 
 /// Name of the source.
 pub const NAME: &str = "salesforce-source";

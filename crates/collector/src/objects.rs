@@ -32,19 +32,25 @@
 //! dates more finely than it shows them), is delivered in its place in the answer, and remembered by its key. One that lies
 //! far beside it is left to the window that it belongs to, and named.
 
+mod reader;
+
 use crate::{
-    backoff::Backoff,
     config::streams::{ObjectSource, Paging},
-    errors::{Remedy, Scope},
-    pages::{Pages, read_page},
+    objects::reader::{Held, Reader},
+    org::{
+        errors::{Remedy, Scope},
+        pages::{Pages, read_page},
+        session::{Org, Trouble},
+        soql::{query_path, records, records_at},
+    },
     problem::{Kind, Problem},
-    reader::{Held, Reader},
-    session::{Org, Trouble},
-    soql::{query_path, records, records_at},
+    schedule::{
+        backoff::Backoff,
+        turn::{Step, Turn},
+    },
     state::{Capacity, ObjectState},
-    time::{Time, millis},
-    turn::{Step, Turn},
 };
+use documents::time::{Time, millis};
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
     time::Duration,

@@ -116,12 +116,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Text that came from outside, fit for a message: one line, no control characters, at most `limit` characters.
-pub fn quoted(text: &str, limit: usize) -> String {
-    let mut out: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit).collect::<String>();
-    if text.chars().count() > limit {
-        out.push('…');
-    }
-    out.trim().to_owned()
+/// What `check` and `poll` say before a configuration.
+pub fn not_configured() -> Problem {
+    Problem::new(Kind::Config, "there is no configuration").hint("call configure first")
 }

@@ -21,11 +21,11 @@
 //! (with more, the stream waits for its next file); texts from outside are cut.
 
 use crate::{
-    backoff::Backoff,
     config::streams::EventTypes,
     problem::{Kind, Problem},
-    time::Time,
+    schedule::backoff::Backoff,
 };
+use documents::{EventLogFile, time::Time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -324,33 +324,6 @@ mod event_types {
     }
 }
 
-/// What is known of a file from its record in EventLogFile.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct FileInfo {
-    /// `Id`
-    pub id: String,
-    /// `EventType`
-    #[serde(default = "login")]
-    pub event_type: String,
-    /// `CreatedDate`
-    pub created: Time,
-    /// `LogDate`
-    pub log_date: Time,
-    /// `LogFileLength`: bytes after decompression.
-    pub length: u64,
-    /// `Interval`
-    pub interval: String,
-    /// `Sequence`
-    pub sequence: u32,
-    /// `ApiVersion`
-    pub api_version: String,
-}
-
-/// The event type of all files that version 1 of the state knew.
-fn login() -> String {
-    String::from("Login")
-}
-
 fn login_alone() -> EventTypes {
     EventTypes::one("Login")
 }
@@ -360,7 +333,7 @@ fn login_alone() -> EventTypes {
 pub struct Reading {
     /// The file.
     #[serde(flatten)]
-    pub file: FileInfo,
+    pub file: EventLogFile,
     /// The generation of the stream in which it was found.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub generation: u32,
@@ -383,7 +356,7 @@ pub struct Reading {
 
 impl Reading {
     /// The beginning of a file.
-    pub fn new(file: FileInfo, generation: u32) -> Self {
+    pub fn new(file: EventLogFile, generation: u32) -> Self {
         Self { file, generation, checkpoint: None, backoff: None, failing: None, changes: 0, ended_at: None }
     }
 
@@ -412,8 +385,8 @@ impl Reading {
     /// Whether this is a later issue of the same log: a daily file that replaces another as a whole.
     pub fn replaces(&self, other: &Self) -> bool {
         let (new, old) = (&self.file, &other.file);
-        let daily = |file: &FileInfo| file.interval.eq_ignore_ascii_case("daily");
-        let what = |file: &FileInfo| (file.event_type.clone(), file.log_date, file.sequence);
+        let daily = |file: &EventLogFile| file.interval.eq_ignore_ascii_case("daily");
+        let what = |file: &EventLogFile| (file.event_type.clone(), file.log_date, file.sequence);
         daily(new) && daily(old) && what(new) == what(old) && new.created > old.created
     }
 }
@@ -482,7 +455,7 @@ impl State {
         if self.instance == instance {
             return Ok(());
         }
-        let theirs = crate::problem::quoted(&self.instance, 100);
+        let theirs = documents::quoted(&self.instance, 100);
         let message = format!("the state is one of the org {theirs}, and instance_url names {instance}");
         Err(Problem::new(Kind::State, message).hint(
             "give each org a state of its own; if it is the same org under a new name, change 'instance' in the state",
@@ -541,7 +514,7 @@ impl State {
         match serde_json::from_value(value) {
             Ok(state) => Ok(Self { version: VERSION, ..state }),
             Err(error) => {
-                foreign(format!("the state is damaged: {}", crate::problem::quoted(&error.to_string(), 200)))
+                foreign(format!("the state is damaged: {}", documents::quoted(&error.to_string(), 200)))
             }
         }
     }
@@ -767,10 +740,10 @@ mod tests {
     const CAPACITY: Capacity =
         Capacity { done: MAX_DONE, set_aside: MAX_SET_ASIDE, remembered: MAX_REMEMBERED };
 
-    fn file(id: u32, created: i64) -> FileInfo {
-        FileInfo {
+    fn file(id: u32, created: i64) -> EventLogFile {
+        EventLogFile {
             id: format!("0AT{id:015}"),
-            event_type: login(),
+            event_type: String::from("Login"),
             created: Time(created),
             log_date: Time(0),
             length: 1,
@@ -904,7 +877,7 @@ mod tests {
                     row_digest: "0".repeat(32),
                 }),
                 ..Reading::new(
-                    FileInfo {
+                    EventLogFile {
                         event_type: "T".repeat(80),
                         interval: "\"".repeat(20),
                         api_version: "\"".repeat(20),
@@ -1043,7 +1016,7 @@ mod tests {
     #[test]
     fn only_a_later_issue_of_the_same_day_replaces_a_file() {
         let issue = |created: i64, interval: &str, sequence: u32| {
-            Reading::new(FileInfo { interval: interval.to_owned(), sequence, ..file(1, created) }, 0)
+            Reading::new(EventLogFile { interval: interval.to_owned(), sequence, ..file(1, created) }, 0)
         };
         assert!(issue(2, "Daily", 0).replaces(&issue(1, "Daily", 0)));
         assert!(!issue(1, "Daily", 0).replaces(&issue(2, "Daily", 0)));
@@ -1108,7 +1081,7 @@ mod tests {
     #[test]
     fn what_is_left_of_a_file_is_what_lies_behind_its_checkpoint() {
         let checkpoint = |offset| Checkpoint { offset, row_length: 3, row_digest: String::new() };
-        let mut reading = Reading::new(FileInfo { length: 100, ..file(1, 0) }, 0);
+        let mut reading = Reading::new(EventLogFile { length: 100, ..file(1, 0) }, 0);
         assert_eq!((reading.read(), reading.remaining()), (0, 100));
         reading.checkpoint = Some(checkpoint(30));
         assert_eq!((reading.read(), reading.remaining()), (30, 70));

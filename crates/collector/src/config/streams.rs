@@ -3,14 +3,11 @@
 //! A stream is what its events are about. It is fed by event log files, by an object, or by both. Four streams are known by
 //! name; any other name is a stream of the user's own, which says itself what it collects.
 
-use super::{
-    days, minutes,
-    schema::{Checked, Flaw, Key, Shape, nearest},
-};
 use crate::{
-    ecs::APEX_TYPES,
-    problem::{Kind, Problem, quoted},
+    problem::{Kind, Problem},
+    schema::{Checked, Flaw, Key, Shape, days, minutes, nearest},
 };
+use documents::{APEX_TYPES, quoted};
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 /// Streams in a configuration at most; what bounds the size of the state.

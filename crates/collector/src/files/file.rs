@@ -1,0 +1,316 @@
+//! One event log file: opened, found again where it was left, and read row by row.
+//!
+//! The body is decompressed and parsed as it comes. What is held of it is a buffer and the row at hand, whatever the
+//! size of the file.
+
+use crate::{
+    files::gzip,
+    org::session::{Org, Trouble},
+    problem::{Kind, Problem},
+    schedule::batch::Progress,
+    state::Checkpoint,
+};
+use documents::{
+    Common, EventLogFile, Id, Mapper, Origin,
+    csv::{Next, Rows},
+};
+use std::io::Read;
+
+/// How much of a row that is too long is delivered.
+const SHOWN_OF_TOO_LONG: usize = 64 * 1024;
+
+/// A file that is being read.
+pub struct OpenFile {
+    rows: Rows<Box<dyn Read>>,
+    stage: Stage,
+    length: u64,
+    /// Bytes counted in the stats already.
+    counted: u64,
+}
+
+/// How far the reading is. Each stage may take more than one poll.
+enum Stage {
+    /// Before the header. Behind it, the place of a checkpoint is looked for.
+    Header(Option<Search>),
+    /// On the way to the checkpoint.
+    Search(Search, Vec<String>),
+    /// Among the rows.
+    Rows(Box<Mapper>),
+}
+
+/// The way to a checkpoint.
+struct Search {
+    checkpoint: Checkpoint,
+    /// What was found of the row that was read last.
+    row: Vec<u8>,
+}
+
+/// Why reading stopped.
+pub enum Stop {
+    /// The batch is full, or the poll has taken its time.
+    Full,
+    /// The file is read to its end.
+    End,
+    /// The file ended at this length, before its `LogFileLength`.
+    Short(u64),
+    /// It is not the file that the checkpoint was made in.
+    Changed,
+}
+
+impl OpenFile {
+    /// Asks for a file.
+    pub fn open(
+        org: &mut Org<'_>,
+        file: &EventLogFile,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<Box<Self>, Trouble> {
+        let version = org.api_version()?;
+        let path = format!("/services/data/v{version}/sobjects/EventLogFile/{}/LogFile", file.id);
+        let headers = [("accept", "*/*"), ("accept-encoding", "gzip")];
+        let response = org.get(&path, &headers)?;
+        let compressed =
+            response.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
+        let body = if compressed { gzip::decode(response.body) } else { response.body };
+        let search = checkpoint.map(|checkpoint| Search { checkpoint: checkpoint.clone(), row: Vec::new() });
+        let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
+        let stage = Stage::Header(search);
+        Ok(Box::new(Self { rows: Rows::new(body, 0), stage, length: file.length, counted }))
+    }
+
+    /// Reads rows until the batch is full or the file is not.
+    ///
+    /// # Errors
+    /// When the download broke off, or is no log. What was read before is in the batch.
+    pub fn read(
+        &mut self,
+        org: &Org<'_>,
+        stream: &str,
+        file: &EventLogFile,
+        progress: &mut Progress<'_>,
+    ) -> Result<Stop, Problem> {
+        let result = self.read_on(org, stream, file, progress);
+        // What is passed over on the way to a checkpoint was counted before.
+        if matches!(self.stage, Stage::Rows(_)) {
+            let position = self.rows.position();
+            progress.count_bytes(position.saturating_sub(self.counted));
+            self.counted = self.counted.max(position);
+        }
+        result
+    }
+
+    fn read_on(
+        &mut self,
+        org: &Org<'_>,
+        stream: &str,
+        file: &EventLogFile,
+        progress: &mut Progress<'_>,
+    ) -> Result<Stop, Problem> {
+        loop {
+            let stage = std::mem::replace(&mut self.stage, Stage::Header(None));
+            self.stage = match stage {
+                Stage::Header(search) => {
+                    let header = match self.advance(progress).map_err(|error| broken(file, 0, &error))? {
+                        Next::Row => header(&self.rows).ok_or_else(|| no_header(file))?,
+                        Next::TooLong => return Err(no_header(file)),
+                        Next::End if self.length == 0 => return Ok(Stop::End),
+                        Next::End => return Ok(Stop::Short(0)),
+                        Next::NotYet => {
+                            self.stage = Stage::Header(search);
+                            return Ok(Stop::Full);
+                        }
+                    };
+                    match search {
+                        Some(search) => Stage::Search(search, header),
+                        None => Stage::Rows(mapper(org, stream, file, header)),
+                    }
+                }
+                Stage::Search(mut search, header) => {
+                    let found = search.go_on(&mut self.rows, progress);
+                    match found.map_err(|error| broken(file, self.rows.position(), &error))? {
+                        Found::Yes => Stage::Rows(mapper(org, stream, file, header)),
+                        Found::OtherRow => return Ok(Stop::Changed),
+                        Found::End if search.checkpoint.offset <= self.length => {
+                            return Ok(Stop::Short(self.rows.position()));
+                        }
+                        Found::End => return Ok(Stop::Changed),
+                        Found::NotYet => {
+                            self.stage = Stage::Search(search, header);
+                            return Ok(Stop::Full);
+                        }
+                    }
+                }
+                Stage::Rows(mut mapper) => {
+                    let result = self.read_rows(&mut mapper, file, progress);
+                    self.stage = Stage::Rows(mapper);
+                    return result;
+                }
+            };
+        }
+    }
+
+    /// Goes on to the next row, as long as there is time to wait for it.
+    fn advance(&mut self, progress: &mut Progress<'_>) -> std::io::Result<Next> {
+        self.rows.advance_while(|| {
+            progress.look_at_the_clock();
+            !progress.is_full()
+        })
+    }
+
+    fn read_rows(
+        &mut self,
+        mapper: &mut Mapper,
+        file: &EventLogFile,
+        progress: &mut Progress<'_>,
+    ) -> Result<Stop, Problem> {
+        // A row has a separator between any two columns and a line break. So what is missing and shorter is no row, but an
+        // empty line that is counted and not sent.
+        let columns = mapper.columns() as u64;
+        let is_whole = |rows: &Rows<Box<dyn Read>>, length: u64| {
+            let shortest = if rows.is_terminated() { columns } else { 1 };
+            rows.position().saturating_add(shortest) > length
+        };
+        while !progress.is_full() {
+            let before = self.rows.position();
+            match self.advance(progress).map_err(|error| broken(file, before, &error))? {
+                Next::Row => {
+                    // A row without a line break that is not the end of the file: the download was cut.
+                    let at = self.rows.position();
+                    if !self.rows.is_terminated() && !is_whole(&self.rows, self.length) {
+                        self.rows.unread();
+                        return Ok(Stop::Short(at));
+                    }
+                    deliver(mapper, &self.rows, file, before, progress);
+                }
+                Next::TooLong => {
+                    let shown = self.rows.row()[..SHOWN_OF_TOO_LONG].to_vec();
+                    let terminated = self.rows.skip_rest().map_err(|error| broken(file, before, &error))?;
+                    if !terminated && !is_whole(&self.rows, self.length) {
+                        return Ok(Stop::Short(self.rows.position()));
+                    }
+                    let reason = format!(
+                        "row of file {} at byte {before} is longer than {} bytes; its first {SHOWN_OF_TOO_LONG} are kept",
+                        file.id,
+                        documents::csv::MAX_ROW
+                    );
+                    progress.push_malformed(mapper.malformed(&shown, &reason));
+                }
+                Next::End if !is_whole(&self.rows, self.length) => {
+                    return Ok(Stop::Short(self.rows.position()));
+                }
+                Next::End => return Ok(Stop::End),
+                Next::NotYet => return Ok(Stop::Full),
+            }
+        }
+        Ok(Stop::Full)
+    }
+
+    /// The place after the last row that was read; none before the first one.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let (row, offset) = self.rows.last_row();
+        let checkpoint = || Checkpoint {
+            offset,
+            row_length: row.len() as u64,
+            row_digest: Id::of(row).as_str().to_owned(),
+        };
+        matches!(self.stage, Stage::Rows(_)).then(checkpoint)
+    }
+}
+
+fn mapper(org: &Org<'_>, stream: &str, file: &EventLogFile, header: Vec<String>) -> Box<Mapper> {
+    let instance_url = org.config.instance.to_string();
+    let common = Common {
+        stream,
+        instance_url: &instance_url,
+        since: file.log_date,
+        output: org.config.output,
+        origin: Origin::File(file),
+    };
+    Box::new(Mapper::new(&common, header))
+}
+
+fn deliver(
+    mapper: &mut Mapper,
+    rows: &Rows<Box<dyn Read>>,
+    file: &EventLogFile,
+    before: u64,
+    progress: &mut Progress<'_>,
+) {
+    let (has, must_have) = (rows.len(), mapper.columns());
+    if has == must_have {
+        if !mapper.is_header(rows) {
+            progress.push(mapper.event(rows));
+        }
+        return;
+    }
+    let reason =
+        format!("row of file {} at byte {before} has {has} fields, and the header has {must_have}", file.id);
+    progress.push_malformed(mapper.malformed(rows.row(), &reason));
+}
+
+/// What stands at a checkpoint.
+enum Found {
+    /// The row that was read last.
+    Yes,
+    /// Something else.
+    OtherRow,
+    /// Nothing: the file ended before.
+    End,
+    /// It takes more time.
+    NotYet,
+}
+
+impl Search {
+    /// Goes on to the checkpoint, as long as there is time.
+    fn go_on(
+        &mut self,
+        rows: &mut Rows<Box<dyn Read>>,
+        progress: &mut Progress<'_>,
+    ) -> std::io::Result<Found> {
+        let Checkpoint { offset, row_length, row_digest } = &self.checkpoint;
+        let start = offset.checked_sub(*row_length);
+        let passed = |start: &u64| self.row.is_empty() && rows.position() > *start;
+        let Some(start) = start.filter(|start| !passed(start)) else {
+            return Ok(Found::OtherRow);
+        };
+        if *row_length > 2 * documents::csv::MAX_ROW as u64 {
+            return Ok(Found::OtherRow);
+        }
+        while rows.position() < *offset {
+            progress.look_at_the_clock();
+            if progress.is_full() {
+                return Ok(Found::NotYet);
+            }
+            let position = rows.position();
+            let part = rows.skip_some(if position < start { start - position } else { offset - position })?;
+            if part.is_empty() {
+                return Ok(Found::End);
+            }
+            if position >= start {
+                self.row.extend_from_slice(part);
+            }
+        }
+        Ok(if Id::of(&self.row).as_str() == row_digest { Found::Yes } else { Found::OtherRow })
+    }
+}
+
+/// The names of the columns, if this is a header.
+fn header(rows: &Rows<Box<dyn Read>>) -> Option<Vec<String>> {
+    let name = |index| {
+        let name = rows.field(index);
+        let name = if index == 0 { name.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(name) } else { name };
+        String::from_utf8_lossy(name).trim_matches('"').to_owned()
+    };
+    let columns: Vec<String> = (0..rows.len()).map(name).collect();
+    columns.iter().any(|name| name == "EVENT_TYPE" || name == "TIMESTAMP").then_some(columns)
+}
+
+fn no_header(file: &EventLogFile) -> Problem {
+    let message = format!("event log file {} does not begin with a header", file.id);
+    Problem::new(Kind::Data, message).hint("it is tried again later; the other files go on")
+}
+
+fn broken(file: &EventLogFile, at: u64, error: &std::io::Error) -> Problem {
+    let reason = documents::quoted(&error.to_string(), 200);
+    let message = format!("the download of event log file {} broke off after byte {at}: {reason}", file.id);
+    Problem::new(Kind::Transient, message).hint("it goes on from there")
+}

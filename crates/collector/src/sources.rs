@@ -1,0 +1,263 @@
+//! Which source has its turn when.
+//!
+//! Whoever did something longest ago comes first, whether it took much or little. Of those that never did anything, objects
+//! come before files, since what they bring is minutes old and a file is hours old, and then whoever has been due for
+//! the longest time. So a long backfill, or an object that takes minutes for an answer, has one turn of many, and starves
+//! nobody. The state counts the turns, so that it holds for hosts that use a new instance for every poll.
+
+use crate::{
+    config::Config,
+    files::{self, FilesWork, Need, list_together},
+    objects::{self, ObjectWork},
+    org::session::Org,
+    problem::Problem,
+    schedule::{
+        batch::Progress,
+        turn::{Step, Turn},
+    },
+    state::{Capacity, State},
+};
+use documents::time::Time;
+
+/// What is kept in memory for the sources of a configuration. None of it is needed.
+#[derive(Default)]
+pub struct Work {
+    objects: Vec<ObjectWork>,
+    files: Vec<FilesWork>,
+    /// Whether the org said that it does not know `EventLogFile.Interval`.
+    interval_unknown: bool,
+}
+
+/// What came of all turns of a poll.
+#[derive(Default)]
+pub struct Outcome {
+    /// What went wrong.
+    pub problems: Vec<Problem>,
+    /// Whether anything was listed or read.
+    pub useful: bool,
+}
+
+/// A source of the configuration, by its place in its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Object(usize),
+    Files(usize),
+}
+
+impl Work {
+    /// Nothing kept for the sources of a configuration.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            objects: config.streams.objects.iter().map(|_| ObjectWork::default()).collect(),
+            files: config.streams.files.iter().map(|_| FilesWork::default()).collect(),
+            interval_unknown: false,
+        }
+    }
+
+    /// Lets every source take a turn, again and again, until the batch is full or none has anything left to do.
+    ///
+    /// # Errors
+    /// When nobody can sign in.
+    pub fn take_turns(
+        &mut self,
+        org: &mut Org<'_>,
+        state: &mut State,
+        progress: &mut Progress<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Problem> {
+        let config = org.config;
+        state.make_room(config.streams.names());
+        // All of them before the first turn: whoever lists may take others along.
+        for source in &config.streams.files {
+            let stream = state.streams.entry(source.stream.clone()).or_default();
+            files::prepare(org, source, &mut stream.event_log_file)?;
+        }
+        let order = order(config, state);
+        loop {
+            let mut idle = true;
+            for source in &order {
+                progress.look_at_the_clock();
+                if progress.is_full() {
+                    return Ok(());
+                }
+                progress.begin_turn();
+                let turn = Turn { org: &mut *org, progress: &mut *progress, problems: &mut outcome.problems };
+                let step = self.take_turn(*source, config, state, turn);
+                progress.end_turn();
+                match step? {
+                    Step::Worked => {
+                        idle = false;
+                        outcome.useful = true;
+                        note_turn(*source, config, state);
+                    }
+                    Step::Failed => {
+                        idle = false;
+                        note_turn(*source, config, state);
+                    }
+                    Step::Idle => {}
+                }
+            }
+            if idle {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_turn(
+        &mut self,
+        source: Source,
+        config: &Config,
+        state: &mut State,
+        turn: Turn<'_, '_, '_>,
+    ) -> Result<Step, Problem> {
+        match source {
+            Source::Object(index) => {
+                let source = &config.streams.objects[index];
+                let capacity = state.capacity();
+                let held = self.objects.iter().map(ObjectWork::held).sum();
+                let stream = state.streams.entry(source.stream.clone()).or_default();
+                self.objects[index].step(turn, source, capacity, held, &mut stream.object)
+            }
+            Source::Files(index) => self.take_turn_of_files(index, config, state, turn),
+        }
+    }
+
+    /// A list of files alone is no turn, for a fresh instance would have to ask for it again: something of it is read as well.
+    fn take_turn_of_files(
+        &mut self,
+        index: usize,
+        config: &Config,
+        state: &mut State,
+        mut turn: Turn<'_, '_, '_>,
+    ) -> Result<Step, Problem> {
+        let source = &config.streams.files[index];
+        let mut listings = 0;
+        loop {
+            let capacity: Capacity = state.capacity();
+            let stream = state.streams.entry(source.stream.clone()).or_default();
+            let now = turn.now();
+            let Some(place) = &mut stream.event_log_file else { return Ok(Step::Idle) };
+            match self.files[index].need(place, source, now) {
+                // An org that does not know the interval is asked a second time.
+                Need::Listing if listings >= 2 => return Ok(Step::Worked),
+                Need::Listing => {
+                    listings += 1;
+                    let unknown = &mut self.interval_unknown;
+                    let step =
+                        list_together(turn.reborrow(), config, index, &mut self.files, state, unknown)?;
+                    if step != Step::Worked {
+                        return Ok(step);
+                    }
+                }
+                Need::Reading => return self.files[index].read_on(turn, source, place, capacity),
+                Need::Nothing => {
+                    let more = self.files[index].end_part(&mut turn, source, place);
+                    return Ok(if more || listings > 0 { Step::Worked } else { Step::Idle });
+                }
+            }
+        }
+    }
+
+    /// Files known of and not read to their end, and the bytes of them still to read.
+    pub fn backlog(&self, config: &Config, state: &State) -> (u32, u64) {
+        let (mut files, mut bytes) = (0u32, 0u64);
+        for (source, work) in config.streams.files.iter().zip(&self.files) {
+            let (more, longer) = work.backlog(state.streams.get(&source.stream));
+            files = files.saturating_add(more);
+            bytes = bytes.saturating_add(longer);
+        }
+        (files, bytes)
+    }
+}
+
+/// The sources in the order of their turns.
+fn order(config: &Config, state: &State) -> Vec<Source> {
+    let place = |stream: &str| state.streams.get(stream);
+    let objects = config.streams.objects.iter().enumerate().map(|(index, source)| {
+        let place = place(&source.stream).and_then(|stream| stream.object.as_ref());
+        let (turn, due) = place.map_or((0, Time(0)), |place| (place.turn, place.due));
+        (turn, 0, due, index, Source::Object(index))
+    });
+    let files = config.streams.files.iter().enumerate().map(|(index, source)| {
+        let place = place(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
+        let (turn, due) = place.map_or((0, Time(0)), |place| (place.turn, place.due));
+        (turn, 1, due, index, Source::Files(index))
+    });
+    let mut order: Vec<_> = objects.chain(files).collect();
+    order.sort_unstable_by_key(|(turn, kind, due, index, _)| (*turn, *kind, *due, *index));
+    order.into_iter().map(|(.., source)| source).collect()
+}
+
+/// Notes that a source had a turn.
+fn note_turn(source: Source, config: &Config, state: &mut State) {
+    let turn = state.next_turn();
+    let place = match source {
+        Source::Object(index) => {
+            let stream = state.streams.get_mut(&config.streams.objects[index].stream);
+            stream.and_then(|stream| stream.object.as_mut()).map(|object| &mut object.turn)
+        }
+        Source::Files(index) => {
+            let stream = state.streams.get_mut(&config.streams.files[index].stream);
+            stream.and_then(|stream| stream.event_log_file.as_mut()).map(|files| &mut files.turn)
+        }
+    };
+    if let Some(place) = place {
+        *place = turn;
+    }
+}
+
+/// Milliseconds until a source has something to do, and which stream it is.
+pub fn next(config: &Config, state: &State, now: Time) -> i64 {
+    let objects = config.streams.objects.iter().map(|source| {
+        let place = state.streams.get(&source.stream).and_then(|stream| stream.object.as_ref());
+        place.map_or(0, |place| objects::wait(place, source, now))
+    });
+    let files = config.streams.files.iter().map(|source| {
+        let place = state.streams.get(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
+        place.map_or(0, |place| files::wait(place, source, now))
+    });
+    objects.chain(files).min().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::streams::EventTypes,
+        state::{FilesState, ObjectState, StreamState},
+    };
+
+    #[test]
+    fn whoever_had_a_turn_comes_behind_all_that_had_theirs_before() {
+        let key = include_str!("../tests/keys/pkcs8.pem").replace('\n', "\\n");
+        let config = r#"{
+            "instance_url": "https://acme.my.salesforce.com",
+            "auth": {"flow": "jwt-bearer", "client_id": "3MVG9.acme", "username": "a@b.c", "private_key": "@KEY@"},
+            "streams": {"login": {"event_log_file": {}}, "logout": {"event_log_file": {}},
+                "setupaudittrail": {"object": {}}}
+        }"#;
+        let config = Config::parse(&config.replace("@KEY@", &key)).expect("a configuration");
+        let mut state = State::new();
+        for (index, source) in config.streams.files.iter().enumerate() {
+            // The last one has been due for the longest time.
+            let due = Time(10 - i64::try_from(index).expect("small"));
+            let files = FilesState::new("Hourly", &EventTypes::one("Login"), due, Time(0));
+            let place = StreamState { event_log_file: Some(files), object: None };
+            state.streams.insert(source.stream.clone(), place);
+        }
+        let audit = ObjectState::new("SetupAuditTrail", "CreatedDate", Time(20), Time(0));
+        let place = StreamState { event_log_file: None, object: Some(audit) };
+        state.streams.insert(config.streams.objects[0].stream.clone(), place);
+        let (object, one, two) = (Source::Object(0), Source::Files(0), Source::Files(1));
+        assert_eq!(order(&config, &state), [object, two, one]);
+        for (turn, after) in [
+            (object, [two, one, object]),
+            (two, [one, object, two]),
+            (one, [object, two, one]),
+            (two, [object, one, two]),
+        ] {
+            note_turn(turn, &config, &mut state);
+            assert_eq!(order(&config, &state), after, "after {turn:?}");
+        }
+    }
+}

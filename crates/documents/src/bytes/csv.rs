@@ -1,0 +1,594 @@
+//! CSV rows out of a stream of bytes, as borrowed fields.
+//!
+//! The grammar is RFC 4180 as event log files use it ("Event Log File: Supported Event Types", object reference): every
+//! value in quotes, a quote within doubled, line breaks within allowed, LF between rows. CRLF, values without quotes and
+//! empty lines are read as well. A field that goes on after its closing quote is read as if the quote were text.
+//!
+//! Why no CSV library: a row must be handed out together with the exact bytes it came from. They are what a
+//! checkpoint counts and verifies, and what is delivered when the row makes no sense. A reader that unescapes into
+//! buffers of its own cannot tell them, and copies every field once more than needed.
+
+use super::row::Row;
+use memchr::{memchr, memchr2};
+use std::io::{self, Read};
+
+/// A row longer than this is not held in memory. Salesforce's longest fields have 131,072 characters.
+pub const MAX_ROW: usize = 1 << 20;
+const CHUNK: usize = 128 * 1024;
+
+/// Where a field's text lies.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    end: usize,
+    /// Whether it lies in the unescaped text and not in the row itself.
+    unescaped: bool,
+}
+
+/// A position in the row being scanned.
+enum Scan {
+    /// The row ends before this offset from its start.
+    End(usize),
+    /// More bytes are needed to tell.
+    More,
+}
+
+/// Reads rows from a stream.
+pub struct Rows<R> {
+    input: R,
+    buffer: Vec<u8>,
+    /// The current row, and what follows it, lie between these.
+    start: usize,
+    end: usize,
+    exhausted: bool,
+    /// Offset in the stream of what lies at `start`.
+    offset: u64,
+    row: usize,
+    /// Whether a line break ended the row, and not the stream.
+    terminated: bool,
+    spans: Vec<Span>,
+    unescaped: Vec<u8>,
+    /// The row before, and the offset of its end.
+    previous: Vec<u8>,
+    previous_end: u64,
+}
+
+/// What the stream holds next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A row; see [`Rows::row`].
+    Row,
+    /// A row of more than [`MAX_ROW`] bytes. Its beginning is the row; the rest was skipped.
+    TooLong,
+    /// Nothing any more.
+    End,
+    /// It was not to be waited for. Nothing is lost of what was read.
+    NotYet,
+}
+
+impl<R: Read> Rows<R> {
+    /// Rows of a stream of which `offset` bytes were read before.
+    pub fn new(input: R, offset: u64) -> Self {
+        Self {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            exhausted: false,
+            offset,
+            row: 0,
+            terminated: false,
+            spans: Vec::new(),
+            unescaped: Vec::new(),
+            previous: Vec::new(),
+            previous_end: offset,
+        }
+    }
+
+    /// Goes on to the next row. Empty lines are passed over.
+    #[cfg(test)]
+    pub fn advance(&mut self) -> io::Result<Next> {
+        self.advance_while(|| true)
+    }
+
+    /// Goes on to the next row, as long as `go_on` says so, which is asked before each wait for more of the stream. Empty
+    /// lines are passed over.
+    #[inline]
+    pub fn advance_while(&mut self, mut go_on: impl FnMut() -> bool) -> io::Result<Next> {
+        if self.row > 0 {
+            self.previous.clear();
+            self.previous.extend_from_slice(&self.buffer[self.start..self.start + self.row]);
+            self.previous_end = self.offset + self.row as u64;
+        }
+        self.consume(self.row);
+        self.row = 0;
+        loop {
+            match self.scan() {
+                Scan::End(0) if self.exhausted => return Ok(Next::End),
+                Scan::End(length) if self.is_blank(length) => self.consume(length),
+                Scan::End(length) => {
+                    self.row = length;
+                    return Ok(Next::Row);
+                }
+                Scan::More if self.end - self.start >= MAX_ROW => {
+                    self.row = self.end - self.start;
+                    self.spans.clear();
+                    return Ok(Next::TooLong);
+                }
+                Scan::More if go_on() => self.fill()?,
+                Scan::More => return Ok(Next::NotYet),
+            }
+        }
+    }
+
+    /// After [`Next::TooLong`]: passes over the rest of the row, up to the line break that ends it. False if the stream
+    /// ended before one.
+    pub fn skip_rest(&mut self) -> io::Result<bool> {
+        let mut place = Place::Start;
+        let mut length = self.row;
+        loop {
+            let bytes = &self.buffer[self.start..self.start + length];
+            let found = place.pass(bytes);
+            self.consume(found.unwrap_or(length));
+            self.row = 0;
+            if found.is_some() {
+                self.previous.clear();
+                self.previous_end = self.offset;
+                return Ok(true);
+            }
+            if self.start == self.end {
+                if self.exhausted {
+                    return Ok(false);
+                }
+                self.fill()?;
+            }
+            length = self.end - self.start;
+        }
+    }
+
+    /// The bytes of the row, with its line break.
+    pub fn row(&self) -> &[u8] {
+        &self.buffer[self.start..self.start + self.row]
+    }
+
+    /// Whether a line break ended the row. If not, the stream ended, and there may have been more of the row.
+    pub fn is_terminated(&self) -> bool {
+        self.terminated
+    }
+
+    /// The last row that was handed out whole, and the offset of its end: this one, or the one before if this one could
+    /// not be read. Empty if it was too long to be kept.
+    pub fn last_row(&self) -> (&[u8], u64) {
+        if self.row > 0 { (self.row(), self.position()) } else { (&self.previous, self.previous_end) }
+    }
+
+    /// How many fields the row has.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The bytes of a field, unescaped. Empty if there is no such field.
+    pub fn field(&self, index: usize) -> &[u8] {
+        match self.spans.get(index) {
+            Some(span) if span.unescaped => &self.unescaped[span.start..span.end],
+            Some(span) => &self.buffer[self.start + span.start..self.start + span.end],
+            None => &[],
+        }
+    }
+
+    /// Gives the row back: the position is that before it. To be used when nothing more is read.
+    pub fn unread(&mut self) {
+        self.row = 0;
+        self.spans.clear();
+    }
+
+    /// Offset in the stream of the end of the row.
+    pub fn position(&self) -> u64 {
+        self.offset + self.row as u64
+    }
+
+    /// Reads up to `most` bytes past the row: those that are there, or that come next. None at the end of the stream.
+    pub fn skip_some(&mut self, most: u64) -> io::Result<&[u8]> {
+        self.consume(self.row);
+        self.row = 0;
+        if self.start == self.end && !self.exhausted {
+            self.fill()?;
+        }
+        let part = usize::try_from(most).unwrap_or(usize::MAX).min(self.end - self.start);
+        self.consume(part);
+        Ok(&self.buffer[self.start - part..self.start])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start += count;
+        self.offset += count as u64;
+    }
+
+    fn is_blank(&self, length: usize) -> bool {
+        matches!(&self.buffer[self.start..self.start + length], b"\n" | b"\r\n" | b"\r")
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.buffer.len() < self.end + CHUNK {
+            // Doubled, so that a long row is scanned again only as often as it doubles.
+            self.buffer.resize(
+                (self.buffer.len() * 2).clamp(2 * CHUNK, MAX_ROW + 2 * CHUNK).max(self.end + CHUNK),
+                0,
+            );
+        }
+        loop {
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(count) => {
+                    self.exhausted = count == 0;
+                    self.end += count;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Finds the fields of the row at `start`, and its end.
+    fn scan(&mut self) -> Scan {
+        let bytes = &self.buffer[self.start..self.end];
+        self.spans.clear();
+        self.unescaped.clear();
+        let mut at = 0;
+        loop {
+            let (span, next) = if bytes.get(at) == Some(&b'"') {
+                match quoted(bytes, at, self.exhausted, &mut self.unescaped) {
+                    Some(found) => found,
+                    None => return Scan::More,
+                }
+            } else {
+                let end = memchr2(b',', b'\n', &bytes[at..]).map(|found| at + found);
+                match end {
+                    Some(end) => (plain(bytes, at, end), end),
+                    None if self.exhausted => (plain(bytes, at, bytes.len()), bytes.len()),
+                    None => return Scan::More,
+                }
+            };
+            if next == 0 && bytes.is_empty() {
+                return Scan::End(0);
+            }
+            self.spans.push(span);
+            match bytes.get(next) {
+                Some(b',') => at = next + 1,
+                Some(_) => {
+                    self.terminated = true;
+                    return Scan::End(next + 1);
+                }
+                None => {
+                    self.terminated = false;
+                    return Scan::End(next);
+                }
+            }
+        }
+    }
+}
+
+/// Where in a field a byte stands, as [`Rows::scan`] sees it. A quote counts only where a field begins with one.
+#[derive(Clone, Copy)]
+enum Place {
+    /// At its beginning.
+    Start,
+    /// Outside quotes.
+    Plain,
+    /// Within quotes.
+    Quoted,
+    /// Behind a quote that ends the field, unless another follows.
+    Closing,
+}
+
+impl Place {
+    /// Goes on behind some bytes, or up to behind the line break that ends the row, of which it gives the place.
+    fn pass(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            at += 1;
+            *self = match (*self, byte) {
+                (Self::Start, b'"') | (Self::Closing, b'"') => Self::Quoted,
+                (Self::Start | Self::Plain | Self::Closing, b',') => Self::Start,
+                (Self::Start | Self::Plain | Self::Closing, b'\n') => return Some(at),
+                (Self::Start | Self::Plain | Self::Closing, _) => Self::Plain,
+                (Self::Quoted, b'"') => Self::Closing,
+                (Self::Quoted, _) => {
+                    at = memchr(b'"', &bytes[at..]).map_or(bytes.len(), |found| at + found);
+                    Self::Quoted
+                }
+            };
+        }
+        None
+    }
+}
+
+/// A field without quotes. A CR before the line break belongs to the line break.
+fn plain(bytes: &[u8], start: usize, end: usize) -> Span {
+    let line_ends = bytes.get(end).is_none_or(|byte| *byte == b'\n');
+    let end = if line_ends && end > start && bytes[end - 1] == b'\r' { end - 1 } else { end };
+    Span { start, end, unescaped: false }
+}
+
+/// A field that starts with a quote: its span, and the offset of what follows it. None if more bytes are needed.
+fn quoted(bytes: &[u8], start: usize, exhausted: bool, unescaped: &mut Vec<u8>) -> Option<(Span, usize)> {
+    let mut field = Quoted { bytes, begin: start + 1, from: start + 1, copied: unescaped.len(), unescaped };
+    let mut at = field.from;
+    loop {
+        let Some(quote) = memchr(b'"', &bytes[at..]).map(|found| at + found) else {
+            // An unclosed quote goes on to the end of the stream.
+            return exhausted.then(|| (field.until(bytes.len()), bytes.len()));
+        };
+        match bytes.get(quote + 1) {
+            Some(b'"') => {
+                field.unescape(quote);
+                at = field.from;
+                continue;
+            }
+            Some(b',' | b'\n') => return Some((field.until(quote), quote + 1)),
+            Some(b'\r') if bytes.get(quote + 2) == Some(&b'\n') => {
+                return Some((field.until(quote), quote + 2));
+            }
+            Some(b'\r') if bytes.len() == quote + 2 => {
+                return exhausted.then(|| (field.until(quote), quote + 2));
+            }
+            None => return exhausted.then(|| (field.until(quote), quote + 1)),
+            Some(_) => {}
+        }
+        // The field goes on after its closing quote. It ends where one without quotes would.
+        let end = match memchr2(b',', b'\n', &bytes[quote..]) {
+            Some(found) => quote + found,
+            None if exhausted => bytes.len(),
+            None => return None,
+        };
+        return Some((field.until(plain(bytes, quote, end).end), end));
+    }
+}
+
+/// A field that started with a quote.
+struct Quoted<'a> {
+    bytes: &'a [u8],
+    begin: usize,
+    /// What lies before this was copied.
+    from: usize,
+    /// Where in the unescaped text the copy starts.
+    copied: usize,
+    unescaped: &'a mut Vec<u8>,
+}
+
+impl Quoted<'_> {
+    /// Copies up to a doubled quote, and the first quote of it.
+    fn unescape(&mut self, quote: usize) {
+        self.unescaped.extend_from_slice(&self.bytes[self.from..=quote]);
+        self.from = quote + 2;
+    }
+
+    /// The field, if its text ends here. Borrowed as long as nothing was copied.
+    fn until(&mut self, end: usize) -> Span {
+        if self.from == self.begin {
+            return Span { start: self.begin, end, unescaped: false };
+        }
+        self.unescaped.extend_from_slice(&self.bytes[self.from..end]);
+        Span { start: self.copied, end: self.unescaped.len(), unescaped: true }
+    }
+}
+
+impl<R: Read> Row for Rows<R> {
+    #[inline]
+    fn field(&self, index: usize) -> &[u8] {
+        Self::field(self, index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives out its bytes in pieces of the given sizes, and an error at the end if asked to.
+    struct Pieces<'a> {
+        bytes: &'a [u8],
+        size: usize,
+        fails: bool,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.bytes.is_empty() && self.fails {
+                return Err(io::Error::other("cut"));
+            }
+            let count = self.size.min(buffer.len()).min(self.bytes.len());
+            buffer[..count].copy_from_slice(&self.bytes[..count]);
+            self.bytes = &self.bytes[count..];
+            Ok(count)
+        }
+    }
+
+    fn read(text: &[u8], size: usize) -> Vec<Vec<String>> {
+        let mut rows = Rows::new(Pieces { bytes: text, size, fails: false }, 0);
+        let mut all = Vec::new();
+        let mut raw = Vec::new();
+        while rows.advance().expect("no error") == Next::Row {
+            all.push((0..rows.len()).map(|i| String::from_utf8_lossy(rows.field(i)).into_owned()).collect());
+            raw.extend_from_slice(rows.row());
+            assert!(rows.position() <= text.len() as u64);
+        }
+        assert_eq!(rows.position(), text.len() as u64, "{:?}", String::from_utf8_lossy(text));
+        all
+    }
+
+    #[test]
+    fn fields_are_read_as_salesforce_writes_them() {
+        for (text, expected) in [
+            ("\"a\",\"b\"\n\"c\",\"d\"\n", vec![vec!["a", "b"], vec!["c", "d"]]),
+            ("\"a\",\"\"\n", vec![vec!["a", ""]]),
+            ("\"\"\"https://x\"\"\",\"b\"\n", vec![vec!["\"https://x\"", "b"]]),
+            ("\"two\nlines\",\"b\"\n", vec![vec!["two\nlines", "b"]]),
+            ("\"a\",\"b\"\r\n\"c\",\"d\"", vec![vec!["a", "b"], vec!["c", "d"]]),
+            ("a,b\r\nc,\n", vec![vec!["a", "b"], vec!["c", ""]]),
+            ("\n\n\"a\"\n\r\n\"b\"\n", vec![vec!["a"], vec!["b"]]),
+            ("\"a\"x,\"b\"\n", vec![vec!["a\"x", "b"]]),
+            ("\"open,\n\"b\"\n", vec![vec!["open,\n\"b\""]]),
+            ("\"a\0b\"\n", vec![vec!["a\0b"]]),
+            ("", vec![]),
+            ("\n", vec![]),
+        ] {
+            for size in [1, 2, 3, 1000] {
+                assert_eq!(read(text.as_bytes(), size), expected, "{text:?} in pieces of {size}");
+            }
+        }
+    }
+
+    /// The `csv` crate as the judge, on texts made of the characters that matter.
+    #[test]
+    fn any_regular_text_is_read_as_another_reader_reads_it() {
+        let mut seed = 7u64;
+        let mut random = |n: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % n
+        };
+        for _ in 0..3000 {
+            let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+            if random(2) == 0 {
+                writer = csv::WriterBuilder::new()
+                    .flexible(true)
+                    .quote_style(csv::QuoteStyle::Always)
+                    .from_writer(Vec::new());
+            }
+            for _ in 0..=random(4) {
+                let fields: Vec<String> = (0..=random(4))
+                    .map(|_| {
+                        (0..random(6))
+                            .map(|_| ["a", "\"", ",", "\n", "é", " ", "\r\n"][random(7) as usize])
+                            .collect()
+                    })
+                    .collect();
+                // A row of one empty field is an empty line in one reader and a field in the other.
+                if fields.len() > 1 || !fields[0].is_empty() {
+                    writer.write_record(&fields).expect("memory does not fail");
+                }
+            }
+            let text = writer.into_inner().expect("memory does not fail");
+            let mut judge =
+                csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&text[..]);
+            let expected: Vec<Vec<String>> = judge
+                .records()
+                .map(|record| record.expect("valid").iter().map(str::to_owned).collect())
+                .collect();
+            let size = 1 + random(9) as usize;
+            assert_eq!(read(&text, size), expected, "{:?}", String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn a_row_knows_the_bytes_it_came_from_and_where_it_ends() {
+        let text = b"\"a\",\"x\"\"y\"\n\"c\",\"d\"\n";
+        let mut rows = Rows::new(&text[..], 100);
+        assert_eq!(rows.advance().expect("row"), Next::Row);
+        assert_eq!((rows.row(), rows.position()), (&text[..11], 111));
+        assert_eq!(rows.advance().expect("row"), Next::Row);
+        assert_eq!((rows.row(), rows.position()), (&text[11..], 119));
+        assert_eq!(rows.advance().expect("end"), Next::End);
+    }
+
+    #[test]
+    fn rows_before_a_cut_are_read_and_the_cut_is_told() {
+        for size in [1, 5, 100] {
+            let mut rows = Rows::new(Pieces { bytes: b"\"a\"\n\"b\"\n\"c", size, fails: true }, 0);
+            assert_eq!(rows.advance().expect("row"), Next::Row);
+            assert_eq!(rows.advance().expect("row"), Next::Row);
+            assert_eq!(rows.field(0), b"b");
+            assert_eq!(rows.advance().expect_err("cut").to_string(), "cut");
+            assert_eq!(rows.last_row(), (&b"\"b\"\n"[..], 8));
+        }
+    }
+
+    #[test]
+    fn a_row_that_never_ends_is_given_up_in_bounded_memory() {
+        let mut text = b"\"id\",\"".to_vec();
+        text.extend(std::iter::repeat_n(b'x', 5 * MAX_ROW));
+        text.extend(b"\"\n\"next\",\"row\"\n");
+        let mut rows = Rows::new(Pieces { bytes: &text, size: 40_000, fails: false }, 0);
+        assert_eq!(rows.advance().expect("row"), Next::TooLong);
+        assert!(rows.row().starts_with(b"\"id\",\"xxx"));
+        assert!(rows.buffer.len() <= MAX_ROW + 2 * CHUNK, "{}", rows.buffer.len());
+        assert!(rows.skip_rest().expect("no error"));
+        assert_eq!(rows.advance().expect("row"), Next::Row);
+        assert_eq!(rows.field(1), b"row");
+        assert_eq!(rows.position(), text.len() as u64);
+    }
+
+    /// A row that is too long ends where the same row ends that is not: whatever quotes stand in it.
+    #[test]
+    fn the_row_behind_one_that_is_too_long_is_read_whatever_quotes_stand_in_it() {
+        let long = "x".repeat(2 * MAX_ROW);
+        for row in [
+            format!("\"a\",{long}\"b,\"c\""),
+            format!("\"a\"\"b{long}\",\"c\""),
+            format!("\"a\"b\"{long},c"),
+            format!("a\"b,{long}"),
+            format!("{long},\"c\n\"\"\nd\","),
+            format!("{long},\"c\"\r"),
+            format!("{long},\"c\"d\re\"\r"),
+            format!("\"{}\"\"\n{long}\"", "y".repeat(MAX_ROW)),
+        ] {
+            let text = format!("{row}\n\"next\",\"row\"\n");
+            for size in [MAX_ROW - 1, MAX_ROW + 1, 3_000_017] {
+                let mut rows = Rows::new(Pieces { bytes: text.as_bytes(), size, fails: false }, 0);
+                assert_eq!(rows.advance().expect("row"), Next::TooLong);
+                assert!(rows.skip_rest().expect("no error"), "{:.20} {}", row, &row[row.len() - 20..]);
+                assert_eq!(rows.position(), row.len() as u64 + 1, "{:.20} {}", row, &row[row.len() - 20..]);
+                assert_eq!(rows.advance().expect("row"), Next::Row);
+                assert_eq!((rows.len(), rows.field(1)), (2, &b"row"[..]));
+            }
+        }
+        for row in [format!("\"{long}\"\"\n"), format!("{long},\"\n\na,"), long.clone()] {
+            let mut rows = Rows::new(Pieces { bytes: row.as_bytes(), size: 70_001, fails: false }, 0);
+            assert_eq!(rows.advance().expect("row"), Next::TooLong);
+            assert!(!rows.skip_rest().expect("no error"));
+            assert_eq!(rows.position(), row.len() as u64);
+        }
+    }
+
+    #[test]
+    fn blank_lines_at_the_end_are_no_rows_and_count_as_bytes() {
+        for blank in ["\n", "\n\n", "\r\n", "\r\n\n\r\n", "\r"] {
+            let text = format!("\"a\"\n\"b\"\n{blank}");
+            for size in [1, 2, 1000] {
+                let mut rows = Rows::new(Pieces { bytes: text.as_bytes(), size, fails: false }, 0);
+                for position in [4, 8] {
+                    assert_eq!((rows.advance().expect("row"), rows.position()), (Next::Row, position));
+                }
+                for _ in 0..2 {
+                    assert_eq!(
+                        (rows.advance().expect("end"), rows.position()),
+                        (Next::End, text.len() as u64)
+                    );
+                }
+                assert_eq!(rows.last_row(), (&b"\"b\"\n"[..], 8), "{blank:?} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_can_be_skipped_up_to_a_checkpoint() {
+        let mut rows = Rows::new(Pieces { bytes: b"\"h\"\n\"a\"\n\"b\"\n", size: 3, fails: false }, 0);
+        assert_eq!(rows.advance().expect("header"), Next::Row);
+        let mut seen = Vec::new();
+        while seen.len() < 4 {
+            let part = rows.skip_some(4 - seen.len() as u64).expect("no error");
+            assert!(!part.is_empty());
+            seen.extend_from_slice(part);
+        }
+        assert_eq!((seen.as_slice(), rows.position()), (&b"\"a\"\n"[..], 8));
+        assert_eq!(rows.advance().expect("row"), Next::Row);
+        assert_eq!(rows.field(0), b"b");
+        while !rows.skip_some(9).expect("no error").is_empty() {}
+        assert_eq!(rows.position(), 12);
+    }
+}

@@ -1,0 +1,325 @@
+//! JSON written straight into the text of an event. No tree is built on the way.
+//!
+//! Every member is written with a comma behind it, which the brace that ends the object replaces. So a member needs not
+//! know whether it is the first, and what comes before it can be rendered once for a whole file.
+
+use super::buffer::Buffer;
+
+/// A key as it stands before a text: `"key":"`.
+pub struct Key(Vec<u8>);
+
+/// Writes one JSON object after another. Objects within that stay empty are left out.
+#[derive(Default)]
+pub struct Writer {
+    out: Buffer,
+    /// Where each open object begins, with its key.
+    open: Vec<usize>,
+    /// Room for a text that is not written as it came.
+    scratch: Vec<u8>,
+}
+
+impl Key {
+    /// A key of letters that need no escape.
+    pub fn new(name: &str) -> Self {
+        Self(format!("\"{name}\":\"").into_bytes())
+    }
+
+    /// A key of any characters.
+    pub fn escaped(name: &str) -> Self {
+        let mut json = Writer::default();
+        json.string(name.as_bytes());
+        let name = String::from_utf8_lossy(json.out.bytes());
+        Self::new(&name)
+    }
+
+    /// As it stands before all that is not a text.
+    fn bare(&self) -> &[u8] {
+        &self.0[..self.0.len() - 1]
+    }
+}
+
+impl Writer {
+    /// Begins an object. What was not finished is gone.
+    pub fn begin(&mut self) {
+        self.out.truncate(0);
+        self.open.clear();
+        self.out.put_array(b"{");
+    }
+
+    /// Ends the object as a whole.
+    pub fn finish(&mut self) -> String {
+        self.end();
+        let text = &self.out.bytes()[..self.out.len() - 1];
+        // All that was put in is UTF-8.
+        String::from_utf8(text.to_vec()).unwrap_or_else(|_| String::from_utf8_lossy(text).into_owned())
+    }
+
+    /// Begins an object within.
+    pub fn open(&mut self, key: &Key) {
+        self.open.push(self.out.len());
+        self.out.put(key.bare());
+        self.out.put_array(b"{");
+    }
+
+    /// Ends the object begun last.
+    pub fn close(&mut self) {
+        let start = self.open.pop().unwrap_or_default();
+        if self.out.last() == Some(b'{') {
+            self.out.truncate(start);
+        } else {
+            self.end();
+        }
+    }
+
+    /// Ends an object that [`put`](Self::put) began.
+    pub fn end(&mut self) {
+        if self.out.last() == Some(b',') {
+            self.out.truncate(self.out.len() - 1);
+        }
+        self.out.put_array(b"},");
+    }
+
+    /// Puts in members that were rendered before: up to a comma, or to the brace that opens an object.
+    pub fn put(&mut self, members: &str) {
+        self.out.put(members.as_bytes());
+    }
+
+    /// Writes a text. Returns whether it was UTF-8; what was not is replaced.
+    #[inline]
+    pub fn text(&mut self, key: &Key, value: &[u8]) -> bool {
+        self.member(&key.0, value)
+    }
+
+    /// Writes a text under a key as it stands before a text.
+    #[inline]
+    pub fn member(&mut self, key: &[u8], value: &[u8]) -> bool {
+        self.out.put(key);
+        let valid = self.string(value);
+        self.out.put_array(b"\",");
+        valid
+    }
+
+    /// Writes a text of which `%2F` and the like are decoded (RFC 3986 section 2.1).
+    pub fn decoded(&mut self, key: &Key, value: &[u8]) -> bool {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let mut rest = value;
+        while let Some((byte, after)) = rest.split_first() {
+            let code = rest.get(1..3).filter(|_| *byte == b'%');
+            let code = code.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+            scratch.push(code.unwrap_or(*byte));
+            rest = if code.is_some() { &rest[3..] } else { after };
+        }
+        let valid = self.text(key, &scratch);
+        self.scratch = scratch;
+        valid
+    }
+
+    /// Writes what `make` writes into another object as a text.
+    pub fn quoted(&mut self, key: &Key, make: impl FnOnce(&mut Writer)) {
+        let mut inner = Self { out: Buffer::of(std::mem::take(&mut self.scratch)), ..Self::default() };
+        inner.begin();
+        make(&mut inner);
+        inner.end();
+        let text = &inner.out.bytes()[..inner.out.len() - 1];
+        self.text(key, text);
+        self.scratch = inner.out.into_room();
+    }
+
+    /// Writes a value that is JSON already.
+    pub fn raw(&mut self, key: &Key, value: &[u8]) {
+        self.out.put(key.bare());
+        self.out.put(value);
+        self.out.put_array(b",");
+    }
+
+    /// Writes a value that is JSON already, under a key as it stands before it.
+    pub fn raw_member(&mut self, key: &[u8], value: &[u8]) {
+        self.out.put(key);
+        self.out.put(value);
+        self.out.put_array(b",");
+    }
+
+    /// Writes a value that is JSON already, in pieces.
+    pub fn pieces(&mut self, key: &Key, pieces: &[&[u8]]) {
+        self.out.put(key.bare());
+        for piece in pieces {
+            self.out.put(piece);
+        }
+        self.out.put_array(b",");
+    }
+
+    /// Writes a value that is JSON already and may have line breaks between its parts, on one line.
+    pub fn raw_lines(&mut self, key: &Key, value: &[u8]) {
+        self.out.put(key.bare());
+        for line in value.split(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.out.put(line);
+        }
+        self.out.put_array(b",");
+    }
+
+    /// Begins a list of objects.
+    pub fn open_list(&mut self, key: &Key) {
+        self.open.push(self.out.len());
+        self.out.put(key.bare());
+        self.out.put_array(b"[");
+    }
+
+    /// Begins an object of the list.
+    pub fn open_item(&mut self) {
+        self.out.put_array(b"{");
+    }
+
+    /// Ends the list.
+    pub fn close_list(&mut self) {
+        let start = self.open.pop().unwrap_or_default();
+        if self.out.last() == Some(b'[') {
+            self.out.truncate(start);
+        } else {
+            self.out.truncate(self.out.len() - 1);
+            self.out.put_array(b"],");
+        }
+    }
+
+    /// Writes a list of texts, unless it is empty. Returns whether they were UTF-8.
+    pub fn list<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
+        self.open_list(key);
+        let mut valid = true;
+        for value in values {
+            self.out.put_array(b"\"");
+            valid &= self.string(value);
+            self.out.put_array(b"\",");
+        }
+        self.close_list();
+        valid
+    }
+
+    /// A text as it stands between the quotes.
+    #[inline(always)]
+    fn string(&mut self, text: &[u8]) -> bool {
+        if is_plain(text) {
+            self.out.put(text);
+            return true;
+        }
+        let valid = str::from_utf8(text).is_ok();
+        if valid {
+            self.escape(text);
+        } else {
+            self.escape(String::from_utf8_lossy(text).as_bytes());
+        }
+        valid
+    }
+
+    fn escape(&mut self, text: &[u8]) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut from = 0;
+        for (at, &byte) in text.iter().enumerate() {
+            if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+                continue;
+            }
+            self.out.put(&text[from..at]);
+            from = at + 1;
+            match byte {
+                b'"' => self.out.put_array(b"\\\""),
+                b'\\' => self.out.put_array(b"\\\\"),
+                b'\n' => self.out.put_array(b"\\n"),
+                b'\r' => self.out.put_array(b"\\r"),
+                b'\t' => self.out.put_array(b"\\t"),
+                _ => {
+                    let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                    self.out.put_array(b"\\u00");
+                    self.out.put_array(&digits);
+                }
+            }
+        }
+        self.out.put(&text[from..]);
+    }
+}
+
+/// Whether a text is ASCII that needs no escape, as nearly all are. Looks at eight bytes at a time.
+#[inline]
+pub fn is_plain(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else {
+        return text.iter().all(|byte| *byte >= 0x20 && *byte < 0x80 && *byte != b'"' && *byte != b'\\');
+    };
+    text.as_chunks().0.iter().chain([last]).all(|word| !holds_special(u64::from_le_bytes(*word)))
+}
+
+/// Whether one of eight bytes is a control character, a quote, a backslash or not ASCII.
+#[inline]
+fn holds_special(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // The highest bit of a byte is set where it is below the limit; and maybe in bytes above one where it is.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (word | below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES << 7) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(value: &[u8]) -> (String, bool) {
+        let mut json = Writer::default();
+        json.begin();
+        let valid = json.text(&Key::new("k"), value);
+        (json.finish(), valid)
+    }
+
+    fn read(json: &str) -> String {
+        let value: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        value["k"].as_str().expect("a text").to_owned()
+    }
+
+    #[test]
+    fn any_text_is_read_back_as_it_was() {
+        let all: String = (0..0x300).filter_map(char::from_u32).collect();
+        for text in ["", "plain", "a\"b\\c", "\n\r\t\0\u{1f}\u{7f}", "é💥", &all] {
+            let (json, valid) = written(text.as_bytes());
+            assert_eq!((read(&json).as_str(), valid), (text, true));
+            assert!(!json.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn every_byte_at_every_place_is_read_back() {
+        for length in 1..20 {
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut text = vec![b'x'; length];
+                    text[at] = byte;
+                    let (json, valid) = written(&text);
+                    assert_eq!(read(&json), String::from_utf8_lossy(&text), "{byte} at {at} of {length}");
+                    assert_eq!(valid, byte < 0x80);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn objects_and_lists_without_members_are_left_out() {
+        let key = Key::new;
+        let mut json = Writer::default();
+        for _ in 0..2 {
+            json.begin();
+            json.open(&key("a"));
+            json.open(&key("b"));
+            json.close();
+            json.text(&key("c"), b"1");
+            json.open(&key("d"));
+            json.raw(&key("e"), b"2");
+            json.close();
+            json.close();
+            json.open(&key("f"));
+            json.open(&key("g"));
+            json.list(&key("h"), [&b"x"[..], b"y"]);
+            json.list(&key("i"), []);
+            json.close();
+            json.close();
+            json.put("\"j\":true,");
+            assert_eq!(json.finish(), r#"{"a":{"c":"1","d":{"e":2}},"f":{"g":{"h":["x","y"]}},"j":true}"#);
+        }
+        json.begin();
+        assert_eq!(json.finish(), "{}");
+    }
+}

@@ -1,0 +1,83 @@
+//! What a document is made of: a tree of nodes, as the trees write it down.
+
+use super::form::Form;
+
+/// A part of a document. Where a column is named, several names divided by `|` mean the first that is there.
+pub enum Node {
+    /// An object with these parts.
+    Object(&'static str, &'static [Node]),
+    /// These parts, in this place.
+    Parts(&'static [Node]),
+    /// A fixed value, in JSON.
+    Fixed(&'static str, &'static str),
+    /// A value made of a column.
+    Column(&'static str, &'static str, Form),
+    /// The same, of a column that is passed on as well. Here the first that has such a value counts, row by row.
+    Also(&'static str, &'static str, Form),
+    /// The same, with a form for each.
+    Either(&'static str, &'static [(&'static str, Form)]),
+    /// `outcome`, of all these columns. They are passed on as well.
+    Success(&'static str),
+    /// These parts, if the first of the columns `person` that is not empty is of another user than the columns `user`.
+    Behind {
+        /// Who may stand behind the user.
+        person: &'static str,
+        /// The user.
+        user: &'static str,
+        /// What is written then.
+        parts: &'static [Node],
+    },
+    /// These parts, of a record of Real-Time Event Monitoring.
+    Monitored(&'static [Node]),
+    /// `threat`, after the type of the event, if it is one that was detected.
+    Threat,
+    /// The different values of some columns.
+    Distinct(&'static str, &'static [(&'static str, Form)]),
+    /// `location`, of columns with a latitude and a longitude.
+    Location(&'static str, &'static str),
+    /// An object with these parts, named after the event type or the object in snake case.
+    Typed(&'static [Node]),
+    /// `@timestamp`, from TIMESTAMP_DERIVED or TIMESTAMP, or from the date of a record.
+    Timestamp,
+    /// `id`, the key of a record or the digest of a row.
+    Id,
+    /// `dataset`, after the stream.
+    Dataset,
+    /// `provider`: which view of the event this is, `EventLogFile` or `Object`.
+    Provider,
+    /// `stream`
+    Stream,
+    /// `kind`, `category`, `type` and `action`, after the type of the event.
+    Kind,
+    /// What is known of the org and the file.
+    Provenance,
+    /// `original`, the record as it came, as a text; if it was asked for.
+    Original,
+    /// `record`, the record as it came.
+    Record,
+    /// The columns that no part mentions.
+    Rest,
+}
+
+impl Node {
+    /// The key of what it writes, if it is one member.
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Object(key, _)
+            | Self::Fixed(key, _)
+            | Self::Column(key, ..)
+            | Self::Also(key, ..)
+            | Self::Either(key, ..)
+            | Self::Distinct(key, ..) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The form of a single value.
+    pub fn form(&self) -> Option<Form> {
+        match self {
+            Self::Column(_, _, form) | Self::Also(_, _, form) => Some(*form),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Where documents come from, and what those of one file or object have in common.
+
+use crate::bytes::{
+    json::{Key, Writer},
+    time::Time,
+};
+use serde::{Deserialize, Serialize};
+
+/// What is known of a file from its record in EventLogFile (object reference).
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct EventLogFile {
+    /// `Id`
+    pub id: String,
+    /// `EventType`
+    #[serde(default = "login")]
+    pub event_type: String,
+    /// `CreatedDate`
+    pub created: Time,
+    /// `LogDate`
+    pub log_date: Time,
+    /// `LogFileLength`: bytes after decompression.
+    pub length: u64,
+    /// `Interval`
+    pub interval: String,
+    /// `Sequence`
+    pub sequence: u32,
+    /// `ApiVersion`
+    pub api_version: String,
+}
+
+/// The event type of all files that were known before there were others.
+fn login() -> String {
+    String::from("Login")
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// As they came, and not as documents.
+    pub raw: bool,
+    /// Documents with `event.original`.
+    pub original: bool,
+}
+
+/// What the documents of a file, or of an object, have in common.
+pub struct Common<'a> {
+    /// Name of the stream.
+    pub stream: &'a str,
+    /// Address of the org.
+    pub instance_url: &'a str,
+    /// The time of a row that tells none: the beginning of what was asked for.
+    pub since: Time,
+    /// How they are written.
+    pub output: Output,
+    /// Where they come from.
+    pub origin: Origin<'a>,
+}
+
+/// Where documents come from.
+#[derive(Clone, Copy)]
+pub enum Origin<'a> {
+    /// An event log file.
+    File(&'a EventLogFile),
+    /// An object that is queried.
+    Object {
+        /// Its name.
+        name: &'a str,
+        /// The field with the time of the event.
+        date: &'a str,
+        /// The field with the key of a record, if it has one. An `Id` is one within its org and its copies alone.
+        key: Option<&'a str>,
+    },
+}
+
+impl Common<'_> {
+    /// Where they come from, as members, each with a comma behind it.
+    pub(super) fn members(&self) -> String {
+        let key = Key::new;
+        let mut json = Writer::default();
+        json.begin();
+        json.text(&key("instance_url"), self.instance_url.as_bytes());
+        if let Origin::Object { name, .. } = self.origin {
+            json.text(&key("object_name"), name.as_bytes());
+        }
+        if let Origin::File(file) = self.origin {
+            json.open(&key("event_log_file"));
+            json.text(&key("id"), file.id.as_bytes());
+            json.text(&key("log_date"), file.log_date.to_rfc3339().as_bytes());
+            json.text(&key("created_date"), file.created.to_rfc3339().as_bytes());
+            json.text(&key("interval"), file.interval.as_bytes());
+            json.raw(&key("sequence"), file.sequence.to_string().as_bytes());
+            json.text(&key("api_version"), file.api_version.as_bytes());
+            json.close();
+        }
+        let object = json.finish();
+        format!("{},", &object[1..object.len() - 1])
+    }
+}
