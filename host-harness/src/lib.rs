@@ -33,6 +33,7 @@ mod contract;
 mod egress;
 mod ending;
 mod error;
+mod event;
 mod handler;
 mod limits;
 mod outgoing;

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::de::IgnoredAny;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
@@ -17,6 +16,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, problems};
 use crate::egress::Gate;
+use crate::event::is_object_on_a_line;
 use crate::limits::Meter;
 use crate::outgoing::Outgoing;
 use crate::plugin::{Clock, Options};
@@ -279,10 +279,7 @@ fn inspect(batch: &Batch, limits: &Limits) -> Result<(), Error> {
         return refused(format!("{size} of events, more than the {limit} of its limit"));
     }
     for (index, event) in batch.events.iter().enumerate() {
-        // Without an early end, so that many bytes are looked at in one step.
-        let breaks = event.bytes().fold(false, |found, byte| found | (byte == b'\n') | (byte == b'\r'));
-        let line = event.starts_with('{') && !breaks;
-        if !line || serde_json::from_str::<IgnoredAny>(event).is_err() {
+        if !is_object_on_a_line(event) {
             return refused(format!(
                 "an event (number {} of its batch) that is not one JSON object on one line",
                 index + 1

@@ -3,6 +3,8 @@
 pub mod buffer;
 pub mod csv;
 pub mod json;
+pub mod lanes;
+pub mod padded;
 pub mod row;
 pub mod scan;
 pub mod text;

@@ -27,6 +27,9 @@ use layout::Layout;
 use origin::{Common, Origin};
 use plan::Step;
 
+/// Columns that a list of different values is made of at most.
+const MOST_DISTINCT: usize = 24;
+
 /// Writes the documents of one file, or of one object.
 pub struct Mapper {
     columns: Vec<String>,
@@ -133,7 +136,7 @@ impl Mapper {
 
     /// The digest of a row's content.
     pub fn digest(&mut self, row: &impl Row) -> Id {
-        self.id.of(|index| row.field(index))
+        self.id.of(row)
     }
 
     /// The document of a row.
@@ -144,7 +147,8 @@ impl Mapper {
             self.is_address[*column] = is_address(row.field(*column));
         }
         let Self { json, errors, columns, .. } = self;
-        json.begin();
+        let plain = row.is_plain();
+        json.begin_row(plain);
         let mut steps = self.plan.iter();
         while let Some(step) = steps.next() {
             match step {
@@ -155,16 +159,16 @@ impl Mapper {
                 Step::Id(key) => {
                     let own = self.key.map(|key| row.field(key)).filter(|key| !key.is_empty());
                     match (own, &mut self.record_id) {
-                        (Some(own), Some(record_id)) => json.text(key, record_id.of(own).as_str().as_bytes()),
-                        (Some(own), None) => json.text(key, own),
-                        (None, _) => json.text(key, self.id.of(|index| row.field(index)).as_str().as_bytes()),
+                        (Some(own), Some(record_id)) => json.plain(key, record_id.of(own).padded()),
+                        (Some(own), None) => drop(json.part(key, own)),
+                        (None, _) => json.plain(key, self.id.of(row).padded()),
                     };
                 }
                 Step::Timestamp(key) => {
                     let field = |index: Option<usize>| index.map_or(&[][..], |index| row.field(index));
                     let date = field(self.date);
                     match canonical(date).or_else(|| timestamp(date, field(self.timestamp))) {
-                        Some(time) => json.text(key, &time),
+                        Some(time) => drop(json.part(key, &time)),
                         None => {
                             let column = self.date.map_or("TIMESTAMP_DERIVED", |date| &columns[date]);
                             let compact = field(self.timestamp);
@@ -174,9 +178,9 @@ impl Mapper {
                             if !compact.is_empty() {
                                 report(errors, "TIMESTAMP", compact, "is not a time");
                             }
-                            json.text(key, self.since.to_rfc3339().as_bytes())
+                            json.part(key, self.since.to_rfc3339().as_bytes());
                         }
-                    };
+                    }
                 }
                 Step::First(key, of) => {
                     let filled = || of.iter().filter(|(column, _)| !row.field(*column).is_empty());
@@ -191,12 +195,18 @@ impl Mapper {
                 }
                 Step::Success(key, of) => {
                     if let Some(outcome) = form::outcome_of(of.iter().map(|column| row.field(*column))) {
-                        json.text(key, outcome);
+                        json.part(key, outcome);
                     }
                 }
                 Step::Behind { person, user, steps: skipped } => {
                     if !is_another(row, person, user) {
                         steps.by_ref().take(*skipped).for_each(drop);
+                    }
+                }
+                Step::Column(key, column, Form::Keyword | Form::Given) if plain => {
+                    let value = row.padded(*column);
+                    if !value.is_empty() {
+                        json.plain(key, value);
                     }
                 }
                 Step::Column(key, column, form) => {
@@ -214,16 +224,19 @@ impl Mapper {
                     }
                 }
                 Step::Distinct(key, of) => {
-                    let part = |(column, form): &(usize, Form)| {
-                        let value = row.field(*column);
-                        let part = form.part(value, self.is_address[*column]);
-                        part.filter(|part| !part.is_empty() && str::from_utf8(part).is_ok())
-                    };
-                    let values = of.iter().enumerate().filter_map(|(nth, one)| {
-                        let value = part(one)?;
-                        (!of[..nth].iter().any(|earlier| part(earlier) == Some(value))).then_some(value)
-                    });
-                    json.list(key, values);
+                    let mut seen: [&[u8]; MOST_DISTINCT] = [&[]; MOST_DISTINCT];
+                    let mut count = 0;
+                    for (column, form) in of.iter().take(MOST_DISTINCT) {
+                        let Some(part) = form.part(row.field(*column), self.is_address[*column]) else {
+                            continue;
+                        };
+                        let is_new = !part.is_empty() && !seen[..count].contains(&part);
+                        if is_new && (plain || str::from_utf8(part).is_ok()) {
+                            seen[count] = part;
+                            count += 1;
+                        }
+                    }
+                    json.list_of_parts(key, seen[..count].iter().copied());
                 }
                 Step::Location(key, latitude, longitude) => {
                     let (lat, lon) = (row.field(*latitude), row.field(*longitude));
@@ -333,4 +346,145 @@ fn raw_keys(columns: &[String]) -> Vec<Key> {
 fn timestamp(date: &[u8], compact: &[u8]) -> Option<[u8; 24]> {
     let text = |bytes| str::from_utf8(bytes).unwrap_or_default();
     Time::parse(text(date)).or_else(|| Time::parse_compact(text(compact))).and_then(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        origin::{EventLogFile, Output},
+        *,
+    };
+    use crate::{
+        bytes::csv::{Next, Rows},
+        grammar::node::Node,
+    };
+
+    const COLUMNS: &str = "EVENT_TYPE,TIMESTAMP,REQUEST_ID,ORGANIZATION_ID,USER_ID,RUN_TIME,CPU_TIME,URI,SESSION_KEY,USER_TYPE,\
+        LOGIN_TYPE,BROWSER_TYPE,USER_NAME,TLS_PROTOCOL,CIPHER_SUITE,REQUEST_STATUS,TIMESTAMP_DERIVED,USER_ID_DERIVED,CLIENT_IP,\
+        SOURCE_IP,LOGIN_STATUS,LATITUDE,LONGITUDE,ACTION_MESSAGE,IS_NEW,NUMBER_ROWS,SCORE,USER_AGENT,DELEGATED_USER_NAME";
+    const VALUES: &[&str] = &[
+        "",
+        "a",
+        "0",
+        "1",
+        "17",
+        "1.5E3",
+        "-1",
+        "true",
+        "Login",
+        "S",
+        "F",
+        "i",
+        "TLSv1.3",
+        "203.0.113.7",
+        "2001:db8::1",
+        "not an address",
+        "2026-06-01T10:15:30.123Z",
+        "20260601101530.123",
+        "0055j000004XYz1AAE",
+        "0055j000004XYz1",
+        "anna.berg@acme.com",
+        "https://acme.my.salesforce.com/services/%7Bx%7D/a.json?b=c",
+        "Mozilla/5.0 (X11; Linux x86_64)",
+        "10010511",
+        "1;a://b.c/ACTION$d=12;",
+        "\"\"in quotes\"\"",
+        "back\\slash",
+        "é and 💥",
+        "a\ttab",
+        "two\nlines",
+        "\0",
+        "59.3",
+        "18.07",
+        "a text that is longer than the sixty-four bytes which are looked at and copied together, so that it takes the other way",
+    ];
+
+    fn documents(event_type: &str, output: Output, text: &[u8], careful: bool) -> Vec<String> {
+        let time = Time(1_780_308_000_000);
+        let file = EventLogFile {
+            id: String::from("0AT000000000000001"),
+            event_type: event_type.to_owned(),
+            created: time,
+            log_date: time,
+            length: 0,
+            interval: String::from("Hourly"),
+            sequence: 1,
+            api_version: String::from("65.0"),
+        };
+        let origin = Origin::File(&file);
+        let common = Common {
+            stream: "s",
+            instance_url: "https://acme.my.salesforce.com",
+            since: time,
+            output,
+            origin,
+        };
+        let rows = Rows::new(text, 0);
+        let mut rows = if careful { rows.carefully() } else { rows };
+        let mut mapper = Mapper::new(&common, COLUMNS.split(',').map(str::to_owned).collect());
+        let mut all = Vec::new();
+        while rows.advance().expect("no error") == Next::Row {
+            assert_eq!(rows.width(), mapper.columns());
+            all.push(mapper.event(&rows));
+        }
+        all
+    }
+
+    #[test]
+    fn the_fast_path_and_the_careful_path_write_the_same_documents() {
+        let mut seed = 5u64;
+        let mut random = |n: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % n
+        };
+        for event_type in ["Login", "Logout", "ApexExecution", "AuraRequest", "Report", "Unknown"] {
+            let mut text = Vec::new();
+            for row in 0..600 {
+                // Half of the rows are plain, and some have one odd value.
+                let odd = random(COLUMNS.split(',').count());
+                let values: Vec<String> = COLUMNS
+                    .split(',')
+                    .enumerate()
+                    .map(|(column, _)| {
+                        let any = row % 3 == 2 || (row % 3 == 1 && column == odd);
+                        let value = VALUES[random(if any { VALUES.len() } else { 25 })];
+                        format!("\"{value}\"")
+                    })
+                    .collect();
+                text.extend_from_slice(values.join(",").as_bytes());
+                text.push(b'\n');
+            }
+            for output in [
+                Output::default(),
+                Output { raw: true, original: false },
+                Output { raw: false, original: true },
+            ] {
+                let (fast, careful) =
+                    (documents(event_type, output, &text, false), documents(event_type, output, &text, true));
+                assert_eq!(fast.len(), 600);
+                for (fast, careful) in fast.iter().zip(&careful) {
+                    assert_eq!(fast, careful);
+                    assert!(serde_json::from_str::<serde_json::Value>(fast).is_ok(), "{fast}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_list_of_different_values_has_more_columns_than_are_looked_at() {
+        fn count(nodes: &[Node]) -> usize {
+            let of = |node: &Node| match node {
+                Node::Object(_, parts) | Node::Parts(parts) | Node::Typed(parts) | Node::Monitored(parts) => {
+                    count(parts)
+                }
+                Node::Behind { parts, .. } => count(parts),
+                Node::Distinct(_, columns) => columns.len(),
+                _ => 0,
+            };
+            nodes.iter().map(of).max().unwrap_or_default()
+        }
+        let most = trees::ALL.iter().map(|tree| count(tree)).max();
+        let generic = [trees::generic::FILE, trees::generic::OBJECT].map(count);
+        assert!(most.into_iter().chain(generic).all(|columns| (2..=MOST_DISTINCT).contains(&columns)));
+    }
 }

@@ -235,7 +235,7 @@ fn deliver(
     before: u64,
     progress: &mut Progress<'_>,
 ) {
-    let (has, must_have) = (rows.len(), mapper.columns());
+    let (has, must_have) = (rows.width(), mapper.columns());
     if has == must_have {
         if !mapper.is_header(rows) {
             progress.push(mapper.event(rows));
@@ -300,7 +300,7 @@ fn header(rows: &Rows<Box<dyn Read>>) -> Option<Vec<String>> {
         let name = if index == 0 { name.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(name) } else { name };
         String::from_utf8_lossy(name).trim_matches('"').to_owned()
     };
-    let columns: Vec<String> = (0..rows.len()).map(name).collect();
+    let columns: Vec<String> = (0..rows.width()).map(name).collect();
     columns.iter().any(|name| name == "EVENT_TYPE" || name == "TIMESTAMP").then_some(columns)
 }
 

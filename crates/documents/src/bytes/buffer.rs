@@ -2,8 +2,10 @@
 //!
 //! Why not `Vec::extend_from_slice`: an event is made of some two hundred pieces of a few bytes. For a slice whose length
 //! is only known when running, the compiler emits a call: in WASM the instruction `memory.copy`, for which engines leave
-//! the compiled code. Here a short piece is two loads and two stores of a fixed size that overlap, inlined, since an
-//! engine that may have to interrupt a component looks whether it should at every call.
+//! the compiled code. Here a short piece is one to four loads and stores of a fixed size, inlined, since an engine that may
+//! have to interrupt a component looks whether it should at every call.
+
+use super::padded::{PADDING, Padded};
 
 /// A buffer that keeps its room.
 #[derive(Default)]
@@ -55,6 +57,22 @@ impl Buffer {
         self.len = end;
     }
 
+    /// Adds a piece behind which there is memory, and writes over what lies behind the content.
+    #[inline(always)]
+    pub fn put_padded(&mut self, piece: Padded<'_>) {
+        let end = self.len + piece.len();
+        if self.len + PADDING > self.room.len() {
+            self.grow(end + PADDING);
+        }
+        let to = self.room[self.len..].first_chunk_mut::<PADDING>();
+        let from = piece.memory().first_chunk::<PADDING>();
+        match (to, from) {
+            (Some(to), Some(from)) if piece.len() <= PADDING => copy_steps(to, from, piece.len()),
+            _ => return self.put(piece.bytes()),
+        }
+        self.len = end;
+    }
+
     /// Adds a piece of a length that is known when compiled.
     #[inline]
     pub fn put_array<const N: usize>(&mut self, piece: &[u8; N]) {
@@ -71,6 +89,19 @@ impl Buffer {
     #[cold]
     fn grow(&mut self, end: usize) {
         self.room.resize(end.next_power_of_two().max(4096), 0);
+    }
+}
+
+/// Copies sixteen bytes, and sixteen more, until there are at least so many.
+#[inline(always)]
+fn copy_steps(to: &mut [u8; PADDING], from: &[u8; PADDING], len: usize) {
+    const STEP: usize = 16;
+    to[..STEP].copy_from_slice(&from[..STEP]);
+    if len > STEP {
+        to[STEP..2 * STEP].copy_from_slice(&from[STEP..2 * STEP]);
+        if len > 2 * STEP {
+            to[2 * STEP..].copy_from_slice(&from[2 * STEP..]);
+        }
     }
 }
 
@@ -106,6 +137,22 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_with_memory_behind_them_are_cut_where_they_end() {
+        let memory: Vec<u8> = (0..=255).collect();
+        let (mut buffer, mut expected) = (Buffer::default(), Vec::new());
+        for length in (0..=memory.len()).chain((0..=memory.len()).rev()) {
+            for end in [length, length + 3, length + 64, memory.len()] {
+                let Some(memory) = memory.get(..end).filter(|memory| memory.len() >= length) else {
+                    continue;
+                };
+                buffer.put_padded(Padded::new(memory, length));
+                expected.extend_from_slice(&memory[..length]);
+                assert_eq!(buffer.bytes(), expected);
+            }
+        }
+    }
 
     #[test]
     fn pieces_of_any_length_stand_one_after_another() {

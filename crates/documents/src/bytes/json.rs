@@ -3,10 +3,18 @@
 //! Every member is written with a comma behind it, which the brace that ends the object replaces. So a member needs not
 //! know whether it is the first, and what comes before it can be rendered once for a whole file.
 
-use super::buffer::Buffer;
+use super::{
+    buffer::Buffer,
+    padded::{Padded, PaddedBuf},
+};
 
-/// A key as it stands before a text: `"key":"`.
-pub struct Key(Vec<u8>);
+/// A key as it stands before a value.
+pub struct Key {
+    /// `"key":"`
+    text: PaddedBuf,
+    /// `"key":{`
+    object: PaddedBuf,
+}
 
 /// Writes one JSON object after another. Objects within that stay empty are left out.
 #[derive(Default)]
@@ -16,12 +24,15 @@ pub struct Writer {
     open: Vec<usize>,
     /// Room for a text that is not written as it came.
     scratch: Vec<u8>,
+    /// Whether the row has nothing that needs an escape.
+    row_is_plain: bool,
 }
 
 impl Key {
     /// A key of letters that need no escape.
     pub fn new(name: &str) -> Self {
-        Self(format!("\"{name}\":\"").into_bytes())
+        let before = |value: char| PaddedBuf::new(format!("\"{name}\":{value}").as_bytes());
+        Self { text: before('"'), object: before('{') }
     }
 
     /// A key of any characters.
@@ -33,14 +44,21 @@ impl Key {
     }
 
     /// As it stands before all that is not a text.
-    fn bare(&self) -> &[u8] {
-        &self.0[..self.0.len() - 1]
+    fn bare(&self) -> Padded<'_> {
+        self.text.but_last()
     }
 }
 
 impl Writer {
+    /// Begins the object of a row. If that is plain, its [parts](Self::part) are written as they are.
+    pub fn begin_row(&mut self, is_plain: bool) {
+        self.begin();
+        self.row_is_plain = is_plain;
+    }
+
     /// Begins an object. What was not finished is gone.
     pub fn begin(&mut self) {
+        self.row_is_plain = false;
         self.out.truncate(0);
         self.open.clear();
         self.out.put_array(b"{");
@@ -51,14 +69,16 @@ impl Writer {
         self.end();
         let text = &self.out.bytes()[..self.out.len() - 1];
         // All that was put in is UTF-8.
-        String::from_utf8(text.to_vec()).unwrap_or_else(|_| String::from_utf8_lossy(text).into_owned())
+        match simdutf8::basic::from_utf8(text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(text).into_owned(),
+        }
     }
 
     /// Begins an object within.
     pub fn open(&mut self, key: &Key) {
         self.open.push(self.out.len());
-        self.out.put(key.bare());
-        self.out.put_array(b"{");
+        self.out.put_padded(key.object.get());
     }
 
     /// Ends the object begun last.
@@ -87,7 +107,28 @@ impl Writer {
     /// Writes a text. Returns whether it was UTF-8; what was not is replaced.
     #[inline]
     pub fn text(&mut self, key: &Key, value: &[u8]) -> bool {
-        self.member(&key.0, value)
+        self.out.put_padded(key.text.get());
+        let valid = self.string(value);
+        self.out.put_array(b"\",");
+        valid
+    }
+
+    /// Writes a part of a value of the row, or a text of letters and digits. Returns whether it was UTF-8; what was not is
+    /// replaced.
+    #[inline]
+    pub fn part(&mut self, key: &Key, value: &[u8]) -> bool {
+        self.out.put_padded(key.text.get());
+        let valid = self.string_of_row(value);
+        self.out.put_array(b"\",");
+        valid
+    }
+
+    /// Writes a text that is known to need no escape: see [`is_plain`].
+    #[inline(always)]
+    pub fn plain(&mut self, key: &Key, value: Padded<'_>) {
+        self.out.put_padded(key.text.get());
+        self.out.put_padded(value);
+        self.out.put_array(b"\",");
     }
 
     /// Writes a text under a key as it stands before a text.
@@ -128,7 +169,7 @@ impl Writer {
 
     /// Writes a value that is JSON already.
     pub fn raw(&mut self, key: &Key, value: &[u8]) {
-        self.out.put(key.bare());
+        self.out.put_padded(key.bare());
         self.out.put(value);
         self.out.put_array(b",");
     }
@@ -142,7 +183,7 @@ impl Writer {
 
     /// Writes a value that is JSON already, in pieces.
     pub fn pieces(&mut self, key: &Key, pieces: &[&[u8]]) {
-        self.out.put(key.bare());
+        self.out.put_padded(key.bare());
         for piece in pieces {
             self.out.put(piece);
         }
@@ -151,7 +192,7 @@ impl Writer {
 
     /// Writes a value that is JSON already and may have line breaks between its parts, on one line.
     pub fn raw_lines(&mut self, key: &Key, value: &[u8]) {
-        self.out.put(key.bare());
+        self.out.put_padded(key.bare());
         for line in value.split(|byte| matches!(byte, b'\n' | b'\r')) {
             self.out.put(line);
         }
@@ -161,7 +202,7 @@ impl Writer {
     /// Begins a list of objects.
     pub fn open_list(&mut self, key: &Key) {
         self.open.push(self.out.len());
-        self.out.put(key.bare());
+        self.out.put_padded(key.bare());
         self.out.put_array(b"[");
     }
 
@@ -181,6 +222,19 @@ impl Writer {
         }
     }
 
+    /// Writes a list of parts of values of the row, unless it is empty. Returns whether they were UTF-8.
+    pub fn list_of_parts<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
+        self.open_list(key);
+        let mut valid = true;
+        for value in values {
+            self.out.put_array(b"\"");
+            valid &= self.string_of_row(value);
+            self.out.put_array(b"\",");
+        }
+        self.close_list();
+        valid
+    }
+
     /// Writes a list of texts, unless it is empty. Returns whether they were UTF-8.
     pub fn list<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
         self.open_list(key);
@@ -192,6 +246,15 @@ impl Writer {
         }
         self.close_list();
         valid
+    }
+
+    #[inline(always)]
+    fn string_of_row(&mut self, text: &[u8]) -> bool {
+        if self.row_is_plain {
+            self.out.put(text);
+            return true;
+        }
+        self.string(text)
     }
 
     /// A text as it stands between the quotes.

@@ -171,10 +171,10 @@ impl Form {
             },
             Self::MillisAsNanos => return nanos(json, key, value),
             Self::Date => match canonical(value).or_else(|| parsed(value)) {
-                Some(date) => return json.text(key, &date),
+                Some(date) => return json.part(key, &date),
                 None => return false,
             },
-            Self::ListOfOne | Self::ListOfCode(_) => return json.list(key, self.part(value, false)),
+            Self::ListOfOne | Self::ListOfCode(_) => return json.list_of_parts(key, self.part(value, false)),
             Self::Actions => actions(json, key, value),
             _ => {
                 let Some(text) = self.part(value, is_address) else {
@@ -183,7 +183,7 @@ impl Form {
                 return if matches!(self, Self::Path) && text.contains(&b'%') {
                     json.decoded(key, text)
                 } else {
-                    json.text(key, text)
+                    json.part(key, text)
                 };
             }
         }
@@ -507,7 +507,10 @@ fn nanos(json: &mut Writer, key: &Key, value: &[u8]) -> bool {
 
 /// Whether a text is an address, of version 4 or 6.
 pub fn is_address(text: &[u8]) -> bool {
-    str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok())
+    // No address is longer, nor are there any others in it than these.
+    let may_be = (2..=45).contains(&text.len())
+        && text.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'));
+    may_be && str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok())
 }
 
 /// `2026-01-02T03:04:05.678Z` as it is, and `2026-01-02T03:04:05.678+0000` in this form: the two that are written by far

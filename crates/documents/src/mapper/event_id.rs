@@ -34,7 +34,11 @@
 //! columns `Id`, `host` (that of the org, with its port if it has one) and `object` (its name), by the same recipe. A new
 //! My Domain name makes new ids for what is collected from then on.
 
-use crate::bytes::buffer::Buffer;
+use crate::bytes::{
+    buffer::Buffer,
+    padded::{PADDING, Padded},
+    row::Row,
+};
 
 /// Computes ids for the rows of one file.
 pub struct EventId {
@@ -52,11 +56,11 @@ impl EventId {
         Self { columns, content: Buffer::default() }
     }
 
-    /// The id of a row, whose fields `field` gives.
-    pub fn of<'a>(&mut self, field: impl Fn(usize) -> &'a [u8]) -> Id {
+    /// The id of a row.
+    pub fn of(&mut self, row: &impl Row) -> Id {
         self.content.truncate(0);
         for (index, tag) in &self.columns {
-            let value = field(*index);
+            let value = row.padded(*index);
             if !value.is_empty() {
                 put(&mut self.content, tag, value);
             }
@@ -84,7 +88,7 @@ impl RecordId {
         self.content.truncate(0);
         let columns = [("Id", id), ("host", self.host.as_bytes()), ("object", self.object.as_bytes())];
         for (name, value) in columns {
-            put(&mut self.content, &tag(name), value);
+            put(&mut self.content, &tag(name), Padded::exact(value));
         }
         Id::of(self.content.bytes())
     }
@@ -92,11 +96,13 @@ impl RecordId {
 
 /// Adds a column with a value to what is digested.
 #[inline]
-fn put(content: &mut Buffer, tag: &[u8; 4], value: &[u8]) {
+fn put(content: &mut Buffer, tag: &[u8; 4], value: Padded<'_>) {
     let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-    content.put_array(tag);
-    content.put_array(&length.to_le_bytes());
-    content.put(value);
+    let mut head = [0; 8];
+    head[..4].copy_from_slice(tag);
+    head[4..].copy_from_slice(&length.to_le_bytes());
+    content.put_array(&head);
+    content.put_padded(value);
 }
 
 /// A name in four bytes.
@@ -105,17 +111,20 @@ fn tag(name: &str) -> [u8; 4] {
     [a, b, c, d]
 }
 
-/// 128 bits in hexadecimal.
+/// 128 bits in hexadecimal, with room behind them.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Id([u8; 32]);
+pub struct Id([u8; PADDING]);
+
+/// Digits of an id.
+const DIGITS: usize = 32;
 
 impl Id {
     /// The id of some bytes: a row that cannot be understood is identified by them.
     pub fn of(bytes: &[u8]) -> Self {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let digest = blake3::hash(bytes);
-        let mut id = [0; 32];
-        for (pair, byte) in id.chunks_exact_mut(2).zip(digest.as_bytes()) {
+        let mut id = [0; PADDING];
+        for (pair, byte) in id[..DIGITS].chunks_exact_mut(2).zip(digest.as_bytes()) {
             pair[0] = HEX[usize::from(byte >> 4)];
             pair[1] = HEX[usize::from(byte & 15)];
         }
@@ -124,7 +133,11 @@ impl Id {
 
     /// As text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
+        str::from_utf8(&self.0[..DIGITS]).unwrap_or_default()
+    }
+
+    pub(super) fn padded(&self) -> Padded<'_> {
+        Padded::new(&self.0, DIGITS)
     }
 }
 
@@ -132,9 +145,18 @@ impl Id {
 mod tests {
     use super::*;
 
+    struct Values<'a>(Vec<&'a [u8]>);
+
+    impl Row for Values<'_> {
+        fn field(&self, index: usize) -> &[u8] {
+            self.0[index]
+        }
+    }
+
     fn id<V: AsRef<[u8]>>(row: &[(&str, V)]) -> String {
         let columns: Vec<String> = row.iter().map(|(name, _)| (*name).to_owned()).collect();
-        EventId::new(&columns).of(|index| row[index].1.as_ref()).as_str().to_owned()
+        let values: Vec<&[u8]> = row.iter().map(|(_, value)| value.as_ref()).collect();
+        EventId::new(&columns).of(&Values(values)).as_str().to_owned()
     }
 
     #[test]
