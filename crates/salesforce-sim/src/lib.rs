@@ -28,56 +28,38 @@
 //! version, path) and one of `oauth`, `userinfo`, `sobjects`, `query` and `download`. What is odd about answers stands in
 //! `oddities` (for good) and `faults` (by plan); `damage` and `cost` say what two of those are. Each module says which page of Salesforce's documentation it follows.
 
-mod answer;
-mod body;
-mod clock;
-mod control;
-mod cost;
-mod damage;
-mod download;
+mod event_id;
 mod event_log_file;
-mod event_types;
 mod faults;
 mod ids;
+mod json;
 mod keys;
-mod login_rows;
-mod oauth;
 mod objects;
 mod oddities;
-mod offline;
 mod org;
 mod people;
 mod prng;
-mod query;
-mod reply;
-mod requests;
+mod records;
 mod rest;
-mod schema;
-mod server;
-mod sessions;
+mod results;
+mod rows;
+mod serving;
 mod settings;
-mod sobjects;
 mod soql;
-mod truth;
-mod userinfo;
 
-pub use clock::Clock;
-pub use cost::Failure;
-pub use damage::{Damage, DamagedRecord, DamagedRecords, Which};
-pub use event_log_file::{EventLogFile, Interval};
+pub use event_id::{EventId, event_id};
+pub use event_log_file::{EventLogFile, Interval, TrueEvent, Truth};
+pub use faults::cost::Failure;
+pub use faults::damage::{Damage, DamagedRecord, DamagedRecords, Which};
 pub use faults::{Fault, FaultAction, FaultRule, PlanMistakes, PlannedFault, QueriesOf, Total};
+pub use json::value::Doubles;
 pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
-pub use objects::StoredObject;
-pub use oddities::{Doubles, EmptyFiles, FileEnd, LateRecords, LocatorRefusal, Oddities};
-pub use offline::{OfflineAnswer, OfflineOrg, Unanswered};
+pub use objects::stored::StoredObject;
+pub use oddities::{EmptyFiles, FileEnd, LateRecords, LocatorRefusal, Oddities};
 pub use org::Org;
-pub use requests::{RequestLog, RequestRecord, RequestTotals};
-pub use server::Simulator;
+pub use org::clock::Clock;
+pub use org::requests::{RequestLog, RequestRecord, RequestTotals};
+pub use rows::schema::event_types;
+pub use serving::offline::{OfflineAnswer, OfflineOrg, Unanswered};
+pub use serving::server::Simulator;
 pub use settings::{Crowd, Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
-pub use truth::{EventId, TrueEvent, Truth, event_id};
-
-/// The names of all event types that an org can have files of.
-pub fn event_types() -> Vec<&'static str> {
-    let others = event_types::all().into_iter().map(|event_type| event_type.name);
-    ["Login", "Logout"].into_iter().chain(others).collect()
-}
