@@ -14,6 +14,8 @@
 //! (or of all `big` ones) and their further pages; `from` and `until` bound it in time, by the org's clock. `nth` counts
 //! matching requests from 1, which it is if left out, and the fault happens once; with `every` it happens each time, and
 //! with `times` so many times, one after the other.
+//!
+//! Here faults are data: what each does is done by whoever answers. `damage` and `cost` say what two of them are.
 
 mod action;
 pub(crate) mod cost;

@@ -24,9 +24,33 @@
 //!
 //! Tests that need no HTTP ask an [`OfflineOrg`] instead, in their own thread and without waiting for anything.
 //!
-//! A request passes `server` (HTTP) or `offline`, `reply` (planned faults, the request log, content coding), `rest` (session,
-//! version, path) and one of `oauth`, `userinfo`, `sobjects`, `query` and `download`. What is odd about answers stands in
-//! `oddities` (for good) and `faults` (by plan); `damage` and `cost` say what two of those are. Each module says which page of Salesforce's documentation it follows.
+//! A request passes `serving/server` (HTTP) or `serving/offline`, `serving/reply` (planned faults, the request log, content
+//! coding), `rest` (session, version, path) and one of the modules in it. What is odd about answers stands in `oddities` (for
+//! good) and `faults` (by plan). Each module says which page of Salesforce's documentation it follows.
+//!
+//! | to read about | look into |
+//! |---|---|
+//! | what can be set about an org | `settings`, `oddities` |
+//! | what a planned fault can do, when, and how a plan is written | `faults` |
+//! | records that come damaged, and queries that cost too much | `faults/damage`, `faults/cost` |
+//! | which SOQL is understood, and what is refused of the rest | `soql` |
+//! | which objects and fields there are | `objects` |
+//! | the columns of event log files, and what stands in them | `rows` |
+//! | which files there are, and when | `event_log_file` |
+//! | the records of objects, and which of them a query selects | `records`, `records/rules` |
+//! | how a record stands in an answer | `json` |
+//! | users and profiles | `people` |
+//! | what a complete collection delivers | `event_id`, `event_log_file/truth` |
+//! | results that have pages left to fetch | `results` |
+//! | the clock, sessions, the quota, the log of requests | `org` |
+//! | signing in | `rest/oauth` |
+//! | what a query, or another call, is answered with | `rest/query`, `rest` |
+//! | downloads, and bodies that are cut, dripped or stalled | `serving/download`, `serving/body` |
+//! | what another process may see and do | `serving/control` |
+//!
+//! Each of these knows only what stands below it: `prng`, `ids`, `keys`, `event_id`; `rows` and `soql`; `objects`; `people`
+//! and `faults`; `json`; `oddities`; `settings`; `event_log_file`; `records`; `results`; `org`; `rest`; `serving`. In a
+//! folder, no file knows the one that the folder is named after.
 
 mod event_id;
 mod event_log_file;

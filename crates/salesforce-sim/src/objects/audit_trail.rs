@@ -1,9 +1,8 @@
 //! SetupAuditTrail: who changed what in Setup.
 //!
 //! Object reference, `sforce_api_objects_setupaudittrail`: an ordinary object, filtered and sorted as one likes but for
-//! `Display` and `Section`, which are sorted by and not filtered. `CreatedDate` has whole seconds, so several rows share
-//! one: here three of them, which a cursor that is strictly greater than the last date loses. `count()` works, and so do
-//! Email, Name and Username of the relationship CreatedBy.
+//! `Display` and `Section`, which are sorted by and not filtered. `count()` works, and so do Email, Name and
+//! Username of the relationship CreatedBy.
 
 use crate::soql::object::{FieldType, Object, field, sortable};
 

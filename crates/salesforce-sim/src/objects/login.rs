@@ -1,9 +1,5 @@
-//! LoginEvent, LogoutEvent and LoginHistory.
-//!
-//! Platform events guide, `sforce_api_objects_loginevent` and `sforce_api_objects_logoutevent`; object reference,
-//! `sforce_api_objects_loginhistory`. A record is made out of the row of the Login file that tells of the same login, so all
-//! agree. `CreatedDate` of the first two is 4 to 8 seconds after `EventDate`; a record becomes queryable then, or later
-//! within the settle delay. LoginHistory has whole seconds.
+//! LoginEvent, LogoutEvent and LoginHistory (platform events guide, `sforce_api_objects_loginevent` and
+//! `sforce_api_objects_logoutevent`; object reference, `sforce_api_objects_loginhistory`). LoginHistory has whole seconds.
 
 use crate::soql::object::{FieldType, Object, field, sortable, unfilterable};
 

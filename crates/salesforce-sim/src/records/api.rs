@@ -1,7 +1,4 @@
-//! ApiEvent and ApiAnomalyEventStore: who read what over the API, and what of it was odd.
-//!
-//! Platform events guide, `sforce_api_objects_apievent` (a big object) and `sforce_api_objects_apianomalyeventstore` (an
-//! ordinary one, all of whose fields but the long texts are filtered).
+//! What the records of ApiEvent and ApiAnomalyEventStore say.
 
 use super::record::{Record, text};
 use crate::soql::object::Value;

@@ -1,5 +1,4 @@
-//! AuraRequestEventLog: requests of Lightning pages to Apex methods (object reference,
-//! `sforce_api_objects_aurarequesteventlog`), an Event Log Object.
+//! What the records of AuraRequestEventLog say.
 
 use super::record::{Record, text};
 use crate::soql::object::Value;

@@ -12,7 +12,8 @@ use crate::rows::login::{Hour, LOGS_OUT, logout_millis};
 /// Milliseconds at most from a login to what its user does then.
 const ACTS_WITHIN: u64 = 30_000;
 
-/// Rows that share one second.
+/// Rows of SetupAuditTrail that share one second. `CreatedDate` has whole seconds, so several rows do: a cursor that is
+/// strictly greater than the last date loses the others.
 const TOGETHER: u64 = 3;
 
 /// When a record that is one of [`Oddities::late`](crate::Oddities::late) can be queried.

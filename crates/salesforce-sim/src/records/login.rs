@@ -1,9 +1,7 @@
-//! LoginEvent, LogoutEvent and LoginHistory.
+//! What the records of LoginEvent, LogoutEvent and LoginHistory say.
 //!
-//! Platform events guide, `sforce_api_objects_loginevent` and `sforce_api_objects_logoutevent`; object reference,
-//! `sforce_api_objects_loginhistory`. A record is made out of the row of the Login file that tells of the same login, so all
-//! agree. `CreatedDate` of the first two is 4 to 8 seconds after `EventDate`; a record becomes queryable then, or later
-//! within the settle delay. LoginHistory has whole seconds.
+//! A record is made out of the row of the Login file that tells of the same login, so all agree. `CreatedDate` of the first
+//! two is 4 to 8 seconds after `EventDate`; a record becomes queryable then, or later within the settle delay.
 
 use super::record::{Record, text};
 use crate::objects::stored::StoredObject;

@@ -1,4 +1,4 @@
-//! ReportEvent: who ran or exported which report (platform events guide, `sforce_api_objects_reportevent`).
+//! What the records of ReportEvent say.
 
 use super::record::{Record, text};
 use crate::soql::object::Value;

@@ -33,6 +33,7 @@ use crate::event_log_file::{Interval, Truth};
 use crate::faults::{PlanMistakes, PlannedFault};
 use crate::objects::stored::StoredObject;
 use crate::org::Org;
+use crate::rows::schema::event_types;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,7 +93,7 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
         Some("daily") => Interval::Daily,
         Some(_) => return problem(StatusCode::BAD_REQUEST, "interval is hourly or daily"),
     };
-    let known = crate::event_types();
+    let known = event_types();
     let wanted: Vec<&'static str> = match parameter("event_types") {
         None => known,
         Some((_, names)) => {
