@@ -1,9 +1,9 @@
 //! The state of one org: what it holds, its clock, its sessions, what it was asked.
 
 pub(crate) mod clock;
-pub(crate) mod quota;
+mod quota;
 pub(crate) mod requests;
-pub(crate) mod sessions;
+mod sessions;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use source_host::{Options, printable};
 
-use super::{Exit, setup};
+use super::exit::Exit;
+use super::setup;
 
 pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     let plugin = setup::runtime(cache)?.load(component)?;

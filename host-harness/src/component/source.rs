@@ -6,66 +6,25 @@
 //! caller opens a new one with the same state. Nothing is lost by that, as the contract's first rule says.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::de::IgnoredAny;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi_http::WasiHttpCtx;
 
+use super::guest::{Guest, Injected};
+use super::limits::Limits;
+use super::limits::Meter;
+use super::options::Options;
 use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, problems};
-use crate::egress::Gate;
-use crate::limits::Meter;
-use crate::outgoing::Outgoing;
-use crate::plugin::{Clock, Options};
+use crate::error::Error;
+use crate::network::egress::Gate;
+use crate::network::outgoing::Outgoing;
+use crate::network::transport::HttpTransport;
 use crate::units::bytes;
-use crate::{Error, HttpTransport, Limits};
-
-/// What a store holds beside the component.
-pub(crate) struct Guest {
-    pub(crate) table: ResourceTable,
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    outgoing: Outgoing,
-    meter: Meter,
-    deadline: Instant,
-}
-
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl WasiHttpView for Guest {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
-    }
-}
-
-struct Injected(Arc<dyn Clock>);
-
-impl HostWallClock for Injected {
-    fn resolution(&self) -> Duration {
-        Duration::from_micros(1)
-    }
-
-    fn now(&self) -> Duration {
-        self.0.now()
-    }
-}
-
-impl HostMonotonicClock for Injected {
-    fn resolution(&self) -> u64 {
-        1_000
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-}
 
 /// One instance of a component: `configure` once, then `poll` in a loop.
 pub struct Source {

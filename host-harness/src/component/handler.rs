@@ -11,7 +11,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
     ErrorCode, FutureIncomingResponse, OutgoingRequest, RequestOptions,
 };
 
-use crate::source::Guest;
+use super::guest::Guest;
 
 /// The newest version that wasmtime's own bindings know. Components that ask for an older 0.2 get it as well.
 const NAME: &str = "wasi:http/outgoing-handler@0.2.12";

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use source_host::Verdict;
 
-use super::{Exit, setup};
+use super::exit::Exit;
+use super::setup;
 
 pub(crate) async fn run(config: &Path, json: bool, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     let (_, mut source) = setup::source(config, cache).await?;

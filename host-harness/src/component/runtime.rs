@@ -12,9 +12,11 @@ use wasmtime_wasi::p2::bindings::{clocks, io};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
-use crate::plugin::Plugin;
-use crate::source::Guest;
-use crate::{Error, handler, plugin};
+use super::guest::Guest;
+use super::plugin::Plugin;
+use crate::component::handler;
+use crate::component::plugin;
+use crate::error::Error;
 
 /// How often a component that computes is interrupted, to give way to others and to be stopped when its time is up.
 const TICK: Duration = Duration::from_millis(20);

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 use source_host::{Options, schema};
 
-use super::{Exit, setup};
+use super::exit::Exit;
+use super::setup;
 
 pub(crate) async fn run(component: &Path, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     say!("{}", serde_json::to_string_pretty(&of(component, cache).await?).map_err(Exit::failure)?)?;

@@ -9,8 +9,9 @@ use source_host::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Exit, setup};
-use crate::RunArgs;
+use super::exit::Exit;
+use super::setup;
+use crate::arguments::RunArgs;
 use crate::console::Console;
 
 /// What a shell reports for a program that was interrupted.

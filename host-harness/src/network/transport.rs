@@ -36,7 +36,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tower_service::Service;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use crate::egress::name_may_resolve_to;
+use super::egress::name_may_resolve_to;
 
 /// The answer to a request, to come.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<WasiBody>, Error>> + Send>>;
@@ -109,7 +109,7 @@ impl HttpTransport {
     /// # Errors
     ///
     /// If TLS cannot be set up.
-    pub fn new() -> Result<Self, crate::Error> {
+    pub fn new() -> Result<Self, crate::error::Error> {
         Self::build(None, system_lookup())
     }
 
@@ -118,11 +118,11 @@ impl HttpTransport {
     /// # Errors
     ///
     /// If the file cannot be read or holds no certificate.
-    pub fn with_ca_file(file: &Path) -> Result<Self, crate::Error> {
+    pub fn with_ca_file(file: &Path) -> Result<Self, crate::error::Error> {
         Self::build(Some(file), system_lookup())
     }
 
-    fn build(ca_file: Option<&Path>, lookup: Lookup) -> Result<Self, crate::Error> {
+    fn build(ca_file: Option<&Path>, lookup: Lookup) -> Result<Self, crate::error::Error> {
         let mut tcp = HttpConnector::new_with_resolver(CheckedResolver { lookup });
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -159,8 +159,8 @@ impl Transport for HttpTransport {
     }
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, crate::Error> {
-    let setup = |message: String| crate::Error::Setup(message);
+fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, crate::error::Error> {
+    let setup = |message: String| crate::error::Error::Setup(message);
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
     if let Some(file) = ca_file {
         let unusable =

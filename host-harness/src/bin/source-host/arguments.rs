@@ -1,10 +1,6 @@
-//! `source-host`: runs a log source from a configuration file.
-
-mod commands;
-mod console;
+//! The flags, and the commands that they belong to.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,37 +35,37 @@ Exit status: 0 done, 1 something failed, 2 a mistake in what was given (configur
 /// Runs a log source, a WebAssembly component, and writes its events as NDJSON.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLE)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
     /// Keep compiled components in this folder; later starts are faster.
     #[arg(long, global = true, value_name = "FOLDER", env = "SOURCE_HOST_CACHE")]
-    cache: Option<PathBuf>,
+    pub(crate) cache: Option<PathBuf>,
     #[command(flatten)]
-    log: LogArgs,
+    pub(crate) log: LogArgs,
 }
 
 #[derive(Args)]
-struct LogArgs {
+pub(crate) struct LogArgs {
     /// How log lines are written to standard error.
     #[arg(long = "log", global = true, value_enum, default_value_t = LogFormat::Text)]
-    format: LogFormat,
+    pub(crate) format: LogFormat,
     /// Say more: each request and each wait. Twice: everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
+    pub(crate) verbose: u8,
     /// Say nothing but warnings and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
-    quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
+pub(crate) enum LogFormat {
     Text,
     Json,
 }
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Collect events.
     Run(RunArgs),
     /// Try each thing that collecting needs, and say how to mend what fails.
@@ -98,53 +94,31 @@ enum Command {
 }
 
 #[derive(Args)]
-struct InitArgs {
+pub(crate) struct InitArgs {
     /// The component's file.
-    component: PathBuf,
+    pub(crate) component: PathBuf,
     /// The file to write.
     #[arg(short, long, value_name = "FILE", default_value = "source-host.toml")]
-    output: PathBuf,
+    pub(crate) output: PathBuf,
     /// A value, such as source.url=https://logs.example.com; may be given several times.
     ///
     /// Of a secret only where it lies: file:PATH or env:NAME. Values that are no texts are written as in TOML. What is
     /// required and not given is asked for if there is a terminal, and otherwise left to be filled in.
     #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Args)]
-struct RunArgs {
+pub(crate) struct RunArgs {
     /// The configuration file.
-    config: PathBuf,
+    pub(crate) config: PathBuf,
     /// End when nothing is left to read.
     #[arg(long)]
-    until_caught_up: bool,
+    pub(crate) until_caught_up: bool,
     /// With --until-caught-up: how long to wait out trouble that passes by itself without any progress.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = source_host::parse_time)]
-    give_up_after: Duration,
+    pub(crate) give_up_after: Duration,
     /// Write what was done to this file, as one JSON object.
     #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-}
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let console = console::Console::start(&cli.log, matches!(cli.command, Command::Run(_)));
-    let cache = cli.cache.as_deref();
-    let outcome = match cli.command {
-        Command::Run(args) => commands::run::run(args, cache, &console).await,
-        Command::Check { config, json } => commands::check::run(&config, json, cache).await,
-        Command::Describe { component, json } => commands::describe::run(&component, json, cache).await,
-        Command::Init(args) => commands::init::run(args, cache).await,
-        Command::Schema { component } => commands::schema::run(&component, cache).await,
-    };
-    console.clear();
-    match outcome {
-        Ok(code) => code,
-        Err(exit) => {
-            eprintln!("error: {}", exit.message);
-            ExitCode::from(exit.status)
-        }
-    }
+    pub(crate) report: Option<PathBuf>,
 }

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use source_host::printable;
 
+use super::exit::Exit;
+use super::schema;
 use super::starter::{Question, Starter};
-use super::{Exit, schema};
-use crate::InitArgs;
+use crate::arguments::InitArgs;
 
 pub(crate) async fn run(args: InitArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     // Before anybody answers questions.

@@ -1,24 +1,16 @@
-//! The program's commands, one file each.
+//! How a command ends that does not end well, and lines on standard output, which may end it.
+
+use source_host::Error;
 
 /// Prints a line to standard output. A reader that has gone, as in `source-host schema … | head`, is no failure.
 macro_rules! say {
     ($($text:tt)*) => {
-        $crate::commands::printed(std::io::Write::write_fmt(
+        $crate::commands::exit::printed(std::io::Write::write_fmt(
             &mut std::io::stdout(),
             format_args!("{}\n", format_args!($($text)*)),
         ))
     };
 }
-
-pub(crate) mod check;
-pub(crate) mod describe;
-pub(crate) mod init;
-pub(crate) mod run;
-pub(crate) mod schema;
-mod setup;
-mod starter;
-
-use source_host::Error;
 
 /// An end with an error message.
 #[derive(Debug)]
@@ -39,7 +31,8 @@ impl Exit {
     }
 }
 
-fn printed(outcome: std::io::Result<()>) -> Result<(), Exit> {
+/// What became of a line: a reader that has gone is no failure.
+pub(crate) fn printed(outcome: std::io::Result<()>) -> Result<(), Exit> {
     match outcome {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Exit::failure(format!("cannot write to standard output: {error}")))

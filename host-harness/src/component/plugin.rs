@@ -3,15 +3,14 @@
 //! Admission happens before any of its code runs: the imports are compared with the list of what a source gets, so that
 //! an operator reads "it wants `wasi:filesystem/types`" and not a failure at some later moment.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
+use super::guest::Guest;
+use super::options::Options;
+use super::source::Source;
 use crate::bindings::PluginPre;
-use crate::source::Guest;
-use crate::{Egress, Error, Limits, Source, Transport};
+use crate::error::Error;
 
 /// What a source may import, at any 0.2 version.
 const OFFERED: [&str; 7] = [
@@ -26,29 +25,6 @@ const OFFERED: [&str; 7] = [
 
 /// What a source must export.
 const CONTRACT: &str = "pipeline:source/source@0.1.0";
-
-/// Clocks other than the system's, for tests that travel in time.
-pub trait Clock: Send + Sync {
-    /// What the wall clock shows: the time since 1970-01-01T00:00:00Z.
-    fn now(&self) -> Duration;
-
-    /// What the monotonic clock shows: the time since a moment that stays the same. It never goes back.
-    fn elapsed(&self) -> Duration;
-}
-
-/// How one source is run.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// What it may use.
-    pub limits: Limits,
-    /// Where it may connect to. Nowhere by default.
-    pub egress: Egress,
-    /// How its requests travel. By default a new [`crate::HttpTransport`] for each source opened. Do not pass the same
-    /// one to sources of different tenants.
-    pub transport: Option<Arc<dyn Transport>>,
-    /// The clocks it sees. By default the system's. Limits go by the system's in any case.
-    pub clock: Option<Arc<dyn Clock>>,
-}
 
 /// A component, compiled and admitted. Cheap to clone; opens any number of sources.
 #[derive(Clone)]

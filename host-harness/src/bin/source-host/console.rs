@@ -8,7 +8,7 @@ use source_host::{Progress, bytes, grouped};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{LogArgs, LogFormat};
+use crate::arguments::{LogArgs, LogFormat};
 
 /// Standard error, shared by log and progress bar.
 #[derive(Clone)]

@@ -11,11 +11,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::ending::{End, Finished, RunError};
+use super::pollable::Pollable;
+use super::report::{Progress, Report};
+use super::sink::{Sink, SinkError};
+use super::state::StateStore;
 use crate::contract::{Batch, Problem, ProblemKind};
-use crate::ending::{End, Finished, RunError};
-use crate::pollable::Pollable;
-use crate::report::{Progress, Report};
-use crate::{Error, Sink, SinkError, StateStore};
+use crate::error::Error;
 
 /// The wait after a failure that names none.
 const RETRY_AFTER: Duration = Duration::from_secs(30);

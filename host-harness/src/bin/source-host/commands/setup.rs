@@ -6,7 +6,7 @@ use std::sync::Arc;
 use source_host::config::{Config, Mistakes, lines_to_allow};
 use source_host::{Configured, Error, HttpTransport, Options, Plugin, Problem, Runtime, Secret};
 
-use super::Exit;
+use super::exit::Exit;
 
 pub(crate) fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
     let Some(folder) = cache else { return Ok(Runtime::new()?) };

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::report::Report;
+use super::sink::SinkError;
+use super::state::StateError;
 use crate::contract::Problem;
-use crate::report::Report;
-use crate::{Error, SinkError, StateError};
+use crate::error::Error;
 
 /// How a run ended, when it ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::component::options::Options;
+use crate::component::plugin::Plugin;
+use crate::component::source::Source;
 use crate::contract::{Batch, Grants};
-use crate::{Error, HttpTransport, Options, Plugin, Secret, Source};
+use crate::error::Error;
+use crate::network::transport::HttpTransport;
+use crate::secrets::Secret;
 
 /// What the runner polls: a [`Configured`] source, or a stand-in for tests.
 pub trait Pollable: Send {

@@ -13,8 +13,8 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::egress::Gate;
-use crate::transport::{Timeouts, Transport};
+use super::egress::Gate;
+use super::transport::{Timeouts, Transport};
 
 /// What wasmtime asks for each outgoing request.
 pub(crate) struct Outgoing {
@@ -116,8 +116,8 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::egress::Egress;
-    use crate::transport::Answer;
+    use crate::network::egress::Egress;
+    use crate::network::transport::Answer;
 
     /// Answers everything and remembers what it was asked.
     #[derive(Default)]
