@@ -3,5 +3,5 @@
 mod found;
 mod locators;
 
-pub(crate) use self::found::select;
+pub(crate) use self::found::{Selection, select};
 pub(crate) use self::locators::{Locators, QueryResult};

@@ -16,7 +16,7 @@ use crate::faults::{QueryFaults, Total};
 use crate::json::record::{Form, write_aggregates, write_record};
 use crate::oddities::LocatorRefusal;
 use crate::org::Org;
-use crate::results::{QueryResult, select};
+use crate::results::{QueryResult, Selection, select};
 use crate::soql::error::{Fault, SoqlError};
 use crate::soql::group::Aggregates;
 use crate::soql::parser::parse;
@@ -123,7 +123,7 @@ fn run(org: &Org, statement: &str, asking: &Asking<'_>) -> Result<Outcome, NoRes
     let query = parse(statement)?;
     let now = org.clock().now();
     let hourly = org.settings.hourly_files;
-    let (plan, found, span) = select(&query, org.records(), hourly, asking.version, now)?;
+    let Selection { plan, found, span } = select(&query, org.records(), hourly, asking.version, now)?;
     let costs = &asking.faults.costs;
     if let Some(failure) = costs.iter().find_map(|cost| cost.failure(span, now, found.len())) {
         return Err(NoResult::TooCostly(failure));

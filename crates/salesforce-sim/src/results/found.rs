@@ -87,7 +87,16 @@ impl Found {
     }
 }
 
-/// Runs a query: how it was understood, what it selected, and the span that WHERE leaves of the object's date.
+/// A query that was run.
+pub(crate) struct Selection {
+    /// How it was understood.
+    pub(crate) plan: Plan,
+    pub(crate) found: Found,
+    /// What WHERE leaves of the object's date.
+    pub(crate) span: (DateTime<Utc>, DateTime<Utc>),
+}
+
+/// Runs a query.
 ///
 /// # Errors
 /// If the query does not fit its object, or the org has no such object.
@@ -97,9 +106,9 @@ pub(crate) fn select(
     hourly: bool,
     version: u32,
     now: DateTime<Utc>,
-) -> Result<(Plan, Found, (DateTime<Utc>, DateTime<Utc>)), SoqlError> {
+) -> Result<Selection, SoqlError> {
     let is = |name: &str| query.object.text.eq_ignore_ascii_case(name);
-    Ok(match StoredObject::ALL.into_iter().find(|object| is(object.name())) {
+    let (plan, found, span) = match StoredObject::ALL.into_iter().find(|object| is(object.name())) {
         Some(object) => {
             let (plan, places) = stored.query(object, query, now)?;
             let span = plan.span(object.date());
@@ -128,5 +137,6 @@ pub(crate) fn select(
             );
             return Err(SoqlError::new(Fault::InvalidType, query.object.at, message));
         }
-    })
+    };
+    Ok(Selection { plan, found, span })
 }
