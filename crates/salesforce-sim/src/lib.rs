@@ -24,9 +24,9 @@
 //!
 //! Tests that need no HTTP ask an [`OfflineOrg`] instead, in their own thread and without waiting for anything.
 //!
-//! A request passes `serving/server` (HTTP) or `serving/offline`, `serving/reply` (planned faults, the request log, content
-//! coding), `rest` (session, version, path) and one of the modules in it. What is odd about answers stands in `oddities` (for
-//! good) and `faults` (by plan). Each module says which page of Salesforce's documentation it follows.
+//! A request passes `serving/server` (HTTP) or `serving/offline`, `serving/reply` (planned faults, the request log,
+//! content coding), `rest` (session, version, path) and one of the modules in it. What is odd about answers stands in
+//! `oddities` (for good) and `faults` (by plan). Each module says which page of Salesforce's documentation it follows.
 //!
 //! | to read about | look into |
 //! |---|---|

@@ -16,7 +16,7 @@ pub(crate) struct Place {
 pub(super) enum Group {
     /// An hour of logins, by its place in the catalogue.
     Hour(usize),
-    /// Those of [`Objects::crowd`].
+    /// Those of [`crate::Objects::crowd`].
     Crowd,
 }
 
