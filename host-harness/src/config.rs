@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
+use crate::component::limits::Limits;
+use crate::network::egress::Egress;
 use crate::secrets::{Secret, Vault, join};
 use crate::units::{parse_size, parse_time};
-use crate::{Egress, Limits};
 
 /// The keys there are. `schema` describes them.
 const KEYS: [&str; 6] = ["component", "source", "state", "output", "egress", "limits"];
@@ -155,7 +156,10 @@ fn not_toml(text: &str, error: &toml::de::Error) -> String {
     let before = text.get(..offset).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("not TOML at line {line}, column {column}: {}", crate::printable(error.message().to_owned()))
+    format!(
+        "not TOML at line {line}, column {column}: {}",
+        crate::contract::printable(error.message().to_owned())
+    )
 }
 
 struct Reader<'a> {

@@ -12,6 +12,21 @@
 //! - [`config`] is the configuration file of the program `source-host`, which puts all of this together, and [`schema`]
 //!   the JSON Schema of it.
 //!
+//! | to read about | look into |
+//! |---|---|
+//! | what a component says, in plain types | `contract` |
+//! | where a component may connect to | `network/egress` |
+//! | what becomes of a request | `network/outgoing`, `network/transport` |
+//! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
+//! | what it may use, and what a call comes to | `component/limits`, `component/source` |
+//! | the configuration file, its schema, and secrets in it | `config`, `schema`, `secrets` |
+//! | the loop, and how a run ends | `run/runner`, `run/ending` |
+//! | where events and states go | `run/sink`, `run/state` |
+//! | the program's flags and commands | `bin/source-host` |
+//!
+//! Each of these knows only what stands below it: `units`, `bindings`, `secrets`, `schema`; `contract`; `error`; `network`;
+//! `component`; `config` and `run`; the program.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), source_host::Error> {
 //! use source_host::{Egress, Options, Runtime};
@@ -25,49 +40,39 @@
 //! # Ok(())
 //! # }
 //! ```
+
 #![deny(missing_docs)]
 
 mod bindings;
+mod component;
 pub mod config;
 mod contract;
-mod egress;
-mod ending;
 mod error;
-mod event;
-mod handler;
-mod limits;
-mod outgoing;
-mod plugin;
-mod pollable;
-mod report;
-mod runner;
-mod runtime;
+mod network;
+mod run;
 pub mod schema;
 mod secrets;
-mod sink;
-mod source;
-mod state;
-mod transport;
 mod units;
 
+pub use component::limits::Limits;
+pub use component::options::{Clock, Options};
+pub use component::plugin::Plugin;
+pub use component::runtime::Runtime;
+pub use component::source::Source;
 pub use contract::{
     ApiUsage, Batch, Description, Failure, Finding, Grants, Problem, ProblemKind, Stats, StreamDescription,
     Verdict, printable,
 };
-pub use egress::{Egress, RuleError};
-pub use ending::{End, Finished, RunError};
 pub use error::Error;
-pub use limits::Limits;
-pub use plugin::{Clock, Options, Plugin};
-pub use pollable::{Configured, Pollable};
-pub use report::{Progress, Report};
-pub use runner::{Policy, Runner, Stopper};
-pub use runtime::Runtime;
+pub use network::egress::{Egress, RuleError};
+pub use network::transport::{Answer, HttpTransport, Timeouts, Transport};
+pub use run::ending::{End, Finished, RunError};
+pub use run::pollable::{Configured, Pollable};
+pub use run::report::{Progress, Report};
+pub use run::runner::{Policy, Runner, Stopper};
+pub use run::sink::{Delivery, EventFile, Lines, Sink, SinkError};
+pub use run::state::{StateError, StateFile, StateStore};
 pub use secrets::Secret;
-pub use sink::{Delivery, EventFile, Lines, Sink, SinkError};
-pub use source::Source;
-pub use state::{StateError, StateFile, StateStore};
-pub use transport::{Answer, HttpTransport, Timeouts, Transport};
 pub use units::{bytes, grouped, parse_size, parse_time};
 /// The body of a request or a response, and why one failed: what a [`Transport`] handles.
 pub use wasmtime_wasi_http::{Error as TransportError, WasiBody};

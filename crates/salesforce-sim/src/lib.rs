@@ -24,60 +24,66 @@
 //!
 //! Tests that need no HTTP ask an [`OfflineOrg`] instead, in their own thread and without waiting for anything.
 //!
-//! A request passes `server` (HTTP) or `offline`, `reply` (planned faults, the request log, content coding), `rest` (session,
-//! version, path) and one of `oauth`, `userinfo`, `sobjects`, `query` and `download`. What is odd about answers stands in
-//! `oddities` (for good) and `faults` (by plan); `damage` and `cost` say what two of those are. Each module says which page of Salesforce's documentation it follows.
+//! A request passes `serving/server` (HTTP) or `serving/offline`, `serving/reply` (planned faults, the request log,
+//! content coding), `rest` (session, version, path) and one of the modules in it. What is odd about answers stands in
+//! `oddities` (for good) and `faults` (by plan). Each module says which page of Salesforce's documentation it follows.
+//!
+//! | to read about | look into |
+//! |---|---|
+//! | what can be set about an org | `settings`, `oddities` |
+//! | what a planned fault can do, when, and how a plan is written | `faults` |
+//! | records that come damaged, and queries that cost too much | `faults/damage`, `faults/cost` |
+//! | which SOQL is understood, and what is refused of the rest | `soql` |
+//! | which objects and fields there are | `objects` |
+//! | the columns of event log files, and what stands in them | `rows` |
+//! | which files there are, and when | `event_log_file` |
+//! | the records of objects, and which of them a query selects | `records`, `records/rules` |
+//! | how a record stands in an answer | `json` |
+//! | users and profiles | `people` |
+//! | what a complete collection delivers | `event_id`, `event_log_file/truth` |
+//! | results that have pages left to fetch | `results` |
+//! | the clock, sessions, the quota, the log of requests | `org` |
+//! | signing in | `rest/oauth` |
+//! | what a query, or another call, is answered with | `rest/query`, `rest` |
+//! | downloads, and bodies that are cut, dripped or stalled | `serving/download`, `serving/body` |
+//! | what another process may see and do | `serving/control` |
+//!
+//! Each of these knows only what stands below it: `prng`, `ids`, `keys`, `event_id`; `rows` and `soql`; `objects`; `people`
+//! and `faults`; `json`; `oddities`; `settings`; `event_log_file`; `records`; `results`; `org`; `rest`; `serving`. In a
+//! folder, no file knows the one that the folder is named after.
 
-mod answer;
-mod body;
-mod clock;
-mod control;
-mod cost;
-mod damage;
-mod download;
+mod event_id;
 mod event_log_file;
-mod event_types;
 mod faults;
 mod ids;
+mod json;
 mod keys;
-mod login_rows;
-mod oauth;
 mod objects;
 mod oddities;
-mod offline;
 mod org;
 mod people;
 mod prng;
-mod query;
-mod reply;
-mod requests;
+mod records;
 mod rest;
-mod schema;
-mod server;
-mod sessions;
+mod results;
+mod rows;
+mod serving;
 mod settings;
-mod sobjects;
 mod soql;
-mod truth;
-mod userinfo;
 
-pub use clock::Clock;
-pub use cost::Failure;
-pub use damage::{Damage, DamagedRecord, DamagedRecords, Which};
-pub use event_log_file::{EventLogFile, Interval};
+pub use event_id::{EventId, event_id};
+pub use event_log_file::{EventLogFile, Interval, TrueEvent, Truth};
+pub use faults::cost::Failure;
+pub use faults::damage::{Damage, DamagedRecord, DamagedRecords, Which};
 pub use faults::{Fault, FaultAction, FaultRule, PlanMistakes, PlannedFault, QueriesOf, Total};
+pub use json::value::Doubles;
 pub use keys::{KeyError, PrivateKey, PublicKey, generate_key};
-pub use objects::StoredObject;
-pub use oddities::{Doubles, EmptyFiles, FileEnd, LateRecords, LocatorRefusal, Oddities};
-pub use offline::{OfflineAnswer, OfflineOrg, Unanswered};
+pub use objects::stored::StoredObject;
+pub use oddities::{EmptyFiles, FileEnd, LateRecords, LocatorRefusal, Oddities};
 pub use org::Org;
-pub use requests::{RequestLog, RequestRecord, RequestTotals};
-pub use server::Simulator;
+pub use org::clock::Clock;
+pub use org::requests::{RequestLog, RequestRecord, RequestTotals};
+pub use rows::schema::event_types;
+pub use serving::offline::{OfflineAnswer, OfflineOrg, Unanswered};
+pub use serving::server::Simulator;
 pub use settings::{Crowd, Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};
-pub use truth::{EventId, TrueEvent, Truth, event_id};
-
-/// The names of all event types that an org can have files of.
-pub fn event_types() -> Vec<&'static str> {
-    let others = event_types::all().into_iter().map(|event_type| event_type.name);
-    ["Login", "Logout"].into_iter().chain(others).collect()
-}

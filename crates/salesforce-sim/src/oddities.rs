@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::damage::{DamagedRecords, Which};
 use crate::faults::FaultRule;
-use crate::objects::StoredObject;
+use crate::faults::damage::{DamagedRecords, Which};
+use crate::json::value::Doubles;
+use crate::objects::stored::StoredObject;
 
 /// Odd answers of an org, each of them seen in public reports or thinkable. The default has none.
 ///
@@ -92,38 +93,6 @@ pub enum LocatorRefusal {
     Forbidden,
 }
 
-/// How numbers with a fraction are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Doubles {
-    /// `12345678.0`
-    #[default]
-    Plain,
-    /// In scientific form from eight digits on, as Java writes them: `12345.0`, `1.2345678E7`
-    Java,
-    /// In scientific form always: `1.2345E4`
-    Scientific,
-}
-
-impl Doubles {
-    /// A number as it stands in JSON.
-    pub(crate) fn write(self, number: f64) -> String {
-        let plain = match self {
-            Self::Plain => true,
-            Self::Java => number == 0.0 || (1e-3..1e7).contains(&number.abs()),
-            Self::Scientific => false,
-        };
-        if plain {
-            return format!("{number:?}");
-        }
-        let text = format!("{number:E}");
-        match text.split_once('E') {
-            Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
-            _ => text,
-        }
-    }
-}
-
 /// What comes behind the last row of files.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,25 +120,4 @@ pub enum EmptyFiles {
     NoBytes,
     /// A file that has its header alone.
     HeaderAlone,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn doubles_are_written_as_java_writes_them() {
-        for (number, plain, java, scientific) in [
-            (0.0, "0.0", "0.0", "0.0E0"),
-            (12_345.0, "12345.0", "12345.0", "1.2345E4"),
-            (9_999_999.0, "9999999.0", "9999999.0", "9.999999E6"),
-            (10_000_000.0, "10000000.0", "1.0E7", "1.0E7"),
-            (12_345_678.0, "12345678.0", "1.2345678E7", "1.2345678E7"),
-            (1_051_271_150.0, "1051271150.0", "1.05127115E9", "1.05127115E9"),
-            (95.25, "95.25", "95.25", "9.525E1"),
-        ] {
-            let written = [Doubles::Plain, Doubles::Java, Doubles::Scientific].map(|form| form.write(number));
-            assert_eq!(written, [plain, java, scientific]);
-        }
-    }
 }

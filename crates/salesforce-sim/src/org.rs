@@ -1,21 +1,27 @@
-//! The state of one org.
+//! The state of one org: what it holds, its clock, its sessions, what it was asked.
+
+pub(crate) mod clock;
+mod quota;
+pub(crate) mod requests;
+mod sessions;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 
-use crate::clock::Clock;
-use crate::damage::DamagedRecord;
-use crate::event_log_file::{Catalogue, EventLogFile, Interval};
+use self::clock::Clock;
+use self::quota::Quota;
+use self::requests::RequestLog;
+use self::sessions::Sessions;
+use crate::event_log_file::{Catalogue, EventLogFile, Interval, Truth};
+use crate::faults::damage::DamagedRecord;
 use crate::faults::{FaultRule, Faults};
 use crate::ids::{Ids, case_suffix};
-use crate::objects::{Records, Store, StoredObject};
-use crate::query::{self, Locators};
-use crate::requests::RequestLog;
-use crate::sessions::{Quota, Sessions};
+use crate::objects::stored::StoredObject;
+use crate::records::{Records, Store};
+use crate::results::Locators;
 use crate::settings::OrgSettings;
-use crate::truth::Truth;
 
 /// A simulated org: its logs, its clock, its sessions, what it was asked.
 pub struct Org {
@@ -136,7 +142,7 @@ impl Org {
         span: Range<DateTime<Utc>>,
     ) -> Box<dyn Iterator<Item = DamagedRecord> + '_> {
         let records = self.records().all(object, span, self.clock.now());
-        Box::new(records.filter_map(move |record| record.damaged(|place| query::sound(self, object, place))))
+        Box::new(records.filter_map(move |record| record.damaged()))
     }
 
     pub(crate) fn records(&self) -> Records<'_> {

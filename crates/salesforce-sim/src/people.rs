@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ids::Ids;
-use crate::login_rows::LoginRows;
-use crate::soql::eval::{FieldType, Object, Row, Value, field, unfilterable};
+use crate::objects::people::{PROFILE, USER};
+use crate::rows::login::LoginRows;
+use crate::soql::object::{Row, Value};
 
 /// The profiles of an org, and the kind of user that each is for.
 static PROFILES: [(&str, &str); 4] = [
@@ -159,39 +160,3 @@ fn full_name(username: &str) -> String {
     };
     local.split('.').map(capital).collect::<Vec<_>>().join(" ")
 }
-
-/// `User` as SOQL sees it.
-pub(crate) static USER: Object = Object {
-    name: "User",
-    fields: &[
-        field("Id", FieldType::Id),
-        field("Username", FieldType::Text),
-        field("LastName", FieldType::Text),
-        field("FirstName", FieldType::Text),
-        field("Name", FieldType::Text),
-        field("Email", FieldType::Text),
-        field("Alias", FieldType::Text),
-        field("IsActive", FieldType::Boolean),
-        field("ProfileId", FieldType::Id),
-        field("UserType", FieldType::Text),
-        unfilterable("AboutMe", FieldType::Text),
-        field("CreatedDate", FieldType::DateTime),
-        field("LastModifiedDate", FieldType::DateTime),
-        field("SystemModstamp", FieldType::DateTime),
-        field("Profile.Id", FieldType::Id),
-        field("Profile.Name", FieldType::Text),
-    ],
-};
-
-/// `Profile` as SOQL sees it.
-pub(crate) static PROFILE: Object = Object {
-    name: "Profile",
-    fields: &[
-        field("Id", FieldType::Id),
-        field("Name", FieldType::Text),
-        field("UserType", FieldType::Text),
-        field("CreatedDate", FieldType::DateTime),
-        field("LastModifiedDate", FieldType::DateTime),
-        field("SystemModstamp", FieldType::DateTime),
-    ],
-};

@@ -5,20 +5,24 @@
 //! with one states the API usage in `Sforce-Limit-Info`, and there is no answer but a refusal once the quota is used up. A
 //! URI past 16,384 bytes gets 414, a URI with its headers past that 431, both from the edge and therefore in HTML.
 
-use http::header::{ACCEPT, ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
+pub(crate) mod answer;
+mod failure;
+pub(crate) mod oauth;
+pub(crate) mod query;
+mod session;
+mod sobjects;
+mod userinfo;
+
+use http::header::{ACCEPT, ALLOW};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Content, xml_text};
+use self::answer::{Answer, Content, xml_text};
+use self::query::Asking;
 use crate::faults::QueryFaults;
 use crate::ids;
-use crate::oauth;
 use crate::org::Org;
-use crate::query::{self, Asking};
-use crate::settings::SessionRefusal;
-use crate::sobjects;
-use crate::userinfo;
 
 /// The API versions that the org serves: Summer '19 to Summer '26.
 const VERSIONS: std::ops::RangeInclusive<u32> = 46..=67;
@@ -39,13 +43,13 @@ pub(crate) fn answer(org: &Org, request: &Parts, body: &[u8], faults: &QueryFaul
     match segments.as_slice() {
         ["services", "oauth2", "token"] => oauth::token(org, request, body),
         ["services", "oauth2", "userinfo"] => {
-            userinfo::answer(org, &request.method, bearer(&request.headers))
+            userinfo::answer(org, &request.method, session::bearer(&request.headers))
         }
         ["services", "data"] => only_get(&request.method).unwrap_or_else(|| versions(xml)),
         ["services", "data.xml"] => only_get(&request.method).unwrap_or_else(|| versions(true)),
         _ => {
             let answer =
-                session(org, &request.headers).and_then(|()| counted(org, request, &segments, faults));
+                session::check(org, &request.headers).and_then(|()| counted(org, request, &segments, faults));
             let answer = answer.unwrap_or_else(|refusal| refusal);
             if xml { error_as_xml(answer) } else { answer }
         }
@@ -155,35 +159,6 @@ fn log_file(org: &Org, id: &str) -> Answer {
         }
         None => Answer::not_found(),
     }
-}
-
-/// Checks the session of a call.
-fn session(org: &Org, headers: &HeaderMap) -> Result<(), Answer> {
-    let refuse = |code, message| {
-        Err(Answer::error(StatusCode::UNAUTHORIZED, code, message).with(WWW_AUTHENTICATE, "Token"))
-    };
-    match bearer(headers) {
-        Some(token) => {
-            let live = org.sessions.touch(token, org.clock().now());
-            match org.settings.session_refusal.filter(|_| live) {
-                Some(SessionRefusal::NotForRest) => {
-                    refuse("INVALID_SESSION_ID", "This session is not valid for use with the REST API")
-                }
-                Some(SessionRefusal::NotAttachedToAgent) => {
-                    refuse("INVALID_SESSION_ID", "Connected app is not attached to Agent")
-                }
-                None if live => Ok(()),
-                None => refuse("INVALID_SESSION_ID", "Session expired or invalid"),
-            }
-        }
-        None => refuse("INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE"),
-    }
-}
-
-/// The access token that a call comes with.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty())
 }
 
 fn only_get(method: &Method) -> Option<Answer> {

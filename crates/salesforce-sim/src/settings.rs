@@ -7,8 +7,9 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::keys::PublicKey;
-use crate::objects::StoredObject;
+use crate::objects::stored::StoredObject;
 use crate::oddities::Oddities;
+use crate::rows::schema::event_types;
 
 /// The settings of a simulated org; change the fields that matter to a test and take the rest from `default()`.
 ///
@@ -117,7 +118,7 @@ impl Default for OrgSettings {
 impl OrgSettings {
     /// Names the event types that there are not.
     pub(crate) fn check(&self) -> io::Result<()> {
-        let known = crate::event_types();
+        let known = event_types();
         let unknown = self.files.event_types.iter().filter(|name| !known.contains(&name.as_str()));
         let unknown: Vec<&str> = unknown.map(String::as_str).collect();
         if unknown.is_empty() {

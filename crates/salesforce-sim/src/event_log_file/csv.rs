@@ -7,17 +7,15 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
-use super::{Catalogue, EventLogFile};
-use crate::login_rows::Row;
+use super::catalogue::Catalogue;
+use super::file::{EventLogFile, PartKey};
+use crate::rows::login::Row;
 
 /// Bytes that [`Catalogue::write_some`] makes at a time, give or take a row.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
 /// Rows that one thread measures before it takes the next piece of work.
 const MEASURED_AT_ONCE: u64 = 20_000;
-
-/// What the length of a part depends on: stream, hour, first and last row, API version.
-pub(super) type PartKey = (usize, usize, u64, u64, u32);
 
 /// How far the CSV of a file was made.
 pub(crate) struct Cursor {
@@ -86,7 +84,7 @@ impl Catalogue {
     pub(crate) fn length(&self, file: &EventLogFile) -> u64 {
         self.measure(std::slice::from_ref(&file));
         let measured = self.measured();
-        let rows: u64 = part_keys(file).filter_map(|key| measured.get(&key)).sum();
+        let rows: u64 = file.part_keys().filter_map(|key| measured.get(&key)).sum();
         let headers = if self.repeated_header && file.rows > 0 { 2 } else { 1 };
         let end = self.end(file).filter(|end| end.counted).map_or(0, |end| end.text.len() as u64);
         headers * self.header(file).len() as u64 + rows + end
@@ -100,7 +98,7 @@ impl Catalogue {
     pub(crate) fn measure(&self, files: &[&EventLogFile]) {
         let unmeasured = || {
             let measured = self.measured();
-            let all = files.iter().flat_map(|file| part_keys(file));
+            let all = files.iter().flat_map(|file| file.part_keys());
             all.filter(|key| !measured.contains_key(key)).collect::<HashSet<PartKey>>()
         };
         if unmeasured().is_empty() {
@@ -146,9 +144,4 @@ impl Catalogue {
         let totals = totals.into_iter().map(AtomicU64::into_inner);
         self.measured().extend(wanted.into_iter().zip(totals));
     }
-}
-
-fn part_keys(file: &EventLogFile) -> impl Iterator<Item = PartKey> {
-    let version = file.api_version;
-    file.parts.iter().map(move |part| (file.stream, part.hour, part.rows.start, part.rows.end, version))
 }

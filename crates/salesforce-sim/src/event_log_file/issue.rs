@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{EventLogFile, Interval, Part};
-use crate::login_rows::{Hour, LoginRows, Row};
+use super::file::{EventLogFile, Interval, Part};
 use crate::prng::Rng;
-use crate::schema::{BEFORE_CHANGE, Maker, NEWEST};
+use crate::rows::login::{Hour, LoginRows, Row};
+use crate::rows::schema::{BEFORE_CHANGE, Maker, NEWEST};
 use crate::settings::{Files, Rows};
 
 /// The hours of a span with their rows, empty ones included.

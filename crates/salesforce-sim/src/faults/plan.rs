@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{FaultAction, FaultRule, PlannedFault, QueriesOf, header};
-use crate::sobjects;
+use super::action::{FaultAction, header};
+use super::rule::{FaultRule, PlannedFault, QueriesOf};
+use crate::objects;
 
 /// Everything that is wrong with a plan; displays as one line for each mistake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +111,7 @@ impl Entry<'_> {
             None => QueriesOf::Any,
             Some(name) if name == "big" => QueriesOf::Big,
             Some(name) => {
-                if sobjects::named(&name).is_none() {
+                if objects::named(&name).is_none() {
                     (self.named)(format!("of is big or the name of an object, not {name}"));
                 }
                 QueriesOf::Object(name)
@@ -150,9 +151,9 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::cost::Failure;
-    use crate::damage::Damage;
     use crate::faults::Total;
+    use crate::faults::cost::Failure;
+    use crate::faults::damage::Damage;
 
     #[test]
     fn a_plan_reads_every_kind_of_fault() {

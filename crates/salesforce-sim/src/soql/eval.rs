@@ -3,118 +3,15 @@
 //! Text compares without regard to case, ids with regard to it and in either length; `!=` also selects rows without a
 //! value (SOQL guide, "Comparison Operators").
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 
+use super::error::{Fault, SoqlError};
 use super::group::GroupPlan;
-use super::parser::{Expr, Literal, Name, Operator, Query, STANDARD_FIELDS, Value as Given};
-use super::{Fault, SoqlError};
+use super::object::{Field, FieldType, Object, Row, Value, ascending};
+use super::syntax::{Expr, Literal, Name, Operator, Query, STANDARD_FIELDS, Value as Given};
 use crate::ids;
-use crate::oddities::Doubles;
-
-/// An object that can be queried.
-pub(crate) struct Object {
-    pub(crate) name: &'static str,
-    pub(crate) fields: &'static [Field],
-}
-
-/// A field of an object.
-pub(crate) struct Field {
-    pub(crate) name: &'static str,
-    pub(crate) kind: FieldType,
-    /// Whether WHERE may name it.
-    pub(crate) filterable: bool,
-    /// Whether ORDER BY may name it.
-    pub(crate) sortable: bool,
-}
-
-impl Field {
-    /// Relationship and field of a field of a related record, such as `CreatedBy.Name`; `FIELDS(STANDARD)` has none of
-    /// those.
-    pub(crate) fn related(&self) -> Option<(&'static str, &'static str)> {
-        self.name.split_once('.')
-    }
-
-    pub(crate) fn is_text(&self) -> bool {
-        self.kind == FieldType::Text
-    }
-}
-
-/// A field that WHERE and ORDER BY may name.
-pub(crate) const fn field(name: &'static str, kind: FieldType) -> Field {
-    Field { name, kind, filterable: true, sortable: true }
-}
-
-/// A field that can only be selected.
-pub(crate) const fn unfilterable(name: &'static str, kind: FieldType) -> Field {
-    Field { name, kind, filterable: false, sortable: false }
-}
-
-/// A text that is sorted by and not filtered.
-pub(crate) const fn sortable(name: &'static str) -> Field {
-    Field { sortable: true, ..unfilterable(name, FieldType::Text) }
-}
-
-/// The type of a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FieldType {
-    Id,
-    Text,
-    DateTime,
-    Double,
-    Int,
-    Boolean,
-    Base64,
-}
-
-impl FieldType {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Id => "id",
-            Self::Text => "string",
-            Self::DateTime => "dateTime",
-            Self::Double => "double",
-            Self::Int => "int",
-            Self::Boolean => "boolean",
-            Self::Base64 => "base64",
-        }
-    }
-}
-
-/// The value of a field in a row.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
-    Null,
-    Text(Cow<'a, str>),
-    DateTime(DateTime<Utc>),
-    Double(f64),
-    Int(i64),
-    Boolean(bool),
-}
-
-impl Value<'_> {
-    /// The text of the value in the JSON of a record: strings without their quotes; none where there is no value.
-    pub(crate) fn as_json_gives_it(&self, doubles: Doubles) -> Option<String> {
-        match self {
-            Self::Null => None,
-            Self::Text(text) => Some(text.clone().into_owned()),
-            Self::DateTime(at) => Some(at.format(DATE_TIME).to_string()),
-            Self::Double(number) => Some(doubles.write(*number)),
-            Self::Int(number) => Some(number.to_string()),
-            Self::Boolean(flag) => Some(flag.to_string()),
-        }
-    }
-}
-
-/// Date-times in the JSON of a record. The zone has no colon: not RFC 3339.
-pub(crate) const DATE_TIME: &str = "%Y-%m-%dT%H:%M:%S%.3f+0000";
-
-/// A row of an object: gives the value of a field by its place in [`Object::fields`].
-pub(crate) trait Row {
-    fn value(&self, field: usize) -> Value<'_>;
-}
 
 /// A query whose every name and literal fits the object.
 #[derive(Debug)]
@@ -243,18 +140,6 @@ impl Plan {
             }
         };
         self.order.iter().map(by_term).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
-    }
-}
-
-/// The order of two values of one field.
-pub(super) fn ascending(a: &Value<'_>, b: &Value<'_>) -> Ordering {
-    match (a, b) {
-        (Value::Text(a), Value::Text(b)) => a.cmp(b),
-        (Value::DateTime(a), Value::DateTime(b)) => a.cmp(b),
-        (Value::Double(a), Value::Double(b)) => a.total_cmp(b),
-        (Value::Int(a), Value::Int(b)) => a.cmp(b),
-        (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
-        _ => Ordering::Equal,
     }
 }
 
@@ -513,6 +398,7 @@ fn like(text: &[char], pattern: &[char]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::soql::object::{field, unfilterable};
     use crate::soql::parser::parse;
 
     const OBJECT: Object = Object {

@@ -6,40 +6,11 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::eval::{Field, FieldType, Object, Row, Value, ascending};
-use super::parser::Name;
-use super::{Fault, SoqlError};
-
-/// An aggregate function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Function {
-    Count,
-    CountDistinct,
-    Min,
-    Max,
-    Sum,
-    Avg,
-}
+use super::error::{Fault, SoqlError};
+use super::object::{Field, FieldType, Object, Row, Value, ascending};
+use super::syntax::{Expression, Function, Grouped, Name};
 
 impl Function {
-    /// The function of this name, in any case.
-    pub(crate) fn of(name: &str) -> Option<Self> {
-        [Self::Count, Self::CountDistinct, Self::Min, Self::Max, Self::Sum, Self::Avg]
-            .into_iter()
-            .find(|function| function.name().eq_ignore_ascii_case(name))
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Count => "COUNT",
-            Self::CountDistinct => "COUNT_DISTINCT",
-            Self::Min => "MIN",
-            Self::Max => "MAX",
-            Self::Sum => "SUM",
-            Self::Avg => "AVG",
-        }
-    }
-
     fn takes(self, kind: FieldType) -> bool {
         match self {
             Self::Count | Self::CountDistinct => kind != FieldType::Base64,
@@ -47,25 +18,6 @@ impl Function {
             Self::Sum | Self::Avg => matches!(kind, FieldType::Double | FieldType::Int),
         }
     }
-}
-
-/// A field of a grouped query, or an aggregate of one; `COUNT()` has none.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Expression {
-    pub(crate) function: Option<Function>,
-    pub(crate) field: Option<Name>,
-    pub(crate) at: usize,
-}
-
-/// The grouped part of a statement.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Grouped {
-    /// With the name that each was given.
-    pub(crate) items: Vec<(Expression, Option<String>)>,
-    pub(crate) by: Vec<Name>,
-    /// Whether descending, and whether without value comes last.
-    pub(crate) order: Vec<(Expression, bool, bool)>,
-    pub(crate) limit: Option<usize>,
 }
 
 /// A grouped query whose every name fits the object.

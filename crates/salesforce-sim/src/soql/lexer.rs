@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, NaiveDate, Timelike as _, Utc};
 
-use super::{Fault, SoqlError};
+use super::error::{Fault, SoqlError};
 
 /// A token and the byte offset where it begins.
 #[derive(Debug, Clone, PartialEq)]

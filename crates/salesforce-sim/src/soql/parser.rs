@@ -3,87 +3,15 @@
 //! `AND` and `OR` may not be mixed on one level without parentheses: Salesforce refuses that as malformed (SOQL guide,
 //! "Condition Expression Syntax").
 
-use chrono::{DateTime, Utc};
-
-use super::dates::{self, Counted, Relative, Word};
-use super::group::{Expression, Function, Grouped};
+use super::dates::{self, Counted, Word};
+use super::error::{Fault, SoqlError};
 use super::lexer::{Kind, Token, tokens};
-use super::{Fault, SoqlError};
+use super::syntax::{
+    Expr, Expression, Function, Grouped, Literal, Name, Operator, OrderBy, Query, STANDARD_FIELDS, Value,
+};
 
 /// How deep parentheses and NOT may nest, so that a statement cannot exhaust the stack.
 const MAX_DEPTH: usize = 64;
-
-/// A name and where it stands.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Name {
-    pub(crate) text: String,
-    pub(crate) at: usize,
-}
-
-/// A parsed statement; nothing is known yet about the object and its fields.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Query {
-    /// Empty for `count()`, and where there are groups.
-    pub(crate) fields: Vec<Name>,
-    /// Aggregates and groups, with the order and the limit of their own.
-    pub(crate) grouped: Option<Grouped>,
-    pub(crate) object: Name,
-    pub(crate) filter: Option<Expr>,
-    pub(crate) order: Vec<OrderBy>,
-    pub(crate) limit: Option<usize>,
-}
-
-/// A condition.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Expr {
-    And(Vec<Expr>),
-    Or(Vec<Expr>),
-    Not(Box<Expr>),
-    Compare { field: Name, operator: Operator, value: Value },
-    In { field: Name, values: Vec<Value>, negated: bool },
-}
-
-/// A comparison of a field with one literal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Like,
-}
-
-/// A literal and where it stands.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Value {
-    pub(crate) literal: Literal,
-    pub(crate) at: usize,
-}
-
-/// A literal.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Literal {
-    Text(String),
-    Number(f64),
-    Boolean(bool),
-    DateTime(DateTime<Utc>),
-    Date,
-    /// Whole days, as seen from today.
-    Relative(Relative),
-    /// From one instant up to another, which is not in it any more: [`Self::Relative`], once it is known what day it is.
-    Span(DateTime<Utc>, DateTime<Utc>),
-    Null,
-}
-
-/// One term of ORDER BY.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct OrderBy {
-    pub(crate) field: Name,
-    pub(crate) descending: bool,
-    pub(crate) nulls_last: bool,
-}
 
 /// Parses a statement.
 pub(crate) fn parse(statement: &str) -> Result<Query, SoqlError> {
@@ -466,9 +394,6 @@ impl Parser {
         }
     }
 }
-
-/// The name under which a query holds `FIELDS(STANDARD)`.
-pub(crate) const STANDARD_FIELDS: &str = "FIELDS(STANDARD)";
 
 const RESERVED: [&str; 12] =
     ["SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "ORDER", "LIMIT", "GROUP", "HAVING"];

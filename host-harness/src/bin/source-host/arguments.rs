@@ -1,0 +1,124 @@
+//! The flags, and the commands that they belong to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLE: &str = r#"Configuration, CONFIG.toml (paths are relative to it):
+  component = "source.wasm"
+  [source]                                # for the component; see `describe`
+  url   = "https://logs.example.com"
+  token = { env = "LOGS_TOKEN" }          # or { file = "token.txt" }
+  [state]
+  path = "state.json"                     # how far collection has come
+  [output]
+  kind = "file"                           # or "stdout", the default
+  path = "events.ndjson"
+  [egress]
+  allow = ["logs.example.com"]            # or "*.example.com", "host:port"; nothing else
+  #ca_file = "ca.pem"                     # trusted besides the public authorities
+  [limits]                                # optional; these are the defaults
+  memory = "64MiB"
+  call_time = "300s"
+
+Start with:
+  source-host describe source.wasm                what it collects and how it is configured
+  source-host init source.wasm                    writes a configuration to start with
+  source-host schema source.wasm                  the JSON Schema of a configuration, for editors
+  source-host check CONFIG.toml                   whether everything is in place
+  source-host run CONFIG.toml --until-caught-up   collect what is there, then end
+  source-host run CONFIG.toml                     collect until stopped (Ctrl-C loses nothing)
+
+Exit status: 0 done, 1 something failed, 2 a mistake in what was given (configuration, component, state)."#;
+
+/// Runs a log source, a WebAssembly component, and writes its events as NDJSON.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLE)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Keep compiled components in this folder; later starts are faster.
+    #[arg(long, global = true, value_name = "FOLDER", env = "SOURCE_HOST_CACHE")]
+    pub(crate) cache: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct LogArgs {
+    /// How log lines are written to standard error.
+    #[arg(long = "log", global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) format: LogFormat,
+    /// Say more: each request and each wait. Twice: everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say nothing but warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Collect events.
+    Run(RunArgs),
+    /// Try each thing that collecting needs, and say how to mend what fails.
+    Check {
+        /// The configuration file.
+        config: PathBuf,
+        /// Print the findings as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a component collects and how it is configured.
+    Describe {
+        /// The component's file.
+        component: PathBuf,
+        /// Print all of it as JSON, the configuration's JSON Schema included.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a configuration to start with. Asks for what is required; never overwrites a file.
+    Init(InitArgs),
+    /// Print the JSON Schema of the configuration file for a component, for an editor to complete and check it with.
+    Schema {
+        /// The component's file.
+        component: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct InitArgs {
+    /// The component's file.
+    pub(crate) component: PathBuf,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE", default_value = "source-host.toml")]
+    pub(crate) output: PathBuf,
+    /// A value, such as source.url=https://logs.example.com; may be given several times.
+    ///
+    /// Of a secret only where it lies: file:PATH or env:NAME. Values that are no texts are written as in TOML. What is
+    /// required and not given is asked for if there is a terminal, and otherwise left to be filled in.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// The configuration file.
+    pub(crate) config: PathBuf,
+    /// End when nothing is left to read.
+    #[arg(long)]
+    pub(crate) until_caught_up: bool,
+    /// With --until-caught-up: how long to wait out trouble that passes by itself without any progress.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = source_host::parse_time)]
+    pub(crate) give_up_after: Duration,
+    /// Write what was done to this file, as one JSON object.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}

@@ -1,0 +1,11 @@
+//! The program's commands, one file each.
+
+#[macro_use]
+mod exit;
+pub(crate) mod check;
+pub(crate) mod describe;
+pub(crate) mod init;
+pub(crate) mod run;
+pub(crate) mod schema;
+mod setup;
+mod starter;

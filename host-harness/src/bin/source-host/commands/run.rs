@@ -1,0 +1,83 @@
+//! `source-host run`: collects until caught up, or until it is told to stop.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use source_host::config::Output;
+use source_host::{
+    End, EventFile, Lines, Policy, Report, RunError, Runner, Sink, StateFile, StateStore, Stopper,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::exit::Exit;
+use super::setup;
+use crate::arguments::RunArgs;
+use crate::console::Console;
+
+/// What a shell reports for a program that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) -> Result<ExitCode, Exit> {
+    let (config, source) = setup::source(&args.config, cache).await?;
+    // The state before the output: who does not hold the state must not touch the events of another host.
+    let mut store = StateFile::open(&config.state).map_err(|e| exit(&RunError::State(e)))?;
+    store.load().map_err(|e| exit(&RunError::State(e)))?;
+    let sink: Box<dyn Sink> = match &config.output {
+        Output::Stdout => Box::new(Lines::stdout()),
+        Output::File(path) => Box::new(EventFile::open(path).map_err(|e| exit(&RunError::Sink(e)))?),
+    };
+    let policy = Policy { until_caught_up: args.until_caught_up, give_up_after: args.give_up_after };
+    let shown = console.clone();
+    let runner = Runner::new(source, sink, Box::new(store)).policy(policy).watch(move |p| shown.show(p));
+    stop_on_signals(runner.stopper())?;
+
+    let finished = runner.run().await;
+    console.clear();
+    let report = finished.report;
+    let how = match &finished.end {
+        Ok(End::CaughtUp) => "caught up",
+        Ok(End::Stopped) => "stopped",
+        Ok(End::ReaderGone) => "the reader of the events is gone",
+        Err(_) => "failed",
+    };
+    eprintln!("{how}: {report}");
+    let written = args.report.as_deref().map_or(Ok(()), |path| write(path, &report));
+    match finished.end {
+        Ok(_) => written.map(|()| ExitCode::SUCCESS),
+        Err(error) => Err(exit(&error)),
+    }
+}
+
+fn exit(error: &RunError) -> Exit {
+    if error.is_users() { Exit::mistake(error) } else { Exit::failure(error) }
+}
+
+fn write(path: &Path, report: &Report) -> Result<(), Exit> {
+    let failed =
+        |e: &dyn std::fmt::Display| Exit::failure(format!("cannot write the report {}: {e}", path.display()));
+    let mut text = serde_json::to_string(report).map_err(|e| failed(&e))?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(|e| failed(&e))
+}
+
+/// The first signal ends the run after the batch under way, the second one at once.
+fn stop_on_signals(stopper: Stopper) -> Result<(), Exit> {
+    let listen = |kind| signal(kind).map_err(|e| Exit::failure(format!("cannot listen for signals: {e}")));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        either(&mut interrupt, &mut terminate).await;
+        tracing::info!("stopping after this batch; a second signal stops at once");
+        stopper.stop();
+        either(&mut interrupt, &mut terminate).await;
+        std::process::exit(INTERRUPTED);
+    });
+    Ok(())
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}

@@ -1,0 +1,24 @@
+//! `source-host schema`: the JSON Schema of a configuration file for a component.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::Value;
+use source_host::{Options, schema};
+
+use super::exit::Exit;
+use super::setup;
+
+pub(crate) async fn run(component: &Path, cache: Option<&Path>) -> Result<ExitCode, Exit> {
+    say!("{}", serde_json::to_string_pretty(&of(component, cache).await?).map_err(Exit::failure)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The schema of the whole file for a component.
+pub(super) async fn of(component: &Path, cache: Option<&Path>) -> Result<Value, Exit> {
+    let plugin = setup::runtime(cache)?.load(component)?;
+    let description = plugin.open(Options::default()).await?.describe().await?;
+    let source = serde_json::from_str(&description.config_schema)
+        .map_err(|e| Exit::failure(format!("the component's configuration schema is not JSON: {e}")))?;
+    Ok(schema::whole(&description.name, source))
+}

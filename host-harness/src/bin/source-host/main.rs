@@ -1,0 +1,33 @@
+//! `source-host`: runs a log source from a configuration file.
+
+mod arguments;
+mod commands;
+mod console;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::arguments::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = console::Console::start(&cli.log, matches!(cli.command, Command::Run(_)));
+    let cache = cli.cache.as_deref();
+    let outcome = match cli.command {
+        Command::Run(args) => commands::run::run(args, cache, &console).await,
+        Command::Check { config, json } => commands::check::run(&config, json, cache).await,
+        Command::Describe { component, json } => commands::describe::run(&component, json, cache).await,
+        Command::Init(args) => commands::init::run(args, cache).await,
+        Command::Schema { component } => commands::schema::run(&component, cache).await,
+    };
+    console.clear();
+    match outcome {
+        Ok(code) => code,
+        Err(exit) => {
+            eprintln!("error: {}", exit.message);
+            ExitCode::from(exit.status)
+        }
+    }
+}

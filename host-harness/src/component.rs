@@ -1,0 +1,10 @@
+//! A component: what it may use, how it is compiled and admitted, and the calls to an instance of it.
+
+mod event;
+mod guest;
+mod handler;
+pub(crate) mod limits;
+pub(crate) mod options;
+pub(crate) mod plugin;
+pub(crate) mod runtime;
+pub(crate) mod source;

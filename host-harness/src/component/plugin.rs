@@ -1,0 +1,159 @@
+//! A compiled component that was found fit to be run.
+//!
+//! Admission happens before any of its code runs: the imports are compared with the list of what a source gets, so that
+//! an operator reads "it wants `wasi:filesystem/types`" and not a failure at some later moment.
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use super::guest::Guest;
+use super::options::Options;
+use super::source::Source;
+use crate::bindings::PluginPre;
+use crate::error::Error;
+
+/// What a source may import, at any 0.2 version.
+const OFFERED: [&str; 7] = [
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+];
+
+/// What a source must export.
+const CONTRACT: &str = "pipeline:source/source@0.1.0";
+
+/// A component, compiled and admitted. Cheap to clone; opens any number of sources.
+#[derive(Clone)]
+pub struct Plugin {
+    name: String,
+    imports: Vec<String>,
+    pre: PluginPre<Guest>,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    /// What it imports, sorted: `wasi:http/types@0.2.0`.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// Makes an instance with a memory of its own. Not configured yet.
+    ///
+    /// # Errors
+    ///
+    /// If it needs more than the limits from the start, or the transport cannot be set up.
+    pub async fn open(&self, options: Options) -> Result<Source, Error> {
+        Source::open(&self.pre, options).await
+    }
+}
+
+/// Compiles a component if it is one, exports the contract, and imports nothing that is not offered.
+pub(crate) fn admit(
+    engine: &Engine,
+    linker: &Linker<Guest>,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Plugin, Error> {
+    let refuse = |reason: String| Error::NotAdmitted { name: name.to_owned(), reason };
+    match bytes {
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => {
+            return Err(refuse(
+                "it is a core module and not yet a component; build the component with `make build`".into(),
+            ));
+        }
+        _ => return Err(refuse("it is not WebAssembly; build the component with `make build`".into())),
+    }
+    let component =
+        Component::new(engine, bytes).map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+    let ty = component.component_type();
+    let mut imports: Vec<String> = ty.imports(engine).map(|(import, _)| import.to_owned()).collect();
+    imports.sort();
+    let beyond: Vec<&str> = imports.iter().filter(|import| !is_offered(import)).map(String::as_str).collect();
+    if !beyond.is_empty() {
+        let beyond = beyond.join("`, `");
+        return Err(refuse(format!(
+            "it imports `{beyond}`, which a source does not get; it gets wasi:http/outgoing-handler, wasi:clocks and what they need"
+        )));
+    }
+    if ty.get_export(engine, CONTRACT).is_none() {
+        let other =
+            ty.exports(engine).map(|(export, _)| export).find(|e| e.starts_with("pipeline:source/source"));
+        return Err(refuse(match other {
+            Some(other) => {
+                format!("it speaks `{other}` and this host speaks `{CONTRACT}`; use versions that fit")
+            }
+            None => format!("it does not export `{CONTRACT}`, so it is not a source"),
+        }));
+    }
+    let pre = linker
+        .instantiate_pre(&component)
+        .and_then(PluginPre::new)
+        .map_err(|error| refuse(format!("it does not fit the contract: {error:#}")))?;
+    Ok(Plugin { name: name.to_owned(), imports, pre })
+}
+
+fn is_offered(import: &str) -> bool {
+    match import.split_once('@') {
+        Some((interface, version)) => {
+            let patch = version.strip_prefix("0.2.");
+            OFFERED.contains(&interface) && patch.is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()))
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Runtime;
+
+    #[test]
+    fn any_patch_version_of_wasi_0_2_is_offered_and_nothing_else() {
+        assert!(is_offered("wasi:http/types@0.2.0"));
+        assert!(is_offered("wasi:io/poll@0.2.12"));
+        for no in [
+            "wasi:cli/environment@0.2.0",
+            "wasi:filesystem/types@0.2.0",
+            "wasi:sockets/tcp@0.2.0",
+            "wasi:random/random@0.2.0",
+            "wasi:http/types@0.3.0",
+            "wasi:http/types@0.2.0-rc.1",
+            "wasi:http/incoming-handler@0.2.0",
+            "wasi:http/types",
+        ] {
+            assert!(!is_offered(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_missing_component_says_how_to_build_it() {
+        let error = Runtime::new().unwrap().load("no/such.wasm").unwrap_err().to_string();
+        assert!(error.contains("no/such.wasm") && error.contains("make build"), "{error}");
+    }
+
+    #[test]
+    fn a_core_module_and_other_files_are_told_apart() {
+        let runtime = Runtime::new().unwrap();
+        let module = runtime.load_bytes("m.wasm", b"\0asm\x01\0\0\0").unwrap_err().to_string();
+        assert!(module.contains("core module"), "{module}");
+        let text = runtime.load_bytes("t.txt", b"hello").unwrap_err().to_string();
+        assert!(text.contains("not WebAssembly"), "{text}");
+    }
+
+    #[test]
+    fn a_component_without_the_contract_is_no_source() {
+        let error =
+            Runtime::new().unwrap().load_bytes("c.wasm", b"\0asm\x0d\0\x01\0").unwrap_err().to_string();
+        assert!(error.contains("does not export") && error.contains("pipeline:source"), "{error}");
+    }
+}
