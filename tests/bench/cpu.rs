@@ -59,8 +59,7 @@ fn usage(of: libc::c_int) -> Result<Cpu> {
         usage.assume_init()
     };
     let time = |time: libc::timeval| {
-        let micros = i64::from(time.tv_sec) * 1_000_000 + i64::from(time.tv_usec);
-        Duration::from_micros(micros.unsigned_abs())
+        Duration::from_secs_f64(time.tv_sec.max(0) as f64 + time.tv_usec.max(0) as f64 / 1e6)
     };
     Ok(Cpu { user: time(usage.ru_utime), system: time(usage.ru_stime) })
 }

@@ -154,12 +154,13 @@ fn collection(
     let report = folder.path().join("report.json");
     let mut command = host(cache);
     command.arg("run").arg(config).arg("--until-caught-up").arg("--report").arg(&report);
-    command.stdout(File::options().write(true).open("/dev/null")?);
+    let said = folder.path().join("said.txt");
+    command.stdout(File::options().write(true).open("/dev/null")?).stderr(File::create(&said)?);
     let before = Cpu::of_children()?;
     let mut host = command.spawn()?;
     let (success, peak_resident_bytes) = wait(&mut host)?;
     let cpu = Cpu::of_children()? - before;
-    ensure!(success, "{what}: source-host failed");
+    ensure!(success, "{what}: source-host failed: {}", fs::read_to_string(said)?);
 
     let report: Value = serde_json::from_str(&fs::read_to_string(report)?)?;
     let count = |name: &str| report[name].as_u64().unwrap_or_default();
@@ -211,7 +212,7 @@ fn cold_start(runtime: &tokio::runtime::Runtime, cache: &Path) -> Result<f64> {
         anyhow::Ok(config)
     })?;
     let mut command = host(cache);
-    command.arg("run").arg(config).stdout(Stdio::null());
+    command.arg("run").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();
     let mut host = command.spawn()?;
     let arrived = first_request(&listener, &mut host, started);

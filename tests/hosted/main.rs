@@ -7,6 +7,7 @@ mod canary;
 mod checks;
 mod collection;
 mod errors;
+mod instructions;
 mod mistakes;
 mod objects;
 mod portable;
