@@ -154,6 +154,10 @@ bench: build ## Measures how fast logs become events, against loops in Go and Py
 	@PYTHON="$(PYTHON)" GO="$(GO)" target/release/bench $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(MEGABYTES),--megabytes $(MEGABYTES)) $(if $(END_TO_END),--end-to-end)
 
+.PHONY: update-bench
+update-bench: build ## Writes down how many instructions the component needs for a row now, after a change that is meant.
+	@UPDATE_BENCH=1 $(CARGO) test $(NATIVE) --test hosted instructions
+
 .PHONY: clean
 clean: ## Removes everything that was built, installed or collected.
 	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \

@@ -6,7 +6,7 @@
 //! resuming. They are in `baselines/`.
 
 use crate::cpu::Cpu;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::{
     hosted,
     inputs::{self, Collected, Input},
@@ -17,6 +17,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    rc::Rc,
     time::Instant,
 };
 use tempfile::TempDir;
@@ -76,8 +77,10 @@ impl Contender {
 pub struct Prepared {
     /// What it is called in the report.
     pub name: String,
-    pub input: std::rc::Rc<Input>,
-    pub gzip: bool,
+    pub input: Rc<Input>,
+    gzip: bool,
+    /// How many bytes of it are downloaded.
+    pub wire_bytes: usize,
     /// The file that the baselines read; none of records.
     file: Option<PathBuf>,
 }
@@ -89,8 +92,8 @@ pub struct Arena {
     go: Option<PathBuf>,
     python: Option<String>,
     folder: TempDir,
-    /// Who is left out, and why.
-    pub absent: Vec<String>,
+    /// Which baselines there are, and which are left out.
+    pub notes: Vec<String>,
 }
 
 impl Arena {
@@ -98,36 +101,36 @@ impl Arena {
     pub fn prepare() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let baselines = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/baselines");
-        let mut absent = Vec::new();
-        let go = folder.path().join("loop");
-        let mut build = Command::new(variable("GO", "go"));
-        build.args(["build", "-o"]).arg(&go).arg(baselines.join("loop.go"));
-        let go = match build.output() {
-            Ok(built) if built.status.success() => Some(go),
-            Ok(built) => bail!("go build: {}", String::from_utf8_lossy(&built.stderr)),
-            Err(_) => {
-                absent.push(String::from("Go is not installed: its two loops are left out."));
-                None
-            }
+        let (go, python) = (variable("GO", "go"), variable("PYTHON", "python3"));
+        let mut notes = Vec::new();
+        let mut is_there = |program: &str, argument: &str, what: &str| {
+            let version = said(Command::new(program).arg(argument));
+            notes.push(match &version {
+                Some(version) => format!("{what}: {version}."),
+                None => format!("{what}: left out, since there is no {program} here."),
+            });
+            version.is_some()
         };
-        let python = variable("PYTHON", "python3");
-        let runs =
-            Command::new(&python).arg("--version").output().is_ok_and(|output| output.status.success());
-        if !runs {
-            absent.push(format!("{python} is not installed: its loop is left out."));
+        let has_go = is_there(&go, "version", "The loops of Go");
+        let has_python = is_there(&python, "--version", "The loop of Python");
+        let program = folder.path().join("loop");
+        if has_go {
+            let mut build = Command::new(&go);
+            let built = build.args(["build", "-o"]).arg(&program).arg(baselines.join("loop.go")).output()?;
+            ensure!(built.status.success(), "{build:?}: {}", String::from_utf8_lossy(&built.stderr));
         }
         Ok(Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
             plugin: hosted::plugin()?,
-            go,
-            python: runs.then_some(python),
+            go: has_go.then_some(program),
+            python: has_python.then_some(python),
             folder,
-            absent,
+            notes,
         })
     }
 
     /// Makes an input ready; what is compressed is compressed already.
-    pub fn input(&self, input: &std::rc::Rc<Input>, gzip: bool) -> Result<Prepared> {
+    pub fn input(&self, input: &Rc<Input>, gzip: bool) -> Result<Prepared> {
         let ending = if gzip { ".csv.gz" } else { ".csv" };
         let kind = input.kind.name();
         let file = match input.file(gzip) {
@@ -139,7 +142,8 @@ impl Arena {
             None => None,
         };
         let name = format!("{kind}{}", if gzip { ", gzip" } else { "" });
-        Ok(Prepared { name, input: std::rc::Rc::clone(input), gzip, file })
+        let wire_bytes = input.file(gzip).map_or(input.bytes, <[u8]>::len);
+        Ok(Prepared { name, input: Rc::clone(input), gzip, wire_bytes, file })
     }
 
     /// Whether a contender can run on an input here.
@@ -189,6 +193,12 @@ impl Arena {
 
 fn variable(name: &str, or: &str) -> String {
     env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| or.to_owned())
+}
+
+/// The first line that a program says, if it is there and runs.
+fn said(program: &mut Command) -> Option<String> {
+    let output = program.output().ok().filter(|output| output.status.success())?;
+    String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
 }
 
 fn native(on: &Prepared, raw: bool) -> Result<(usize, Run)> {

@@ -122,7 +122,7 @@ fn rounds(arguments: &Arguments, bar: &ProgressBar, end: Instant) -> Result<(Vec
     bar.set_length((runs * arguments.rounds) as u64);
     let style = "[{bar:30}] {pos} of {len} runs, {eta} left at most: {msg}";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
-    let mut notes = arena.absent.clone();
+    let mut notes = arena.notes.clone();
     'rounds: for round in 0..arguments.rounds {
         for (on, group) in &mut groups {
             for turn in 0..group.len() {

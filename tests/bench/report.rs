@@ -16,13 +16,20 @@ pub struct Measured {
     input: String,
     rows: usize,
     bytes: usize,
+    wire_bytes: usize,
     pub rounds: Vec<Run>,
 }
 
 impl Measured {
     pub fn new(contender: Contender, on: &Prepared) -> Self {
-        let (rows, bytes) = (on.input.rows, on.input.bytes);
-        Self { contender, input: on.name.clone(), rows, bytes, rounds: Vec::new() }
+        Self {
+            contender,
+            input: on.name.clone(),
+            rows: on.input.rows,
+            bytes: on.input.bytes,
+            wire_bytes: on.wire_bytes,
+            rounds: Vec::new(),
+        }
     }
 
     fn spread(&self, of: impl Fn(&Run) -> f64) -> Option<Spread> {
@@ -35,6 +42,7 @@ impl Measured {
             "contender": self.contender.name(),
             "rows": self.rows,
             "bytes": self.bytes,
+            "wire_bytes": self.wire_bytes,
             "rows_per_cpu_second": self.spread(|run| self.rows as f64 / run.cpu_seconds),
             "rounds": self.rounds,
         })

@@ -6,7 +6,7 @@
 //! of a host around it as a component needs.
 //!
 //! `bench/instructions.toml` holds the numbers, and a row may take 3 % more. After a change that is meant, for the better or
-//! the worse, run the test with `UPDATE_BENCH=1`.
+//! the worse, `make update-bench` writes the file anew, which runs this test with `UPDATE_BENCH=1`.
 
 use e2e::{
     canned::CannedOrg,
@@ -179,7 +179,7 @@ async fn a_row_takes_no_more_instructions_than_are_written_down() {
     if env::var_os("UPDATE_BENCH").is_some() {
         let mut text = String::from(
             "# Instructions of WebAssembly for a row or a record, counted by `hosted/instructions.rs`.\n\
-             # UPDATE_BENCH=1 in the environment of that test writes this file anew.\n",
+             # `make update-bench` writes this file anew.\n",
         );
         text.extend(counted.iter().map(|(name, count)| format!("{name} = {count}\n")));
         fs::write(path, text).expect("written");
@@ -193,5 +193,5 @@ async fn a_row_takes_no_more_instructions_than_are_written_down() {
         .filter(|(name, count)| **count > most(name))
         .map(|(name, count)| format!("{name} takes {count}, and at most {} are allowed", most(name)))
         .collect();
-    assert!(beyond.is_empty(), "if this is meant, run this test with UPDATE_BENCH=1:\n{}", beyond.join("\n"));
+    assert!(beyond.is_empty(), "if this is meant, run `make update-bench`:\n{}", beyond.join("\n"));
 }
