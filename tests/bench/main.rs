@@ -33,16 +33,16 @@ use std::{
 /// file. Ends by itself: no round begins once the budget is used up.
 #[derive(Parser)]
 #[command(after_help = "Examples:
-  bench                                everything that is quick, in five minutes
-  bench --only 'Login, gzip'           one input
-  bench --only component --rounds 20   one contender, and no ratios, which need two
-  bench --rounds 1 --megabytes 4       whether it works at all
-  bench --end-to-end --rounds 0        a gigabyte and 10,000 files through source-host, and nothing else
+  bench                                  everything that is quick, in five minutes
+  bench --only 'Login, gzip'             one input
+  bench --only component --rounds 20     one contender, and no ratios, which need two
+  bench --rounds 1 --megabytes 4         whether it works at all
+  bench --end-to-end --rounds 0          source-host with a gigabyte and with 10,000 files
 
-A contender is faster than another where the ratio's least and most are both above 1. Where they are far apart
-something else was using the machine: run it again with more rounds.
+A contender is faster than another where least and most of the ratio are both above 1. Where these are far apart, something else \
+used the machine: run it again, with more rounds.
 
-PYTHON and GO name other programs than python3 and go. Without Go its loops are left out.")]
+PYTHON and GO name other programs than python3 and go. What is not there is left out.")]
 struct Arguments {
     /// How often each contender runs on each input; 0 for end to end alone
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
@@ -143,7 +143,7 @@ fn rounds(arguments: &Arguments, bar: &ProgressBar, end: Instant) -> Result<(Vec
         }
     }
     notes.push(format!(
-        "{} MB of each log, {} rounds in turns; the shortest run took {:.2} s.",
+        "{} MB of each log; rounds: {}, by turns; the shortest run took {:.2} s.",
         arguments.megabytes,
         groups.iter().flat_map(|(_, group)| group).map(|one| one.rounds.len()).max().unwrap_or(0),
         groups
