@@ -8,6 +8,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 PYTHON ?= python3
 NODE ?= node
+GO ?= go
 
 WASM := wasm32-unknown-unknown
 MODULE := target/$(WASM)/component/salesforce_source.wasm
@@ -147,9 +148,15 @@ lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
 	@$(CARGO) clippy --profile component --target $(WASM) --package salesforce-source --locked -- -D warnings
 
+# END_TO_END=1 adds a gigabyte and 10,000 files over HTTP; ONLY=text, ROUNDS=n and MEGABYTES=n choose; see `bench --help`.
 .PHONY: bench
-bench: build ## Measures rows/s and MB/s from CSV to events, native and in the component.
-	@target/release/bench
+bench: build ## Measures how fast logs become events, against loops in Go and Python; ONLY, ROUNDS, MEGABYTES, END_TO_END.
+	@PYTHON="$(PYTHON)" GO="$(GO)" target/release/bench $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(MEGABYTES),--megabytes $(MEGABYTES)) $(if $(END_TO_END),--end-to-end)
+
+.PHONY: update-bench
+update-bench: build ## Writes down how many instructions the component needs for a row now, after a change that is meant.
+	@UPDATE_BENCH=1 $(CARGO) test $(NATIVE) --test hosted instructions
 
 .PHONY: clean
 clean: ## Removes everything that was built, installed or collected.

@@ -2,11 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
 
+mod bench;
 mod borders;
 mod canary;
 mod checks;
 mod collection;
 mod errors;
+mod instructions;
 mod mistakes;
 mod objects;
 mod portable;

@@ -29,6 +29,8 @@ pub struct CannedFile {
     pub body: Arc<[u8]>,
     /// `LogFileLength`, where it differs from the truth.
     pub length: Option<u64>,
+    /// The log as gzip, made ahead; where it is missing an org that compresses does so while it answers.
+    pub gzip: Option<Arc<[u8]>>,
 }
 
 impl CannedFile {
@@ -41,6 +43,7 @@ impl CannedFile {
             log_date: "2026-06-01T10:00:00.000+0000",
             body: body.into(),
             length: None,
+            gzip: None,
         }
     }
 }
@@ -89,6 +92,8 @@ pub struct CannedOrg {
     pub page: Option<usize>,
     /// The answer to any query that is not about files, as a JSON list of records.
     pub records: Option<String>,
+    /// The records of an object that is asked for by its EventDate.
+    pub history: Option<Arc<History>>,
     /// `Interval` of its files; hourly if empty.
     pub interval: &'static str,
     /// What is answered each time to requests whose path contains a text.
@@ -136,6 +141,9 @@ impl CannedOrg {
             };
             if self.gzip && cut.is_none() {
                 headers.push((String::from("content-encoding"), String::from("gzip")));
+                if let Some(gzip) = &file.gzip {
+                    return Some((200, headers, Box::new(Cursor::new(Arc::clone(gzip)))));
+                }
                 return Some((200, headers, Box::new(GzEncoder::new(body, Compression::fast()))));
             }
             return Some((200, headers, body));
@@ -143,8 +151,9 @@ impl CannedOrg {
         let text = match path {
             "/services/oauth2/token" => json!({"access_token": "00D!token"}).to_string(),
             "/services/data" => json!([{"version": "64.0"}, {"version": "65.0"}]).to_string(),
-            _ => match &self.records {
-                Some(records) if !path.contains("FROM+EventLogFile") => {
+            _ => match (&self.records, self.history.as_ref().and_then(|history| history.answer(path))) {
+                (_, Some(page)) => page,
+                (Some(records), None) if !path.contains("FROM+EventLogFile") => {
                     format!("{{\"done\":true,\"records\":{records}}}")
                 }
                 _ => self.listing(path),
@@ -187,6 +196,59 @@ impl CannedOrg {
             answer["nextRecordsUrl"] = json!(format!("/services/data/v65.0/query/from-{}", from + page));
         }
         answer.to_string()
+    }
+}
+
+/// Records of a big object in the order of their dates, each written before anything is measured: what is left to do for a
+/// query is to copy those between two dates.
+#[derive(Default)]
+pub struct History {
+    json: String,
+    /// Of each record its EventDate, in milliseconds since 1970, and where it begins.
+    places: Vec<(i64, usize)>,
+}
+
+impl History {
+    /// Records on a page, as many as Salesforce puts there.
+    const PAGE: usize = 2000;
+
+    /// Adds a record that is not older than the last.
+    pub fn push(&mut self, event_date: i64, record: &str) {
+        self.places.push((event_date, self.json.len()));
+        self.json.push_str(record);
+        self.json.push(',');
+    }
+
+    /// Bytes of all records.
+    pub fn bytes(&self) -> usize {
+        self.json.len()
+    }
+
+    /// The answer to a query of a window, or for one of its further pages.
+    fn answer(&self, path: &str) -> Option<String> {
+        if let Some((_, rest)) = path.split_once("/query/history-") {
+            let (first, end) = rest.split_once('-')?;
+            return Some(self.page(first.parse().ok()?, end.parse().ok()?));
+        }
+        let date = |operator| {
+            let (_, rest) = path.split_once(operator)?;
+            let date = rest.split('+').next()?.replace("%3A", ":");
+            let date = chrono::DateTime::parse_from_rfc3339(&date).ok()?.timestamp_millis();
+            Some(self.places.partition_point(|(at, _)| *at < date))
+        };
+        Some(self.page(date("EventDate+%3E%3D+")?, date("EventDate+%3C+")?))
+    }
+
+    fn page(&self, first: usize, end: usize) -> String {
+        let last = end.min(first + Self::PAGE);
+        let place = |nth: usize| self.places.get(nth).map_or(self.json.len(), |(_, at)| *at);
+        let records = self.json.get(place(first)..place(last)).unwrap_or_default().trim_end_matches(',');
+        let next = match last < end {
+            true => format!("\"nextRecordsUrl\":\"/services/data/v65.0/query/history-{last}-{end}\","),
+            false => String::new(),
+        };
+        let (total, done) = (end - first.min(end), last >= end);
+        format!("{{\"totalSize\":{total},\"done\":{done},{next}\"records\":[{records}]}}")
     }
 }
 

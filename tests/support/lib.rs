@@ -2,6 +2,7 @@
 
 pub mod canned;
 pub mod hosted;
+pub mod inputs;
 pub mod org;
 pub mod random;
 pub mod signing_in;
