@@ -44,13 +44,26 @@ fn main() -> io::Result<()> {
     let names = (0..rows.width()).map(|index| String::from_utf8_lossy(rows.field(index)).into_owned());
     let mut mapper = Mapper::new(&common, names.collect());
     let mut out = BufWriter::new(io::stdout().lock());
+    let mut events = Vec::new();
     loop {
         match rows.advance_while(|| true)? {
-            Next::Row if rows.width() == mapper.columns() => writeln!(out, "{}", mapper.event(&rows))?,
+            Next::Row if rows.width() == mapper.columns() => drop(mapper.add(&rows)),
             Next::Row | Next::TooLong => {
-                writeln!(out, "{}", mapper.malformed(rows.row(), "no row of this file"))?
+                mapper.take(|event| events.push(event));
+                events.push(mapper.malformed(rows.row(), "no row of this file"));
             }
-            Next::End | Next::NotYet => return out.flush(),
+            Next::End | Next::NotYet => break,
+        }
+        if mapper.is_full() {
+            mapper.take(|event| events.push(event));
+            write_lines(&mut out, &mut events)?;
         }
     }
+    mapper.take(|event| events.push(event));
+    write_lines(&mut out, &mut events)?;
+    out.flush()
+}
+
+fn write_lines(out: &mut impl Write, events: &mut Vec<String>) -> io::Result<()> {
+    events.drain(..).try_for_each(|event| writeln!(out, "{event}"))
 }

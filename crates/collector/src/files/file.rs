@@ -141,6 +141,7 @@ impl OpenFile {
                 }
                 Stage::Rows(mut mapper) => {
                     let result = self.read_rows(&mut mapper, file, progress);
+                    mapper.take(|event| progress.events.push(event));
                     self.stage = Stage::Rows(mapper);
                     return result;
                 }
@@ -192,7 +193,7 @@ impl OpenFile {
                         file.id,
                         documents::csv::MAX_ROW
                     );
-                    progress.push_malformed(mapper.malformed(&shown, &reason));
+                    deliver_malformed(mapper, &shown, &reason, progress);
                 }
                 Next::End if !is_whole(&self.rows, self.length) => {
                     return Ok(Stop::Short(self.rows.position()));
@@ -238,13 +239,21 @@ fn deliver(
     let (has, must_have) = (rows.width(), mapper.columns());
     if has == must_have {
         if !mapper.is_header(rows) {
-            progress.push(mapper.event(rows));
+            progress.announce(mapper.add(rows));
+            if mapper.is_full() {
+                mapper.take(|event| progress.events.push(event));
+            }
         }
         return;
     }
     let reason =
         format!("row of file {} at byte {before} has {has} fields, and the header has {must_have}", file.id);
-    progress.push_malformed(mapper.malformed(rows.row(), &reason));
+    deliver_malformed(mapper, rows.row(), &reason, progress);
+}
+
+fn deliver_malformed(mapper: &mut Mapper, row: &[u8], reason: &str, progress: &mut Progress<'_>) {
+    mapper.take(|event| progress.events.push(event));
+    progress.push_malformed(mapper.malformed(row, reason));
 }
 
 /// What stands at a checkpoint.

@@ -60,6 +60,8 @@ pub struct Progress<'a> {
     pub events: Vec<String>,
     /// The counts so far.
     pub stats: Stats,
+    /// Events that are there or announced, and their bytes.
+    announced: usize,
     bytes: usize,
     limits: Limits,
     clock: &'a dyn Clock,
@@ -92,6 +94,7 @@ impl<'a> Progress<'a> {
             patience: patience.min(MOST_PATIENCE).max(limits.time),
             events: Vec::new(),
             stats: Stats::default(),
+            announced: 0,
             bytes: 0,
             limits,
             clock,
@@ -111,7 +114,7 @@ impl<'a> Progress<'a> {
 
     /// Whether there is room for another event, in time or not: what came already costs none.
     pub fn has_room(&self) -> bool {
-        self.events.len() < self.limits.events && self.bytes < self.limits.bytes
+        self.announced < self.limits.events && self.bytes < self.limits.bytes
     }
 
     /// Looks at the clock; to be called wherever time may have passed. All time counts, whatever it went by for: before the
@@ -176,9 +179,15 @@ impl<'a> Progress<'a> {
 
     /// Adds an event.
     pub fn push(&mut self, event: String) {
-        self.stats.rows_read = self.stats.rows_read.saturating_add(1);
-        self.bytes += event.len();
+        self.announce(event.len());
         self.events.push(event);
+    }
+
+    /// Counts an event of so many bytes that is put to the others before the turn is over.
+    pub fn announce(&mut self, bytes: usize) {
+        self.stats.rows_read = self.stats.rows_read.saturating_add(1);
+        self.announced += 1;
+        self.bytes += bytes;
         self.moved();
     }
 

@@ -46,6 +46,13 @@ impl Buffer {
         self.len = self.len.min(len);
     }
 
+    /// Writes over a part of the content. What does not lie within it is left out.
+    pub fn patch(&mut self, at: usize, piece: &[u8]) {
+        if let Some(to) = self.room[..self.len].get_mut(at..at + piece.len()) {
+            to.copy_from_slice(piece);
+        }
+    }
+
     /// Adds a piece.
     #[inline(always)]
     pub fn put(&mut self, piece: &[u8]) {

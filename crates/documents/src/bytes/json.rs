@@ -5,8 +5,9 @@
 
 use super::{
     buffer::Buffer,
-    padded::{Padded, PaddedBuf},
+    padded::{PADDING, Padded, PaddedBuf},
 };
+use std::ops::Range;
 
 /// A key as it stands before a value.
 pub struct Key {
@@ -19,7 +20,10 @@ pub struct Key {
 /// Writes one JSON object after another. Objects within that stay empty are left out.
 #[derive(Default)]
 pub struct Writer {
+    /// The objects that are finished and not taken yet, and the one that is written.
     out: Buffer,
+    /// Where that one begins.
+    start: usize,
     /// Where each open object begins, with its key.
     open: Vec<usize>,
     /// Room for a text that is not written as it came.
@@ -59,20 +63,53 @@ impl Writer {
     /// Begins an object. What was not finished is gone.
     pub fn begin(&mut self) {
         self.row_is_plain = false;
-        self.out.truncate(0);
+        self.out.truncate(self.start);
         self.open.clear();
         self.out.put_array(b"{");
     }
 
-    /// Ends the object as a whole.
+    /// Ends the object as a whole, and takes it.
     pub fn finish(&mut self) -> String {
+        let range = self.keep();
+        self.start = range.start;
+        let text = text(&self.out.bytes()[range]);
+        self.out.truncate(self.start);
+        text
+    }
+
+    /// Ends the object as a whole, and keeps it. Returns where it lies.
+    pub fn keep(&mut self) -> Range<usize> {
         self.end();
-        let text = &self.out.bytes()[..self.out.len() - 1];
-        // All that was put in is UTF-8.
-        match simdutf8::basic::from_utf8(text) {
-            Ok(text) => text.to_owned(),
-            Err(_) => String::from_utf8_lossy(text).into_owned(),
+        let end = self.out.len() - 1;
+        self.out.truncate(end);
+        std::mem::replace(&mut self.start, end)..end
+    }
+
+    /// Writes a text of so many letters or digits that are not known yet. Returns where they belong.
+    pub fn hole(&mut self, key: &Key, letters: usize) -> usize {
+        const UNKNOWN: [u8; PADDING] = [b'-'; PADDING];
+        self.out.put_padded(key.text.get());
+        let at = self.out.len();
+        self.out.put_padded(Padded::new(&UNKNOWN, letters));
+        self.out.put_array(b"\",");
+        at
+    }
+
+    /// Fills a hole in an object that is kept.
+    pub fn fill(&mut self, hole: usize, letters: &[u8]) {
+        self.out.patch(hole, letters);
+    }
+
+    /// Takes all objects that are kept, which lie in these places.
+    pub fn take(&mut self, ranges: impl Iterator<Item = Range<usize>>, mut each: impl FnMut(String)) {
+        let bytes = &self.out.bytes()[..self.start];
+        // Looked at together: it is one call.
+        match simdutf8::basic::from_utf8(bytes) {
+            Ok(all) => ranges.for_each(|range| each(all.get(range).unwrap_or_default().to_owned())),
+            Err(_) => ranges.for_each(|range| each(text(bytes.get(range).unwrap_or_default()))),
         }
+        self.start = 0;
+        self.out.truncate(0);
     }
 
     /// Begins an object within.
@@ -296,6 +333,14 @@ impl Writer {
             }
         }
         self.out.put(&text[from..]);
+    }
+}
+
+/// The text of an object. All that was put in is UTF-8.
+fn text(bytes: &[u8]) -> String {
+    match simdutf8::basic::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
 

@@ -56,16 +56,24 @@ impl EventId {
         Self { columns, content: Buffer::default() }
     }
 
-    /// The id of a row.
-    pub fn of(&mut self, row: &impl Row) -> Id {
-        self.content.truncate(0);
+    /// What identifies a row, in bytes.
+    pub fn write(&self, row: &impl Row, content: &mut Buffer) {
         for (index, tag) in &self.columns {
             let value = row.padded(*index);
             if !value.is_empty() {
-                put(&mut self.content, tag, value);
+                put(content, tag, value);
             }
         }
-        Id::of(self.content.bytes())
+    }
+
+    /// The id of a row.
+    pub fn of(&mut self, row: &impl Row) -> Id {
+        let mut content = std::mem::take(&mut self.content);
+        content.truncate(0);
+        self.write(row, &mut content);
+        let id = Id::of(content.bytes());
+        self.content = content;
+        id
     }
 }
 
@@ -116,15 +124,19 @@ fn tag(name: &str) -> [u8; 4] {
 pub struct Id([u8; PADDING]);
 
 /// Digits of an id.
-const DIGITS: usize = 32;
+pub(super) const DIGITS: usize = 32;
 
 impl Id {
     /// The id of some bytes: a row that cannot be understood is identified by them.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::new(blake3::hash(bytes).as_bytes())
+    }
+
+    /// The id that begins with these bytes.
+    pub(super) fn new(digest: &[u8]) -> Self {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        let digest = blake3::hash(bytes);
         let mut id = [0; PADDING];
-        for (pair, byte) in id[..DIGITS].chunks_exact_mut(2).zip(digest.as_bytes()) {
+        for (pair, byte) in id[..DIGITS].chunks_exact_mut(2).zip(digest) {
             pair[0] = HEX[usize::from(byte >> 4)];
             pair[1] = HEX[usize::from(byte & 15)];
         }
