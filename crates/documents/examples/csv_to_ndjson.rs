@@ -47,7 +47,7 @@ fn main() -> io::Result<()> {
     let mut events = Vec::new();
     loop {
         match rows.advance_while(|| true)? {
-            Next::Row if rows.width() == mapper.columns() => drop(mapper.add(&rows)),
+            Next::Row if rows.width() == mapper.columns() => drop(mapper.add(rows.fields())),
             Next::Row | Next::TooLong => {
                 mapper.take(|event| events.push(event));
                 events.push(mapper.malformed(rows.row(), "no row of this file"));

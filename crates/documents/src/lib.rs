@@ -11,7 +11,7 @@ mod mapper;
 mod records;
 mod trees;
 
-pub use bytes::{csv, row::Row, text::quoted, time};
+pub use bytes::{csv, text::quoted, time};
 pub use mapper::{
     Mapper,
     event_id::Id,

@@ -15,12 +15,14 @@ mod plan;
 
 use crate::{
     bytes::{
+        csv::Fields,
         json::{Key, Writer},
         row::Row,
         text::quoted,
         time::Time,
     },
     grammar::form::{self, Form, canonical, is_address, written},
+    records::Record,
     trees::{self, raw},
 };
 use digest::{Digest, Messages};
@@ -151,25 +153,25 @@ impl Mapper {
     }
 
     /// Whether a row is the header once more, as it stands in files that were put together of several.
-    pub fn is_header(&self, row: &impl Row) -> bool {
+    pub fn is_header(&self, row: Fields<'_>) -> bool {
         self.columns.iter().enumerate().all(|(index, name)| row.field(index) == name.as_bytes())
     }
 
-    /// The digest of a row's content.
-    pub fn digest(&mut self, row: &impl Row) -> Id {
-        self.id.of(row)
+    /// The digest of a record's content.
+    pub fn digest(&mut self, record: &Record<'_>) -> Id {
+        self.id.of(record)
     }
 
-    /// The document of a row.
-    pub fn event(&mut self, row: &impl Row) -> String {
-        self.write(row, false);
+    /// The document of a record.
+    pub fn event(&mut self, record: &Record<'_>) -> String {
+        self.write(record, false);
         self.json.finish()
     }
 
     /// Adds the document of a row to those that [`take`](Self::take) takes. Returns its length in bytes. The ids of several are
     /// made faster together than one by one.
-    pub fn add(&mut self, row: &impl Row) -> usize {
-        let hole = self.write(row, true);
+    pub fn add(&mut self, row: Fields<'_>) -> usize {
+        let hole = self.write(&row, true);
         let range = self.json.keep();
         let length = range.len();
         self.pending.push(Pending { range, hole });
@@ -486,10 +488,11 @@ mod tests {
         while rows.advance().expect("no error") == Next::Row {
             assert_eq!(rows.width(), mapper.columns());
             if careful {
-                all.push(mapper.event(&rows));
+                mapper.write(&rows.fields(), false);
+                all.push(mapper.json.finish());
                 continue;
             }
-            let length = mapper.add(&rows);
+            let length = mapper.add(rows.fields());
             lengths.push(length);
             if mapper.is_full() {
                 mapper.take(|event| all.push(event));

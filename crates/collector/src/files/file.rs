@@ -238,8 +238,8 @@ fn deliver(
 ) {
     let (has, must_have) = (rows.width(), mapper.columns());
     if has == must_have {
-        if !mapper.is_header(rows) {
-            progress.announce(mapper.add(rows));
+        if !mapper.is_header(rows.fields()) {
+            progress.announce(mapper.add(rows.fields()));
             if mapper.is_full() {
                 mapper.take(|event| progress.events.push(event));
             }

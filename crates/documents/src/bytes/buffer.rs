@@ -67,17 +67,64 @@ impl Buffer {
     /// Adds a piece behind which there is memory, and writes over what lies behind the content.
     #[inline(always)]
     pub fn put_padded(&mut self, piece: Padded<'_>) {
-        let end = self.len + piece.len();
-        if self.len + PADDING > self.room.len() {
-            self.grow(end + PADDING);
-        }
-        let to = self.room[self.len..].first_chunk_mut::<PADDING>();
-        let from = piece.memory().first_chunk::<PADDING>();
-        match (to, from) {
-            (Some(to), Some(from)) if piece.len() <= PADDING => copy_steps(to, from, piece.len()),
+        let len = self.len;
+        match (self.space::<PADDING>(len), piece.chunk()) {
+            (Some(to), Some(from)) => copy_steps(to, from, piece.len()),
             _ => return self.put(piece.bytes()),
         }
-        self.len = end;
+        self.len += piece.len();
+    }
+
+    /// Adds a head of eight bytes and a piece, in the same way.
+    #[inline(always)]
+    pub fn put_headed(&mut self, head: [u8; 8], piece: Padded<'_>) {
+        const ALL: usize = 8 + PADDING;
+        let len = self.len;
+        match (self.space::<ALL>(len).and_then(|to| to.split_first_chunk_mut::<8>()), piece.chunk()) {
+            (Some((to_head, to)), Some(from)) => {
+                *to_head = head;
+                if let Some(to) = to.first_chunk_mut() {
+                    copy_steps(to, from, piece.len());
+                }
+            }
+            _ => {
+                self.put_array(&head);
+                return self.put(piece.bytes());
+            }
+        }
+        self.len += 8 + piece.len();
+    }
+
+    /// Adds two pieces and two bytes, in the same way.
+    #[inline(always)]
+    pub fn put_member(&mut self, key: Padded<'_>, value: Padded<'_>, tail: [u8; 2]) {
+        const ALL: usize = 2 * PADDING + 2;
+        let len = self.len;
+        if let (Some(to), Some(from_key), Some(from)) = (self.space::<ALL>(len), key.chunk(), value.chunk())
+            && let Some(to_key) = to.first_chunk_mut()
+        {
+            copy_steps(to_key, from_key, key.len());
+            if let Some(to) = to[key.len()..].first_chunk_mut() {
+                copy_steps(to, from, value.len());
+            }
+            if let Some(to) = to[key.len() + value.len()..].first_chunk_mut() {
+                *to = tail;
+            }
+            self.len += key.len() + value.len() + tail.len();
+            return;
+        }
+        self.put(key.bytes());
+        self.put(value.bytes());
+        self.put_array(&tail);
+    }
+
+    /// So many bytes from a place on.
+    #[inline(always)]
+    fn space<const N: usize>(&mut self, at: usize) -> Option<&mut [u8; N]> {
+        if at + N > self.room.len() {
+            self.grow(at + N);
+        }
+        self.room.get_mut(at..)?.first_chunk_mut()
     }
 
     /// Adds a piece of a length that is known when compiled.
@@ -144,6 +191,25 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_pieces_at_once_are_the_same_as_one_after_another() {
+        let memory: Vec<u8> = (0..=255).collect();
+        let (mut buffer, mut expected) = (Buffer::default(), Buffer::default());
+        for one in 0..140 {
+            for (two, end) in
+                [(0, 0), (1, 200), (16, 16), (17, 200), (63, 64), (64, 64), (65, 200), (130, 130)]
+            {
+                let (key, value) = (Padded::new(&memory, one), Padded::new(&memory[..end], two));
+                buffer.put_headed(*b"01234567", key);
+                buffer.put_member(key, value, *b"\",");
+                for piece in [b"01234567", key.bytes(), key.bytes(), value.bytes(), b"\","] {
+                    expected.put(piece);
+                }
+                assert!(buffer.bytes() == expected.bytes(), "{one} {two}");
+            }
+        }
+    }
 
     #[test]
     fn pieces_with_memory_behind_them_are_cut_where_they_end() {

@@ -197,10 +197,17 @@ impl<R: Read> Rows<R> {
 
     /// The bytes of a field, unescaped. Empty if there is no such field.
     pub fn field(&self, index: usize) -> &[u8] {
-        match self.spans.get(index) {
-            Some(span) if span.unescaped => &self.unescaped[span.start..span.end],
-            Some(span) => &self.buffer[self.start + span.start..self.start + span.end],
-            None => &[],
+        self.fields().get(index).bytes()
+    }
+
+    /// All fields.
+    #[inline]
+    pub fn fields(&self) -> Fields<'_> {
+        Fields {
+            row: self.buffer.get(self.start..).unwrap_or_default(),
+            spans: &self.spans,
+            unescaped: &self.unescaped,
+            plain: self.plain,
         }
     }
 
@@ -272,60 +279,16 @@ impl<R: Read> Rows<R> {
         if self.careful {
             return self.scan_carefully();
         }
-        match self.scan_regular() {
-            Some(length) => Scan::End(length),
+        let bytes = self.buffer.get(self.start..).unwrap_or_default();
+        self.spans.clear();
+        match regular(bytes, self.end - self.start, &mut self.spans) {
+            Some((length, plain)) => {
+                self.plain = plain;
+                self.terminated = true;
+                Scan::End(length)
+            }
             None => self.scan_carefully(),
         }
-    }
-
-    /// The same for a row of which all is there, and whose quotes stand around fields alone, as in nearly all rows. None if it is
-    /// another.
-    #[inline]
-    fn scan_regular(&mut self) -> Option<usize> {
-        let bytes = self.buffer.get(self.start..)?;
-        let length = self.end - self.start;
-        self.spans.clear();
-        let (mut quotes, mut quoted, mut odd) = (0, 0, 0);
-        // All ones if what comes next lies within quotes.
-        let mut within = 0u64;
-        let mut from = 0;
-        for (nth, block) in bytes.as_chunks::<BLOCK>().0.iter().enumerate() {
-            let at = nth * BLOCK;
-            if at >= length {
-                return None;
-            }
-            let masks = Masks::of(block);
-            let there = lanes::below(length - at);
-            let inside = lanes::parity(masks.quotes & there) ^ within;
-            let line = (masks.lines & there & !inside).trailing_zeros();
-            // Up to the line feed that ends the row, or to what is not there yet.
-            let row = there & lanes::below(line as usize);
-            let mut ends = masks.separators & row & !inside;
-            quotes += (masks.quotes & row).count_ones();
-            odd |= masks.odd & row;
-            while ends != 0 {
-                let end = at + ends.trailing_zeros() as usize;
-                ends &= ends - 1;
-                let (span, is_quoted) = regular(bytes, from, end)?;
-                self.spans.push(span);
-                quoted += u32::from(is_quoted);
-                from = end + 1;
-            }
-            if line < u64::BITS {
-                let end = at + line as usize;
-                let (span, is_quoted) = regular(bytes, from, end)?;
-                self.spans.push(span);
-                quoted += u32::from(is_quoted);
-                // No quotes but those around fields.
-                let regular = quotes == 2 * quoted;
-                self.plain = odd == 0;
-                self.terminated = true;
-                return regular.then_some(end + 1);
-            }
-            // The highest bit, in all places.
-            within = 0u64.wrapping_sub(inside >> 63);
-        }
-        None
     }
 
     fn scan_carefully(&mut self) -> Scan {
@@ -403,10 +366,56 @@ impl Place {
     }
 }
 
+/// Finds the fields of a row of which all is there, and whose quotes stand around fields alone, as in nearly all rows: its
+/// length, and whether it is plain. None if it is another. The bytes go on for [`PADDING`] more than so many.
+///
+/// It depends on no type of the caller's, so that it is compiled here, for speed.
+#[inline(never)]
+fn regular(bytes: &[u8], length: usize, spans: &mut Vec<Span>) -> Option<(usize, bool)> {
+    let (mut quotes, mut quoted, mut odd) = (0, 0, 0);
+    // All ones if what comes next lies within quotes.
+    let mut within = 0u64;
+    let mut from = 0;
+    for (nth, block) in bytes.as_chunks::<BLOCK>().0.iter().enumerate() {
+        let at = nth * BLOCK;
+        if at >= length {
+            return None;
+        }
+        let masks = Masks::of(block);
+        let there = lanes::below(length - at);
+        let inside = lanes::parity(masks.quotes & there) ^ within;
+        let line = (masks.lines & there & !inside).trailing_zeros();
+        // Up to the line feed that ends the row, or to what is not there yet.
+        let row = there & lanes::below(line as usize);
+        let mut ends = masks.separators & row & !inside;
+        quotes += (masks.quotes & row).count_ones();
+        odd |= masks.odd & row;
+        while ends != 0 {
+            let end = at + ends.trailing_zeros() as usize;
+            ends &= ends - 1;
+            let (span, is_quoted) = field(bytes, from, end)?;
+            spans.push(span);
+            quoted += u32::from(is_quoted);
+            from = end + 1;
+        }
+        if line < u64::BITS {
+            let end = at + line as usize;
+            let (span, is_quoted) = field(bytes, from, end)?;
+            spans.push(span);
+            quoted += u32::from(is_quoted);
+            // No quotes but those around fields.
+            return (quotes == 2 * quoted).then_some((end + 1, odd == 0));
+        }
+        // The highest bit, in all places.
+        within = 0u64.wrapping_sub(inside >> 63);
+    }
+    None
+}
+
 /// A field that begins and ends with a quote, or that begins with none: its text, and whether there are quotes around it. None
 /// if it is another.
 #[inline(always)]
-fn regular(bytes: &[u8], from: usize, end: usize) -> Option<(Span, bool)> {
+fn field(bytes: &[u8], from: usize, end: usize) -> Option<(Span, bool)> {
     match bytes.get(from..end)? {
         [b'"', .., b'"'] => Some((Span { start: from + 1, end: end - 1, unescaped: false }, true)),
         [b'"', ..] | [.., b'\r'] => None,
@@ -484,22 +493,39 @@ impl Quoted<'_> {
     }
 }
 
-impl<R: Read> Row for Rows<R> {
-    #[inline]
-    fn field(&self, index: usize) -> &[u8] {
-        Self::field(self, index)
-    }
+/// The fields of a row.
+#[derive(Clone, Copy)]
+pub struct Fields<'a> {
+    /// The row, and what lies behind it.
+    row: &'a [u8],
+    spans: &'a [Span],
+    unescaped: &'a [u8],
+    plain: bool,
+}
 
-    #[inline]
-    fn padded(&self, index: usize) -> Padded<'_> {
+impl<'a> Fields<'a> {
+    #[inline(always)]
+    fn get(self, index: usize) -> Padded<'a> {
         match self.spans.get(index) {
             Some(span) if span.unescaped => Padded::exact(&self.unescaped[span.start..span.end]),
-            Some(span) => Padded::new(&self.buffer[self.start + span.start..], span.end - span.start),
+            Some(span) => Padded::new(&self.row[span.start..], span.end - span.start),
             None => Padded::exact(&[]),
         }
     }
+}
 
-    #[inline]
+impl Row for Fields<'_> {
+    #[inline(always)]
+    fn field(&self, index: usize) -> &[u8] {
+        self.get(index).bytes()
+    }
+
+    #[inline(always)]
+    fn padded(&self, index: usize) -> Padded<'_> {
+        self.get(index)
+    }
+
+    #[inline(always)]
     fn is_plain(&self) -> bool {
         self.plain
     }
@@ -615,9 +641,9 @@ mod tests {
         while rows.advance().expect("no error") == Next::Row {
             let fields = |rows: &Rows<_>| (0..rows.width()).map(|index| rows.field(index).to_vec()).collect();
             for index in 0..rows.width() {
-                assert_eq!(rows.padded(index).bytes(), rows.field(index));
+                assert_eq!(rows.fields().padded(index).bytes(), rows.field(index));
             }
-            if rows.is_plain() {
+            if rows.fields().is_plain() {
                 let values: Vec<Vec<u8>> = fields(&rows);
                 assert!(values.iter().all(|value| is_plain(value)), "{values:?}");
             }
@@ -679,7 +705,7 @@ mod tests {
             let mut one = Rows::new(text, 0);
             while one.advance().expect("no error") == Next::Row {
                 rows += 1;
-                fast += u64::from(one.is_plain());
+                fast += u64::from(one.fields().is_plain());
             }
         }
         assert!(fast > rows / 4 && fast < rows, "{fast} of {rows} rows are plain");

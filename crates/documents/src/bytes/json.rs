@@ -163,9 +163,7 @@ impl Writer {
     /// Writes a text that is known to need no escape: see [`is_plain`].
     #[inline(always)]
     pub fn plain(&mut self, key: &Key, value: Padded<'_>) {
-        self.out.put_padded(key.text.get());
-        self.out.put_padded(value);
-        self.out.put_array(b"\",");
+        self.out.put_member(key.text.get(), value, *b"\",");
     }
 
     /// Writes a text under a key as it stands before a text.

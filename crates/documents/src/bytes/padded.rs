@@ -44,10 +44,10 @@ impl<'a> Padded<'a> {
         self.len == 0
     }
 
-    /// The memory, as far as it is there.
+    /// The bytes and what lies behind them, if they are no more than that.
     #[inline(always)]
-    pub fn memory(self) -> &'a [u8] {
-        self.memory
+    pub fn chunk(self) -> Option<&'a [u8; PADDING]> {
+        self.memory.first_chunk().filter(|_| self.len <= PADDING)
     }
 }
 

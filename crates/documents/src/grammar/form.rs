@@ -8,7 +8,7 @@ use crate::bytes::{
     json::{Key, Writer},
     time::Time,
 };
-use std::net::IpAddr;
+use std::net::Ipv6Addr;
 
 /// How a column becomes a value.
 #[derive(Clone, Copy)]
@@ -507,10 +507,37 @@ fn nanos(json: &mut Writer, key: &Key, value: &[u8]) -> bool {
 
 /// Whether a text is an address, of version 4 or 6.
 pub fn is_address(text: &[u8]) -> bool {
-    // No address is longer, nor are there any others in it than these.
-    let may_be = (2..=45).contains(&text.len())
-        && text.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'));
-    may_be && str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok())
+    is_address_of_version_4(text) || (text.contains(&b':') && is_address_of_version_6(text))
+}
+
+/// Four numbers from 0 to 255 without zeros in front of them, divided by dots.
+fn is_address_of_version_4(text: &[u8]) -> bool {
+    let (mut numbers, mut digits, mut number) = (1, 0, 0u32);
+    if text.len() > 15 {
+        return false;
+    }
+    for byte in text {
+        match byte {
+            b'0'..=b'9' if digits == 0 || number > 0 => {
+                number = 10 * number + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 => {
+                numbers += 1;
+                (digits, number) = (0, 0);
+            }
+            _ => return false,
+        }
+        if number > 255 {
+            return false;
+        }
+    }
+    numbers == 4 && digits > 0
+}
+
+#[inline(never)]
+fn is_address_of_version_6(text: &[u8]) -> bool {
+    str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
 /// `2026-01-02T03:04:05.678Z` as it is, and `2026-01-02T03:04:05.678+0000` in this form: the two that are written by far
@@ -616,6 +643,35 @@ pub fn of_record(name: &str) -> Form {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_what_the_standard_library_takes_for_one() {
+        let parts = [
+            "", "0", "1", "00", "01", "25", "255", "256", "999", "1000", "a", " ", "-1", "::", "ffff", ":",
+            "fe80", "%eth0",
+        ];
+        let mut addresses = 0;
+        for separator in [".", ":", "::", ".."] {
+            for count in 1..=5 {
+                for first in 0..parts.len() {
+                    for step in 0..parts.len() {
+                        let own: Vec<&str> =
+                            (0..count).map(|nth| parts[(first + nth * step) % parts.len()]).collect();
+                        for text in [
+                            own.join(separator),
+                            format!("::{}", own.join(separator)),
+                            own.join(separator) + ".",
+                        ] {
+                            let expected = text.parse::<std::net::IpAddr>().is_ok();
+                            assert_eq!(is_address(text.as_bytes()), expected, "{text}");
+                            addresses += u32::from(expected);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(addresses > 100, "{addresses}");
+    }
 
     /// The value that a form makes of a text, as JSON; and whether the text fits.
     fn written_as(form: Form, value: &str) -> (String, bool) {

@@ -103,14 +103,13 @@ impl RecordId {
 }
 
 /// Adds a column with a value to what is digested.
-#[inline]
+#[inline(always)]
 fn put(content: &mut Buffer, tag: &[u8; 4], value: Padded<'_>) {
     let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
     let mut head = [0; 8];
     head[..4].copy_from_slice(tag);
     head[4..].copy_from_slice(&length.to_le_bytes());
-    content.put_array(&head);
-    content.put_padded(value);
+    content.put_headed(head, value);
 }
 
 /// A name in four bytes.
