@@ -4,6 +4,7 @@
 
 mod adversary;
 mod allocations;
+mod architecture;
 mod behaviours;
 mod cases;
 mod collection;

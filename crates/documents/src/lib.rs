@@ -1,6 +1,60 @@
 //! What a row of a Salesforce event log file, or a record of an object, becomes: a document in the Elastic Common Schema.
 //!
-//! No request, no clock, no state: bytes go in, documents come out, and the same bytes give the same documents.
+//! Bytes go in and documents come out. No request, no clock, no state: the same bytes give the same documents.
+//!
+//! ```
+//! use documents::{Common, EventLogFile, Mapper, Origin, Output, csv::{Next, Rows}, time::Time};
+//!
+//! let content = "\"EVENT_TYPE\",\"TIMESTAMP_DERIVED\",\"USER_NAME\"\n\"Login\",\"2026-06-01T10:15:30.123Z\",\"anna@acme.com\"\n";
+//! let file = EventLogFile {
+//!     id: "0AT5j00000AbCdEGAV".into(),
+//!     event_type: "Login".into(),
+//!     created: Time::parse("2026-06-01T13:00:00Z").unwrap(),
+//!     log_date: Time::parse("2026-06-01T10:00:00Z").unwrap(),
+//!     length: content.len() as u64,
+//!     interval: "Hourly".into(),
+//!     sequence: 1,
+//!     api_version: "65.0".into(),
+//! };
+//! let common = Common {
+//!     stream: "login",
+//!     instance_url: "https://acme.my.salesforce.com",
+//!     since: file.log_date,
+//!     output: Output::default(),
+//!     origin: Origin::File(&file),
+//! };
+//!
+//! let mut rows = Rows::new(content.as_bytes(), 0);
+//! assert_eq!(rows.advance_while(|| true)?, Next::Row);
+//! let columns = (0..rows.width()).map(|index| String::from_utf8_lossy(rows.field(index)).into_owned()).collect();
+//! let mut mapper = Mapper::new(&common, columns);
+//! while rows.advance_while(|| true)? == Next::Row {
+//!     mapper.add(rows.fields());
+//! }
+//! let mut events = Vec::new();
+//! mapper.take(|event| events.push(event));
+//! assert!(events[0].starts_with(r#"{"@timestamp":"2026-06-01T10:15:30.123Z","ecs":{"version":"8.11.0"},"#));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! | to read about | look into |
+//! |---|---|
+//! | how rows are read | `bytes/csv`, `bytes/lanes` |
+//! | how JSON is written, and read where it is damaged | `bytes/json`, `bytes/scan` |
+//! | pages of query answers, and their records | `records` |
+//! | what a tree is made of, and how a value is written | `grammar/node`, `grammar/form` |
+//! | the categories of an event | `grammar/kinds` |
+//! | what a Login looks like | `trees/login` |
+//! | how a tree becomes the steps that write a document | `mapper/layout`, `mapper/plan` |
+//! | `event.id` | `mapper/event_id`, `mapper/digest` |
+//! | which fields there are, for documentation and index templates | [`fields`] |
+//!
+//! Each of these knows only what stands below it: `bytes`; `grammar`, `records`; `trees`; `mapper`, `fields`.
+//!
+//! # Why it is a crate of its own
+//!
+//! What runs for every row is here and is compiled for speed; what runs once for a request is in `collector` and is compiled for
+//! size. For that, nothing here that is called for a row may depend on a type of the caller's, or it would be compiled there.
 
 #![deny(missing_docs)]
 

@@ -48,7 +48,7 @@
 //! | downloads, and bodies that are cut, dripped or stalled | `serving/download`, `serving/body` |
 //! | what another process may see and do | `serving/control` |
 //!
-//! Each of these knows only what stands below it: `prng`, `ids`, `keys`, `event_id`; `rows` and `soql`; `objects`; `people`
+//! Each of these knows only what stands below it: `prng`, `keys`, `event_id`; `ids`; `rows` and `soql`; `objects`; `people`
 //! and `faults`; `json`; `oddities`; `settings`; `event_log_file`; `records`; `results`; `org`; `rest`; `serving`. In a
 //! folder, no file knows the one that the folder is named after.
 
