@@ -8,7 +8,7 @@ use crate::{
     files::{lacks_interval, no_hourly_files},
     org::{
         quota::written,
-        session::{Org, Trouble, Version, nearest_version, version_problem},
+        session::{Org, RequestError, Version, nearest_version, version_problem},
         soql::{query_path, records},
     },
     problem::{Problem, not_configured},
@@ -80,15 +80,15 @@ pub fn check(org: &mut Org<'_>) -> Vec<Finding> {
             findings.push(Finding::pass("instance-url", format!("{} answers", org.config.instance)));
             findings.push(api_version(org, &versions));
         }
-        Err(trouble) => {
-            findings.push(Finding::fail("instance-url", trouble.problem("the list of API versions")));
+        Err(error) => {
+            findings.push(Finding::fail("instance-url", error.problem("the list of API versions")));
             return findings;
         }
     }
     findings.extend(org.config.address_warnings().into_iter().map(address));
     findings.extend(org.session.skew_ms().map(clock));
-    if let Err(trouble) = org.sign_in() {
-        findings.push(Finding::fail("sign-in", trouble.problem("the sign-in")));
+    if let Err(error) = org.sign_in() {
+        findings.push(Finding::fail("sign-in", error.problem("the sign-in")));
         return findings;
     }
     let auth = &org.config.auth;
@@ -96,8 +96,8 @@ pub fn check(org: &mut Org<'_>) -> Vec<Finding> {
     let enabled =
         org.api_version().and_then(|version| org.get_json(&format!("/services/data/v{version}/limits")));
     findings.extend(org_address(org));
-    if let Err(trouble) = enabled {
-        findings.push(Finding::fail("api-enabled", trouble.problem("a request to the API")));
+    if let Err(error) = enabled {
+        findings.push(Finding::fail("api-enabled", error.problem("a request to the API")));
         return findings;
     }
     findings.push(Finding::pass("api-enabled", "the API answers this user"));
@@ -179,12 +179,12 @@ type Seen = Vec<(String, Option<String>)>;
 fn event_log_files(org: &mut Org<'_>, sources: &[FilesSource]) -> Vec<Finding> {
     let name = "event-log-file";
     let (seen, knows_interval) = match seen_files(org, ", Interval") {
-        Err(trouble) if lacks_interval(&trouble) => (seen_files(org, ""), false),
+        Err(error) if lacks_interval(&error) => (seen_files(org, ""), false),
         seen => (seen, true),
     };
     let seen = match seen {
         Ok(seen) => seen,
-        Err(trouble) => return vec![Finding::fail(name, trouble.problem("the list of event log files"))],
+        Err(error) => return vec![Finding::fail(name, error.problem("the list of event log files"))],
     };
     let of = |cadence: Cadence| {
         let daily = cadence == Cadence::Daily;
@@ -221,7 +221,7 @@ fn event_log_files(org: &mut Org<'_>, sources: &[FilesSource]) -> Vec<Finding> {
     findings
 }
 
-fn seen_files(org: &mut Org<'_>, interval: &str) -> Result<Seen, Trouble> {
+fn seen_files(org: &mut Org<'_>, interval: &str) -> Result<Seen, RequestError> {
     let since = org.now().before(SEEN);
     // Without a condition on the sequence, Salesforce answers daily files alone.
     let soql = format!(
@@ -287,9 +287,9 @@ fn object(org: &mut Org<'_>, source: &ObjectSource) -> Finding {
     }
     match answer {
         Ok(_) => Finding::pass(&name, format!("{} can be queried", source.object)),
-        Err(trouble) => {
+        Err(error) => {
             let what = format!("the query of {}", source.object);
-            Finding::fail(&name, trouble.problem_with(&what, &source.object))
+            Finding::fail(&name, error.problem_with(&what, &source.object))
         }
     }
 }

@@ -119,10 +119,10 @@ impl Configured {
         let mut org = Org { config: &self.config, http, clock, session: &mut self.session };
         let mut progress = Progress::new(self.config.limits, clock, state.stalled);
         let mut outcome = Outcome::default();
-        let turns = self.work.take_turns(&mut org, &mut state, &mut progress, &mut outcome);
+        let turns = self.work.run(&mut org, &mut state, &mut progress, &mut outcome);
         outcome.useful |= progress.has_worked();
         // What was asked is done; but if that used the share up, the next poll must not ask before it has waited.
-        let within_share = || org.within_share().map_err(|trouble| trouble.problem("a request"));
+        let within_share = || org.within_share().map_err(|error| error.problem("a request"));
         match turns.and_then(|()| within_share()) {
             Ok(()) => state.backoff = None,
             Err(problem) => {

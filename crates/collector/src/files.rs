@@ -21,11 +21,11 @@ use crate::{
         reading::Job,
     },
     org::{
-        session::{Org, Trouble},
+        session::{Org, RequestError},
         soql::IntervalField,
     },
     problem::{Kind, Problem},
-    schedule::turn::{Step, Turn},
+    schedule::slice::{Slice, Step},
     state::{Capacity, FilesState, Reading, State, StreamState},
 };
 use documents::{
@@ -76,16 +76,16 @@ pub enum Need {
 pub fn prepare(
     org: &mut Org<'_>,
     source: &FilesSource,
-    place: &mut Option<FilesState>,
+    cursor: &mut Option<FilesState>,
 ) -> Result<(), Problem> {
     let now = Time(org.clock.now_ms());
     let interval = source.cadence.name();
-    if place.as_ref().is_none_or(|place| !place.takes(&source.event_types)) {
+    if cursor.as_ref().is_none_or(|cursor| !cursor.takes(&source.event_types)) {
         // The org's clock decides how far back the beginning lies.
-        org.learn_time().map_err(|trouble| trouble.problem("the sign-in"))?;
+        org.learn_time().map_err(|error| error.problem("the sign-in"))?;
     }
     let beginning = org.now().before(source.initial_interval);
-    let state = place.get_or_insert_with(|| FilesState::new(interval, &source.event_types, now, beginning));
+    let state = cursor.get_or_insert_with(|| FilesState::new(interval, &source.event_types, now, beginning));
     state.change_interval(interval, now);
     state.change_event_types(&source.event_types, now, beginning);
     Ok(())
@@ -97,63 +97,63 @@ pub fn prepare(
 /// # Errors
 /// When nobody can sign in.
 pub fn list_together(
-    mut turn: Turn<'_, '_, '_>,
+    mut slice: Slice<'_, '_, '_>,
     config: &Config,
     first: usize,
     work: &mut [FilesWork],
     state: &mut State,
     interval_unknown: &mut bool,
 ) -> Result<Step, Problem> {
-    let now = turn.now();
+    let now = slice.now();
     let cadence = config.streams.files[first].cadence;
     let mut group = Vec::new();
     for (index, source) in config.streams.files.iter().enumerate() {
         let stream = state.streams.get(&source.stream);
-        let Some(place) = stream.and_then(|stream| stream.event_log_file.as_ref()) else { continue };
-        if index == first || (source.cadence == cadence && work[index].may_join(place, source, now)) {
-            group.push((index, source, place.clone()));
+        let Some(cursor) = stream.and_then(|stream| stream.event_log_file.as_ref()) else { continue };
+        if index == first || (source.cadence == cadence && work[index].may_join(cursor, source, now)) {
+            group.push((index, source, cursor.clone()));
         }
     }
-    if group.iter().any(|(index, _, place)| *index == first && fails_again(place)) {
+    if group.iter().any(|(index, _, cursor)| *index == first && fails_again(cursor)) {
         group.retain(|(index, ..)| *index == first);
     }
-    let wanted: Vec<_> = group.iter().map(|(_, source, place)| (*source, place)).collect();
+    let wanted: Vec<_> = group.iter().map(|(_, source, cursor)| (*source, cursor)).collect();
     let interval = if *interval_unknown { IntervalField::Unknown } else { IntervalField::Known };
-    let (began, most) = (turn.progress.elapsed(), turn.progress.time());
-    let clock = turn.org.clock;
+    let (began, most) = (slice.progress.elapsed(), slice.progress.time());
+    let clock = slice.org.clock;
     let enough = || clock.elapsed().saturating_sub(began) >= most;
-    let trouble = match list(turn.org, &wanted, cadence, interval, &enough) {
+    let error = match list(slice.org, &wanted, cadence, interval, &enough) {
         Ok(listing) => {
-            turn.progress.worked();
-            note(&mut turn, listing, &group, work, state, now);
+            slice.progress.worked();
+            note(&mut slice, listing, &group, work, state, now);
             return Ok(Step::Worked);
         }
         // Orgs without hourly files do not know the field, and all their files are daily.
-        Err(trouble) if lacks_interval(&trouble) && cadence == Cadence::Daily && !*interval_unknown => {
+        Err(error) if lacks_interval(&error) && cadence == Cadence::Daily && !*interval_unknown => {
             *interval_unknown = true;
             return Ok(Step::Worked);
         }
-        Err(trouble) => trouble,
+        Err(error) => error,
     };
     for (_, source, _) in &group {
-        let problem = if lacks_interval(&trouble) {
+        let problem = if lacks_interval(&error) {
             no_hourly_files(source)
         } else {
-            trouble.problem("the list of event log files")
+            error.problem("the list of event log files")
         };
-        let Some(place) = place_of(state, source) else { continue };
-        if place.backoff.is_some() {
-            let all = turn.org.now().0.saturating_sub(place.list_from().0).max(0).unsigned_abs();
-            place.window = Some((place.window.unwrap_or(all).min(all) / 4).max(SHORTEST_PART_MS));
+        let Some(cursor) = cursor_of(state, source) else { continue };
+        if cursor.backoff.is_some() {
+            let all = slice.org.now().0.saturating_sub(cursor.list_from().0).max(0).unsigned_abs();
+            cursor.window = Some((cursor.window.unwrap_or(all).min(all) / 4).max(SHORTEST_PART_MS));
         }
-        turn.trouble(&source.stream, &mut place.backoff, &trouble, problem)?;
+        slice.fail(&source.stream, &mut cursor.backoff, &error, problem)?;
     }
     Ok(Step::Failed)
 }
 
 /// Takes a listing over.
 fn note(
-    turn: &mut Turn<'_, '_, '_>,
+    slice: &mut Slice<'_, '_, '_>,
     listing: Listing,
     group: &[(usize, &FilesSource, FilesState)],
     work: &mut [FilesWork],
@@ -161,14 +161,14 @@ fn note(
     now: Time,
 ) {
     let Listing { queues, now: org_now, until, unusable, shortage } = listing;
-    let org_now = org_now.unwrap_or_else(|| turn.org.now());
+    let org_now = org_now.unwrap_or_else(|| slice.org.now());
     for ((index, source, _), queue) in group.iter().zip(queues) {
         work[*index].queue = queue;
         work[*index].listed = Some(ListedPart { at: now, now: org_now, until });
-        if let Some(place) = place_of(state, source) {
-            place.backoff = None;
+        if let Some(cursor) = cursor_of(state, source) {
+            cursor.backoff = None;
             // A part that was listed lets the next one be longer.
-            place.window = place
+            cursor.window = cursor
                 .window
                 .map(|window| window.saturating_mul(8))
                 .filter(|window| *window < LONGEST_PART_MS);
@@ -176,7 +176,7 @@ fn note(
     }
     let Some((_, source, _)) = group.first() else { return };
     let mut say = |message: String, hint: &str| {
-        turn.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream).hint(hint));
+        slice.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream).hint(hint));
     };
     if let Some(first) = unusable.first() {
         let count = unusable.len();
@@ -196,11 +196,11 @@ fn note(
 }
 
 /// Whether a listing has failed for this stream more than once in a row.
-fn fails_again(place: &FilesState) -> bool {
-    place.backoff.as_ref().is_some_and(|backoff| backoff.attempts > 1)
+fn fails_again(cursor: &FilesState) -> bool {
+    cursor.backoff.as_ref().is_some_and(|backoff| backoff.attempts > 1)
 }
 
-fn place_of<'s>(state: &'s mut State, source: &FilesSource) -> Option<&'s mut FilesState> {
+fn cursor_of<'s>(state: &'s mut State, source: &FilesSource) -> Option<&'s mut FilesState> {
     state.streams.get_mut(&source.stream)?.event_log_file.as_mut()
 }
 
@@ -239,23 +239,23 @@ impl FilesWork {
     /// When nobody can sign in, and no other source needs to try.
     pub fn read_on(
         &mut self,
-        mut turn: Turn<'_, '_, '_>,
+        mut slice: Slice<'_, '_, '_>,
         source: &FilesSource,
         state: &mut FilesState,
         capacity: Capacity,
     ) -> Result<Step, Problem> {
-        let now = turn.now();
+        let now = slice.now();
         if state.reading.is_none() {
             self.open = None;
             state.reading = self.next_file(state, now);
         }
         let step = match state.reading.take() {
             Some(reading) => {
-                Job { turn: &mut turn, source, state, capacity, now, open: &mut self.open }.read(reading)?
+                Job { slice: &mut slice, source, state, capacity, now, open: &mut self.open }.read(reading)?
             }
             None => Step::Idle,
         };
-        self.end_part(&mut turn, source, state);
+        self.end_part(&mut slice, source, state);
         Ok(step)
     }
 
@@ -263,7 +263,7 @@ impl FilesWork {
     /// whether there is a next part.
     pub fn end_part(
         &mut self,
-        turn: &mut Turn<'_, '_, '_>,
+        slice: &mut Slice<'_, '_, '_>,
         source: &FilesSource,
         state: &mut FilesState,
     ) -> bool {
@@ -284,15 +284,15 @@ impl FilesWork {
                 }
             }
             self.listed = None;
-            turn.progress.moved();
+            slice.progress.moved();
             return listed.until.is_some();
         }
         false
     }
 
     /// Files known of and not read to their end, and the bytes of them still to read.
-    pub fn backlog(&self, place: Option<&StreamState>) -> (u32, u64) {
-        let state = place.and_then(|place| place.event_log_file.as_ref());
+    pub fn backlog(&self, cursor: Option<&StreamState>) -> (u32, u64) {
+        let state = cursor.and_then(|cursor| cursor.event_log_file.as_ref());
         let started = state.into_iter().flat_map(|state| state.reading.iter().chain(&state.set_aside));
         let (mut files, mut bytes) = (0u32, 0u64);
         for remaining in started.map(Reading::remaining).chain(self.queue.iter().map(|file| file.length)) {
@@ -332,8 +332,8 @@ fn is_waiting(backoff: Option<&crate::schedule::backoff::Backoff>, now: Time) ->
 }
 
 /// Whether the org said that it does not know `EventLogFile.Interval`.
-pub fn lacks_interval(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Refused(refusal) if refusal.lacks_interval())
+pub fn lacks_interval(error: &RequestError) -> bool {
+    matches!(error, RequestError::Refused(refusal) if refusal.lacks_interval())
 }
 
 /// What to say of that to an operator who wants hourly files.

@@ -40,13 +40,13 @@ use crate::{
     org::{
         errors::{Remedy, Scope},
         pages::{Pages, read_page},
-        session::{Org, Trouble},
+        session::{Org, RequestError},
         soql::{query_path, records, records_at},
     },
     problem::{Kind, Problem},
     schedule::{
         backoff::Backoff,
-        turn::{Step, Turn},
+        slice::{Slice, Step},
     },
     state::{Capacity, ObjectState},
 };
@@ -149,18 +149,18 @@ impl ObjectWork {
     /// When nobody can sign in, and no other source needs to try.
     pub fn step(
         &mut self,
-        mut turn: Turn<'_, '_, '_>,
+        mut slice: Slice<'_, '_, '_>,
         source: &ObjectSource,
         capacity: Capacity,
         held: usize,
         place: &mut Option<ObjectState>,
     ) -> Result<Step, Problem> {
-        let now = turn.now();
+        let now = slice.now();
         let is_of = |state: &ObjectState| state.name == source.object && state.cursor_field == source.date;
         if !place.as_ref().is_some_and(is_of) {
             // The org's clock decides how far back the beginning lies.
-            turn.org.learn_time().map_err(|trouble| trouble.problem("the sign-in"))?;
-            let beginning = turn.org.now().before(source.initial_interval);
+            slice.org.learn_time().map_err(|error| error.problem("the sign-in"))?;
+            let beginning = slice.org.now().before(source.initial_interval);
             *place = Some(ObjectState::new(&source.object, &source.date, now, beginning));
         }
         let Some(state) = place else { return Ok(Step::Idle) };
@@ -171,49 +171,49 @@ impl ObjectWork {
             if self.round.is_none() && wait_for_round(state, source, now) > 0 {
                 return Ok(Step::Idle);
             }
-            return self.look(&mut turn, source, capacity, held, state);
+            return self.look(&mut slice, source, capacity, held, state);
         }
-        self.deliver(&mut turn, source, capacity, state);
+        self.deliver(&mut slice, source, capacity, state);
         Ok(Step::Worked)
     }
 
     /// Asks for the next window.
     fn look(
         &mut self,
-        turn: &mut Turn<'_, '_, '_>,
+        slice: &mut Slice<'_, '_, '_>,
         source: &ObjectSource,
         capacity: Capacity,
         held: usize,
         state: &mut ObjectState,
     ) -> Result<Step, Problem> {
-        turn.org.learn_time().map_err(|trouble| trouble.problem("the sign-in"))?;
-        go_back(turn, source, state);
+        slice.org.learn_time().map_err(|error| error.problem("the sign-in"))?;
+        go_back(slice, source, state);
         state.begin_round(source.overlap);
-        let began = turn.now();
-        let until = settled(turn.org, source);
+        let began = slice.now();
+        let until = settled(slice.org, source);
         let mut round = *self.round.get_or_insert(Round { began, until, doubted: false });
         if state.cursor >= round.until {
-            self.end_round(turn, source, state, round);
+            self.end_round(slice, source, state, round);
             return Ok(Step::Idle);
         }
         let asked = Window::next(source, state, round.until);
         let capacity_bytes = MAX_HELD.saturating_sub(held).max(MIN_HELD);
         let limits =
-            FetchLimits { bytes: capacity_bytes, time: turn.progress.time(), ask_again: self.lies < LIES };
+            FetchLimits { bytes: capacity_bytes, time: slice.progress.time(), ask_again: self.lies < LIES };
         // Once a day all of it is asked for again: the refusal may have been one of a moment.
         let is_over = |since: Time| !(0..ALONE_MS).contains(&began.0.saturating_sub(since.0));
         if state.alone && state.alone_since.is_none_or(is_over) {
             (state.alone, state.alone_since) = (false, None);
         }
         let alone = source.alone().filter(|_| state.alone);
-        let fetched = asked.fetch(turn.org, alone.as_ref().unwrap_or(source), state, limits);
-        turn.progress.look_at_the_clock();
-        if fetched.is_ok() && go_back(turn, source, state) {
+        let fetched = asked.fetch(slice.org, alone.as_ref().unwrap_or(source), state, limits);
+        slice.progress.check_time();
+        if fetched.is_ok() && go_back(slice, source, state) {
             self.round = None;
             return Ok(Step::Worked);
         }
         // The clock of the answer decides what is old enough.
-        round.until = round.until.min(settled(turn.org, source));
+        round.until = round.until.min(settled(slice.org, source));
         self.round = Some(round);
         let (answer, mut reached) = match fetched {
             Ok(Fetched::All(answer)) => (answer, (asked.until, None)),
@@ -226,13 +226,13 @@ impl ObjectWork {
                 // What is said of the number is a hint, and goes wrong by a factor of its own.
                 let times = total.map_or(2, |total| 2 * total / MAX_RECORDS as u64).min(16);
                 state.window = Some(asked.narrower(times));
-                turn.progress.moved();
+                slice.progress.moved();
                 return Ok(Step::Worked);
             }
-            Err(trouble) => return self.fail(turn, source, state, &asked, &trouble),
+            Err(error) => return self.fail(slice, source, state, &asked, &error),
         };
         state.backoff = None;
-        self.doubt(turn, source, &asked, &answer, &mut round);
+        self.doubt(slice, source, &asked, &answer, &mut round);
         let Answer { mut records, bytes, .. } = answer;
         if reached.0 > round.until {
             records.retain(|placed| placed.at < round.until);
@@ -242,33 +242,33 @@ impl ObjectWork {
         self.round = Some(round);
         self.held = records.into();
         self.reached = Some(reached);
-        self.deliver(turn, source, capacity, state);
+        self.deliver(slice, source, capacity, state);
         Ok(Step::Worked)
     }
 
     /// Notes that a query failed, and what is asked for next time.
     fn fail(
         &mut self,
-        turn: &mut Turn<'_, '_, '_>,
+        slice: &mut Slice<'_, '_, '_>,
         source: &ObjectSource,
         state: &mut ObjectState,
         asked: &Window,
-        trouble: &Trouble,
+        error: &RequestError,
     ) -> Result<Step, Problem> {
         self.round = None;
-        let meaning = trouble.meaning();
-        let problem = trouble.problem_with(&asked.name(source), &source.object);
+        let meaning = error.meaning();
+        let problem = error.problem_with(&asked.name(source), &source.object);
         if meaning.remedy == Remedy::StopAsking && meaning.scope == Scope::Stream && source.alone().is_some()
         {
             // It may be the fields of other objects alone. If not, all of it is asked for again after the wait.
             state.alone = !state.alone;
-            state.alone_since = state.alone.then(|| turn.now());
+            state.alone_since = state.alone.then(|| slice.now());
             if state.alone {
                 let message = format!("{}; the names of users are left out", problem.message);
                 let hint =
                     "give the user the permission 'View All Users', or leave it at that: ids are there";
-                turn.problems.push(Problem::new(problem.kind, message).in_stream(&source.stream).hint(hint));
-                turn.progress.moved();
+                slice.problems.push(Problem::new(problem.kind, message).in_stream(&source.stream).hint(hint));
+                slice.progress.moved();
                 return Ok(Step::Worked);
             }
         }
@@ -286,23 +286,23 @@ impl ObjectWork {
             // Only what says that it was too much leads to less than a millisecond.
             state.window = Some(asked.narrower(4).max(u64::from(!narrower)));
             if narrower {
-                let now = turn.now();
+                let now = slice.now();
                 let backoff = state.backoff.as_ref();
                 let backoff = Backoff::after_free(backoff, &problem, now, &source.stream, NARROWED_AT_ONCE);
                 if backoff.is_free() {
                     state.backoff = Some(backoff);
-                    turn.progress.moved();
+                    slice.progress.moved();
                     return Ok(Step::Worked);
                 }
             }
         }
-        turn.trouble(&source.stream, &mut state.backoff, trouble, problem)
+        slice.fail(&source.stream, &mut state.backoff, error, problem)
     }
 
     /// Says what is doubtful about an answer, once in a round.
     fn doubt(
         &mut self,
-        turn: &mut Turn<'_, '_, '_>,
+        slice: &mut Slice<'_, '_, '_>,
         source: &ObjectSource,
         asked: &Window,
         answer: &Answer,
@@ -322,27 +322,27 @@ impl ObjectWork {
                 .hint("they are left out here, and delivered with the span of time that they belong to")
         });
         let said = shortage.into_iter().chain(foreign).filter(|_| !round.doubted);
-        let before = turn.problems.len();
-        turn.problems.extend(said.map(|problem| problem.in_stream(&source.stream)));
-        round.doubted |= turn.problems.len() > before;
+        let before = slice.problems.len();
+        slice.problems.extend(said.map(|problem| problem.in_stream(&source.stream)));
+        round.doubted |= slice.problems.len() > before;
     }
 
     /// Puts what is held into the batch, as far as there is room.
     fn deliver(
         &mut self,
-        turn: &mut Turn<'_, '_, '_>,
+        slice: &mut Slice<'_, '_, '_>,
         source: &ObjectSource,
         capacity: Capacity,
         state: &mut ObjectState,
     ) {
-        while turn.progress.has_room()
+        while slice.progress.has_capacity()
             && let Some(Placed { at, remembered_at, record }) = self.held.pop_front()
         {
-            turn.progress.count_bytes(record.bytes);
+            slice.progress.count_bytes(record.bytes);
             if record.malformed {
-                turn.progress.push_malformed(record.event);
+                slice.progress.push_malformed(record.event);
             } else {
-                turn.progress.push(record.event);
+                slice.progress.push(record.event);
             }
             match remembered_at {
                 Some(until) => state.remember(until, record.key, capacity),
@@ -363,16 +363,16 @@ impl ObjectWork {
                 (state.cursor, state.after) = (cursor, after);
             }
             state.forget_before(state.cursor.before(source.overlap));
-            turn.progress.moved();
+            slice.progress.moved();
             if let Some(round) = self.round.filter(|round| state.cursor >= round.until) {
-                self.end_round(turn, source, state, round);
+                self.end_round(slice, source, state, round);
             }
         }
     }
 
     fn end_round(
         &mut self,
-        turn: &mut Turn<'_, '_, '_>,
+        slice: &mut Slice<'_, '_, '_>,
         source: &ObjectSource,
         state: &mut ObjectState,
         round: Round,
@@ -380,7 +380,7 @@ impl ObjectWork {
         state.due = round.began.after(source.interval);
         state.begun = false;
         self.round = None;
-        turn.progress.moved();
+        slice.progress.moved();
     }
 }
 
@@ -389,8 +389,8 @@ const AHEAD_SLACK: Duration = Duration::from_secs(3600);
 
 /// Goes back where the place is in the future: then the org's clock was ahead when it was reached, and what is dated until
 /// then was not there yet.
-fn go_back(turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) -> bool {
-    let now = turn.org.now();
+fn go_back(slice: &mut Slice<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) -> bool {
+    let now = slice.org.now();
     // As far as two servers of an org may differ.
     if state.cursor.0 <= now.0.saturating_add(60_000) {
         return false;
@@ -402,10 +402,10 @@ fn go_back(turn: &mut Turn<'_, '_, '_>, source: &ObjectSource, state: &mut Objec
         source.object, state.cursor
     );
     let hint = format!("nothing to do: it is collected again from {back} on, with the same ids");
-    turn.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream).hint(hint));
+    slice.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream).hint(hint));
     (state.cursor, state.after, state.begun) = (back, None, false);
     (state.low_watermark, state.low_watermark_key) = (Some(back), String::new());
-    turn.progress.moved();
+    slice.progress.moved();
     true
 }
 
@@ -525,7 +525,7 @@ impl Window {
         source: &ObjectSource,
         state: &ObjectState,
         limits: FetchLimits,
-    ) -> Result<Fetched, Trouble> {
+    ) -> Result<Fetched, RequestError> {
         let (mut lost, mut short, mut repetitions) = (false, false, 0);
         let mut limit = self.limit(state);
         loop {
@@ -533,9 +533,9 @@ impl Window {
             match self.fetch_once(org, source, state, limits, limit, &mut pages) {
                 // An answer is bound to the session that asked, and may be gone before its last page: then the query
                 // begins anew, and nobody must act.
-                Err(Trouble::Refused(refusal)) if pages.has_begun() && refusal.is_lost_answer() => {
+                Err(RequestError::Refused(refusal)) if pages.has_begun() && refusal.is_lost_answer() => {
                     if lost {
-                        return Err(Trouble::Garbled(format!(
+                        return Err(RequestError::Garbled(format!(
                             "its pages are lost again and again: {}",
                             refusal.said()
                         )));
@@ -550,7 +550,7 @@ impl Window {
                     repetitions += 1;
                     if repetitions > REPETITIONS {
                         let message = "it answers records that were asked for before";
-                        return Err(Trouble::Garbled(String::from(message)));
+                        return Err(RequestError::Garbled(String::from(message)));
                     }
                     limit *= 4;
                 }
@@ -567,7 +567,7 @@ impl Window {
         limits: FetchLimits,
         limit: usize,
         pages: &mut Pages,
-    ) -> Result<Fetched, Trouble> {
+    ) -> Result<Fetched, RequestError> {
         let after = self.after.as_deref();
         let soql = if self.instant {
             records_at(source, self.from, after)

@@ -2,4 +2,4 @@
 
 pub mod backoff;
 pub mod batch;
-pub mod turn;
+pub mod slice;

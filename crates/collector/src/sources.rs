@@ -13,7 +13,7 @@ use crate::{
     problem::Problem,
     schedule::{
         batch::Progress,
-        turn::{Step, Turn},
+        slice::{Slice, Step},
     },
     state::{Capacity, State},
 };
@@ -58,7 +58,7 @@ impl Work {
     ///
     /// # Errors
     /// When nobody can sign in.
-    pub fn take_turns(
+    pub fn run(
         &mut self,
         org: &mut Org<'_>,
         state: &mut State,
@@ -66,7 +66,7 @@ impl Work {
         outcome: &mut Outcome,
     ) -> Result<(), Problem> {
         let config = org.config;
-        state.make_room(config.streams.names());
+        state.evict(config.streams.names());
         // All of them before the first turn: whoever lists may take others along.
         for source in &config.streams.files {
             let stream = state.streams.entry(source.stream.clone()).or_default();
@@ -76,23 +76,24 @@ impl Work {
         loop {
             let mut idle = true;
             for source in &order {
-                progress.look_at_the_clock();
+                progress.check_time();
                 if progress.is_full() {
                     return Ok(());
                 }
-                progress.begin_turn();
-                let turn = Turn { org: &mut *org, progress: &mut *progress, problems: &mut outcome.problems };
-                let step = self.take_turn(*source, config, state, turn);
-                progress.end_turn();
+                progress.begin_slice();
+                let slice =
+                    Slice { org: &mut *org, progress: &mut *progress, problems: &mut outcome.problems };
+                let step = self.run_one(*source, config, state, slice);
+                progress.end_slice();
                 match step? {
                     Step::Worked => {
                         idle = false;
                         outcome.useful = true;
-                        note_turn(*source, config, state);
+                        note_served(*source, config, state);
                     }
                     Step::Failed => {
                         idle = false;
-                        note_turn(*source, config, state);
+                        note_served(*source, config, state);
                     }
                     Step::Idle => {}
                 }
@@ -103,12 +104,12 @@ impl Work {
         }
     }
 
-    fn take_turn(
+    fn run_one(
         &mut self,
         source: Source,
         config: &Config,
         state: &mut State,
-        turn: Turn<'_, '_, '_>,
+        slice: Slice<'_, '_, '_>,
     ) -> Result<Step, Problem> {
         match source {
             Source::Object(index) => {
@@ -116,42 +117,42 @@ impl Work {
                 let capacity = state.capacity();
                 let held = self.objects.iter().map(ObjectWork::held).sum();
                 let stream = state.streams.entry(source.stream.clone()).or_default();
-                self.objects[index].step(turn, source, capacity, held, &mut stream.object)
+                self.objects[index].step(slice, source, capacity, held, &mut stream.object)
             }
-            Source::Files(index) => self.take_turn_of_files(index, config, state, turn),
+            Source::Files(index) => self.run_files(index, config, state, slice),
         }
     }
 
     /// A list of files alone is no turn, for a fresh instance would have to ask for it again: something of it is read as well.
-    fn take_turn_of_files(
+    fn run_files(
         &mut self,
         index: usize,
         config: &Config,
         state: &mut State,
-        mut turn: Turn<'_, '_, '_>,
+        mut slice: Slice<'_, '_, '_>,
     ) -> Result<Step, Problem> {
         let source = &config.streams.files[index];
         let mut listings = 0;
         loop {
             let capacity: Capacity = state.capacity();
             let stream = state.streams.entry(source.stream.clone()).or_default();
-            let now = turn.now();
-            let Some(place) = &mut stream.event_log_file else { return Ok(Step::Idle) };
-            match self.files[index].need(place, source, now) {
+            let now = slice.now();
+            let Some(cursor) = &mut stream.event_log_file else { return Ok(Step::Idle) };
+            match self.files[index].need(cursor, source, now) {
                 // An org that does not know the interval is asked a second time.
                 Need::Listing if listings >= 2 => return Ok(Step::Worked),
                 Need::Listing => {
                     listings += 1;
                     let unknown = &mut self.interval_unknown;
                     let step =
-                        list_together(turn.reborrow(), config, index, &mut self.files, state, unknown)?;
+                        list_together(slice.reborrow(), config, index, &mut self.files, state, unknown)?;
                     if step != Step::Worked {
                         return Ok(step);
                     }
                 }
-                Need::Reading => return self.files[index].read_on(turn, source, place, capacity),
+                Need::Reading => return self.files[index].read_on(slice, source, cursor, capacity),
                 Need::Nothing => {
-                    let more = self.files[index].end_part(&mut turn, source, place);
+                    let more = self.files[index].end_part(&mut slice, source, cursor);
                     return Ok(if more || listings > 0 { Step::Worked } else { Step::Idle });
                 }
             }
@@ -172,49 +173,49 @@ impl Work {
 
 /// The sources in the order of their turns.
 fn order(config: &Config, state: &State) -> Vec<Source> {
-    let place = |stream: &str| state.streams.get(stream);
+    let cursor = |stream: &str| state.streams.get(stream);
     let objects = config.streams.objects.iter().enumerate().map(|(index, source)| {
-        let place = place(&source.stream).and_then(|stream| stream.object.as_ref());
-        let (turn, due) = place.map_or((0, Time(0)), |place| (place.turn, place.due));
-        (turn, 0, due, index, Source::Object(index))
+        let cursor = cursor(&source.stream).and_then(|stream| stream.object.as_ref());
+        let (served, due) = cursor.map_or((0, Time(0)), |cursor| (cursor.served, cursor.due));
+        (served, 0, due, index, Source::Object(index))
     });
     let files = config.streams.files.iter().enumerate().map(|(index, source)| {
-        let place = place(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
-        let (turn, due) = place.map_or((0, Time(0)), |place| (place.turn, place.due));
-        (turn, 1, due, index, Source::Files(index))
+        let cursor = cursor(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
+        let (served, due) = cursor.map_or((0, Time(0)), |cursor| (cursor.served, cursor.due));
+        (served, 1, due, index, Source::Files(index))
     });
     let mut order: Vec<_> = objects.chain(files).collect();
-    order.sort_unstable_by_key(|(turn, kind, due, index, _)| (*turn, *kind, *due, *index));
+    order.sort_unstable_by_key(|(served, kind, due, index, _)| (*served, *kind, *due, *index));
     order.into_iter().map(|(.., source)| source).collect()
 }
 
 /// Notes that a source had a turn.
-fn note_turn(source: Source, config: &Config, state: &mut State) {
-    let turn = state.next_turn();
-    let place = match source {
+fn note_served(source: Source, config: &Config, state: &mut State) {
+    let serial = state.next_serial();
+    let served = match source {
         Source::Object(index) => {
             let stream = state.streams.get_mut(&config.streams.objects[index].stream);
-            stream.and_then(|stream| stream.object.as_mut()).map(|object| &mut object.turn)
+            stream.and_then(|stream| stream.object.as_mut()).map(|object| &mut object.served)
         }
         Source::Files(index) => {
             let stream = state.streams.get_mut(&config.streams.files[index].stream);
-            stream.and_then(|stream| stream.event_log_file.as_mut()).map(|files| &mut files.turn)
+            stream.and_then(|stream| stream.event_log_file.as_mut()).map(|files| &mut files.served)
         }
     };
-    if let Some(place) = place {
-        *place = turn;
+    if let Some(served) = served {
+        *served = serial;
     }
 }
 
 /// Milliseconds until a source has something to do, and which stream it is.
 pub fn next(config: &Config, state: &State, now: Time) -> i64 {
     let objects = config.streams.objects.iter().map(|source| {
-        let place = state.streams.get(&source.stream).and_then(|stream| stream.object.as_ref());
-        place.map_or(0, |place| objects::wait(place, source, now))
+        let cursor = state.streams.get(&source.stream).and_then(|stream| stream.object.as_ref());
+        cursor.map_or(0, |cursor| objects::wait(cursor, source, now))
     });
     let files = config.streams.files.iter().map(|source| {
-        let place = state.streams.get(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
-        place.map_or(0, |place| files::wait(place, source, now))
+        let cursor = state.streams.get(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
+        cursor.map_or(0, |cursor| files::wait(cursor, source, now))
     });
     objects.chain(files).min().unwrap_or(i64::MAX)
 }
@@ -242,22 +243,22 @@ mod tests {
             // The last one has been due for the longest time.
             let due = Time(10 - i64::try_from(index).expect("small"));
             let files = FilesState::new("Hourly", &EventTypes::one("Login"), due, Time(0));
-            let place = StreamState { event_log_file: Some(files), object: None };
-            state.streams.insert(source.stream.clone(), place);
+            let cursor = StreamState { event_log_file: Some(files), object: None };
+            state.streams.insert(source.stream.clone(), cursor);
         }
         let audit = ObjectState::new("SetupAuditTrail", "CreatedDate", Time(20), Time(0));
-        let place = StreamState { event_log_file: None, object: Some(audit) };
-        state.streams.insert(config.streams.objects[0].stream.clone(), place);
+        let cursor = StreamState { event_log_file: None, object: Some(audit) };
+        state.streams.insert(config.streams.objects[0].stream.clone(), cursor);
         let (object, one, two) = (Source::Object(0), Source::Files(0), Source::Files(1));
         assert_eq!(order(&config, &state), [object, two, one]);
-        for (turn, after) in [
+        for (served, after) in [
             (object, [two, one, object]),
             (two, [one, object, two]),
             (one, [object, two, one]),
             (two, [object, one, two]),
         ] {
-            note_turn(turn, &config, &mut state);
-            assert_eq!(order(&config, &state), after, "after {turn:?}");
+            note_served(served, &config, &mut state);
+            assert_eq!(order(&config, &state), after, "after {served:?}");
         }
     }
 }

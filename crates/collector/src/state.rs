@@ -14,7 +14,7 @@
 //!
 //! # How large it gets
 //!
-//! At most 1 MiB, as the contract asks, whatever an org does: [`MAX_PLACES`] streams; [`MAX_NAMES`] names of event types (with
+//! At most 1 MiB, as the contract asks, whatever an org does: [`MAX_STREAM_STATES`] streams; [`MAX_NAMES`] names of event types (with
 //! more, what was configured before is forgotten); [`MAX_DONE`] files remembered above the low watermarks of all streams
 //! together (with more of them within the overlap, the low watermark rises early, and only a file that shows up late is at
 //! risk); [`MAX_REMEMBERED`] keys of records, in the same way; [`MAX_SET_ASIDE`] files set aside in all, each stream its share
@@ -40,7 +40,7 @@ const FORMAT: &str = "salesforce-source/state";
 /// 1: Login files alone. 2: event types, objects. 3: generations, low watermarks of objects.
 const VERSION: u64 = 3;
 /// Streams with a place at most, those that are not configured any more included.
-pub const MAX_PLACES: usize = 32;
+pub const MAX_STREAM_STATES: usize = 32;
 /// Files remembered above the low watermarks at most, all streams together.
 const MAX_DONE: usize = 4800;
 /// Files set aside at most, all streams together.
@@ -149,8 +149,8 @@ pub struct ObjectState {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub vain: u32,
     /// When it last did something, counted in turns of all sources.
-    #[serde(default)]
-    pub turn: u64,
+    #[serde(default, rename = "turn")]
+    pub served: u64,
     /// Set while the object cannot be queried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
@@ -175,7 +175,7 @@ impl ObjectState {
             too_wide: None,
             came: 0,
             vain: 0,
-            turn: 0,
+            served: 0,
             backoff: None,
         }
     }
@@ -288,8 +288,8 @@ pub struct FilesState {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<Reading>,
     /// When it last did something, counted in turns of all sources.
-    #[serde(default)]
-    pub turn: u64,
+    #[serde(default, rename = "turn")]
+    pub served: u64,
     /// Set while the files cannot be listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
@@ -521,7 +521,7 @@ impl State {
 
     /// Makes a place for each configured stream; if there is no room, those of streams that are not configured any more
     /// go, the least recently used first, and then earlier choices of event types, for which files are read again.
-    pub fn make_room<'s>(&mut self, configured: impl Iterator<Item = &'s str>) {
+    pub fn evict<'s>(&mut self, configured: impl Iterator<Item = &'s str>) {
         let configured: BTreeSet<&str> = configured.collect();
         let due = |stream: &StreamState| {
             let files = stream.event_log_file.as_ref().map(|files| files.due);
@@ -530,7 +530,7 @@ impl State {
         for name in &configured {
             self.streams.entry((*name).to_owned()).or_default();
         }
-        while self.streams.len() > MAX_PLACES || self.names() > MAX_NAMES {
+        while self.streams.len() > MAX_STREAM_STATES || self.names() > MAX_NAMES {
             let retired = self.streams.iter().filter(|(name, _)| !configured.contains(name.as_str()));
             let Some(oldest) = retired.min_by_key(|(_, stream)| due(stream)).map(|(name, _)| name.clone())
             else {
@@ -554,16 +554,16 @@ impl State {
         let files = || self.streams.values().filter_map(|stream| stream.event_log_file.as_ref());
         let objects = self.streams.values().filter(|stream| stream.object.is_some()).count();
         Capacity {
-            done: MAX_DONE / files().count().clamp(1, MAX_PLACES),
-            set_aside: MAX_SET_ASIDE / files().count().clamp(1, MAX_PLACES),
-            remembered: MAX_REMEMBERED / objects.clamp(1, MAX_PLACES),
+            done: MAX_DONE / files().count().clamp(1, MAX_STREAM_STATES),
+            set_aside: MAX_SET_ASIDE / files().count().clamp(1, MAX_STREAM_STATES),
+            remembered: MAX_REMEMBERED / objects.clamp(1, MAX_STREAM_STATES),
         }
     }
 
     /// The number of the next turn.
-    pub fn next_turn(&self) -> u64 {
-        let files = self.streams.values().filter_map(|stream| Some(stream.event_log_file.as_ref()?.turn));
-        let objects = self.streams.values().filter_map(|stream| Some(stream.object.as_ref()?.turn));
+    pub fn next_serial(&self) -> u64 {
+        let files = self.streams.values().filter_map(|stream| Some(stream.event_log_file.as_ref()?.served));
+        let objects = self.streams.values().filter_map(|stream| Some(stream.object.as_ref()?.served));
         files.chain(objects).max().unwrap_or(0).saturating_add(1)
     }
 
@@ -582,7 +582,7 @@ impl FilesState {
             event_types: event_types.clone(),
             generation: 0,
             earlier: Vec::new(),
-            turn: 0,
+            served: 0,
             low_watermark,
             low_watermark_id: String::new(),
             done: BTreeMap::new(),
@@ -848,8 +848,8 @@ mod tests {
         let backoff = || Some(Backoff::after(None, &problem, Time(i64::from(i32::MAX)), "x"));
         let types = |n: usize| EventTypes::from_list((0..6).map(|m| format!("{n:030}{m:030}")).collect());
         let mut state = State::new();
-        let names: Vec<String> = (0..MAX_PLACES).map(|n| format!("{n:040}")).collect();
-        state.make_room(names.iter().map(String::as_str));
+        let names: Vec<String> = (0..MAX_STREAM_STATES).map(|n| format!("{n:040}")).collect();
+        state.evict(names.iter().map(String::as_str));
         for place in state.streams.values_mut() {
             let mut object = ObjectState::new(&"o".repeat(80), &"f".repeat(80), Time(0), Time(0));
             object.pass(Time(0), worst(255));
@@ -862,9 +862,9 @@ mod tests {
             *place = StreamState { event_log_file: Some(files), object: Some(object) };
         }
         let capacity = state.capacity();
-        let set_aside = MAX_SET_ASIDE / MAX_PLACES;
-        assert_eq!((capacity.set_aside, capacity.done), (set_aside, MAX_DONE / MAX_PLACES));
-        assert_eq!(capacity.remembered, MAX_REMEMBERED / MAX_PLACES);
+        let set_aside = MAX_SET_ASIDE / MAX_STREAM_STATES;
+        assert_eq!((capacity.set_aside, capacity.done), (set_aside, MAX_DONE / MAX_STREAM_STATES));
+        assert_eq!(capacity.remembered, MAX_REMEMBERED / MAX_STREAM_STATES);
         for (stream, place) in state.streams.values_mut().enumerate() {
             let Some(files) = &mut place.event_log_file else { continue };
             let reading = |n: u32| Reading {
@@ -911,12 +911,12 @@ mod tests {
         let mut state = State::new();
         for n in 0..20 {
             let name = format!("stream{n}");
-            state.make_room([name.as_str(), "kept"].into_iter());
+            state.evict([name.as_str(), "kept"].into_iter());
             let mut files = FilesState::new("Hourly", &types(n), Time(0), Time(0));
             files.due = Time(i64::from(n));
             state.streams.insert(name, StreamState { event_log_file: Some(files), object: None });
         }
-        state.make_room(["stream19", "kept"].into_iter());
+        state.evict(["stream19", "kept"].into_iter());
         assert!(state.names() <= MAX_NAMES, "{}", state.names());
         assert!(["stream19", "stream18", "kept"].iter().all(|name| state.streams.contains_key(*name)));
         assert!(!state.streams.contains_key("stream0"));
@@ -1107,16 +1107,16 @@ mod tests {
     #[test]
     fn as_many_streams_and_names_are_kept_as_there_is_room_for() {
         let mut state = State::new();
-        for n in 0..=MAX_PLACES {
-            state.make_room([format!("stream{n}").as_str()].into_iter());
-            assert_eq!(state.streams.len(), (n + 1).min(MAX_PLACES));
+        for n in 0..=MAX_STREAM_STATES {
+            state.evict([format!("stream{n}").as_str()].into_iter());
+            assert_eq!(state.streams.len(), (n + 1).min(MAX_STREAM_STATES));
         }
         // More than one too many, as a state of another program may hold.
         for n in 0..3 {
             state.streams.insert(format!("more{n}"), StreamState::default());
         }
-        state.make_room(["stream32"].into_iter());
-        assert_eq!(state.streams.len(), MAX_PLACES);
+        state.evict(["stream32"].into_iter());
+        assert_eq!(state.streams.len(), MAX_STREAM_STATES);
 
         let types =
             |from: usize, to: usize| EventTypes::from_list((from..to).map(|n| format!("Type{n}")).collect());
@@ -1126,11 +1126,11 @@ mod tests {
         let before = StreamState { event_log_file: Some(files), object: None };
         state.streams.insert(String::from("before"), before);
         assert_eq!(state.names(), MAX_NAMES);
-        state.make_room(["now"].into_iter());
+        state.evict(["now"].into_iter());
         assert!(state.streams.contains_key("before"));
         let files = FilesState::new("Hourly", &types(0, 2), Time(0), Time(0));
         state.streams.insert(String::from("now"), StreamState { event_log_file: Some(files), object: None });
-        state.make_room(["now"].into_iter());
+        state.evict(["now"].into_iter());
         assert!(!state.streams.contains_key("before"));
     }
 

@@ -5,7 +5,7 @@
 
 use crate::{
     files::gzip,
-    org::session::{Org, Trouble},
+    org::session::{Org, RequestError},
     problem::{Kind, Problem},
     schedule::batch::Progress,
     state::Checkpoint,
@@ -63,7 +63,7 @@ impl OpenFile {
         org: &mut Org<'_>,
         file: &EventLogFile,
         checkpoint: Option<&Checkpoint>,
-    ) -> Result<Box<Self>, Trouble> {
+    ) -> Result<Box<Self>, RequestError> {
         let version = org.api_version()?;
         let path = format!("/services/data/v{version}/sobjects/EventLogFile/{}/LogFile", file.id);
         let headers = [("accept", "*/*"), ("accept-encoding", "gzip")];
@@ -152,7 +152,7 @@ impl OpenFile {
     /// Goes on to the next row, as long as there is time to wait for it.
     fn advance(&mut self, progress: &mut Progress<'_>) -> std::io::Result<Next> {
         self.rows.advance_while(|| {
-            progress.look_at_the_clock();
+            progress.check_time();
             !progress.is_full()
         })
     }
@@ -285,7 +285,7 @@ impl Search {
             return Ok(Found::OtherRow);
         }
         while rows.position() < *offset {
-            progress.look_at_the_clock();
+            progress.check_time();
             if progress.is_full() {
                 return Ok(Found::NotYet);
             }

@@ -8,7 +8,7 @@ use crate::{
     config::streams::{Cadence, EventTypes, FilesSource},
     org::{
         pages::{Pages, read_page},
-        session::{Org, Trouble},
+        session::{Org, RequestError},
         soql::{IntervalField, event_log_files, file_by_id, query_path},
     },
     state::{FilesState, is_id},
@@ -42,7 +42,7 @@ pub fn list(
     cadence: Cadence,
     interval: IntervalField,
     enough: &dyn Fn() -> bool,
-) -> Result<Listing, Trouble> {
+) -> Result<Listing, RequestError> {
     let first = list_once(org, streams, cadence, interval, enough)?;
     if first.shortage.is_none() {
         return Ok(first);
@@ -56,7 +56,7 @@ fn list_once(
     cadence: Cadence,
     interval: IntervalField,
     enough: &dyn Fn() -> bool,
-) -> Result<Listing, Trouble> {
+) -> Result<Listing, RequestError> {
     let types: Vec<&EventTypes> = streams.iter().map(|(source, _)| &source.event_types).collect();
     let since = streams.iter().map(|(_, state)| state.list_from()).min().unwrap_or(Time(0));
     let window = streams.iter().filter_map(|(_, state)| state.window).min();
@@ -120,7 +120,7 @@ pub struct Listed {
 }
 
 /// Asks whether the org still lists a file; none = it does not.
-pub fn look_up(org: &mut Org<'_>, file: &EventLogFile) -> Result<Option<Listed>, Trouble> {
+pub fn look_up(org: &mut Org<'_>, file: &EventLogFile) -> Result<Option<Listed>, RequestError> {
     let soql = file_by_id(&file.id);
     let path = query_path(&org.api_version()?, &soql);
     let body = org.get_body(&path, &[])?;

@@ -19,11 +19,11 @@ use crate::{
         file::{OpenFile, Stop},
         listing::{Listed, look_up},
     },
-    org::session::Trouble,
+    org::session::RequestError,
     problem::{Kind, Problem},
     schedule::{
         backoff::Backoff,
-        turn::{Step, Turn},
+        slice::{Slice, Step},
     },
     state::{Capacity, FilesState, Reading},
 };
@@ -40,7 +40,7 @@ const LENGTH_DOUBTED: u32 = 2;
 /// The reading of one file, as far as it goes in one turn.
 pub struct Job<'j, 'a, 'o, 'p> {
     /// What there is to work with.
-    pub turn: &'j mut Turn<'a, 'o, 'p>,
+    pub slice: &'j mut Slice<'a, 'o, 'p>,
     /// What is collected.
     pub source: &'j FilesSource,
     /// The place of the stream, with no file that is being read.
@@ -69,18 +69,18 @@ impl Job<'_, '_, '_, '_> {
         let file = reading.file.clone();
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => match OpenFile::open(self.turn.org, &file, reading.checkpoint.as_ref()) {
+            None => match OpenFile::open(self.slice.org, &file, reading.checkpoint.as_ref()) {
                 Ok(open) => open,
-                Err(Trouble::Everywhere(problem)) => {
+                Err(RequestError::Everywhere(problem)) => {
                     self.state.reading = Some(reading);
                     return Err(problem);
                 }
-                Err(trouble) => return Ok(self.refused(reading, &trouble)),
+                Err(error) => return Ok(self.refused(reading, &error)),
             },
         };
-        let before = self.turn.progress.stats.rows_read;
-        let stop = open.read(self.turn.org, &self.source.stream, &file, self.turn.progress);
-        if self.turn.progress.stats.rows_read > before {
+        let before = self.slice.progress.stats.rows_read;
+        let stop = open.read(self.slice.org, &self.source.stream, &file, self.slice.progress);
+        if self.slice.progress.stats.rows_read > before {
             reading.backoff = None;
             reading.failing = None;
             reading.checkpoint = open.checkpoint();
@@ -117,15 +117,16 @@ impl Job<'_, '_, '_, '_> {
                 Failed { problem: problem.retry_after_ms(wait.remaining(self.now)), gone: false },
             );
         }
-        self.turn.problems.push(problem.in_stream(&self.source.stream));
+        self.slice.problems.push(problem.in_stream(&self.source.stream));
         self.state.reading = Some(reading);
-        self.turn.progress.moved();
+        self.slice.progress.moved();
         Step::Worked
     }
 
     /// A file that is read to its end.
     fn complete(&mut self, reading: &Reading) -> Step {
-        self.turn.progress.stats.files_completed = self.turn.progress.stats.files_completed.saturating_add(1);
+        self.slice.progress.stats.files_completed =
+            self.slice.progress.stats.files_completed.saturating_add(1);
         // What an earlier issue of it held stands in it.
         self.state.set_aside.retain(|earlier| !reading.replaces(earlier));
         self.done(reading)
@@ -134,7 +135,7 @@ impl Job<'_, '_, '_, '_> {
     /// A file of which nothing more is wanted.
     fn done(&mut self, reading: &Reading) -> Step {
         self.state.pass(reading, self.source.overlap, self.capacity);
-        self.turn.progress.moved();
+        self.slice.progress.moved();
         Step::Worked
     }
 
@@ -148,7 +149,7 @@ impl Job<'_, '_, '_, '_> {
         }
         let tries = reading.failing.map_or(0, |failing| failing.tries);
         if tries >= LENGTH_DOUBTED
-            && let Ok(Some(listed)) = look_up(self.turn.org, &reading.file)
+            && let Ok(Some(listed)) = look_up(self.slice.org, &reading.file)
         {
             reading.file.length = listed.length;
             if length >= listed.length {
@@ -162,13 +163,13 @@ impl Job<'_, '_, '_, '_> {
     }
 
     /// A download that was refused, or not answered.
-    fn refused(&mut self, reading: Reading, trouble: &Trouble) -> Step {
-        let gone = matches!(trouble, Trouble::Refused(refusal) if refusal.is_gone());
+    fn refused(&mut self, reading: Reading, error: &RequestError) -> Step {
+        let gone = matches!(error, RequestError::Refused(refusal) if refusal.is_gone());
         let problem = if gone {
             let message = format!("Salesforce says that it has no event log file {}", reading.file.id);
             Problem::new(Kind::Data, message).hint("it is asked for again as long as it is listed")
         } else {
-            trouble.problem(&format!("the download of event log file {}", reading.file.id))
+            error.problem(&format!("the download of event log file {}", reading.file.id))
         };
         // A file that failed before says nothing about the others.
         if reading.failing.is_none() {
@@ -191,14 +192,14 @@ impl Job<'_, '_, '_, '_> {
             );
             let problem = Problem::new(Kind::Data, message).in_stream(&self.source.stream);
             let hint = "it expired, or an administrator deleted it; poll more often than files expire";
-            self.turn.problems.push(problem.hint(hint));
-            self.turn.progress.gave_up();
+            self.slice.problems.push(problem.hint(hint));
+            self.slice.progress.gave_up();
             return self.done(&reading);
         }
         let (id, for_ms) = (&reading.file.id, reading.failing.map_or(0, |failing| failing.for_ms));
         let backoff = Backoff::of_file(reading.backoff.as_ref(), &failed.problem, self.now, id, for_ms);
         let problem = failed.problem.in_stream(&self.source.stream);
-        self.turn.problems.push(problem.retry_after_ms(backoff.remaining(self.now)));
+        self.slice.problems.push(problem.retry_after_ms(backoff.remaining(self.now)));
         if self.state.set_aside.len() < self.capacity.set_aside {
             reading.backoff = Some(backoff);
             self.state.pass(&reading, self.source.overlap, self.capacity);
@@ -209,7 +210,7 @@ impl Job<'_, '_, '_, '_> {
             reading.backoff = Some(backoff);
             self.state.reading = Some(reading);
         }
-        self.turn.progress.moved();
+        self.slice.progress.moved();
         Step::Failed
     }
 
@@ -223,7 +224,7 @@ impl Job<'_, '_, '_, '_> {
         if !enough {
             return false;
         }
-        match look_up(self.turn.org, &reading.file) {
+        match look_up(self.slice.org, &reading.file) {
             Ok(Some(Listed { length })) => {
                 reading.file.length = length;
                 false

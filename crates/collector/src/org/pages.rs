@@ -5,7 +5,7 @@
 //! a doubt ([`Pages::shortage`]), but it never ends the reading. A service that names a page again, or pages without end, is
 //! not believed: the path must be one of this org that was not read yet, and of pages that hold nothing there are few.
 
-use crate::org::session::Trouble;
+use crate::org::session::RequestError;
 use documents::Page;
 use std::{
     collections::HashSet,
@@ -63,8 +63,8 @@ impl Pages {
         total: Option<u64>,
         done: bool,
         next: Option<&str>,
-    ) -> Result<(), Trouble> {
-        let garbled = |message: String| Err(Trouble::Garbled(message));
+    ) -> Result<(), RequestError> {
+        let garbled = |message: String| Err(RequestError::Garbled(message));
         if let Some(path) = &self.path {
             self.seen.insert(digest(path));
         }
@@ -90,8 +90,9 @@ impl Pages {
 }
 
 /// Reads a page.
-pub fn read_page(body: &[u8]) -> Result<Page<'_>, Trouble> {
-    Page::parse(body).map_err(|flaw| Trouble::Garbled(format!("the answer is no page of records: {flaw}")))
+pub fn read_page(body: &[u8]) -> Result<Page<'_>, RequestError> {
+    Page::parse(body)
+        .map_err(|flaw| RequestError::Garbled(format!("the answer is no page of records: {flaw}")))
 }
 
 fn digest(path: &str) -> u64 {
@@ -101,7 +102,7 @@ fn digest(path: &str) -> u64 {
 }
 
 /// The path of the next page. The token must not follow it to another host.
-fn next_path(next: &str) -> Result<String, Trouble> {
+fn next_path(next: &str) -> Result<String, RequestError> {
     let is_path = next.starts_with("/services/data/")
         && next.len() <= 2000
         && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#');
@@ -109,7 +110,7 @@ fn next_path(next: &str) -> Result<String, Trouble> {
         return Ok(next.to_owned());
     }
     let shown = documents::quoted(next, 100);
-    Err(Trouble::Garbled(format!("the next page is not a path of this org: '{shown}'")))
+    Err(RequestError::Garbled(format!("the next page is not a path of this org: '{shown}'")))
 }
 
 #[cfg(test)]

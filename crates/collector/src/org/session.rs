@@ -185,7 +185,7 @@ impl Session {
 
 /// Why a request brought nothing.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum RequestError {
     /// Every other request would meet it as well: nobody is signed in, or the allowance is used up.
     Everywhere(Problem),
     /// Salesforce refused the request.
@@ -198,7 +198,7 @@ pub enum Trouble {
     TooLong,
 }
 
-impl Trouble {
+impl RequestError {
     /// What it means for whoever asked.
     pub fn meaning(&self) -> Meaning {
         match self {
@@ -298,7 +298,7 @@ impl Org<'_> {
 
     /// Makes sure that the org's time is known, if it tells it at all. That takes a request where there was none yet, and
     /// where the host's clocks have gone apart since; a sign-in that is needed anyway will do.
-    pub fn learn_time(&mut self) -> Result<(), Trouble> {
+    pub fn learn_time(&mut self) -> Result<(), RequestError> {
         self.sign_in()?;
         let holds = |org: &Self| org.session.told_time.is_some_and(|told| told.holds(org.clock));
         if !holds(self) && self.get_versions().is_err() && !holds(self) {
@@ -312,7 +312,7 @@ impl Org<'_> {
     }
 
     /// Makes sure that a token is there.
-    pub fn sign_in(&mut self) -> Result<(), Trouble> {
+    pub fn sign_in(&mut self) -> Result<(), RequestError> {
         if self.session.token.is_none() {
             self.session.token = Some(self.request_token()?);
             self.session.accepted = false;
@@ -322,19 +322,19 @@ impl Org<'_> {
     }
 
     /// The version of the API to use. To find the newest one takes a request, once.
-    pub fn api_version(&mut self) -> Result<Rc<str>, Trouble> {
+    pub fn api_version(&mut self) -> Result<Rc<str>, RequestError> {
         if let Some(version) = self.config.api_version.as_ref().or(self.session.newest_version.as_ref()) {
             return Ok(Rc::clone(version));
         }
         let versions = self.get_versions()?;
         let newest = nearest_version(&versions, None);
         let newest =
-            newest.ok_or_else(|| Trouble::Garbled(String::from("the list of API versions is empty")))?;
+            newest.ok_or_else(|| RequestError::Garbled(String::from("the list of API versions is empty")))?;
         Ok(Rc::clone(self.session.newest_version.insert(Rc::from(newest))))
     }
 
     /// Gets a path of the REST API and returns the answer if its status is 200, or 204 for one without content.
-    pub fn get(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Result<Response, Trouble> {
+    pub fn get(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Result<Response, RequestError> {
         let mut renewed = false;
         loop {
             self.within_share()?;
@@ -377,7 +377,7 @@ impl Org<'_> {
         &mut self,
         path: &str,
         headers: &[(&'static str, &str)],
-    ) -> Result<Result<Response, Refusal>, Trouble> {
+    ) -> Result<Result<Response, Refusal>, RequestError> {
         loop {
             self.sign_in()?;
             let token = self.session.token.as_ref().map_or("", Secret::reveal);
@@ -387,13 +387,13 @@ impl Org<'_> {
             let followed = self.session.told.clone().filter(|_| self.session.follows);
             let origin = followed.as_ref().unwrap_or(&self.config.instance);
             let response = match self.send(origin, path, None, all) {
-                Err(Trouble::Transport(TransportError::Denied(_), _)) if followed.is_some() => {
+                Err(RequestError::Transport(TransportError::Denied(_), _)) if followed.is_some() => {
                     self.session.follows = false;
                     continue;
                 }
                 // Whoever asks next would be denied as well.
-                Err(denied @ Trouble::Transport(TransportError::Denied(_), _)) => {
-                    return Err(Trouble::Everywhere(denied.problem("a request")));
+                Err(denied @ RequestError::Transport(TransportError::Denied(_), _)) => {
+                    return Err(RequestError::Everywhere(denied.problem("a request")));
                 }
                 response => response?,
             };
@@ -408,11 +408,11 @@ impl Org<'_> {
 
     /// Whether a refusal for the session is one of this request alone. If another was refused with the same token, and
     /// none was ever answered with it, a request that nothing can be wrong with has to tell.
-    fn judge_session(&mut self, refusal: Refusal, path: &str) -> Trouble {
+    fn judge_session(&mut self, refusal: Refusal, path: &str) -> RequestError {
         let token_is_new = !self.session.accepted;
         let other = self.session.refused.replace(path.to_owned()).is_some_and(|other| other != path);
         if token_is_new && other && self.has_ended() {
-            return Trouble::Everywhere(api_problem(&refusal, "a request", ""));
+            return RequestError::Everywhere(api_problem(&refusal, "a request", ""));
         }
         self.judge(refusal, path)
     }
@@ -427,20 +427,20 @@ impl Org<'_> {
 
     /// Whether the share of the allowance that may be used up leaves room for a request. Without a word from the org in
     /// this poll there has to be one request, to learn of it.
-    pub fn within_share(&self) -> Result<(), Trouble> {
+    pub fn within_share(&self) -> Result<(), RequestError> {
         let share = self.config.quota_share;
         let usage = self.session.api_usage.filter(|_| self.session.thrifty && self.session.usage_is_new);
         match usage {
-            Some(usage) if usage.is_beyond(share) => Err(Trouble::Everywhere(usage.problem(share))),
+            Some(usage) if usage.is_beyond(share) => Err(RequestError::Everywhere(usage.problem(share))),
             _ => Ok(()),
         }
     }
 
     /// Sorts out the refusals that every other request would meet as well.
-    fn judge(&mut self, mut refusal: Refusal, path: &str) -> Trouble {
+    fn judge(&mut self, mut refusal: Refusal, path: &str) -> RequestError {
         if refusal.meaning().scope == Scope::Everything {
             refusal.usage = self.session.api_usage.filter(|_| refusal.meaning().remedy == Remedy::Wait);
-            return Trouble::Everywhere(api_problem(&refusal, "a request", ""));
+            return RequestError::Everywhere(api_problem(&refusal, "a request", ""));
         }
         // A path that is not there can be one of a version that is not there, which the org tells for nothing.
         let wanted = self.config.api_version.clone();
@@ -449,31 +449,35 @@ impl Org<'_> {
             && let Ok(versions) = self.get_versions()
             && !versions.iter().any(|known| *known.version == *wanted)
         {
-            return Trouble::Everywhere(version_problem(&versions, &wanted));
+            return RequestError::Everywhere(version_problem(&versions, &wanted));
         }
         let elsewhere = refusal.may_be_the_address();
         if let Some(told) = self.session.told.as_ref().filter(|_| elsewhere && !self.session.follows) {
             refusal.elsewhere = Some((told.to_string(), self.config.instance.to_string()));
         }
-        Trouble::Refused(refusal)
+        RequestError::Refused(refusal)
     }
 
     /// Gets a path that answers a small JSON document.
-    pub fn get_json(&mut self, path: &str) -> Result<Value, Trouble> {
+    pub fn get_json(&mut self, path: &str) -> Result<Value, RequestError> {
         parse_json(&self.get_body(path, &[])?)
     }
 
     /// Gets a path that answers JSON, as bytes; `headers` come besides.
-    pub fn get_body(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Result<Vec<u8>, Trouble> {
+    pub fn get_body(
+        &mut self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Vec<u8>, RequestError> {
         let mut all = vec![("accept", "application/json")];
         all.extend_from_slice(headers);
         let response = self.get(path, &all)?;
         let body = self.read_body(response, PAGE_BODY + 1)?;
-        if body.len() as u64 > PAGE_BODY { Err(Trouble::TooLong) } else { Ok(body) }
+        if body.len() as u64 > PAGE_BODY { Err(RequestError::TooLong) } else { Ok(body) }
     }
 
     /// Gets the list of API versions, which needs no token and counts against no allowance.
-    pub fn get_versions(&mut self) -> Result<Vec<Version>, Trouble> {
+    pub fn get_versions(&mut self) -> Result<Vec<Version>, RequestError> {
         let headers = vec![("accept", Secret::new(String::from("application/json")))];
         let response = self.send(&self.config.instance, "/services/data", None, headers)?;
         if response.status == 200 {
@@ -482,12 +486,12 @@ impl Org<'_> {
                 list.as_array().into_iter().flatten().filter_map(|known| known.get("version")?.as_str());
             Ok(versions.map(|version| Version { version: version.to_owned() }).collect())
         } else {
-            Err(Trouble::Refused(self.read_refusal(response, &[])?))
+            Err(RequestError::Refused(self.read_refusal(response, &[])?))
         }
     }
 
     /// Reads an error's explanation, in which whoever answers may repeat what it was sent.
-    fn read_refusal(&self, response: Response, more: &[Secret]) -> Result<Refusal, Trouble> {
+    fn read_refusal(&self, response: Response, more: &[Secret]) -> Result<Refusal, RequestError> {
         let retry_after_ms = response.header("retry-after").and_then(|text| self.parse_wait(text));
         let redirect = response.header("location").filter(|_| (300..400).contains(&response.status));
         // Nothing but where it leads to: the rest of it may repeat what was sent.
@@ -509,12 +513,12 @@ impl Org<'_> {
         Some(seconds.or_else(until)?.clamp(0, LONGEST_WAIT_MS))
     }
 
-    fn request_token(&mut self) -> Result<Secret, Trouble> {
+    fn request_token(&mut self) -> Result<Secret, RequestError> {
         let mut corrected = false;
         loop {
             let used = self.now().0 - self.clock.now_ms();
             let auth = &self.config.auth;
-            let form = auth.form(self.now().after(ASSERTION_LIFETIME)).map_err(Trouble::Everywhere)?;
+            let form = auth.form(self.now().after(ASSERTION_LIFETIME)).map_err(RequestError::Everywhere)?;
             let headers = vec![
                 ("content-type", Secret::new(String::from("application/x-www-form-urlencoded"))),
                 ("accept", Secret::new(String::from("application/json"))),
@@ -522,9 +526,9 @@ impl Org<'_> {
             self.session.token_requests += 1;
             let response = self
                 .send(&auth.token_host, TOKEN_PATH, Some(form.body), headers)
-                .map_err(|trouble| Trouble::Everywhere(trouble.problem("the sign-in")))?;
+                .map_err(|error| RequestError::Everywhere(error.problem("the sign-in")))?;
             let interrupted = |_| {
-                Trouble::Everywhere(
+                RequestError::Everywhere(
                     Problem::new(
                         Kind::Transient,
                         "sign-in failed: the answer to the token request broke off",
@@ -538,7 +542,7 @@ impl Org<'_> {
                     let message = format!("sign-in failed: the answer to the token request {flaw}");
                     let hint =
                         "check auth.token_url; an address of a login page or of a proxy is a common mistake";
-                    Trouble::Everywhere(Problem::new(Kind::Auth, message).hint(hint))
+                    RequestError::Everywhere(Problem::new(Kind::Auth, message).hint(hint))
                 })?;
                 self.learn_instance(answer.1.as_deref());
                 return Ok(answer.0);
@@ -547,7 +551,7 @@ impl Org<'_> {
             let learned = self.session.skew_ms().unwrap_or(used);
             let clock = auth.depends_on_clock() && (learned - used).abs() > TOLERATED_SKEW_MS;
             if corrected || !clock || !refusal.may_be_the_clock() {
-                return Err(Trouble::Everywhere(sign_in_problem(&refusal)));
+                return Err(RequestError::Everywhere(sign_in_problem(&refusal)));
             }
             corrected = true;
         }
@@ -573,10 +577,10 @@ impl Org<'_> {
     }
 
     /// A body as a whole; what lies beyond the limit is left unread. A body that comes by drops ends with the poll.
-    fn read_body(&self, response: Response, limit: u64) -> Result<Vec<u8>, Trouble> {
+    fn read_body(&self, response: Response, limit: u64) -> Result<Vec<u8>, RequestError> {
         let deadline = self.session.deadline.map(|deadline| deadline + LEAST_WAIT);
         let broke_off =
-            |reason: &str| Trouble::Garbled(format!("the answer broke off: {}", quoted(reason, 200)));
+            |reason: &str| RequestError::Garbled(format!("the answer broke off: {}", quoted(reason, 200)));
         let mut from = response.body.take(limit);
         // It may be a token: nothing of it is left behind in parts, or where the body had no room to grow.
         let mut body = Vec::with_capacity(usize::try_from(limit.min(SMALL_BODY + 1)).unwrap_or_default());
@@ -600,7 +604,7 @@ impl Org<'_> {
         path: &str,
         body: Option<Secret>,
         mut headers: Vec<(&'static str, Secret)>,
-    ) -> Result<Response, Trouble> {
+    ) -> Result<Response, RequestError> {
         headers.push(("user-agent", Secret::new(format!("{}/{}", crate::NAME, crate::VERSION))));
         let request = Request {
             body,
@@ -611,8 +615,10 @@ impl Org<'_> {
             timeouts: self.timeouts(),
         };
         self.session.requests += 1;
-        let mut response =
-            self.http.send(&request).map_err(|error| Trouble::Transport(error, origin.authority.clone()))?;
+        let mut response = self
+            .http
+            .send(&request)
+            .map_err(|error| RequestError::Transport(error, origin.authority.clone()))?;
         let time = response.header("date").and_then(Time::parse_http_date);
         let (host, elapsed) = (self.clock.now_ms(), elapsed_ms(self.clock));
         // Without a word of it, what was told before goes on, as far as it holds.
@@ -657,10 +663,10 @@ fn token_answer(body: &[u8]) -> Result<(Secret, Option<String>), String> {
 }
 
 /// Reads JSON.
-pub fn parse_json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Trouble> {
+pub fn parse_json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, RequestError> {
     serde_json::from_slice(body).map_err(|error| {
         let position = format!("line {}, column {}, {} bytes", error.line(), error.column(), body.len());
-        Trouble::Garbled(format!("the answer is not the JSON it should be ({position})"))
+        RequestError::Garbled(format!("the answer is not the JSON it should be ({position})"))
     })
 }
 

@@ -70,7 +70,7 @@ pub struct Progress<'a> {
     /// Whether the state has moved on.
     moved: bool,
     /// The same for the turn that goes on; none between two turns.
-    turn_moved: Option<bool>,
+    slice_moved: Option<bool>,
     /// Whether the time ran out in a turn that had not moved the state.
     fruitless: bool,
     /// Whether something was asked for and answered as it should be.
@@ -101,7 +101,7 @@ impl<'a> Progress<'a> {
             start: clock.elapsed(),
             out_of_time: false,
             moved: false,
-            turn_moved: None,
+            slice_moved: None,
             fruitless: false,
             worked: false,
         }
@@ -109,31 +109,31 @@ impl<'a> Progress<'a> {
 
     /// Whether the batch has enough, in events, bytes or time.
     pub fn is_full(&self) -> bool {
-        !self.has_room() || self.out_of_time
+        !self.has_capacity() || self.out_of_time
     }
 
     /// Whether there is room for another event, in time or not: what came already costs none.
-    pub fn has_room(&self) -> bool {
+    pub fn has_capacity(&self) -> bool {
         self.announced < self.limits.events && self.bytes < self.limits.bytes
     }
 
     /// Looks at the clock; to be called wherever time may have passed. All time counts, whatever it went by for: before the
     /// state has moved on, there may be more of it.
-    pub fn look_at_the_clock(&mut self) {
+    pub fn check_time(&mut self) {
         let spent = self.clock.elapsed().saturating_sub(self.start);
-        let moved = self.turn_moved.unwrap_or(self.moved);
+        let moved = self.slice_moved.unwrap_or(self.moved);
         self.out_of_time = spent >= if moved { self.limits.time } else { self.patience };
         self.fruitless |= self.out_of_time && !moved;
     }
 
     /// A source begins its turn.
-    pub fn begin_turn(&mut self) {
-        self.turn_moved = Some(false);
+    pub fn begin_slice(&mut self) {
+        self.slice_moved = Some(false);
     }
 
     /// Its turn is over.
-    pub fn end_turn(&mut self) {
-        self.turn_moved = None;
+    pub fn end_slice(&mut self) {
+        self.slice_moved = None;
     }
 
     /// Notes that something was asked for and answered as it should be.
@@ -174,7 +174,7 @@ impl<'a> Progress<'a> {
     /// Notes that the state has moved on, with or without an event.
     pub fn moved(&mut self) {
         self.moved = true;
-        self.turn_moved = self.turn_moved.map(|_| true);
+        self.slice_moved = self.slice_moved.map(|_| true);
     }
 
     /// Adds an event.
@@ -229,7 +229,7 @@ mod tests {
 
     fn is_full_after(progress: &mut Progress<'_>, clock: &SetClock, seconds: u32) -> bool {
         clock.0.set(SECOND * seconds);
-        progress.look_at_the_clock();
+        progress.check_time();
         progress.is_full()
     }
 
@@ -250,7 +250,7 @@ mod tests {
         for (stalled, seconds) in [(0, 1), (1, 2), (3, 8), (20, 120)] {
             let clock = SetClock::default();
             let mut progress = Progress::new(limits(), &clock, stalled);
-            progress.begin_turn();
+            progress.begin_slice();
             assert!(!is_full_after(&mut progress, &clock, seconds - 1), "{stalled}");
             assert!(is_full_after(&mut progress, &clock, seconds), "{stalled}");
         }
@@ -260,15 +260,15 @@ mod tests {
     fn what_other_turns_moved_gives_the_one_at_hand_no_less_time() {
         let clock = SetClock::default();
         let mut progress = Progress::new(limits(), &clock, 2);
-        progress.begin_turn();
+        progress.begin_slice();
         progress.moved();
-        progress.end_turn();
-        progress.begin_turn();
+        progress.end_slice();
+        progress.begin_slice();
         assert!(!is_full_after(&mut progress, &clock, 3));
         // Between two turns, what has moved counts.
-        progress.end_turn();
+        progress.end_slice();
         assert!(is_full_after(&mut progress, &clock, 3));
-        progress.begin_turn();
+        progress.begin_slice();
         assert!(!is_full_after(&mut progress, &clock, 3));
         progress.moved();
         assert!(is_full_after(&mut progress, &clock, 3));
@@ -279,12 +279,12 @@ mod tests {
         let ended = |moves: bool, seconds: u32| {
             let clock = SetClock::default();
             let mut progress = Progress::new(limits(), &clock, 0);
-            progress.begin_turn();
+            progress.begin_slice();
             if moves {
                 progress.moved();
             }
             is_full_after(&mut progress, &clock, seconds);
-            progress.end_turn();
+            progress.end_slice();
             (progress.stalled(4, true), progress.stalled(4, false))
         };
         assert_eq!(ended(false, 1), (5, 0));

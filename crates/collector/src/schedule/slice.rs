@@ -1,14 +1,14 @@
-//! One turn of a source: what it works with, and what came of it.
+//! A time slice of a source, its turn: what it works with, and what came of it.
 
 use crate::{
-    org::session::{Org, Trouble},
+    org::session::{Org, RequestError},
     problem::Problem,
     schedule::{backoff::Backoff, batch::Progress},
 };
 use documents::time::Time;
 
 /// What a source works with.
-pub struct Turn<'a, 'o, 'p> {
+pub struct Slice<'a, 'o, 'p> {
     /// Where to collect from.
     pub org: &'a mut Org<'o>,
     /// Where to put events.
@@ -28,14 +28,14 @@ pub enum Step {
     Idle,
 }
 
-impl<'o, 'p> Turn<'_, 'o, 'p> {
+impl<'o, 'p> Slice<'_, 'o, 'p> {
     /// The same, for a part of the turn.
-    pub fn reborrow(&mut self) -> Turn<'_, 'o, 'p> {
-        Turn { org: self.org, progress: self.progress, problems: self.problems }
+    pub fn reborrow(&mut self) -> Slice<'_, 'o, 'p> {
+        Slice { org: self.org, progress: self.progress, problems: self.problems }
     }
 }
 
-impl Turn<'_, '_, '_> {
+impl Slice<'_, '_, '_> {
     /// The time on the host's clock.
     pub fn now(&self) -> Time {
         Time(self.org.clock.now_ms())
@@ -45,14 +45,14 @@ impl Turn<'_, '_, '_> {
     ///
     /// # Errors
     /// When every other source would meet it as well: nobody can sign in, or the allowance is used up.
-    pub fn trouble(
+    pub fn fail(
         &mut self,
         stream: &str,
         backoff: &mut Option<Backoff>,
-        trouble: &Trouble,
+        error: &RequestError,
         problem: Problem,
     ) -> Result<Step, Problem> {
-        if let Trouble::Everywhere(problem) = trouble {
+        if let RequestError::Everywhere(problem) = error {
             return Err(problem.clone());
         }
         Ok(self.hold_up(stream, backoff, problem))
