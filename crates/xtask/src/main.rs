@@ -1,5 +1,7 @@
 //! What make needs in Rust.
 
+mod sizes;
+
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::{fs, path::PathBuf};
@@ -20,11 +22,17 @@ enum Task {
         /// Where the component goes.
         component: PathBuf,
     },
+    /// Prints which crates the code of a core module comes from, and how much of it.
+    Sizes {
+        /// The core module, with its names.
+        module: PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Componentize { module, component } => componentize(&module, &component),
+        Task::Sizes { module } => sizes::print(&module),
     }
 }
 
