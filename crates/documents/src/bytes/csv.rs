@@ -632,8 +632,11 @@ mod tests {
         }
     }
 
+    /// The bytes of a row, its fields, whether it is terminated, where it ends, and the bytes of the last row.
+    type Told = (Vec<u8>, Vec<Vec<u8>>, bool, u64, Vec<u8>);
+
     /// All that can be told of the rows of a text that comes in two parts.
-    fn told(text: &[u8], split: usize, careful: bool) -> Vec<(Vec<u8>, Vec<Vec<u8>>, bool, u64, Vec<u8>)> {
+    fn told(text: &[u8], split: usize, careful: bool) -> Vec<Told> {
         let (first, second) = text.split_at(split);
         let rows = Rows::new(first.chain(second), 0);
         let mut rows = if careful { rows.carefully() } else { rows };

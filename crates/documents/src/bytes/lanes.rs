@@ -73,7 +73,11 @@ mod tests {
                 assert_eq!(masks.quotes, bit(byte == b'"'), "{byte} at {place}");
                 assert_eq!(masks.separators, bit(matches!(byte, b',' | b'\n')), "{byte} at {place}");
                 assert_eq!(masks.lines, bit(byte == b'\n'), "{byte} at {place}");
-                assert_eq!(masks.odd, bit(byte < 0x20 || byte >= 0x80 || byte == b'\\'), "{byte} at {place}");
+                assert_eq!(
+                    masks.odd,
+                    bit(!(0x20..0x80).contains(&byte) || byte == b'\\'),
+                    "{byte} at {place}"
+                );
             }
         }
     }

@@ -269,7 +269,7 @@ fn mix(v: &mut [u32x4; 16], [a, b, c, d]: [usize; 4], x: u32x4, y: u32x4) {
 #[inline(always)]
 fn right<const BITS: u32>(lanes: u32x4) -> u32x4 {
     // By whole bytes in one step, where there is one for it.
-    if cfg!(target_feature = "simd128") && BITS % 8 == 0 {
+    if cfg!(target_feature = "simd128") && BITS.is_multiple_of(8) {
         const { assert!(BITS < 32) };
         let from = |at: u8| at / 4 * 4 + (at + BITS as u8 / 8) % 4;
         let places = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].map(from);
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_what_another_implementation_says_whatever_stands_beside_it() {
-        let text: Vec<u8> = (0..20_000u32).map(|at| (at * at >> 3) as u8).collect();
+        let text: Vec<u8> = (0..20_000u32).map(|at| ((at * at) >> 3) as u8).collect();
         let lengths = [
             0, 1, 3, 63, 64, 65, 127, 128, 600, 789, 1023, 1024, 1025, 1500, 2048, 2049, 3000, 4096, 5000,
             8192, 9000, 16_383, 16_384, 16_385, 20_000,
