@@ -69,7 +69,7 @@ pub enum Need {
     Nothing,
 }
 
-/// Makes a stream's place if it has none, and brings it in line with the configuration.
+/// Makes a stream's cursor if it has none, and brings it in line with the configuration.
 ///
 /// # Errors
 /// When nobody can sign in.
@@ -91,7 +91,7 @@ pub fn prepare(
     Ok(())
 }
 
-/// Lists the files of all streams that need it now and take the same kind of files, in one query. The place of every stream
+/// Lists the files of all streams that need it now and take the same kind of files, in one query. The cursor of every stream
 /// must be [prepared](prepare): what stands in one for other files would be passed over.
 ///
 /// # Errors
@@ -366,13 +366,13 @@ fn wait_for_listing(state: &FilesState, source: &FilesSource, now: Time) -> i64 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::streams::EventTypes, schedule::backoff::Backoff, state::Failing};
+    use crate::{config::streams::EventTypes, schedule::backoff::Backoff, state::files::Failing};
 
     fn source() -> FilesSource {
         crate::objects::tests::config("login", "event_log_file").streams.files.remove(0)
     }
 
-    /// The place of a stream that is due at this time.
+    /// The cursor of a stream that is due at this time.
     fn due(ms: i64) -> FilesState {
         FilesState::new("Hourly", &EventTypes::one("Login"), Time(ms), Time(0))
     }

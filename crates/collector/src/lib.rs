@@ -16,7 +16,8 @@
 //! | which files are read when | `files`, `files/listing` |
 //! | what happens when a file cannot be read | `files/reading` |
 //! | reading one file, and finding a checkpoint in it again | `files/file`, `files/gzip` |
-//! | how the windows of a LoginEvent work | `objects` |
+//! | how the windows of a LoginEvent work | `objects`, `objects/window` |
+//! | what is asked for a window, and what is kept of the answer | `objects/query`, `objects/answer` |
 //! | what becomes of a record | `objects/reader` |
 //! | what stands in the state, and how large it gets | `state` |
 //!

@@ -6,7 +6,7 @@
 //! ("LoginEvent", platform events guide). With answers in that order the cursor may only move on once the last page is in, or
 //! everything older than a failure is lost. So a query covers a window `from <= date < until` that is small enough to be
 //! held as a whole: all of its pages are read, then it is put in order and delivered, and a batch may end between any two
-//! records of it. If it holds more than [`MAX_RECORDS`], or more bytes than there is room for, or its pages take longer than
+//! records of it. If it holds more than [`MAX_RECORDS`], or more bytes than there is capacity for, or its pages take longer than
 //! a poll should, or it fails twice in whatever way, a narrower one is asked for; once windows are sparse, in records and
 //! in bytes, they grow again.
 //!
@@ -32,16 +32,16 @@
 //! dates more finely than it shows them), is delivered in its place in the answer, and remembered by its key. One that lies
 //! far beside it is left to the window that it belongs to, and named.
 
+mod answer;
+mod query;
 mod reader;
+mod window;
 
 use crate::{
     config::streams::{ObjectSource, Paging},
-    objects::reader::{Held, Reader},
     org::{
         errors::{Remedy, Scope},
-        pages::{Pages, read_page},
-        session::{Org, RequestError},
-        soql::{query_path, records, records_at},
+        session::RequestError,
     },
     problem::{Kind, Problem},
     schedule::{
@@ -50,35 +50,19 @@ use crate::{
     },
     state::{Capacity, ObjectState},
 };
+use answer::{Answer, Fetched, Placed};
 use documents::time::{Time, millis};
-use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
-    time::Duration,
-};
+use query::FetchLimits;
+use std::{collections::VecDeque, time::Duration};
+use window::{CAME, FIRST_WIDER, MAX_RECORDS, MOST_VAIN, Window, settled};
 
-/// Records of one window at most: as many as a full page of Salesforce has.
-const MAX_RECORDS: usize = 2000;
-/// Records of an ordinary object that are asked for where a millisecond of them was too much.
-const FEW_RECORDS: usize = 50;
-/// How often more is asked for of an ordinary object whose answer held nothing new, four times as much each time.
-const REPETITIONS: u32 = 2;
 /// How often in a row a window that is too much is made narrower without a wait: from a year to two hours.
 const NARROWED_AT_ONCE: u32 = 6;
-/// After how many windows that came wider ones are tried than one that failed, each four times as wide, until one fails. Twice
-/// as many after each time that the first of them did, up to so many times: a failure may take two minutes.
-const CAME: u32 = 16;
-const MOST_VAIN: u32 = 6;
-/// Windows that come between the one from which on wider ones are tried, and the second that is wider.
-const FIRST_WIDER: u32 = 2;
 /// Bytes of the events that are held at most, all objects together, and what each object may hold in any case.
 const MAX_HELD: usize = 12 << 20;
 const MIN_HELD: usize = 256 << 10;
-/// A window wider than this is as good as none.
-const WIDEST_MS: u64 = 3650 * 24 * 3_600_000;
 /// For how long the fields of other objects are left out once they were refused, in milliseconds.
 const ALONE_MS: i64 = 24 * 3_600_000;
-/// How far beside a window the date of a record may lie that belongs to it, in milliseconds.
-const BESIDE_MS: i64 = 1000;
 /// Answers in a row that said they had more than came, also when asked again, after which they are not asked again.
 const LIES: u32 = 3;
 
@@ -106,35 +90,6 @@ struct Round {
     until: Time,
     /// Whether a doubt was said already.
     doubted: bool,
-}
-
-/// A record in its place in the answer.
-struct Placed {
-    at: Time,
-    /// Until when it is remembered, where its date does not tell its place.
-    remembered_at: Option<Time>,
-    record: Held,
-}
-
-/// What came of a query.
-enum Fetched {
-    /// All records of the window.
-    All(Answer),
-    /// Some records; there are more behind the last of them.
-    Some(Answer),
-    /// More than a window may hold, or than there is time for; how many records, if the org told.
-    TooMuch(Option<u64>),
-}
-
-/// The records of an answer, in order, and what is to be doubted of it.
-#[derive(Default)]
-struct Answer {
-    records: Vec<Placed>,
-    bytes: usize,
-    /// How many records it said it had, and how many came, if that is less.
-    shortage: Option<(u64, u64)>,
-    /// Records that were not asked for, and one of them.
-    foreign: Option<(u32, String)>,
 }
 
 impl ObjectWork {
@@ -327,7 +282,7 @@ impl ObjectWork {
         round.doubted |= slice.problems.len() > before;
     }
 
-    /// Puts what is held into the batch, as far as there is room.
+    /// Puts what is held into the batch, as far as there is capacity.
     fn deliver(
         &mut self,
         slice: &mut Slice<'_, '_, '_>,
@@ -387,7 +342,7 @@ impl ObjectWork {
 /// How much earlier than the last round the collection begins again, where the org's clock was ahead in it.
 const AHEAD_SLACK: Duration = Duration::from_secs(3600);
 
-/// Goes back where the place is in the future: then the org's clock was ahead when it was reached, and what is dated until
+/// Goes back where the cursor is in the future: then the org's clock was ahead when it was reached, and what is dated until
 /// then was not there yet.
 fn go_back(slice: &mut Slice<'_, '_, '_>, source: &ObjectSource, state: &mut ObjectState) -> bool {
     let now = slice.org.now();
@@ -409,343 +364,6 @@ fn go_back(slice: &mut Slice<'_, '_, '_>, source: &ObjectSource, state: &mut Obj
     true
 }
 
-/// Up to when records are old enough to be there, on the org's clock.
-fn settled(org: &Org<'_>, source: &ObjectSource) -> Time {
-    whole_second(org.now().before(source.settle))
-}
-
-/// The whole second before. Windows end there where that is possible: an org may show dates less finely than it compares
-/// them.
-fn whole_second(time: Time) -> Time {
-    Time(time.0 - time.0.rem_euclid(1000))
-}
-
-/// How much one query may bring, and how long it may take.
-#[derive(Clone, Copy)]
-struct FetchLimits {
-    /// Bytes of events.
-    bytes: usize,
-    /// After which no further page is asked for, if that can be helped.
-    time: Duration,
-    /// Whether an answer that is shorter than it says is asked for again.
-    ask_again: bool,
-}
-
-/// What one query asks for: `from <= date < until`, of the first instant only what lies behind a key.
-struct Window {
-    from: Time,
-    after: Option<String>,
-    until: Time,
-    /// Its width, in milliseconds, before it was cut at what is old enough.
-    width: u64,
-    /// Whether it is a part of one instant.
-    instant: bool,
-    ascending: bool,
-    /// Whether a query can go on behind a key.
-    is_keyed: bool,
-}
-
-impl Window {
-    fn next(source: &ObjectSource, state: &ObjectState, until: Time) -> Self {
-        let longest = u64::try_from(millis(source.paging.longest_window())).unwrap_or(u64::MAX);
-        let width = state.window.unwrap_or(u64::MAX).min(longest).max(1);
-        let end = state.cursor.after(Duration::from_millis(width)).min(until);
-        let whole = whole_second(end);
-        let ascending = source.paging == Paging::Ascending;
-        Self {
-            from: state.cursor,
-            after: state.after.clone(),
-            until: if whole > state.cursor && end < until { whole } else { end },
-            width,
-            instant: state.window == Some(0) && !ascending,
-            ascending,
-            is_keyed: matches!(source.paging, Paging::Ascending | Paging::BigObject),
-        }
-    }
-
-    /// The time that it covers, in milliseconds.
-    fn span(&self) -> u64 {
-        u64::try_from(self.until.0.saturating_sub(self.from.0)).unwrap_or(0)
-    }
-
-    fn can_be_narrower(&self) -> bool {
-        !self.instant
-    }
-
-    /// The width, in milliseconds, of a window so many times narrower; 0 where it is one instant already.
-    fn narrower(&self, times: u64) -> u64 {
-        self.span() / times.max(2)
-    }
-
-    /// How many records of an ordinary object are asked for.
-    fn limit(&self, state: &ObjectState) -> usize {
-        if self.ascending && state.window == Some(0) { FEW_RECORDS } else { MAX_RECORDS }
-    }
-
-    /// Lets windows grow again once they are sparse, in records and in bytes. One that was cut says nothing of wider ones.
-    fn adapt(&self, state: &mut ObjectState, records: usize, bytes: usize, capacity: usize, complete: bool) {
-        let Some(window) = state.window else { return };
-        if !complete || self.span() < self.width / 2 {
-            return;
-        }
-        let sparse = |parts: usize| records < MAX_RECORDS / parts && bytes < capacity / parts;
-        let times = if sparse(64) {
-            32
-        } else if sparse(8) {
-            4
-        } else {
-            1
-        };
-        let mut wider = window.max(1).saturating_mul(times);
-        if let Some(too_wide) = state.too_wide {
-            wider = wider.min((too_wide / 2).max(window));
-            state.came = state.came.saturating_add(1);
-            if state.came >= CAME << state.vain.min(MOST_VAIN) {
-                state.too_wide = Some(too_wide.saturating_mul(4)).filter(|width| *width < WIDEST_MS);
-                state.vain = if state.too_wide.is_some() { state.vain } else { 0 };
-            }
-        }
-        state.window = (wider < WIDEST_MS).then_some(wider);
-    }
-
-    /// As it stands in a problem.
-    fn name(&self, source: &ObjectSource) -> String {
-        let object = &source.object;
-        if self.instant {
-            format!("the query of {object} at {}", self.from)
-        } else {
-            format!("the query of {object} from {} to {}", self.from, self.until)
-        }
-    }
-
-    /// Asks, and reads all pages of the answer; once more if a page of it was lost, or if it is shorter than it says.
-    fn fetch(
-        &self,
-        org: &mut Org<'_>,
-        source: &ObjectSource,
-        state: &ObjectState,
-        limits: FetchLimits,
-    ) -> Result<Fetched, RequestError> {
-        let (mut lost, mut short, mut repetitions) = (false, false, 0);
-        let mut limit = self.limit(state);
-        loop {
-            let mut pages = Pages::new(String::new());
-            match self.fetch_once(org, source, state, limits, limit, &mut pages) {
-                // An answer is bound to the session that asked, and may be gone before its last page: then the query
-                // begins anew, and nobody must act.
-                Err(RequestError::Refused(refusal)) if pages.has_begun() && refusal.is_lost_answer() => {
-                    if lost {
-                        return Err(RequestError::Garbled(format!(
-                            "its pages are lost again and again: {}",
-                            refusal.said()
-                        )));
-                    }
-                    lost = true;
-                }
-                Ok(Fetched::All(answer)) if answer.shortage.is_some() && limits.ask_again && !short => {
-                    short = true
-                }
-                // A query that went on from there would never end.
-                Ok(Fetched::Some(answer)) if self.ascending && answer.records.is_empty() => {
-                    repetitions += 1;
-                    if repetitions > REPETITIONS {
-                        let message = "it answers records that were asked for before";
-                        return Err(RequestError::Garbled(String::from(message)));
-                    }
-                    limit *= 4;
-                }
-                fetched => return fetched,
-            }
-        }
-    }
-
-    fn fetch_once(
-        &self,
-        org: &mut Org<'_>,
-        source: &ObjectSource,
-        state: &ObjectState,
-        limits: FetchLimits,
-        limit: usize,
-        pages: &mut Pages,
-    ) -> Result<Fetched, RequestError> {
-        let after = self.after.as_deref();
-        let soql = if self.instant {
-            records_at(source, self.from, after)
-        } else {
-            records(source, self.from, after, self.until, limit)
-        };
-        let instance_url = org.config.instance.to_string();
-        let output = org.config.output;
-        let mut reader = Reader::new(source, instance_url, self.from, output);
-        *pages = Pages::new(query_path(&org.api_version()?, &soql));
-        let mut found = Found::new(self, limits.bytes, limit);
-        // Pages of one instant may be many, and only a part of them is kept.
-        let headers: &[_] = if self.instant { &[("sforce-query-options", "batchSize=500")] } else { &[] };
-        let began = org.clock.elapsed();
-        while let Some(path) = pages.path() {
-            let body = org.get_body(path, headers)?;
-            let page = read_page(&body)?;
-            let is_last = page.next.is_none();
-            let (before, records) = (found.seen, page.records.len());
-            for raw in page.records {
-                found.add(self, state, reader.read(raw));
-                if found.is_too_much() && !is_last && !self.instant && !self.ascending {
-                    return Ok(Fetched::TooMuch(pages.total()));
-                }
-                found.drop_excess();
-            }
-            pages.read(records, found.seen - before, page.total, page.done, page.next.as_deref())?;
-            if pages.path().is_none() {
-                break;
-            }
-            let late = org.clock.elapsed().saturating_sub(began) >= limits.time;
-            if self.ascending {
-                // In order, so that what is there is good without the rest.
-                if late && !found.placed.is_empty() && found.is_in_order {
-                    found.cut = true;
-                    break;
-                }
-            } else if !self.instant {
-                let told = pages.total().filter(|total| *total > MAX_RECORDS as u64);
-                if told.is_some() || late {
-                    return Ok(Fetched::TooMuch(told));
-                }
-            }
-        }
-        Ok(found.finish(self, pages.shortage()))
-    }
-}
-
-/// The records found so far.
-struct Found {
-    /// By (date, key), where the answer has no order of its own.
-    sorted: BTreeMap<(Time, String), Placed>,
-    /// As they came, where it has.
-    placed: Vec<Placed>,
-    /// Keys of records that came, of this answer or the last one.
-    keys: HashSet<String>,
-    /// Records that came.
-    records: usize,
-    /// Those not counted that came twice.
-    seen: usize,
-    bytes: usize,
-    capacity: usize,
-    limit: usize,
-    /// Whether some were left out.
-    cut: bool,
-    ascending: bool,
-    is_in_order: bool,
-    foreign: Option<(u32, String)>,
-}
-
-impl Found {
-    fn new(window: &Window, capacity: usize, limit: usize) -> Self {
-        Self {
-            sorted: BTreeMap::new(),
-            placed: Vec::new(),
-            keys: HashSet::new(),
-            records: 0,
-            seen: 0,
-            bytes: 0,
-            capacity,
-            limit,
-            cut: false,
-            ascending: window.ascending,
-            is_in_order: true,
-            foreign: None,
-        }
-    }
-
-    /// Adds a record, unless it came twice, or was delivered before, or was not asked for.
-    fn add(&mut self, window: &Window, state: &ObjectState, record: Held) {
-        self.records += 1;
-        if !self.keys.insert(record.key.clone()) {
-            return;
-        }
-        self.seen += 1;
-        // One without a key of its own, or with a date beside the window, is remembered by the window it came in.
-        let is_within = record.at.is_some_and(|at| at >= window.from && at < window.until);
-        let is_placed = is_within && (record.keyed || !window.is_keyed);
-        if state.remembers(record.at.filter(|_| is_placed), &record.key) {
-            return;
-        }
-        let (at, remembered_at) = match record.at {
-            // Without a key of its own, no query can go on behind it.
-            Some(at) if at >= window.from && at < window.until && !record.keyed && window.is_keyed => {
-                (at, Some(Time(window.until.0 - 1)))
-            }
-            Some(at) if at >= window.from && at < window.until => {
-                // Where the answer is in an order of its own, the query leaves those before out.
-                let delivered = |after: &String| {
-                    if self.ascending { record.key == *after } else { record.key <= *after }
-                };
-                if at == window.from && window.after.as_ref().is_some_and(delivered) {
-                    return;
-                }
-                (at, None)
-            }
-            Some(at) if at.0 < window.from.0 - BESIDE_MS || at.0 >= window.until.0 + BESIDE_MS => {
-                let (count, _) = self.foreign.get_or_insert_with(|| (0, format!("{} at {at}", record.key)));
-                *count = count.saturating_add(1);
-                return;
-            }
-            // Its date does not tell its place. It is remembered for as long as this window may be asked for.
-            _ => (self.place(window), Some(Time(window.until.0 - 1))),
-        };
-        let placed = Placed { at, remembered_at, record };
-        if self.ascending {
-            self.append(placed);
-        } else {
-            self.bytes += placed.record.event.len();
-            self.sorted.insert((at, placed.record.key.clone()), placed);
-        }
-    }
-
-    /// The place of a record whose date does not tell it.
-    fn place(&self, window: &Window) -> Time {
-        self.placed.last().map_or(window.from, |last| last.at)
-    }
-
-    /// Adds a record of an answer that is in order.
-    fn append(&mut self, placed: Placed) {
-        self.is_in_order &= self.placed.last().is_none_or(|last| last.at <= placed.at);
-        self.cut |= !self.placed.is_empty() && self.bytes + placed.record.event.len() > self.capacity;
-        if !self.cut {
-            self.bytes += placed.record.event.len();
-            self.placed.push(placed);
-        }
-    }
-
-    fn is_too_much(&self) -> bool {
-        self.sorted.len() > MAX_RECORDS || (self.bytes > self.capacity && self.sorted.len() > 1)
-    }
-
-    /// Keeps the first ones alone.
-    fn drop_excess(&mut self) {
-        while self.is_too_much()
-            && let Some((_, last)) = self.sorted.pop_last()
-        {
-            self.bytes -= last.record.event.len();
-            self.cut = true;
-        }
-    }
-
-    fn finish(self, window: &Window, shortage: Option<(u64, u64)>) -> Fetched {
-        let is_full = self.ascending && self.records >= self.limit;
-        let partial = self.cut || is_full;
-        let mut records = if self.ascending { self.placed } else { self.sorted.into_values().collect() };
-        if !self.is_in_order {
-            // All of it can be put in order; of a part nobody knows what is missing.
-            if partial && window.span() > 1 {
-                return Fetched::TooMuch(None);
-            }
-            records.sort_by(|a, b| (a.at, &a.record.key).cmp(&(b.at, &b.record.key)));
-        }
-        let answer = Answer { records, bytes: self.bytes, shortage, foreign: self.foreign };
-        if partial { Fetched::Some(answer) } else { Fetched::All(answer) }
-    }
-}
-
 /// Milliseconds until the object has something to do.
 pub fn wait(state: &ObjectState, source: &ObjectSource, now: Time) -> i64 {
     match state.backoff.as_ref().map(|backoff: &Backoff| backoff.remaining(now)) {
@@ -763,7 +381,12 @@ fn wait_for_round(state: &ObjectState, source: &ObjectSource, now: Time) -> i64 
 
 #[cfg(test)]
 pub mod tests {
-    use super::*;
+    use super::{
+        answer::Found,
+        reader::Held,
+        window::{FEW_RECORDS, WIDEST_MS},
+        *,
+    };
     use crate::config::Config;
 
     /// A configuration with one stream, as it is without settings.
@@ -783,7 +406,7 @@ pub mod tests {
         config(stream, "object").streams.objects.remove(0)
     }
 
-    /// The place in an object at ten seconds.
+    /// An object that is collected up to ten seconds.
     fn state(window: Option<u64>) -> ObjectState {
         ObjectState { window, ..ObjectState::new("LoginEvent", "EventDate", Time(0), Time(10_000)) }
     }

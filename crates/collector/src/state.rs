@@ -20,18 +20,23 @@
 //! risk); [`MAX_REMEMBERED`] keys of records, in the same way; [`MAX_SET_ASIDE`] files set aside in all, each stream its share
 //! (with more, the stream waits for its next file); texts from outside are cut.
 
+mod capacity;
+mod defaults;
+pub mod files;
+mod object;
+
+pub use capacity::Capacity;
+pub use files::{Checkpoint, FilesState, Reading};
+pub use object::{ObjectState, is_id};
+
 use crate::{
-    config::streams::EventTypes,
     problem::{Kind, Problem},
     schedule::backoff::Backoff,
 };
-use documents::{EventLogFile, time::Time};
+use defaults::is_default;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What tells our states from other documents.
 const FORMAT: &str = "salesforce-source/state";
@@ -39,7 +44,7 @@ const FORMAT: &str = "salesforce-source/state";
 ///
 /// 1: Login files alone. 2: event types, objects. 3: generations, low watermarks of objects.
 const VERSION: u64 = 3;
-/// Streams with a place at most, those that are not configured any more included.
+/// Streams that are remembered at most, those that are not configured any more included.
 pub const MAX_STREAM_STATES: usize = 32;
 /// Files remembered above the low watermarks at most, all streams together.
 const MAX_DONE: usize = 4800;
@@ -49,15 +54,6 @@ const MAX_SET_ASIDE: usize = 320;
 const MAX_REMEMBERED: usize = 3200;
 /// Names of event types at most, all streams together; a configuration has fewer than half as many.
 const MAX_NAMES: usize = 1000;
-/// Earlier choices of event types remembered at most.
-const MAX_EARLIER: usize = 2;
-/// How late a file may come. Salesforce says that files can be created within three days ("Using Event Monitoring",
-/// REST API guide).
-const LATEST: Duration = Duration::from_secs(4 * 24 * 3600);
-/// A wait that is not worth shortening, in milliseconds.
-const SHORT_WAIT: i64 = 60_000;
-/// How far the low watermark of a stream without new files trails the last listing, besides the overlap.
-const QUIET: Duration = Duration::from_secs(24 * 3600);
 
 /// The state of a collection.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -70,364 +66,26 @@ pub struct State {
     /// Fingerprint of the configuration that the waits in it belong to.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     config: String,
-    /// Places by stream. Those of streams that are not configured (any more) are kept as long as there is room.
+    /// Where each stream stands. What is known of streams that are not configured (any more) is kept as long as there is capacity.
     #[serde(default)]
     pub streams: BTreeMap<String, StreamState>,
     /// Set while no request makes sense: nobody can sign in, or the allowance is used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
     /// Polls in a row that ran out of time before anything moved on.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub stalled: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-/// The places of a stream.
+/// Where a stream stands.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub struct StreamState {
-    /// The place in its event log files.
+    /// In its event log files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_log_file: Option<FilesState>,
-    /// The place in its object.
+    /// In its object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectState>,
-}
-
-/// The place in an object.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct ObjectState {
-    /// When to look for new records, on the host's clock.
-    pub due: Time,
-    /// Name of the object.
-    pub name: String,
-    /// The field with the date and time to collect by.
-    pub cursor_field: String,
-    /// Every record before this is delivered, and none that appears late is looked for; none = the cursor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub low_watermark: Option<Time>,
-    /// Of the records at the low watermark itself, those up to this key.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub low_watermark_key: String,
-    /// Whether a round has begun, and the cursor went back to the low watermark for it.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub begun: bool,
-    /// Every record before this that was there is delivered.
-    #[serde(alias = "next")]
-    pub cursor: Time,
-    /// Of the records at that very instant, those up to this key are delivered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
-    /// Keys of records that are delivered, at or after the low watermark, by date.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub remembered: BTreeMap<Time, BTreeSet<String>>,
-    /// Whether the fields of other objects are left out that the built-in query asks for, since the org refused them.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub alone: bool,
-    /// Since when, on the host's clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alone_since: Option<Time>,
-    /// How much time one query covers, in milliseconds, since a longer one held too many records. 0 = a part of those of
-    /// one instant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<u64>,
-    /// The width of a window that failed, in milliseconds: no wider ones are asked for, until some windows have come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub too_wide: Option<u64>,
-    /// How many windows have come since.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub came: u32,
-    /// How often wider windows were tried since, and one failed.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub vain: u32,
-    /// When it last did something, counted in turns of all sources.
-    #[serde(default, rename = "turn")]
-    pub served: u64,
-    /// Set while the object cannot be queried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backoff: Option<Backoff>,
-}
-
-impl ObjectState {
-    /// The place before the first record.
-    pub fn new(name: &str, cursor_field: &str, now: Time, cursor: Time) -> Self {
-        Self {
-            due: now,
-            name: name.to_owned(),
-            cursor_field: cursor_field.to_owned(),
-            low_watermark: Some(cursor),
-            low_watermark_key: String::new(),
-            begun: false,
-            cursor,
-            after: None,
-            remembered: BTreeMap::new(),
-            alone: false,
-            alone_since: None,
-            window: None,
-            too_wide: None,
-            came: 0,
-            vain: 0,
-            served: 0,
-            backoff: None,
-        }
-    }
-
-    /// Begins a round: goes back by the overlap, but not behind the low watermark.
-    pub fn begin_round(&mut self, overlap: Duration) {
-        if std::mem::replace(&mut self.begun, true) {
-            return;
-        }
-        let low = self.low_watermark.unwrap_or(self.cursor);
-        let mark = low.max(self.cursor.before(overlap));
-        if mark > low {
-            self.low_watermark_key.clear();
-        }
-        self.low_watermark = Some(mark);
-        self.forget_before(mark);
-        if mark < self.cursor {
-            self.cursor = mark;
-            self.after = Some(self.low_watermark_key.clone()).filter(|key| !key.is_empty());
-        }
-    }
-
-    /// Goes on to a record that is delivered.
-    pub fn pass(&mut self, at: Time, key: String) {
-        self.cursor = at;
-        self.after = Some(key);
-    }
-
-    /// Remembers a record that is delivered, in the place of the oldest ones where there is no room. Those are not asked for
-    /// again, and neither is what shows up late before them.
-    pub fn remember(&mut self, at: Time, key: String, capacity: Capacity) {
-        self.remembered.entry(at).or_default().insert(key);
-        let mut excess =
-            self.remembered.values().map(BTreeSet::len).sum::<usize>().saturating_sub(capacity.remembered);
-        while excess > 0
-            && let Some(mut oldest) = self.remembered.first_entry()
-        {
-            let at = *oldest.key();
-            let forgotten = oldest.get_mut().pop_first();
-            if oldest.get().is_empty() {
-                oldest.remove();
-            }
-            excess -= 1;
-            if self.low_watermark.is_none_or(|low| low <= at)
-                && let Some(key) = forgotten.filter(|key| is_id(key))
-            {
-                (self.low_watermark, self.low_watermark_key) = (Some(at), key);
-            }
-        }
-    }
-
-    /// Whether a record of this date is remembered; where it tells none, whether one with its key is.
-    pub fn remembers(&self, at: Option<Time>, key: &str) -> bool {
-        match at {
-            Some(at) => self.remembered.get(&at).is_some_and(|keys| keys.contains(key)),
-            None => self.remembered.values().any(|keys| keys.contains(key)),
-        }
-    }
-
-    /// Forgets what no query from this instant on can bring again.
-    pub fn forget_before(&mut self, time: Time) {
-        if self.remembered.first_key_value().is_some_and(|(first, _)| *first < time) {
-            self.remembered = self.remembered.split_off(&time);
-        }
-    }
-}
-
-/// Whether a text can be the id of a record: 15 or 18 letters and digits.
-pub fn is_id(text: &str) -> bool {
-    matches!(text.len(), 15 | 18) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// The place in the event log files of a stream.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct FilesState {
-    /// When to look for new files, on the host's clock.
-    pub due: Time,
-    /// `Interval` of the files: `Hourly` or `Daily`. Empty where version 1 did not say.
-    #[serde(default)]
-    pub interval: String,
-    /// Their types.
-    #[serde(default = "login_alone", with = "event_types")]
-    pub event_types: EventTypes,
-    /// Raised when interval or types change.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub generation: u32,
-    /// Types that were collected before, and from when on they still have to be.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier: Vec<Earlier>,
-    /// Everything created before this is done or set aside.
-    #[serde(alias = "floor")]
-    pub low_watermark: Time,
-    /// Of what was created at the low watermark itself, everything up to this id is done or set aside.
-    #[serde(default, alias = "floor_id", skip_serializing_if = "String::is_empty")]
-    pub low_watermark_id: String,
-    /// Files that are done and were created at or after the low watermark.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub done: BTreeMap<Time, BTreeSet<String>>,
-    /// How far a listing of several parts has got: what was created before this is done or set aside, and the next part
-    /// begins here. None where the next listing is the first of its round.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listed: Option<Time>,
-    /// How much time one part of a listing covers, in milliseconds, since longer ones failed; none = all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<u64>,
-    /// The file that is being read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reading: Option<Reading>,
-    /// Files that could not be read and will be tried again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub set_aside: Vec<Reading>,
-    /// When it last did something, counted in turns of all sources.
-    #[serde(default, rename = "turn")]
-    pub served: u64,
-    /// Set while the files cannot be listed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backoff: Option<Backoff>,
-    /// Set while downloads fail, one file after another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub downloads: Option<Backoff>,
-}
-
-/// An earlier choice of event types. When types are added to a stream, its low watermark goes back for them; of those that
-/// it had before, everything up to the old one is done.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Earlier {
-    /// The types.
-    #[serde(with = "event_types")]
-    pub event_types: EventTypes,
-    /// The low watermark at that time.
-    #[serde(alias = "floor")]
-    pub low_watermark: Time,
-}
-
-/// Types as a list of names.
-mod event_types {
-    use super::EventTypes;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(types: &EventTypes, serializer: S) -> Result<S::Ok, S::Error> {
-        types.to_list().serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventTypes, D::Error> {
-        Vec::deserialize(deserializer).map(EventTypes::from_list)
-    }
-}
-
-fn login_alone() -> EventTypes {
-    EventTypes::one("Login")
-}
-
-/// A place in a file.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Reading {
-    /// The file.
-    #[serde(flatten)]
-    pub file: EventLogFile,
-    /// The generation of the stream in which it was found.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub generation: u32,
-    /// How far it is read; none = nothing of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<Checkpoint>,
-    /// The last failure, if nothing was read since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backoff: Option<Backoff>,
-    /// Its failures since something was read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failing: Option<Failing>,
-    /// How often it was not the file any more that the checkpoint was made in.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub changes: u32,
-    /// The length at which the file ended, if it ended before its `LogFileLength`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<u64>,
-}
-
-impl Reading {
-    /// The beginning of a file.
-    pub fn new(file: EventLogFile, generation: u32) -> Self {
-        Self { file, generation, checkpoint: None, backoff: None, failing: None, changes: 0, ended_at: None }
-    }
-
-    /// Bytes of the file still to read.
-    pub fn remaining(&self) -> u64 {
-        self.file.length.saturating_sub(self.read())
-    }
-
-    /// Bytes of the file that are read.
-    pub fn read(&self) -> u64 {
-        self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset)
-    }
-
-    /// Notes one more failure without progress.
-    pub fn failed(&mut self, now: Time) {
-        let agreed = self.backoff.as_ref().map_or(0, |backoff| backoff.until.0 - backoff.since.0);
-        let failing = self.failing.get_or_insert(Failing { tries: 0, for_ms: 0, last: now, alone: false });
-        // A host that was switched off, or whose clock jumped, was not trying all the time.
-        let counts = agreed.max(0).saturating_mul(2).saturating_add(UNAGREED_MS);
-        let passed = now.0.saturating_sub(failing.last.0).clamp(0, counts);
-        failing.for_ms = failing.for_ms.saturating_add(passed.unsigned_abs());
-        failing.tries = failing.tries.saturating_add(1);
-        failing.last = now;
-    }
-
-    /// Whether this is a later issue of the same log: a daily file that replaces another as a whole.
-    pub fn replaces(&self, other: &Self) -> bool {
-        let (new, old) = (&self.file, &other.file);
-        let daily = |file: &EventLogFile| file.interval.eq_ignore_ascii_case("daily");
-        let what = |file: &EventLogFile| (file.event_type.clone(), file.log_date, file.sequence);
-        daily(new) && daily(old) && what(new) == what(old) && new.created > old.created
-    }
-}
-
-/// Failures in a row, without anything read between them.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Failing {
-    /// How many.
-    pub tries: u32,
-    /// Over how much time that tries were spread over, in milliseconds.
-    pub for_ms: u64,
-    /// When the last one was, on the host's clock.
-    pub last: Time,
-    /// Whether other files were read meanwhile.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub alone: bool,
-}
-
-/// What counts as time of trying between two tries, beyond twice the wait that they agreed on, in milliseconds.
-const UNAGREED_MS: i64 = 10 * 60_000;
-
-/// A place between two rows.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Checkpoint {
-    /// Bytes read, after decompression.
-    pub offset: u64,
-    /// Length of the last row read, with its line break.
-    pub row_length: u64,
-    /// Digest of the last row read.
-    pub row_digest: String,
-}
-
-/// How much a stream may remember.
-#[derive(Clone, Copy, Debug)]
-pub struct Capacity {
-    /// Files that are done and above the low watermark.
-    pub done: usize,
-    /// Files set aside.
-    pub set_aside: usize,
-    /// Keys of records above the low watermark.
-    pub remembered: usize,
 }
 
 impl State {
@@ -519,8 +177,8 @@ impl State {
         }
     }
 
-    /// Makes a place for each configured stream; if there is no room, those of streams that are not configured any more
-    /// go, the least recently used first, and then earlier choices of event types, for which files are read again.
+    /// Makes sure that each configured stream can be remembered; if there is no capacity left, those that are not configured
+    /// any more go, the least recently used first, and then earlier choices of event types, for which files are read again.
     pub fn evict<'s>(&mut self, configured: impl Iterator<Item = &'s str>) {
         let configured: BTreeSet<&str> = configured.collect();
         let due = |stream: &StreamState| {
@@ -573,168 +231,15 @@ impl State {
     }
 }
 
-impl FilesState {
-    /// The place before the first file.
-    pub fn new(interval: &str, event_types: &EventTypes, now: Time, low_watermark: Time) -> Self {
-        Self {
-            due: now,
-            interval: interval.to_owned(),
-            event_types: event_types.clone(),
-            generation: 0,
-            earlier: Vec::new(),
-            served: 0,
-            low_watermark,
-            low_watermark_id: String::new(),
-            done: BTreeMap::new(),
-            listed: None,
-            window: None,
-            reading: None,
-            set_aside: Vec::new(),
-            backoff: None,
-            downloads: None,
-        }
-    }
-
-    /// Whether files of this interval are collected.
-    pub fn is_of(&self, interval: &str) -> bool {
-        self.interval == interval
-    }
-
-    /// Goes over to files of another interval. Files of one interval say nothing of those of the other, and either may
-    /// lag days behind, so the low watermark goes back: rows that come again have the same ids.
-    pub fn change_interval(&mut self, interval: &str, now: Time) {
-        if self.is_of(interval) {
-            return;
-        }
-        if self.interval.is_empty() {
-            // Version 1 did not say, and nobody says that it was another.
-            interval.clone_into(&mut self.interval);
-            return;
-        }
-        interval.clone_into(&mut self.interval);
-        self.earlier.clear();
-        self.done.clear();
-        self.begin_generation(self.low_watermark.before(LATEST), now);
-    }
-
-    /// Whether these types are collected.
-    pub fn takes(&self, event_types: &EventTypes) -> bool {
-        self.event_types == *event_types
-    }
-
-    /// Goes over to other event types. For types that are new, the low watermark goes back as far as a new stream would
-    /// begin.
-    pub fn change_event_types(&mut self, event_types: &EventTypes, now: Time, beginning: Time) {
-        if self.takes(event_types) {
-            return;
-        }
-        let earlier = std::mem::replace(&mut self.event_types, event_types.clone());
-        if earlier.cover(event_types) {
-            return;
-        }
-        self.due = now;
-        // The parts that were listed before were listed without them.
-        self.listed = None;
-        if beginning < self.low_watermark {
-            self.earlier.push(Earlier { event_types: earlier, low_watermark: self.low_watermark });
-            // Without the oldest, some files are read again.
-            let excess = self.earlier.len().saturating_sub(MAX_EARLIER);
-            self.earlier.drain(..excess);
-            self.begin_generation(beginning, now);
-        }
-    }
-
-    fn begin_generation(&mut self, low_watermark: Time, now: Time) {
-        self.generation = self.generation.wrapping_add(1);
-        self.low_watermark = low_watermark;
-        self.low_watermark_id.clear();
-        self.listed = None;
-        self.due = now;
-    }
-
-    /// From when on files are to be listed.
-    pub fn list_from(&self) -> Time {
-        self.listed.map_or(self.low_watermark, |listed| listed.max(self.low_watermark))
-    }
-
-    /// Notes that something of a file was read. What failed until now may have failed for a reason that is over: each such file
-    /// is due once, whatever it would have waited. From then on its trouble is its own.
-    pub fn downloads_work(&mut self, now: Time) {
-        self.downloads = None;
-        for reading in &mut self.set_aside {
-            let Reading { backoff: Some(backoff), failing: Some(failing), .. } = reading else { continue };
-            if !failing.alone && backoff.remaining(now) > SHORT_WAIT {
-                failing.alone = true;
-                backoff.until = now;
-            }
-        }
-    }
-
-    /// Whether a file need not be read (again), or not now.
-    pub fn is_known(&self, event_type: &str, id: &str, created: Time) -> bool {
-        let before =
-            |earlier: &Earlier| created < earlier.low_watermark && earlier.event_types.include(event_type);
-        // One that is issued again may keep its id; what is read then is the earlier one.
-        let is_it = |reading: &Reading| reading.file.id == id && reading.file.created == created;
-        (created, id) <= (self.low_watermark, self.low_watermark_id.as_str())
-            || self.earlier.iter().any(before)
-            || self.done.get(&created).is_some_and(|ids| ids.contains(id))
-            || self.reading.as_ref().is_some_and(is_it)
-            || self.set_aside.iter().any(is_it)
-    }
-
-    /// Notes that a file is done or set aside, and lets the low watermark follow. Files come in the order of their
-    /// creation, so everything older of the same generation is done or set aside as well, or not visible.
-    pub fn pass(&mut self, reading: &Reading, overlap: Duration, capacity: Capacity) {
-        let file = &reading.file;
-        let of_this_interval = self.interval.eq_ignore_ascii_case(&file.interval);
-        if file.created >= self.low_watermark && of_this_interval {
-            self.done.entry(file.created).or_default().insert(file.id.clone());
-        }
-        if reading.generation == self.generation {
-            self.raise(file.created.before(overlap));
-        }
-        let mut excess = self.done.values().map(BTreeSet::len).sum::<usize>().saturating_sub(capacity.done);
-        while excess > 0
-            && let Some(mut oldest) = self.done.first_entry()
-        {
-            // What was done before the low watermark went back for new types says nothing of theirs: it is forgotten, and
-            // read again.
-            let catching_up = !self.earlier.is_empty() && *oldest.key() > file.created;
-            let moves = reading.generation == self.generation && !catching_up;
-            let at = *oldest.key();
-            if let Some(id) = oldest.get_mut().pop_first() {
-                if moves {
-                    (self.low_watermark, self.low_watermark_id) = (at, id);
-                }
-                excess -= 1;
-            }
-            if oldest.get().is_empty() {
-                oldest.remove();
-            }
-        }
-        self.earlier.retain(|earlier| earlier.low_watermark > self.low_watermark);
-    }
-
-    /// Notes that all files are done or set aside that were created before this, on the org's clock, and visible.
-    pub fn end_round(&mut self, listed: Time, overlap: Duration) {
-        self.listed = None;
-        self.raise(listed.before(overlap).before(QUIET));
-        self.earlier.retain(|earlier| earlier.low_watermark > self.low_watermark);
-    }
-
-    fn raise(&mut self, low_watermark: Time) {
-        if low_watermark > self.low_watermark {
-            self.low_watermark = low_watermark;
-            self.low_watermark_id.clear();
-            self.done = self.done.split_off(&low_watermark);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        files::{Earlier, Failing, MAX_EARLIER, QUIET, UNAGREED_MS, login_alone},
+        *,
+    };
+    use crate::config::streams::EventTypes;
+    use documents::{EventLogFile, time::Time};
+    use std::time::Duration;
 
     const HOUR: Duration = Duration::from_secs(3600);
     const CAPACITY: Capacity =
@@ -973,7 +478,7 @@ mod tests {
             {"due":"2026-06-01T00:00:00Z","floor":"2026-05-01T00:00:00Z"}}}}"#;
         let mut state = State::parse(text).expect("a state");
         let files = state.streams.get_mut("login").and_then(|stream| stream.event_log_file.as_mut());
-        let files = files.expect("a place");
+        let files = files.expect("its files");
         let low = Time::parse("2026-05-01T00:00:00Z").expect("a time");
         files.change_interval("Hourly", Time(0));
         assert_eq!((files.low_watermark, files.interval.as_str()), (low, "Hourly"));

@@ -205,7 +205,7 @@ impl OpenFile {
         Ok(Stop::Full)
     }
 
-    /// The place after the last row that was read; none before the first one.
+    /// The checkpoint behind the last row that was read; none before the first one.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let (row, offset) = self.rows.last_row();
         let checkpoint = || Checkpoint {

@@ -43,7 +43,7 @@ pub struct Job<'j, 'a, 'o, 'p> {
     pub slice: &'j mut Slice<'a, 'o, 'p>,
     /// What is collected.
     pub source: &'j FilesSource,
-    /// The place of the stream, with no file that is being read.
+    /// The cursor of the stream, with no file that is being read.
     pub state: &'j mut FilesState,
     /// How much the stream may remember.
     pub capacity: Capacity,
@@ -205,7 +205,7 @@ impl Job<'_, '_, '_, '_> {
             self.state.pass(&reading, self.source.overlap, self.capacity);
             self.state.set_aside.push(reading);
         } else {
-            // Without room for it, the stream waits for it.
+            // Without capacity for it, the stream waits for it.
             self.state.downloads = Some(backoff.clone());
             reading.backoff = Some(backoff);
             self.state.reading = Some(reading);

@@ -23,7 +23,7 @@ pub struct Batch {
 pub struct Failure {
     /// Why.
     pub problem: Problem,
-    /// The old place plus the back-off, where waiting is part of the answer.
+    /// The old state plus the back-off, where waiting is part of the answer.
     pub state: Option<String>,
 }
 
@@ -112,7 +112,7 @@ impl<'a> Progress<'a> {
         !self.has_capacity() || self.out_of_time
     }
 
-    /// Whether there is room for another event, in time or not: what came already costs none.
+    /// Whether there is capacity for another event, in time or not: what came already costs none.
     pub fn has_capacity(&self) -> bool {
         self.announced < self.limits.events && self.bytes < self.limits.bytes
     }
