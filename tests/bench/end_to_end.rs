@@ -7,6 +7,7 @@
 use crate::{
     cpu::Cpu,
     report::{Spread, Table},
+    tenants::Tenants,
 };
 use anyhow::{Context, Result, bail, ensure};
 use collector::io::Clock as _;
@@ -46,6 +47,8 @@ pub struct EndToEnd {
     cold_start_ms: Option<Spread>,
     /// Requests of a day on which nothing happens, the sign-in among them.
     requests_of_an_idle_day: usize,
+    /// None where the system does not tell.
+    memory_of_a_tenant: Option<Tenants>,
     collections: Vec<Collection>,
 }
 
@@ -71,6 +74,9 @@ impl EndToEnd {
     pub fn measure(everything: bool, bar: &ProgressBar) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let cache = tempfile::tempdir()?;
+        // First, as long as nothing that was freed is left to be used again.
+        bar.set_message("tenants");
+        let memory_of_a_tenant = Tenants::measure()?;
         bar.set_message("compiling the component into a cache");
         let mut host = host(cache.path());
         host.arg("describe").arg(hosted::component_path()).stdout(Stdio::null());
@@ -97,6 +103,7 @@ impl EndToEnd {
         Ok(Self {
             cold_start_ms: Spread::of(starts.into_iter()),
             requests_of_an_idle_day: idle_day()?,
+            memory_of_a_tenant,
             collections,
         })
     }
@@ -109,6 +116,7 @@ impl EndToEnd {
             self.cold_start_ms.map_or_else(|| String::from("-"), |ms| ms.text(0)),
             self.requests_of_an_idle_day,
         );
+        text.push_str(&self.memory_of_a_tenant.as_ref().map(Tenants::text).unwrap_or_default());
         if self.collections.is_empty() {
             return text;
         }

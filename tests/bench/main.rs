@@ -12,6 +12,7 @@ mod contenders;
 mod cpu;
 mod end_to_end;
 mod report;
+mod tenants;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
