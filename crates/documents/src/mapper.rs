@@ -77,6 +77,8 @@ struct Pending {
 
 /// Documents that wait for the digests of their rows at most. So many digests are made at once.
 const MOST_PENDING: usize = 4;
+/// Bytes of such documents from which on no more are added: of long ones nothing is gained, and they are held twice.
+const MOST_PENDING_BYTES: usize = 64 << 10;
 
 impl Mapper {
     /// For rows with these columns.
@@ -181,6 +183,7 @@ impl Mapper {
     /// Whether so many documents were added that nothing is gained by adding more before they are taken.
     pub fn is_full(&self) -> bool {
         self.pending.len() >= MOST_PENDING
+            || self.pending.last().is_some_and(|document| document.range.end >= MOST_PENDING_BYTES)
     }
 
     /// Takes the documents that were added, in their order.
@@ -461,7 +464,7 @@ mod tests {
         "a text that is longer than the sixty-four bytes which are looked at and copied together, so that it takes the other way",
     ];
 
-    fn documents(event_type: &str, output: Output, text: &[u8], careful: bool) -> Vec<String> {
+    fn mapper(event_type: &str, output: Output) -> Mapper {
         let time = Time(1_780_308_000_000);
         let file = EventLogFile {
             id: String::from("0AT000000000000001"),
@@ -481,9 +484,13 @@ mod tests {
             output,
             origin,
         };
+        Mapper::new(&common, COLUMNS.split(',').map(str::to_owned).collect())
+    }
+
+    fn documents(event_type: &str, output: Output, text: &[u8], careful: bool) -> Vec<String> {
         let rows = Rows::new(text, 0);
         let mut rows = if careful { rows.carefully() } else { rows };
-        let mut mapper = Mapper::new(&common, COLUMNS.split(',').map(str::to_owned).collect());
+        let mut mapper = mapper(event_type, output);
         let (mut all, mut lengths) = (Vec::new(), Vec::new());
         while rows.advance().expect("no error") == Next::Row {
             assert_eq!(rows.width(), mapper.columns());
@@ -540,6 +547,27 @@ mod tests {
                     assert!(serde_json::from_str::<serde_json::Value>(fast).is_ok(), "{fast}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn long_documents_do_not_wait_for_others() {
+        let values = |long: usize| {
+            let values = COLUMNS
+                .split(',')
+                .map(|column| if column == "URI" { "x".repeat(long) } else { String::new() });
+            values.collect::<Vec<_>>().join(",") + "\n"
+        };
+        for (long, expected) in [(10, MOST_PENDING), (MOST_PENDING_BYTES / 2, 2), (MOST_PENDING_BYTES, 1)] {
+            let text = values(long).repeat(2 * MOST_PENDING);
+            let mut rows = Rows::new(text.as_bytes(), 0);
+            let mut mapper = mapper("Login", Output::default());
+            let mut count = 0;
+            while !mapper.is_full() && rows.advance().expect("no error") == Next::Row {
+                mapper.add(rows.fields());
+                count += 1;
+            }
+            assert_eq!(count, expected, "documents of {long} bytes and more");
         }
     }
 
