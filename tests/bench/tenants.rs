@@ -8,7 +8,7 @@ use std::fs;
 
 const TENANTS: u64 = 200;
 
-/// Resident memory of a tenant, in bytes.
+/// Memory of a tenant, in bytes.
 #[derive(Serialize)]
 pub struct Tenants {
     opened: u64,
@@ -19,7 +19,7 @@ pub struct Tenants {
 impl Tenants {
     /// Opens, configures and polls some; none where the system does not tell.
     pub fn measure() -> Result<Option<Self>> {
-        let Some(before) = resident() else { return Ok(None) };
+        let Some(before) = memory() else { return Ok(None) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let plugin = hosted::plugin()?;
         let mut sources: Vec<Source> = Vec::new();
@@ -28,7 +28,7 @@ impl Tenants {
             let mut first = hosted::open(&plugin, CannedOrg::default(), Limits::default()).await?;
             first.configure(&config()).await?;
             first.poll(None).await?;
-            let start = resident().unwrap_or(before);
+            let start = memory().unwrap_or(before);
             for _ in 0..TENANTS {
                 sources.push(hosted::open(&plugin, CannedOrg::default(), Limits::default()).await?);
             }
@@ -70,12 +70,12 @@ fn config() -> String {
 }
 
 fn each(start: u64) -> u64 {
-    resident().unwrap_or(start).saturating_sub(start) / TENANTS
+    memory().unwrap_or(start).saturating_sub(start) / TENANTS
 }
 
-/// Resident memory of this process, what several mappings share counted once ("Pss", proc_pid_smaps, Linux manual pages):
+/// Memory of this process, what several mappings share counted once ("Pss", proc_pid_smaps, Linux manual pages):
 /// the data of a component is mapped into each instance, and only what that writes to is its own.
-fn resident() -> Option<u64> {
+fn memory() -> Option<u64> {
     let smaps = fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = smaps.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)

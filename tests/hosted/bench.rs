@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{fs, process::Command};
 
 #[test]
-fn the_benchmark_measures_each_contender_and_writes_each_round_down() {
+fn the_benchmark_measures_native_code_the_component_and_the_loops_that_can_run_and_writes_each_round_down() {
     let folder = tempfile::tempdir().expect("a folder");
     let json = folder.path().join("bench.json");
     let output = Command::new(program("bench"))
@@ -32,6 +32,12 @@ fn the_benchmark_measures_each_contender_and_writes_each_round_down() {
     for input in ["Login", "Login, gzip", "LoginEvent"] {
         for contender in ["native, ecs", "native, raw", "component, ecs", "component, raw"] {
             has(input, contender);
+        }
+    }
+    for (tool, contender) in [("go", "Go, flat"), ("go", "Go, nested"), ("python3", "Python, flat")] {
+        let can_run = Command::new(tool).arg(if tool == "go" { "version" } else { "--version" }).output();
+        if can_run.is_ok_and(|output| output.status.success()) {
+            has("Login", contender);
         }
     }
     assert!(bench["end_to_end"]["cold_start_ms"]["median"].as_f64().is_some_and(|ms| ms > 0.0));

@@ -1,12 +1,12 @@
 //! How many instructions of WebAssembly the component needs for a row: a rate that no machine and no neighbour changes.
 //!
-//! The engine counts them as "fuel", one for each, the same wherever the same component runs on the same input. What a
+//! The engine counts them as "fuel", one for most of them, the same wherever the same component runs on the same input. What a
 //! collection costs once (instantiation, sign-in, listing) is left out by taking the difference of twice as many rows and as
 //! many. The host's engine counts nothing, since counting costs time; so this test has an engine of its own, with just as much
 //! of a host around it as a component needs.
 //!
-//! `bench/instructions.toml` holds the numbers, and a row may take 3 % more. After a change that is meant, for the better or
-//! the worse, `make update-bench` writes the file anew, which runs this test with `UPDATE_BENCH=1`.
+//! `bench/instructions.toml` holds the numbers, and a row may take 3 % more or less: a gain that is not written down could be lost
+//! again unseen. After a change that is meant, for the better or the worse, `make update-bench` writes the file anew, which runs this test with `UPDATE_BENCH=1`.
 
 use e2e::{
     canned::CannedOrg,
@@ -37,7 +37,7 @@ wasmtime::component::bindgen!({
 });
 
 const ROWS: usize = 4_000;
-/// What a number may grow by, in percent.
+/// How far a number may be from the one that is written down, in percent.
 const TOLERANCE: u64 = 3;
 
 struct Guest {
@@ -156,7 +156,7 @@ impl Counter {
 }
 
 #[tokio::test]
-async fn a_row_takes_no_more_instructions_than_are_written_down() {
+async fn a_row_takes_about_as_many_instructions_as_are_written_down() {
     let counter = Counter::new();
     let mut counted = BTreeMap::new();
     for kind in Kind::ALL {
@@ -187,11 +187,13 @@ async fn a_row_takes_no_more_instructions_than_are_written_down() {
     }
     let written = fs::read_to_string(path).expect("bench/instructions.toml");
     let written: BTreeMap<String, u64> = toml::from_str(&written).expect("numbers");
-    let most = |name: &String| written.get(name).map_or(0, |count| count * (100 + TOLERANCE) / 100);
+    assert!(written.keys().eq(counted.keys()), "{:?} are written down", written.keys());
+    let is_about = |count: u64, written: u64| count.abs_diff(written) * 100 <= written * TOLERANCE;
     let beyond: Vec<_> = counted
         .iter()
-        .filter(|(name, count)| **count > most(name))
-        .map(|(name, count)| format!("{name} takes {count}, and at most {} are allowed", most(name)))
+        .zip(written.values())
+        .filter(|((_, count), written)| !is_about(**count, **written))
+        .map(|((name, count), written)| format!("{name} takes {count}, and {written} are written down"))
         .collect();
     assert!(beyond.is_empty(), "if this is meant, run `make update-bench`:\n{}", beyond.join("\n"));
 }

@@ -778,6 +778,23 @@ fn a_row_that_is_too_long_is_delivered_in_part_and_the_file_goes_on() {
     }
 }
 
+/// One event in a batch.
+const ONE_EVENT: &str = "\"batch\": {\"max_events\": 1},";
+
+#[test]
+fn a_row_that_is_too_long_and_ends_its_file_is_delivered_once_by_fresh_instances() {
+    let mut body = csv([String::from("before")]);
+    body.extend_from_slice(b"\"Login\",\"");
+    body.extend(std::iter::repeat_n(b'x', 3_000_000));
+    let mut org = CannedOrg::with(vec![CannedFile::new(1, body)]);
+    let mut run = Run::new(ONE_EVENT);
+    for _ in 0..6 {
+        run.collector = configured(ONE_EVENT);
+        run.poll(&mut org).expect("a batch");
+    }
+    assert_eq!(ids(&run.events), ["before", "malformed"]);
+}
+
 #[test]
 fn a_foreign_state_is_refused_before_anything_is_asked() {
     let mut org = CannedOrg::with(vec![file(1, 1)]);

@@ -21,7 +21,7 @@
 //! | what becomes of a record | `objects/reader` |
 //! | what stands in the state, and how large it gets | `state` |
 //!
-//! Each of these knows only what stands below it: `problem`, `secret`; `io`, `schema`; `address`; `sign_in`; `config`; `org`;
+//! Each of these knows only what stands below it: `about`, `problem`, `secret`; `io`, `schema`; `address`; `sign_in`; `config`; `org`;
 //! `schedule`; `state`; `files` and `objects`; `sources` and `check`; `collector`.
 //!
 //! ```
@@ -34,6 +34,7 @@
 
 #![deny(missing_docs)]
 
+mod about;
 mod address;
 pub mod check;
 mod collector;
@@ -50,21 +51,9 @@ mod sign_in;
 mod sources;
 mod state;
 
+pub use about::{NAME, STREAMS, VERSION};
 pub use collector::{Collector, Grants};
 pub use schedule::batch;
-
-/// Name of the source.
-pub const NAME: &str = "salesforce-source";
-/// Version of the source.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The streams it can emit: name, and what their events are.
-pub const STREAMS: &[(&str, &str)] = &[
-    ("login", "Logins, successful and failed, from event log files and from LoginEvent."),
-    ("logout", "Logouts, from event log files and from LogoutEvent."),
-    ("apex", "Callouts, executions, REST and SOAP calls and triggers of Apex code, from event log files."),
-    ("setupaudittrail", "Changes made in Setup, from SetupAuditTrail."),
-];
 
 /// The JSON Schema of the configuration, draft 2020-12.
 pub fn config_schema() -> String {

@@ -22,6 +22,7 @@
 
 mod capacity;
 mod defaults;
+mod event_types;
 pub mod files;
 mod object;
 
@@ -156,7 +157,7 @@ impl State {
             return foreign(String::from("the state is not JSON: it is damaged, or not a state"));
         };
         if value.get("format").and_then(Value::as_str) != Some(FORMAT) {
-            return foreign(format!("the state was not written by {}", crate::NAME));
+            return foreign(format!("the state was not written by {}", crate::about::NAME));
         }
         match value.get("version").and_then(Value::as_u64) {
             // What earlier versions lack has a default that means what they meant.

@@ -49,17 +49,17 @@ fn main() -> io::Result<()> {
         match rows.advance_while(|| true)? {
             Next::Row if rows.width() == mapper.columns() => drop(mapper.add(rows.fields())),
             Next::Row | Next::TooLong => {
-                mapper.take(|event| events.push(event));
+                mapper.take(&mut events);
                 events.push(mapper.malformed(rows.row(), "no row of this file"));
             }
             Next::End | Next::NotYet => break,
         }
         if mapper.is_full() {
-            mapper.take(|event| events.push(event));
+            mapper.take(&mut events);
             write_lines(&mut out, &mut events)?;
         }
     }
-    mapper.take(|event| events.push(event));
+    mapper.take(&mut events);
     write_lines(&mut out, &mut events)?;
     out.flush()
 }

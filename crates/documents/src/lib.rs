@@ -32,7 +32,7 @@
 //!     mapper.add(rows.fields());
 //! }
 //! let mut events = Vec::new();
-//! mapper.take(|event| events.push(event));
+//! mapper.take(&mut events);
 //! assert!(events[0].starts_with(r#"{"@timestamp":"2026-06-01T10:15:30.123Z","ecs":{"version":"8.11.0"},"#));
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -54,7 +54,8 @@
 //! # Why it is a crate of its own
 //!
 //! What runs for every row is here and is compiled for speed; what runs once for a request is in `collector` and is compiled for
-//! size. For that, nothing here that is called for a row may depend on a type of the caller's, or it would be compiled there.
+//! size. A function that is generic over a type of the caller's is compiled with the caller. So what does the work for a row
+//! (`csv::regular`, `csv::carefully`, `Mapper::add`) is generic over none; [`csv::Rows`] is, and only hands bytes on.
 
 #![deny(missing_docs)]
 

@@ -187,7 +187,7 @@ impl Mapper {
     }
 
     /// Takes the documents that were added, in their order.
-    pub fn take(&mut self, each: impl FnMut(String)) {
+    pub fn take(&mut self, events: &mut Vec<String>) {
         if self.pending.is_empty() {
             return;
         }
@@ -196,7 +196,7 @@ impl Mapper {
         for (hole, digest) in holes.zip(&self.digests) {
             self.json.fill(hole, Id::new(digest).as_str().as_bytes());
         }
-        self.json.take(self.pending.drain(..).map(|document| document.range), each);
+        self.json.take(self.pending.drain(..).map(|document| document.range), |event| events.push(event));
     }
 
     /// Writes the document of a row. Returns where its id belongs, if that may wait and does.
@@ -502,10 +502,10 @@ mod tests {
             let length = mapper.add(rows.fields());
             lengths.push(length);
             if mapper.is_full() {
-                mapper.take(|event| all.push(event));
+                mapper.take(&mut all);
             }
         }
-        mapper.take(|event| all.push(event));
+        mapper.take(&mut all);
         assert!(careful || lengths.into_iter().eq(all.iter().map(String::len)));
         all
     }

@@ -1,22 +1,5 @@
 //! What the document of each type of event looks like, written down as a tree.
 
-/// The object `url`, of what stands in a column.
-macro_rules! url {
-    ($column:literal) => {
-        Object(
-            "url",
-            &[
-                Column("original", $column, Unquoted),
-                Column("scheme", $column, Scheme),
-                Column("domain", $column, Domain),
-                Column("path", $column, Path),
-                Column("extension", $column, Extension),
-                Column("query", $column, Query),
-            ],
-        )
-    };
-}
-
 pub mod apex;
 pub mod audit;
 pub mod aura;
@@ -24,26 +7,10 @@ mod columns;
 pub mod generic;
 pub mod login;
 pub mod logout;
+mod parts;
 pub mod raw;
 
-use crate::grammar::{codes, form::Form, node::Node};
-
-/// How every document begins.
-const HEAD: &[Node] = &[
-    Node::Timestamp,
-    Node::Object("ecs", &[Node::Fixed("version", "\"8.11.0\"")]),
-    Node::Object("data_stream", &[Node::Fixed("type", "\"logs\""), Node::Dataset]),
-];
-
-/// What stands in `event` of every document.
-const EVENT: &[Node] = &[
-    Node::Id,
-    Node::Kind,
-    Node::Fixed("module", "\"salesforce\""),
-    Node::Dataset,
-    Node::Provider,
-    Node::Original,
-];
+use crate::grammar::node::Node;
 
 /// All trees that name fields of their own.
 pub const ALL: &[&[Node]] = &[

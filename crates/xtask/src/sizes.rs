@@ -45,7 +45,9 @@ pub fn print(module: &Path) -> Result<()> {
     rows.push((String::from("(data: texts, tables)"), data));
     rows.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     let all: u64 = rows.iter().map(|(_, size)| size).sum();
-    for (name, size) in rows.iter().filter(|(_, size)| *size >= all / 200) {
+    let (large, small): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, size)| *size >= all / 200);
+    let rest = (format!("({} more)", small.len()), small.iter().map(|(_, size)| size).sum());
+    for (name, size) in large.into_iter().chain([&rest]) {
         println!("{size:>9} {:>5.1} %  {name}", 100.0 * *size as f64 / all as f64);
     }
     println!("{all:>9}          all of code and data");
@@ -65,7 +67,7 @@ fn crate_of(name: &str) -> String {
     let found = match name.strip_prefix("_ZN") {
         // The older scheme: identifiers with their lengths, and `_$LT$documents..bytes..csv..Rows$GT$`.
         Some(path) => identifier(path).map(|first| match first.split_once("..") {
-            Some((before, _)) => before.rsplit(['$', '_']).next().unwrap_or_default(),
+            Some((before, _)) => before.rsplit('$').next().unwrap_or_default().trim_start_matches('_'),
             None => first,
         }),
         // RFC 2603: a crate is `C`, what tells it from others of its name (`s`, digits and letters, `_`), and an identifier.
@@ -95,6 +97,10 @@ mod tests {
             (
                 "_ZN54_$LT$collector..io..Body$u20$as$u20$std..io..Read$GT$4read17h967adc5a1d9e1b2eE",
                 "collector",
+            ),
+            (
+                "_ZN60_$LT$serde_json..error..Error$u20$as$u20$core..fmt..Debug$GT$3fmt17h967adc5a1d9e1b2eE",
+                "serde_json",
             ),
             ("_RNvNtNtCsgXGp5Oqx2Ny_4core3str8converts9from_utf8", "core"),
             ("_RNvMs0_NtCsjqx8TIyZbP9_8dlmalloc8dlmalloc", "dlmalloc"),

@@ -5,7 +5,7 @@
 //! What a component hands over becomes a line in a file or a record in a pipeline, beside the lines of other tenants. An event
 //! with a line break in it would be two; one that is no JSON would stop a reader behind us, and every event after it. So it is
 //! held to what the strictest of them takes: the grammar of RFC 8259, no control characters, escapes of whole characters
-//! (section 8.2), numbers that a `double` holds, and at most 128 levels.
+//! (section 8.2), numbers that a `double` holds, and at most 127 levels.
 //!
 //! # Why no JSON library
 //!
@@ -16,7 +16,7 @@
 use wide::u8x16;
 
 /// Levels of objects and lists within each other at most.
-const MOST_LEVELS: usize = 128;
+const MOST_LEVELS: usize = 127;
 const LANE: usize = 16;
 
 /// Whether a text is one JSON object, without anything around it and on one line.
@@ -199,10 +199,9 @@ fn number(text: &[u8]) -> Option<usize> {
         at += usize::from(matches!(text.get(at), Some(b'+' | b'-')));
         at += some(digits(at))?;
     }
-    // Up to 1.8e308 a double can hold.
+    // Up to 1.8e308 a double can hold, and readers differ in how they round beside it.
     if has_exponent || whole > 300 {
-        let number: f64 = str::from_utf8(&text[..at]).ok()?.parse().ok()?;
-        return number.is_finite().then_some(at);
+        return serde_json::from_slice::<f64>(&text[..at]).is_ok().then_some(at);
     }
     Some(at)
 }
@@ -298,17 +297,40 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_as_deep_as_any_reader_takes_and_no_deeper() {
-        for levels in [1, 127, 128, 129, 100_000] {
+    fn a_document_is_as_deep_as_another_reader_takes_and_no_deeper() {
+        for levels in [1, 126, 127, 128, 129, 100_000] {
             // Half of them objects, so that both kinds of levels are remembered.
             let open: String =
                 (0..levels).map(|level| if level % 2 == 0 { "{\"a\":" } else { "[" }).collect();
             let close: String =
                 (0..levels).rev().map(|level| if level % 2 == 0 { '}' } else { ']' }).collect();
-            assert_eq!(is_object_on_a_line(&format!("{open}1{close}")), levels <= MOST_LEVELS, "{levels}");
+            let text = format!("{open}1{close}");
+            assert_eq!(is_object_on_a_line(&text), expected(&text), "{levels}");
+            assert_eq!(is_object_on_a_line(&text), levels <= MOST_LEVELS, "{levels}");
         }
-        let digits = "1".repeat(308);
-        assert!(is_object_on_a_line(&format!("{{\"a\":{digits}}}")));
-        assert!(!is_object_on_a_line(&format!("{{\"a\":{digits}99}}")));
+    }
+
+    #[test]
+    fn a_number_is_judged_as_another_reader_judges_it_up_to_the_last_double() {
+        for digits in [300, 301, 308, 309, 310, 1000] {
+            for number in ["1", "17976931348623157", "17976931348623158", "9"] {
+                let whole = number.to_owned() + &"0".repeat(digits - number.len());
+                for text in [
+                    whole.clone(),
+                    format!("-{whole}"),
+                    format!("{whole}.5"),
+                    format!("{number}e{}", digits - 1),
+                ] {
+                    let text = format!("{{\"a\":{text}}}");
+                    assert_eq!(is_object_on_a_line(&text), expected(&text), "{text}");
+                }
+            }
+        }
+        for number in
+            ["1.7976931348623157e308", "1.7976931348623158e308", "1.7976931348623159e308", "1e-400", "0e999"]
+        {
+            let text = format!("{{\"a\":{number}}}");
+            assert_eq!(is_object_on_a_line(&text), expected(&text), "{text}");
+        }
     }
 }

@@ -141,7 +141,7 @@ impl OpenFile {
                 }
                 Stage::Rows(mut mapper) => {
                     let result = self.read_rows(&mut mapper, file, progress);
-                    mapper.take(|event| progress.events.push(event));
+                    mapper.take(&mut progress.events);
                     self.stage = Stage::Rows(mapper);
                     return result;
                 }
@@ -188,6 +188,7 @@ impl OpenFile {
                     if !terminated && !is_whole(&self.rows, self.length) {
                         return Ok(Stop::Short(self.rows.position()));
                     }
+                    self.rows.accept_rest();
                     let reason = format!(
                         "row of file {} at byte {before} is longer than {} bytes; its first {SHOWN_OF_TOO_LONG} are kept",
                         file.id,
@@ -241,7 +242,7 @@ fn deliver(
         if !mapper.is_header(rows.fields()) {
             progress.announce(mapper.add(rows.fields()));
             if mapper.is_full() {
-                mapper.take(|event| progress.events.push(event));
+                mapper.take(&mut progress.events);
             }
         }
         return;
@@ -252,7 +253,7 @@ fn deliver(
 }
 
 fn deliver_malformed(mapper: &mut Mapper, row: &[u8], reason: &str, progress: &mut Progress<'_>) {
-    mapper.take(|event| progress.events.push(event));
+    mapper.take(&mut progress.events);
     progress.push_malformed(mapper.malformed(row, reason));
 }
 

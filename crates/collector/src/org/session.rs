@@ -19,6 +19,7 @@
 //! allows it. What the answer names otherwise is not followed: whoever could forge it would be handed the token.
 
 use crate::{
+    about::{NAME, VERSION},
     address::{Origin, TOKEN_PATH},
     config::Config,
     io::{Clock, Http, Request, Response, Timeouts, TransportError},
@@ -605,7 +606,7 @@ impl Org<'_> {
         body: Option<Secret>,
         mut headers: Vec<(&'static str, Secret)>,
     ) -> Result<Response, RequestError> {
-        headers.push(("user-agent", Secret::new(format!("{}/{}", crate::NAME, crate::VERSION))));
+        headers.push(("user-agent", Secret::new(format!("{}/{}", NAME, VERSION))));
         let request = Request {
             body,
             secure: origin.secure,

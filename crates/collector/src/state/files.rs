@@ -1,6 +1,6 @@
 //! How far the event log files of a stream are collected.
 
-use super::{capacity::Capacity, defaults::is_default};
+use super::{capacity::Capacity, defaults::is_default, event_types};
 use crate::{config::streams::EventTypes, schedule::backoff::Backoff};
 use documents::{EventLogFile, time::Time};
 use serde::{Deserialize, Serialize};
@@ -81,20 +81,6 @@ pub struct Earlier {
     /// The low watermark at that time.
     #[serde(alias = "floor")]
     pub low_watermark: Time,
-}
-
-/// Types as a list of names.
-mod event_types {
-    use super::EventTypes;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(types: &EventTypes, serializer: S) -> Result<S::Ok, S::Error> {
-        types.to_list().serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventTypes, D::Error> {
-        Vec::deserialize(deserializer).map(EventTypes::from_list)
-    }
 }
 
 pub(super) fn login_alone() -> EventTypes {

@@ -34,8 +34,13 @@ struct Span {
 
 /// A position in the row being scanned.
 enum Scan {
-    /// The row ends before this offset from its start.
-    End(usize),
+    /// The row ends.
+    End {
+        /// Before this offset from its start.
+        length: usize,
+        /// Whether a line break ended it, and not the stream.
+        terminated: bool,
+    },
     /// More bytes are needed to tell.
     More,
 }
@@ -127,9 +132,9 @@ impl<R: Read> Rows<R> {
         self.row = 0;
         loop {
             match self.scan() {
-                Scan::End(0) if self.exhausted => return Ok(Next::End),
-                Scan::End(length) if self.is_blank(length) => self.consume(length),
-                Scan::End(length) => {
+                Scan::End { length: 0, .. } if self.exhausted => return Ok(Next::End),
+                Scan::End { length, .. } if self.is_blank(length) => self.consume(length),
+                Scan::End { length, .. } => {
                     self.row = length;
                     return Ok(Next::Row);
                 }
@@ -155,9 +160,7 @@ impl<R: Read> Rows<R> {
             self.consume(found.unwrap_or(length));
             self.row = 0;
             if found.is_some() {
-                self.previous_at = None;
-                self.previous.clear();
-                self.previous_end = self.offset;
+                self.accept_rest();
                 return Ok(true);
             }
             if self.start == self.end {
@@ -168,6 +171,13 @@ impl<R: Read> Rows<R> {
             }
             length = self.end - self.start;
         }
+    }
+
+    /// After [`skip_rest`](Self::skip_rest) came to the end of the stream: takes what was skipped for a whole row.
+    pub fn accept_rest(&mut self) {
+        self.previous_at = None;
+        self.previous.clear();
+        self.previous_end = self.offset;
     }
 
     /// The bytes of the row, with its line break.
@@ -275,58 +285,27 @@ impl<R: Read> Rows<R> {
 
     /// Finds the fields of the row at `start`, and its end.
     fn scan(&mut self) -> Scan {
-        #[cfg(test)]
-        if self.careful {
-            return self.scan_carefully();
-        }
+        let length = self.end - self.start;
         let bytes = self.buffer.get(self.start..).unwrap_or_default();
         self.spans.clear();
-        match regular(bytes, self.end - self.start, &mut self.spans) {
+        let found = regular(bytes, length, &mut self.spans);
+        #[cfg(test)]
+        let found = found.filter(|_| !self.careful);
+        let scan = match found {
             Some((length, plain)) => {
                 self.plain = plain;
-                self.terminated = true;
-                Scan::End(length)
+                Scan::End { length, terminated: true }
             }
-            None => self.scan_carefully(),
+            None => {
+                self.plain = false;
+                let bytes = bytes.get(..length).unwrap_or_default();
+                carefully(bytes, self.exhausted, &mut self.spans, &mut self.unescaped)
+            }
+        };
+        if let Scan::End { terminated, .. } = scan {
+            self.terminated = terminated;
         }
-    }
-
-    fn scan_carefully(&mut self) -> Scan {
-        let bytes = &self.buffer[self.start..self.end];
-        self.spans.clear();
-        self.unescaped.clear();
-        self.plain = false;
-        let mut at = 0;
-        loop {
-            let (span, next) = if bytes.get(at) == Some(&b'"') {
-                match quoted(bytes, at, self.exhausted, &mut self.unescaped) {
-                    Some(found) => found,
-                    None => return Scan::More,
-                }
-            } else {
-                let end = memchr2(b',', b'\n', &bytes[at..]).map(|found| at + found);
-                match end {
-                    Some(end) => (plain(bytes, at, end), end),
-                    None if self.exhausted => (plain(bytes, at, bytes.len()), bytes.len()),
-                    None => return Scan::More,
-                }
-            };
-            if next == 0 && bytes.is_empty() {
-                return Scan::End(0);
-            }
-            self.spans.push(span);
-            match bytes.get(next) {
-                Some(b',') => at = next + 1,
-                Some(_) => {
-                    self.terminated = true;
-                    return Scan::End(next + 1);
-                }
-                None => {
-                    self.terminated = false;
-                    return Scan::End(next);
-                }
-            }
-        }
+        scan
     }
 }
 
@@ -410,6 +389,38 @@ fn regular(bytes: &[u8], length: usize, spans: &mut Vec<Span>) -> Option<(usize,
         within = 0u64.wrapping_sub(inside >> 63);
     }
     None
+}
+
+/// The same for any row, byte by byte.
+#[inline(never)]
+fn carefully(bytes: &[u8], exhausted: bool, spans: &mut Vec<Span>, unescaped: &mut Vec<u8>) -> Scan {
+    spans.clear();
+    unescaped.clear();
+    let mut at = 0;
+    loop {
+        let (span, next) = if bytes.get(at) == Some(&b'"') {
+            match quoted(bytes, at, exhausted, unescaped) {
+                Some(found) => found,
+                None => return Scan::More,
+            }
+        } else {
+            let end = memchr2(b',', b'\n', &bytes[at..]).map(|found| at + found);
+            match end {
+                Some(end) => (plain(bytes, at, end), end),
+                None if exhausted => (plain(bytes, at, bytes.len()), bytes.len()),
+                None => return Scan::More,
+            }
+        };
+        if next == 0 && bytes.is_empty() {
+            return Scan::End { length: 0, terminated: false };
+        }
+        spans.push(span);
+        match bytes.get(next) {
+            Some(b',') => at = next + 1,
+            Some(_) => return Scan::End { length: next + 1, terminated: true },
+            None => return Scan::End { length: next, terminated: false },
+        }
+    }
 }
 
 /// A field that begins and ends with a quote, or that begins with none: its text, and whether there are quotes around it. None

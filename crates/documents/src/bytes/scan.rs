@@ -25,6 +25,8 @@ pub struct Scanner<'a> {
     pub at: usize,
     /// The brackets that are open. On the heap: how deep a value lies is up to whoever wrote it.
     open: Vec<u8>,
+    /// How many were open at once at most, in all values that were passed over.
+    pub deepest: usize,
 }
 
 /// What is told of a value while it is passed over.
@@ -45,8 +47,10 @@ impl Visit for Pass {
 
 /// What can be said of all that was passed over.
 pub struct Soundness {
-    /// Whether it is JSON that any reader takes.
+    /// Whether it is JSON.
     pub sound: bool,
+    /// Whether its numbers are such that any reader takes them.
+    pub usual: bool,
     /// How many texts there are in it, names included.
     pub texts: usize,
 }
@@ -59,13 +63,14 @@ impl Visit for Soundness {
 
     fn bare(&mut self, token: &[u8]) {
         self.sound &= is_literal(token);
+        self.usual &= is_usual(token);
     }
 }
 
 impl<'a> Scanner<'a> {
     /// Reads from an offset on.
     pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, open: Vec::new() }
+        Self { bytes, at, open: Vec::new(), deepest: 0 }
     }
 
     /// All bytes.
@@ -160,6 +165,7 @@ impl<'a> Scanner<'a> {
                     self.space();
                     if !self.take(closing(bracket)) {
                         self.open.push(bracket);
+                        self.deepest = self.deepest.max(self.open.len());
                         if bracket == b'{' {
                             visit.text(self.name()?);
                         }
@@ -240,6 +246,13 @@ pub fn is_number(token: &[u8]) -> bool {
         Some(rest.is_empty())
     };
     after(token) == Some(true)
+}
+
+/// Whether a number is one that a double holds, by its looks. Many readers take no other.
+pub fn is_usual(token: &[u8]) -> bool {
+    let exponent = token.iter().position(|byte| matches!(byte, b'e' | b'E'));
+    let digits = |at: usize| token[at..].iter().filter(|byte| byte.is_ascii_digit()).count();
+    token.len() < 100 && exponent.map_or(0, digits) <= 2
 }
 
 /// A number as JSON writes it.

@@ -3,7 +3,7 @@
 use crate::bytes::{
     json::{Key, Writer},
     row::Row,
-    scan::{Oddity, Scanner, Soundness, decode, is_literal, number},
+    scan::{Oddity, Scanner, Soundness, decode, is_literal, is_usual, number},
     text::quoted,
 };
 use memchr::memchr;
@@ -11,6 +11,8 @@ use std::borrow::Cow;
 
 /// How deep related records are followed (SOQL itself ends at five). What lies deeper comes as JSON text.
 const MAX_DEPTH: usize = 5;
+/// Levels of brackets that any reader of JSON takes, with those that a document puts around a record.
+const MOST_LEVELS: usize = 100;
 /// More fields than any object has ("Salesforce Features and Edition Allocations": 900 custom ones); those behind are kept out.
 pub(super) const MAX_FIELDS: usize = 2000;
 /// Fewer fields than this have most objects.
@@ -31,6 +33,8 @@ pub struct Record<'a> {
     names: Vec<Cow<'a, str>>,
     values: Vec<Value<'a>>,
     damages: Vec<String>,
+    /// Whether it holds numbers that no double holds, or brackets within brackets, as JSON may and many readers do not take.
+    unusual: bool,
 }
 
 enum Value<'a> {
@@ -131,9 +135,10 @@ impl Row for Record<'_> {
         &self.damages
     }
 
-    /// As it came; if it is damaged, what could be read of it.
+    /// As it came; if it is damaged, or such that not every reader takes it, field by field.
     fn json(&self) -> Option<Cow<'_, str>> {
         if self.damages.is_empty()
+            && !self.unusual
             && let Ok(json) = str::from_utf8(self.json)
         {
             return Some(Cow::Borrowed(json));
@@ -144,7 +149,10 @@ impl Row for Record<'_> {
             let key = Key::escaped(name);
             match value {
                 Value::Null => json.raw(&key, b"null"),
-                Value::Bare(bare) => json.raw(&key, bare.as_bytes()),
+                Value::Bare(bare) if is_usual(bare.as_bytes()) => json.raw(&key, bare.as_bytes()),
+                Value::Bare(bare) => {
+                    json.text(&key, bare.as_bytes());
+                }
                 Value::Text(text) => {
                     json.text(&key, text.as_bytes());
                 }
@@ -231,9 +239,10 @@ impl<'a> RecordReader<'a> {
                 Ok(None)
             }
             Some(bracket @ (b'{' | b'[')) => {
-                let mut sound = Soundness { sound: true, texts: 0 };
+                let mut sound = Soundness { sound: true, usual: true, texts: 0 };
                 let attributes = bracket == b'{' && is_attributes(&name);
                 let value = self.json.value(&mut sound);
+                self.record.unusual |= !sound.usual || depth + self.json.deepest > MOST_LEVELS;
                 if attributes && value.is_ok() && sound.texts > ATTRIBUTES {
                     self.json.at = start + 1;
                     self.open_attributes(&name, prefix, depth);
@@ -247,6 +256,7 @@ impl<'a> RecordReader<'a> {
             }
             _ => self.json.bare().map(|token| {
                 let value = literal(token);
+                self.record.unusual |= !is_usual(token);
                 if matches!(value, Value::Text(_)) {
                     said.push(NO_VALUE.to_owned());
                 }
@@ -469,7 +479,7 @@ mod tests {
     fn a_record_gives_its_fields_as_they_were_written() {
         let json = r#"{"attributes": {"type": "X", "url": "/x"}, "Id": "0Ya1", "Big": 12345678901234567890123, "Half": 0.50,
             "Yes": true, "Gone": null, "Text": "a\nb\"\u00e9", "CreatedBy": {"attributes": {}, "Name": "Ann", "Up": {"Id": 1}},
-            "List": [1, {"a": 2}], "Huge": 1e999, "None": {}}"#;
+            "List": [1, {"a": 2}], "Huge": 1e99, "None": {}}"#;
         let expected = [
             ("Id", "0Ya1", false),
             ("Big", "12345678901234567890123", true),
@@ -480,7 +490,7 @@ mod tests {
             ("CreatedBy.Name", "Ann", false),
             ("CreatedBy.Up.Id", "1", true),
             ("List", "[1, {\"a\": 2}]", false),
-            ("Huge", "1e999", true),
+            ("Huge", "1e99", true),
         ];
         assert_eq!(read(json), owned(&expected));
     }
@@ -507,6 +517,30 @@ mod tests {
     }
 
     /// A field that is damaged, between two that are not: what it comes as, and what is said of it.
+    #[test]
+    fn what_not_every_reader_takes_is_given_field_by_field_in_a_form_that_any_takes() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        for (value, as_it_came) in [
+            ("1e99", true),
+            ("-1.7976931348623157e+08", true),
+            ("1e999", false),
+            ("[1e999]", false),
+            ("{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":-1E+400}}}}}", false),
+            (&*"1".repeat(400), false),
+            (&*nested(90), true),
+            (&*nested(127), false),
+            (&*nested(100_000), false),
+        ] {
+            let json = format!("{{\"Id\":\"k\",\"N\":{value},\"B\":1.5}}");
+            let record = Record::parse(json.as_bytes());
+            assert_eq!(record.damages(), [""; 0]);
+            let written = record.json().expect("JSON");
+            assert_eq!(*written == json, as_it_came, "{written}");
+            let read: serde_json::Value = serde_json::from_str(&written).expect("JSON that any reader takes");
+            assert_eq!((&read["Id"], &read["B"]), (&"k".into(), &1.5.into()));
+        }
+    }
+
     #[test]
     fn a_damaged_field_spoils_no_other_field_of_its_record() {
         for (damaged, value, said) in [

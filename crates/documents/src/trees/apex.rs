@@ -3,7 +3,15 @@
 //! Columns: the pages of the types ApexCallout, ApexExecution, ApexRestApi, ApexSoap, ApexTrigger and
 //! ExternalCustomApexCallout, object reference.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*, codes, columns};
+use super::{
+    columns,
+    parts::{EVENT, HEAD},
+};
+use crate::grammar::{
+    codes,
+    form::Form::*,
+    node::Node::{self, *},
+};
 
 /// The event types of the stream `apex`.
 pub const TYPES: &[&str] =

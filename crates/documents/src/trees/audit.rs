@@ -3,7 +3,11 @@
 //! Who acts and who is affected are two users: `user` is CreatedBy, `user.target` the one that `Display` names. Who was logged
 //! in as CreatedBy is DelegateUser ([`super::columns`]).
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*};
+use super::parts::{EVENT, HEAD};
+use crate::grammar::{
+    form::Form::*,
+    node::Node::{self, *},
+};
 
 /// A record of SetupAuditTrail.
 pub const OBJECT: &[Node] = &[

@@ -1,6 +1,13 @@
 //! Requests of Lightning pages. Columns: the page of the type AuraRequest, and "AuraRequestEventLog", object reference.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*, columns};
+use super::{
+    columns,
+    parts::{EVENT, HEAD, url},
+};
+use crate::grammar::{
+    form::Form::*,
+    node::Node::{self, *},
+};
 
 /// A row of an AuraRequest file.
 pub const FILE: &[Node] = &[

@@ -6,7 +6,10 @@
 //! `user.effective` says once more whose rights were used; so documents with a `user.effective` are those in which
 //! somebody acted in another's name. `user.target` is the user who is acted upon.
 
-use super::{Form::*, Node, Node::*};
+use crate::grammar::{
+    form::Form::*,
+    node::Node::{self, *},
+};
 
 /// What tells whether something succeeded, in files.
 pub const OUTCOMES: &str =

@@ -2,7 +2,14 @@
 //!
 //! Of columns with a name for the same thing the first that a file has is taken; the others keep their own name.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*, columns};
+use super::{
+    columns,
+    parts::{EVENT, HEAD, url},
+};
+use crate::grammar::{
+    form::Form::*,
+    node::Node::{self, *},
+};
 
 /// A row of any event log file.
 pub const FILE: &[Node] = &[

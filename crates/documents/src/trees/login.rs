@@ -2,7 +2,15 @@
 //!
 //! Columns: "Event Log File: Login Event Type" and "LoginHistory", object reference; "LoginEvent", platform events guide.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*, codes, columns};
+use super::{
+    columns,
+    parts::{EVENT, HEAD},
+};
+use crate::grammar::{
+    codes,
+    form::Form::*,
+    node::Node::{self, *},
+};
 
 /// A row of a Login file.
 pub const FILE: &[Node] = &[

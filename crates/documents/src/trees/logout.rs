@@ -1,6 +1,14 @@
 //! Logouts. Columns: "Event Log File: Logout Event Type", object reference; "LogoutEvent", platform events guide.
 
-use super::{EVENT, Form::*, HEAD, Node, Node::*, codes, columns};
+use super::{
+    columns,
+    parts::{EVENT, HEAD},
+};
+use crate::grammar::{
+    codes,
+    form::Form::*,
+    node::Node::{self, *},
+};
 
 /// A row of a Logout file.
 pub const FILE: &[Node] = &[

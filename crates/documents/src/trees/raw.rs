@@ -1,6 +1,6 @@
 //! `format = "raw"`: the record as it came, and what a consumer needs to order and deduplicate it (`docs/raw.md`).
 
-use super::{Node, Node::*};
+use crate::grammar::node::Node::{self, *};
 
 /// A row of any file, or a record of any object.
 pub const DOCUMENT: &[Node] = &[
