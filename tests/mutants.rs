@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use serde::Deserialize;
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -138,6 +139,21 @@ impl Mutant {
     }
 }
 
+/// Removes what an earlier copy had and this one has not, such as a file that was moved.
+fn remove_others(tree: &Path, folder: &Path, names: &HashSet<PathBuf>) -> Result<()> {
+    let Ok(entries) = fs::read_dir(tree.join(folder)) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        let name = folder.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            remove_others(tree, &name, names)?;
+        } else if !names.contains(&name) {
+            fs::remove_file(entry.path()).with_context(|| format!("removing {}", name.display()))?;
+        }
+    }
+    Ok(())
+}
+
 impl Copy {
     /// Copies all that is no product of a build, as far as it has changed.
     fn of(top: &Path) -> Result<Self> {
@@ -148,7 +164,11 @@ impl Copy {
             .output()
             .context("git ls-files")?;
         ensure!(list.status.success(), "git ls-files: {}", String::from_utf8_lossy(&list.stderr));
-        for name in String::from_utf8_lossy(&list.stdout).split_terminator('\0') {
+        let list = String::from_utf8_lossy(&list.stdout);
+        let names: HashSet<PathBuf> =
+            list.split_terminator('\0').filter(|name| top.join(name).is_file()).map(PathBuf::from).collect();
+        remove_others(&copy.tree, Path::new(""), &names)?;
+        for name in list.split_terminator('\0') {
             let (from, to) = (top.join(name), copy.tree.join(name));
             // A file that was removed and is still in the index.
             let Ok(bytes) = fs::read(&from) else { continue };
