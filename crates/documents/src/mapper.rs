@@ -551,6 +551,25 @@ mod tests {
     }
 
     #[test]
+    fn every_document_has_one_id() {
+        fn count(nodes: &[Node]) -> usize {
+            let of = |node: &Node| match node {
+                Node::Object(_, parts) | Node::Parts(parts) | Node::Typed(parts) | Node::Monitored(parts) => {
+                    count(parts)
+                }
+                Node::Behind { parts, .. } => count(parts),
+                Node::Id => 1,
+                _ => 0,
+            };
+            nodes.iter().map(of).sum()
+        }
+        let others = [trees::generic::FILE, trees::generic::OBJECT, raw::DOCUMENT];
+        for tree in trees::ALL.iter().chain(&others) {
+            assert_eq!(count(tree), 1);
+        }
+    }
+
+    #[test]
     fn long_documents_do_not_wait_for_others() {
         let values = |long: usize| {
             let values = COLUMNS
