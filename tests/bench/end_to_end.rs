@@ -24,12 +24,14 @@ use serde_json::{Value, json};
 use source_host::{bytes, grouped};
 use std::{
     fs::{self, File},
-    io::Read,
-    net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
-    thread::sleep,
+    process::{Command, Stdio},
     time::{Duration, Instant},
+};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpListener,
+    time::{interval, timeout},
 };
 
 const GIGABYTE: u64 = 1_000_000_000;
@@ -165,8 +167,7 @@ fn collection(
     let said = folder.path().join("said.txt");
     command.stdout(File::options().write(true).open("/dev/null")?).stderr(File::create(&said)?);
     let before = Cpu::of_children()?;
-    let mut host = command.spawn()?;
-    let (success, peak_resident_bytes) = wait(&mut host)?;
+    let (success, peak_resident_bytes) = runtime.block_on(wait(command))?;
     let cpu = Cpu::of_children()? - before;
     ensure!(success, "{what}: source-host failed: {}", fs::read_to_string(said)?);
 
@@ -189,66 +190,61 @@ fn collection(
 
 /// Waits for a process, and looks now and then how much memory it has held: what the system tells of it at its end may be that
 /// of this process, which it was a part of at its beginning.
-fn wait(host: &mut Child) -> Result<(bool, Option<u64>)> {
-    let (started, mut peak) = (Instant::now(), None);
-    loop {
-        let status = fs::read_to_string(format!("/proc/{}/status", host.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(kibibytes.map(|kibibytes| kibibytes << 10));
-        if let Some(status) = host.try_wait()? {
-            return Ok((status.success(), peak));
+async fn wait(host: Command) -> Result<(bool, Option<u64>)> {
+    let mut host = tokio::process::Command::from(host).kill_on_drop(true).spawn()?;
+    let status = host.id().map(|id| format!("/proc/{id}/status")).unwrap_or_default();
+    let (mut looks, mut peak) = (interval(Duration::from_millis(20)), None);
+    let ended = async {
+        loop {
+            tokio::select! {
+                status = host.wait() => break status,
+                _ = looks.tick() => {
+                    let status = fs::read_to_string(&status).unwrap_or_default();
+                    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+                    let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+                    peak = peak.max(kibibytes.map(|kibibytes| kibibytes << 10));
+                }
+            }
         }
-        if started.elapsed() > PATIENCE {
-            host.kill()?;
-            host.wait()?;
-            bail!("source-host did not end within {} s", PATIENCE.as_secs());
-        }
-        sleep(Duration::from_millis(20));
-    }
+    };
+    let ended = timeout(PATIENCE, ended).await.context("source-host did not end in time")?;
+    Ok((ended?.success(), peak))
 }
 
 /// Milliseconds from the start of a process to its first request. Nobody answers it.
 fn cold_start(runtime: &tokio::runtime::Runtime, cache: &Path) -> Result<f64> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
     let folder = tempfile::tempdir()?;
-    let config = runtime.block_on(async {
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
         let org = TestOrg::start(OrgSettings::default()).await?;
         let config = org.write_config(folder.path(), "kind = \"stdout\"", "")?;
         let text = fs::read_to_string(&config)?;
         fs::write(&config, text.replace(org.authority(), &listener.local_addr()?.to_string()))?;
-        anyhow::Ok(config)
-    })?;
-    let mut command = host(cache);
-    command.arg("run").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
-    let started = Instant::now();
-    let mut host = command.spawn()?;
-    let arrived = first_request(&listener, &mut host, started);
-    // It would go on to try.
-    let _ = host.kill();
-    host.wait()?;
-    Ok(arrived?.as_secs_f64() * 1e3)
+        let mut command = host(cache);
+        command.arg("run").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
+        // It would go on to try.
+        let mut command = tokio::process::Command::from(command);
+        command.kill_on_drop(true);
+        let started = Instant::now();
+        let mut host = command.spawn()?;
+        let request = async {
+            tokio::select! {
+                arrived = first_byte(&listener) => arrived,
+                status = host.wait() => bail!("source-host ended with {} before its first request", status?),
+            }
+        };
+        timeout(PATIENCE, request).await.context("source-host sent no request")??;
+        let passed = started.elapsed();
+        host.kill().await?;
+        Ok(passed.as_secs_f64() * 1e3)
+    })
 }
 
-fn first_request(listener: &TcpListener, host: &mut Child, started: Instant) -> Result<Duration> {
-    listener.set_nonblocking(true)?;
-    loop {
-        match listener.accept() {
-            Ok((mut stream, _)) => {
-                stream.set_nonblocking(false)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.read_exact(&mut [0])?;
-                return Ok(started.elapsed());
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error).context("no connection"),
-        }
-        if let Some(status) = host.try_wait()? {
-            bail!("source-host ended with {status} before its first request");
-        }
-        ensure!(started.elapsed() < PATIENCE, "source-host sent no request");
-        sleep(Duration::from_micros(200));
-    }
+/// Waits until something arrives on the first connection.
+async fn first_byte(listener: &TcpListener) -> Result<()> {
+    let (mut stream, _) = listener.accept().await.context("no connection")?;
+    stream.read_exact(&mut [0]).await?;
+    Ok(())
 }
 
 /// How many requests a day takes on which no file comes, with a clock that jumps from poll to poll.
