@@ -259,24 +259,26 @@ impl Writer {
 
     /// Writes a list of parts of values of the row, unless it is empty. Returns whether they were UTF-8.
     pub fn list_of_parts<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
-        self.open_list(key);
-        let mut valid = true;
-        for value in values {
-            self.out.put_array(b"\"");
-            valid &= self.string_of_row(value);
-            self.out.put_array(b"\",");
-        }
-        self.close_list();
-        valid
+        self.texts(key, values, Self::string_of_row)
     }
 
     /// Writes a list of texts, unless it is empty. Returns whether they were UTF-8.
     pub fn list<'t>(&mut self, key: &Key, values: impl IntoIterator<Item = &'t [u8]>) -> bool {
+        self.texts(key, values, Self::string)
+    }
+
+    #[inline]
+    fn texts<'t>(
+        &mut self,
+        key: &Key,
+        values: impl IntoIterator<Item = &'t [u8]>,
+        write: impl Fn(&mut Self, &[u8]) -> bool,
+    ) -> bool {
         self.open_list(key);
         let mut valid = true;
         for value in values {
             self.out.put_array(b"\"");
-            valid &= self.string(value);
+            valid &= write(self, value);
             self.out.put_array(b"\",");
         }
         self.close_list();
