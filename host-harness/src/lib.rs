@@ -7,10 +7,8 @@
 //! - [`Runtime`] compiles, [`Plugin`] is a compiled component, [`Source`] an instance of it. A pipeline that has its own
 //!   loop needs no more than these three.
 //! - [`Egress`] says where a source may connect to, [`Limits`] what it may use, [`Transport`] how requests travel.
-//! - [`Runner`] is a loop for those who have none: it polls, delivers to a [`Sink`], saves to a [`StateStore`], waits out
-//!   trouble and starts crashed components again.
-//! - [`config`] is the configuration file of the program `source-host`, which puts all of this together, and [`schema`]
-//!   the JSON Schema of it.
+//!
+//! What a program needs besides (a configuration file, a loop, outputs, stores) is in the crate `source-host-cli`.
 //!
 //! | to read about | look into |
 //! |---|---|
@@ -19,13 +17,9 @@
 //! | what becomes of a request | `network/outgoing`, `network/transport` |
 //! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
 //! | what it may use, and what a call comes to | `component/limits`, `component/source` |
-//! | the configuration file, its schema, and secrets in it | `config`, `schema`, `secrets` |
-//! | the loop, and how a run ends | `run/runner`, `run/ending` |
-//! | where events and states go | `run/sink`, `run/state` |
-//! | the program's flags and commands | `bin/source-host` |
 //!
-//! Each of these knows only what stands below it: `units`, `bindings`, `secrets`, `schema`; `contract`; `error`; `network`;
-//! `component`; `config` and `run`; the program.
+//! Each of these knows only what stands below it: `units`, `bindings`; `contract`; `error`; `network`;
+//! `component`.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), source_host::Error> {
@@ -45,13 +39,9 @@
 
 mod bindings;
 mod component;
-pub mod config;
 mod contract;
 mod error;
 mod network;
-mod run;
-pub mod schema;
-mod secrets;
 mod units;
 
 pub use component::limits::Limits;
@@ -66,13 +56,6 @@ pub use contract::{
 pub use error::Error;
 pub use network::egress::{Egress, RuleError};
 pub use network::transport::{Answer, HttpTransport, Timeouts, Transport};
-pub use run::ending::{End, Finished, RunError};
-pub use run::pollable::{Configured, Pollable};
-pub use run::report::{Progress, Report};
-pub use run::runner::{Policy, Runner, Stopper};
-pub use run::sink::{Delivery, EventFile, Lines, Sink, SinkError};
-pub use run::state::{StateError, StateFile, StateStore};
-pub use secrets::Secret;
-pub use units::{bytes, grouped, parse_size, parse_time};
+pub use units::{bytes, grouped};
 /// The body of a request or a response, and why one failed: what a [`Transport`] handles.
 pub use wasmtime_wasi_http::{Error as TransportError, WasiBody};

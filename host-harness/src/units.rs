@@ -1,54 +1,4 @@
-//! How sizes and times are written: `64MiB`, `120s`.
-
-use std::time::Duration;
-
-/// Reads `512KiB`, `64MiB`, `2GiB` or a plain number of bytes.
-///
-/// # Errors
-///
-/// A sentence that says what is expected.
-pub fn parse_size(text: &str) -> Result<u64, String> {
-    let (number, unit) = split(text);
-    let factor = match unit {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => 0,
-    };
-    match number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)) {
-        Some(size) if size > 0 => Ok(size),
-        _ => Err("a size is expected, such as \"64MiB\" (units: B, KiB, MiB, GiB)".into()),
-    }
-}
-
-/// Reads `500ms`, `30s`, `5m`, `2h` or `1d`.
-///
-/// # Errors
-///
-/// A sentence that says what is expected.
-pub fn parse_time(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split(text);
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => 0,
-    };
-    match number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)) {
-        Some(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
-        _ => Err("a time is expected, such as \"30s\" (units: ms, s, m, h, d)".into()),
-    }
-}
-
-fn split(text: &str) -> (&str, &str) {
-    let text = text.trim();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    (number, unit.trim_start())
-}
+//! How sizes and counts are written in messages: `64 MiB`, `50,123`.
 
 /// `67108864` as `64 MiB`, for people.
 pub fn bytes(count: u64) -> String {
@@ -85,26 +35,6 @@ pub fn grouped(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_with_their_units() {
-        assert_eq!(parse_size("64MiB"), Ok(64 << 20));
-        assert_eq!(parse_size("1 GiB"), Ok(1 << 30));
-        assert_eq!(parse_size("4096"), Ok(4096));
-        for bad in ["", "0", "MiB", "64MB", "-1KiB", "1.5GiB", "99999999999999999999", "99999999999GiB"] {
-            assert!(parse_size(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn times_are_read_with_their_units() {
-        assert_eq!(parse_time("120s"), Ok(Duration::from_secs(120)));
-        assert_eq!(parse_time("5m"), Ok(Duration::from_secs(300)));
-        assert_eq!(parse_time("250ms"), Ok(Duration::from_millis(250)));
-        for bad in ["", "5", "0s", "s", "5 minutes", "-1s"] {
-            assert!(parse_time(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn numbers_are_written_for_people() {

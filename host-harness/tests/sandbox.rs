@@ -1,16 +1,12 @@
 //! The sandbox against a component that misbehaves on request.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod guest;
-
 use std::time::Duration;
 
-use source_host::{
-    Configured, Egress, Error, Limits, Options, Plugin, Pollable, ProblemKind, Runtime, Secret,
-};
+use source_host::{Egress, Error, Limits, Options, Plugin, ProblemKind, Runtime};
 
 fn plugin() -> Plugin {
-    Runtime::new().unwrap().load_bytes("guest.wasm", &guest::component()).unwrap()
+    Runtime::new().unwrap().load_bytes("guest.wasm", &test_guests::component().unwrap()).unwrap()
 }
 
 fn options(limits: Limits) -> Options {
@@ -127,23 +123,13 @@ async fn what_breaks_the_contract_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn a_crashed_source_is_renewed_and_goes_on() {
-    let secret = Secret::new("{}".into());
-    let (mut source, _) = Configured::open(plugin(), options(Limits::default()), secret).await.unwrap();
-    assert!(source.poll(Some("t")).await.is_err());
-    source.renew().await.unwrap();
-    assert_eq!(source.poll(None).await.unwrap().events.len(), 1);
-    assert_eq!(source.peak_memory(), 40 * 65_536);
-}
-
 #[test]
 fn a_component_that_wants_more_than_a_source_gets_is_refused_by_name() {
     let text = r#"(component
         (import "wasi:filesystem/types@0.2.0" (instance))
         (import "wasi:cli/environment@0.2.0" (instance))
         (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#;
-    let bytes = wat::parse_str(text).unwrap();
+    let bytes = test_guests::from_text(text).unwrap();
     let error = Runtime::new().unwrap().load_bytes("greedy.wasm", &bytes).unwrap_err().to_string();
     assert!(error.contains("`wasi:cli/environment@0.2.0`, `wasi:filesystem/types@0.2.0`"), "{error}");
     assert!(!error.contains("wall-clock@"), "{error}");
@@ -152,7 +138,7 @@ fn a_component_that_wants_more_than_a_source_gets_is_refused_by_name() {
 #[test]
 fn a_component_of_another_version_of_the_contract_is_told() {
     let bytes =
-        wat::parse_str(r#"(component (instance $i) (export "pipeline:source/source@0.2.0" (instance $i)))"#)
+        test_guests::from_text(r#"(component (instance $i) (export "pipeline:source/source@0.2.0" (instance $i)))"#)
             .unwrap();
     let error = Runtime::new().unwrap().load_bytes("next.wasm", &bytes).unwrap_err().to_string();
     assert!(error.contains("source@0.2.0") && error.contains("source@0.1.0"), "{error}");
@@ -163,6 +149,6 @@ fn a_cached_component_is_the_same_component() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let runtime = Runtime::with_cache(&folder.path().canonicalize().unwrap()).unwrap();
-        assert!(runtime.load_bytes("guest.wasm", &guest::component()).unwrap().imports().is_empty());
+        assert!(runtime.load_bytes("guest.wasm", &test_guests::component().unwrap()).unwrap().imports().is_empty());
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::component::options::Options;
-use crate::component::plugin::Plugin;
-use crate::component::source::Source;
-use crate::contract::{Batch, Grants};
-use crate::error::Error;
-use crate::network::transport::HttpTransport;
+use source_host::Options;
+use source_host::Plugin;
+use source_host::Source;
+use source_host::{Batch, Grants};
+use source_host::Error;
+use source_host::HttpTransport;
 use crate::secrets::Secret;
 
 /// What the runner polls: a [`Configured`] source, or a stand-in for tests.

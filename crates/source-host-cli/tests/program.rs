@@ -1,8 +1,6 @@
 //! The program, as an operator meets it: what it prints, what it leaves on disk, with which status it ends.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod guest;
-
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -29,7 +27,7 @@ const GOOD: &str = r#"
 impl Place {
     fn new(config: &str) -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(place.path("guest.wasm"), guest::component()).unwrap();
+        std::fs::write(place.path("guest.wasm"), test_guests::component().unwrap()).unwrap();
         std::fs::write(place.path("config.toml"), config).unwrap();
         place
     }

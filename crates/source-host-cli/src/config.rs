@@ -8,11 +8,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use source_host::{Egress, Limits};
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
-use crate::component::limits::Limits;
-use crate::network::egress::Egress;
 use crate::secrets::{Secret, Vault, join};
 use crate::units::{parse_size, parse_time};
 
@@ -158,7 +157,7 @@ fn not_toml(text: &str, error: &toml::de::Error) -> String {
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!(
         "not TOML at line {line}, column {column}: {}",
-        crate::contract::printable(error.message().to_owned())
+        source_host::printable(error.message().to_owned())
     )
 }
 

@@ -6,10 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use source_host::{
-    Batch, Delivery, End, Error, Failure, Finished, Policy, Pollable, Problem, ProblemKind, RunError, Runner,
-    Sink, SinkError, StateError, StateStore, Stats,
-};
+use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
+use source_host_cli::{Delivery, End, Finished, Policy, Pollable, RunError, Runner, Sink, SinkError, StateError, StateStore};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -461,7 +459,7 @@ async fn the_watcher_sees_the_backlog_and_the_wait() {
 
 #[test]
 fn the_summary_is_one_line_for_people() {
-    let report = source_host::Report {
+    let report = source_host_cli::Report {
         events: 50_123,
         files: 24,
         bytes_received: 1_500_000,

@@ -116,7 +116,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) until_caught_up: bool,
     /// With --until-caught-up: how long to wait out trouble that passes by itself without any progress.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = source_host::parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = source_host_cli::parse_time)]
     pub(crate) give_up_after: Duration,
     /// Write what was done to this file, as one JSON object.
     #[arg(long, value_name = "FILE")]

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::Value;
-use source_host::{Options, schema};
+use source_host::{Options};
+use source_host_cli::{schema};
 
 use super::exit::Exit;
 use super::setup;

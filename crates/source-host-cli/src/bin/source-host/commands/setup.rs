@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use source_host::config::{Config, Mistakes, lines_to_allow};
-use source_host::{Configured, Error, HttpTransport, Options, Plugin, Problem, Runtime, Secret};
+use source_host_cli::config::{Config, Mistakes, lines_to_allow};
+use source_host::{Error, HttpTransport, Options, Plugin, Problem, Runtime};
+use source_host_cli::{Configured, Secret};
 
 use super::exit::Exit;
 

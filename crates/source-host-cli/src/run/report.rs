@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::contract::Batch;
-use crate::units::{bytes, grouped};
+use source_host::Batch;
+use source_host::{bytes, grouped};
 
 /// What a run has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

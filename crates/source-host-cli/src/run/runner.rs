@@ -16,8 +16,8 @@ use super::pollable::Pollable;
 use super::report::{Progress, Report};
 use super::sink::{Sink, SinkError};
 use super::state::StateStore;
-use crate::contract::{Batch, Problem, ProblemKind};
-use crate::error::Error;
+use source_host::{Batch, Problem, ProblemKind};
+use source_host::Error;
 
 /// The wait after a failure that names none.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -191,7 +191,7 @@ impl<P: Pollable> Runner<P> {
         report.add(&batch);
         tally.note(&batch);
         tracing::info!(
-            target: "source_host::progress",
+            target: "source_host_cli::progress",
             events = batch.events.len(),
             requests = batch.stats.requests,
             files_left = batch.stats.backlog_files,

@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use source_host::config::Output;
-use source_host::{
-    End, EventFile, Lines, Policy, Report, RunError, Runner, Sink, StateFile, StateStore, Stopper,
-};
+use source_host_cli::config::Output;
+use source_host_cli::{End, EventFile, Lines, Policy, Report, RunError, Runner, Sink, StateFile, StateStore, Stopper};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Exit;

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use source_host::{Progress, bytes, grouped};
+use source_host::{bytes, grouped};
+use source_host_cli::{Progress};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -25,12 +26,12 @@ impl Console {
         let console = Self { bar };
         // The bar shows what the lines about each batch would say.
         let batches =
-            if shown && args.verbose == 0 { "source_host::progress=warn" } else { "source_host=info" };
+            if shown && args.verbose == 0 { "source_host_cli::progress=warn" } else { "source_host_cli=info" };
         let filter = match (args.quiet, args.verbose) {
             (true, _) => "warn".to_owned(),
-            (false, 0) => format!("warn,source_host=info,{batches}"),
-            (false, 1) => "info,source_host=debug".to_owned(),
-            (false, _) => "debug,source_host=trace".to_owned(),
+            (false, 0) => format!("warn,source_host=info,source_host_cli=info,{batches}"),
+            (false, 1) => "info,source_host=debug,source_host_cli=debug".to_owned(),
+            (false, _) => "debug,source_host=trace,source_host_cli=trace".to_owned(),
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(console.clone());

@@ -441,7 +441,7 @@ mod tests {
     use super::*;
 
     fn schema() -> Value {
-        source_host::schema::whole(
+        source_host_cli::schema::whole(
             "logs",
             json!({
                 "type": "object",
