@@ -1,0 +1,12 @@
+//! What `wit/` says, in Rust. Generated.
+
+#![expect(
+    unsafe_code,
+    reason = "the canonical ABI passes pointers; the code is generated and documented in wit/"
+)]
+
+wit_bindgen::generate!({ path: "../../wit", world: "plugin", generate_all });
+
+export!(Hostile);
+
+use crate::Hostile;
