@@ -148,16 +148,17 @@ lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
 	@$(CARGO) clippy --profile component --target $(WASM) --package salesforce-source --locked -- -D warnings
 
-# END_TO_END=1 adds a gigabyte and 10,000 files over HTTP; ONLY=text, ROUNDS=n and MEGABYTES=n choose; see `bench --help`.
 .PHONY: sizes
 sizes: native setup-wasm ## Says which crates the component's code comes from.
 	@CARGO_PROFILE_COMPONENT_STRIP=none $(CARGO) build --profile component --target $(WASM) --package salesforce-source --locked --target-dir target/sizes
 	@target/release/xtask sizes target/sizes/$(WASM)/component/salesforce_source.wasm
 
+# END_TO_END=1 adds a gigabyte (GIGABYTES=n) and 10,000 files over HTTP; ONLY=text, ROUNDS=n and MEGABYTES=n choose; see
+# `bench --help`.
 .PHONY: bench
 bench: build ## Measures how fast logs become events, against loops in Go and Python; ONLY, ROUNDS, MEGABYTES, END_TO_END.
 	@PYTHON="$(PYTHON)" GO="$(GO)" target/release/bench $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
-		$(if $(MEGABYTES),--megabytes $(MEGABYTES)) $(if $(END_TO_END),--end-to-end)
+		$(if $(MEGABYTES),--megabytes $(MEGABYTES)) $(if $(END_TO_END),--end-to-end) $(if $(GIGABYTES),--gigabytes $(GIGABYTES))
 
 .PHONY: update-bench
 update-bench: build ## Writes down how many instructions the component needs for a row now, after a change that is meant.

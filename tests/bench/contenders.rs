@@ -142,7 +142,7 @@ impl Arena {
             None => None,
         };
         let name = format!("{kind}{}", if gzip { ", gzip" } else { "" });
-        let wire_bytes = input.file(gzip).map_or(input.bytes, <[u8]>::len);
+        let wire_bytes = if gzip { input.compress()? } else { input.bytes };
         Ok(Prepared { name, input: Rc::clone(input), gzip, wire_bytes, file })
     }
 
@@ -157,6 +157,7 @@ impl Arena {
 
     /// Runs a contender once, and does not believe it if it has not read everything.
     pub fn run(&self, contender: Contender, on: &Prepared) -> Result<Run> {
+        let compressed = on.input.compressed_answers();
         let (rows, run) = match contender {
             Contender::Native { raw } => native(on, raw)?,
             Contender::Component { raw } => self.runtime.block_on(self.component(on, raw))?,
@@ -169,6 +170,8 @@ impl Arena {
             }
         };
         let (name, of) = (contender.name(), on.input.rows);
+        let late = on.input.compressed_answers() - compressed;
+        ensure!(late == 0, "{name} asked for {late} answers that were compressed while the clock ran");
         ensure!(rows == of, "{name} made {rows} documents of the {of} rows of {}", on.name);
         Ok(run)
     }

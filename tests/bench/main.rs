@@ -39,6 +39,7 @@ use std::{
   bench --only component --rounds 20     one contender, and no ratios, which need two
   bench --rounds 1 --megabytes 4         whether it works at all
   bench --end-to-end --rounds 0          source-host with a gigabyte and with 10,000 files
+  bench --end-to-end --rounds 0 --gigabytes 5   whether it takes more memory then
 
 A contender is faster than another where least and most of the ratio are both above 1. Where these are far apart, something else \
 used the machine: run it again, with more rounds.
@@ -61,9 +62,13 @@ struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 270)]
     seconds: u64,
 
-    /// Collect a gigabyte, and 10,000 small files, over HTTP
+    /// Collect a large file, and 10,000 small ones, over HTTP
     #[arg(long)]
     end_to_end: bool,
+
+    /// How large the large file is, uncompressed, in thousands of millions of bytes
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=20))]
+    gigabytes: u64,
 
     /// Where the JSON goes
     #[arg(long, value_name = "FILE", default_value = "dist/bench.json")]
@@ -80,7 +85,7 @@ fn main() -> Result<()> {
         0 => (Vec::new(), Vec::new()),
         _ => rounds(&arguments, &bar, started + budget)?,
     };
-    let end_to_end = EndToEnd::measure(arguments.end_to_end, &bar)?;
+    let end_to_end = EndToEnd::measure(arguments.end_to_end.then_some(arguments.gigabytes), &bar)?;
     bar.finish_and_clear();
     print!("{}", report::text(&measured, &end_to_end, &notes));
     if let Some(folder) = arguments.output.parent() {
@@ -103,9 +108,7 @@ fn rounds(arguments: &Arguments, bar: &ProgressBar, end: Instant) -> Result<(Vec
         let bytes = usize::try_from(arguments.megabytes)? * 1_000_000;
         let input = Rc::new(Input::with_bytes(kind, bytes)?);
         inputs.push(arena.input(&input, false)?);
-        if kind.is_file() {
-            inputs.push(arena.input(&input, true)?);
-        }
+        inputs.push(arena.input(&input, true)?);
     }
     let is_wanted = |contender: Contender, on: &Prepared| {
         let names = [on.name.to_lowercase(), contender.name().to_lowercase()];

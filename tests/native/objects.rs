@@ -4,10 +4,16 @@ use crate::cases::{NOW, configured_with};
 use collector::{
     Collector,
     batch::{Batch, Failure},
+    io::{Http, Request, Response, TransportError},
     problem::Kind,
 };
-use e2e::canned::{CannedOrg, Mishap, StillClock, What};
+use e2e::{
+    canned::{CannedOrg, Mishap, StillClock, What},
+    inputs::{self, Input},
+};
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 const AUDIT: &str = "\"streams\": {\"setupaudittrail\": {\"object\": {}}}";
 const LOGINS: &str = "\"streams\": {\"login\": {\"object\": {}}}";
@@ -183,6 +189,88 @@ fn a_page_of_any_length_is_not_held_in_memory_beyond_its_bound() {
     assert!(problem.message.contains("the query of SetupAuditTrail from 2026-05-25"), "{problem}");
     assert!(problem.message.contains("longer than"), "{problem}");
     assert!(problem.retry_after_ms > Some(1000) && org.requests.len() < 30, "{}", org.requests.len());
+}
+
+/// An org, and what it was asked with.
+struct Asked {
+    org: CannedOrg,
+    encodings: Vec<Option<String>>,
+}
+
+impl Http for Asked {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        let encoding = request.headers.iter().find(|(name, _)| *name == "accept-encoding");
+        self.encodings.push(encoding.map(|(_, value)| value.reveal().to_owned()));
+        self.org.send(request)
+    }
+}
+
+#[test]
+fn answers_to_queries_may_come_compressed_and_say_the_same() {
+    let input = Input::with_rows(inputs::Kind::LoginEvent, 4_500).expect("an input");
+    let collected = [false, true].map(|gzip| {
+        let (mut org, mut received) = (Asked { org: input.org(gzip), encodings: Vec::new() }, 0);
+        let mut collector = inputs::configured(&input.config(false)).expect("a collector");
+        let (mut state, mut events) = (None, Vec::new());
+        loop {
+            let batch = collector.poll(&mut org, &inputs::clock(), state.as_deref()).expect("a batch");
+            assert_eq!(batch.problems, []);
+            received += batch.stats.bytes_received;
+            events.extend(batch.events);
+            state = Some(batch.state);
+            if batch.next_poll_ms > 0 {
+                break;
+            }
+        }
+        let (tokens, queries) = org.encodings.split_at(1);
+        assert_eq!(tokens, [None]);
+        assert!(queries.iter().all(|encoding| encoding.as_deref() == Some("gzip")), "{queries:?}");
+        (events, received)
+    });
+    let [(plain, plainly), (compressed, received)] = collected;
+    assert_eq!(plain.len(), 4_500);
+    assert_eq!(plain, compressed);
+    assert!(received * 3 < plainly, "{received} of {plainly} bytes");
+}
+
+#[test]
+fn a_compressed_answer_that_is_cut_is_asked_for_again_and_nothing_of_it_counts() {
+    let records: Vec<_> = (0..200)
+        .map(|n| json!({"Id": format!("0Ym{n:012}"), "CreatedDate": "2026-06-01T10:00:00.000+0000", "Action": "x"}))
+        .collect();
+    let whole = compressed(page(&json!(records)).as_bytes());
+    for length in [0, 5, 12, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
+        let mut org = CannedOrg { date: Some("Mon, 01 Jun 2026 14:00:00 GMT"), ..CannedOrg::default() };
+        org.mishaps.push(Mishap { path: "/query", what: What::Gzip(whole[..length].to_vec()) });
+        let failure = poll(AUDIT, &mut org);
+        let problem = match &failure {
+            Ok(batch) => {
+                assert!(batch.events.is_empty(), "{length}");
+                &batch.problems[0]
+            }
+            Err(failure) => &failure.problem,
+        };
+        assert!(problem.retry_after_ms.is_some(), "{length}: {problem}");
+        org.mishaps.push(Mishap { path: "/query", what: What::Gzip(whole.clone()) });
+        assert_eq!(poll(AUDIT, &mut org).expect("a batch").events.len(), 200);
+    }
+}
+
+#[test]
+fn a_small_answer_that_unpacks_to_a_huge_one_is_not_held_in_memory_beyond_the_bound_of_a_page() {
+    let mut org = CannedOrg { date: Some("Mon, 01 Jun 2026 14:00:00 GMT"), ..CannedOrg::default() };
+    let bomb = compressed(&vec![b' '; 256 << 20]);
+    org.mishaps.extend((0..30).map(|_| Mishap { path: "/query", what: What::Gzip(bomb.clone()) }));
+    let batch = poll(AUDIT, &mut org).expect("a narrower window was tried");
+    let problem = batch.problems.first().expect("a problem");
+    assert!(problem.message.contains("longer than 8388608 bytes"), "{problem}");
+    assert!(org.requests.len() < 30, "{}", org.requests.len());
+}
+
+fn compressed(text: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(text).expect("written");
+    gzip.finish().expect("written")
 }
 
 #[test]

@@ -8,9 +8,10 @@ use flate2::{Compression, read::GzEncoder};
 use serde_json::json;
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     io::{self, Cursor, Read},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -62,6 +63,8 @@ pub enum What {
     Answer(u16, &'static str),
     /// These bytes instead, which may be no text.
     Bytes(u16, Vec<u8>),
+    /// These bytes instead, which are said to be gzip.
+    Gzip(Vec<u8>),
     /// No answer.
     NoAnswer,
     /// The decoded body ends after so many bytes, with or without an error.
@@ -80,7 +83,7 @@ pub enum What {
 pub struct CannedOrg {
     /// Its files.
     pub files: Vec<CannedFile>,
-    /// Whether it compresses what is downloaded.
+    /// Whether it compresses what is downloaded, and the pages of a history.
     pub gzip: bool,
     /// What will happen.
     pub mishaps: Vec<Mishap>,
@@ -123,6 +126,10 @@ impl CannedOrg {
             match self.mishaps.remove(index).what {
                 What::Answer(status, body) => return Some((status, headers, Box::new(body.as_bytes()))),
                 What::Bytes(status, body) => return Some((status, headers, Box::new(Cursor::new(body)))),
+                What::Gzip(body) => {
+                    headers.push((String::from("content-encoding"), String::from("gzip")));
+                    return Some((200, headers, Box::new(Cursor::new(body))));
+                }
                 What::NoAnswer | What::Denied => return None,
                 What::Cut { after, error } => cut = Some((after, error)),
             }
@@ -151,9 +158,19 @@ impl CannedOrg {
         let text = match path {
             "/services/oauth2/token" => json!({"access_token": "00D!token"}).to_string(),
             "/services/data" => json!([{"version": "64.0"}, {"version": "65.0"}]).to_string(),
-            _ => match (&self.records, self.history.as_ref().and_then(|history| history.answer(path))) {
-                (_, Some(page)) => page,
-                (Some(records), None) if !path.contains("FROM+EventLogFile") => {
+            _ => match (&self.records, &self.history) {
+                (_, Some(history)) if let Some((first, end)) = history.asked_for(path) => {
+                    if self.gzip && cut.is_none() {
+                        headers.push((String::from("content-encoding"), String::from("gzip")));
+                        return Some((
+                            200,
+                            headers,
+                            Box::new(Cursor::new(history.compressed(first, end).ok()?)),
+                        ));
+                    }
+                    history.page(first, end)
+                }
+                (Some(records), _) if !path.contains("FROM+EventLogFile") => {
                     format!("{{\"done\":true,\"records\":{records}}}")
                 }
                 _ => self.listing(path),
@@ -200,10 +217,13 @@ impl CannedOrg {
 }
 
 /// Records of a big object in the order of their dates, each written before anything is measured: what is left to do for a
-/// query is to copy those between two dates.
+/// query is to copy those between two dates. A compressed answer is kept, so that who asks the same again gets it without
+/// work.
 #[derive(Default)]
 pub struct History {
     json: String,
+    /// Of each page that was asked for compressed, from which record to which, the answer.
+    compressed: Mutex<BTreeMap<(usize, usize), Arc<[u8]>>>,
     /// Of each record its EventDate, in milliseconds since 1970, and where it begins.
     places: Vec<(i64, usize)>,
 }
@@ -224,11 +244,22 @@ impl History {
         self.json.len()
     }
 
-    /// The answer to a query of a window, or for one of its further pages.
-    fn answer(&self, path: &str) -> Option<String> {
+    /// How many answers were compressed so far.
+    pub fn compressed_answers(&self) -> usize {
+        self.compressed.lock().map_or(0, |pages| pages.len())
+    }
+
+    /// Bytes of them.
+    pub fn compressed_bytes(&self) -> usize {
+        self.compressed.lock().map_or(0, |pages| pages.values().map(|page| page.len()).sum())
+    }
+
+    /// From which record to which the answer to a query of a window reaches if it were one page, or that for one of its
+    /// further pages.
+    fn asked_for(&self, path: &str) -> Option<(usize, usize)> {
         if let Some((_, rest)) = path.split_once("/query/history-") {
             let (first, end) = rest.split_once('-')?;
-            return Some(self.page(first.parse().ok()?, end.parse().ok()?));
+            return Some((first.parse().ok()?, end.parse().ok()?));
         }
         let date = |operator| {
             let (_, rest) = path.split_once(operator)?;
@@ -236,7 +267,20 @@ impl History {
             let date = chrono::DateTime::parse_from_rfc3339(&date).ok()?.timestamp_millis();
             Some(self.places.partition_point(|(at, _)| *at < date))
         };
-        Some(self.page(date("EventDate+%3E%3D+")?, date("EventDate+%3C+")?))
+        Some((date("EventDate+%3E%3D+")?, date("EventDate+%3C+")?))
+    }
+
+    fn compressed(&self, first: usize, end: usize) -> io::Result<Arc<[u8]>> {
+        let mut pages = self.compressed.lock().map_err(|_| io::Error::other("a page could not be made"))?;
+        if let Some(page) = pages.get(&(first, end)) {
+            return Ok(Arc::clone(page));
+        }
+        let mut page = Vec::new();
+        let text = Cursor::new(self.page(first, end));
+        GzEncoder::new(text, Compression::default()).read_to_end(&mut page)?;
+        let page: Arc<[u8]> = page.into();
+        pages.insert((first, end), Arc::clone(&page));
+        Ok(page)
     }
 
     fn page(&self, first: usize, end: usize) -> String {

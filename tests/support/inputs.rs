@@ -128,8 +128,32 @@ impl Input {
         }
     }
 
-    /// An org that has this log and nothing else. Records are not compressed: how an answer is cut follows from the query,
-    /// so that compressing it would be work of the org while the clock runs.
+    /// Makes what an org sends compressed, and returns its bytes for documents of ECS. How answers with records are cut
+    /// follows from the queries, and these from the size of the events, so they are asked for once in either format.
+    ///
+    /// # Errors
+    /// If they cannot be collected.
+    pub fn compress(&self) -> Result<usize> {
+        match &self.content {
+            Content::File { gzip, .. } => Ok(gzip.len()),
+            Content::Records(history) => {
+                collect(&mut configured(&self.config(false))?, &mut self.org(true))?;
+                let bytes = history.compressed_bytes();
+                collect(&mut configured(&self.config(true))?, &mut self.org(true))?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// How many answers an org compressed while it was asked.
+    pub fn compressed_answers(&self) -> usize {
+        match &self.content {
+            Content::File { .. } => 0,
+            Content::Records(history) => history.compressed_answers(),
+        }
+    }
+
+    /// An org that has this log and nothing else.
     pub fn org(&self, gzip: bool) -> CannedOrg {
         let date = Some("Mon, 01 Jun 2026 14:00:00 GMT");
         match &self.content {
@@ -142,7 +166,7 @@ impl Input {
                 CannedOrg { gzip, date, ..CannedOrg::with(vec![file]) }
             }
             Content::Records(history) => {
-                CannedOrg { history: Some(Arc::clone(history)), date, ..CannedOrg::default() }
+                CannedOrg { gzip, history: Some(Arc::clone(history)), date, ..CannedOrg::default() }
             }
         }
     }

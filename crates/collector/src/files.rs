@@ -6,7 +6,6 @@
 //! is wrong with one stream's types does not reach the others.
 
 mod file;
-mod gzip;
 pub mod listing;
 mod reading;
 

@@ -12,10 +12,11 @@
 //! | signing in | `sign_in`, `org/session` |
 //! | what an error means, and how much may be asked | `org/errors`, `org/quota` |
 //! | what is asked, and how answers of several pages are read | `org/soql`, `org/pages` |
+//! | how a compressed answer is read | `org/gzip` |
 //! | how much one poll does, and when it tries again | `schedule` |
 //! | which files are read when | `files`, `files/listing` |
 //! | what happens when a file cannot be read | `files/reading` |
-//! | reading one file, and finding a checkpoint in it again | `files/file`, `files/gzip` |
+//! | reading one file, and finding a checkpoint in it again | `files/file` |
 //! | how the windows of a LoginEvent work | `objects`, `objects/window` |
 //! | what is asked for a window, and what is kept of the answer | `objects/query`, `objects/answer` |
 //! | what becomes of a record | `objects/reader` |

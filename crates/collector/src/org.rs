@@ -1,6 +1,7 @@
 //! One org: the session with it, what its errors mean, how much may be asked of it, and the questions that are asked.
 
 pub mod errors;
+mod gzip;
 pub mod pages;
 pub mod quota;
 pub mod session;

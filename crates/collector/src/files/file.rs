@@ -4,7 +4,6 @@
 //! size of the file.
 
 use crate::{
-    files::gzip,
     org::session::{Org, RequestError},
     problem::{Kind, Problem},
     schedule::batch::Progress,
@@ -66,11 +65,7 @@ impl OpenFile {
     ) -> Result<Box<Self>, RequestError> {
         let version = org.api_version()?;
         let path = format!("/services/data/v{version}/sobjects/EventLogFile/{}/LogFile", file.id);
-        let headers = [("accept", "*/*"), ("accept-encoding", "gzip")];
-        let response = org.get(&path, &headers)?;
-        let compressed =
-            response.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
-        let body = if compressed { gzip::decode(response.body) } else { response.body };
+        let body = org.get(&path, &[("accept", "*/*")])?.body;
         let search = checkpoint.map(|checkpoint| Search { checkpoint: checkpoint.clone(), row: Vec::new() });
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let stage = Stage::Header(search);

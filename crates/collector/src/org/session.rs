@@ -28,6 +28,7 @@ use crate::{
             DENIED, GARBLED, Meaning, Refusal, Remedy, Scope, TOO_LONG, UNREACHED, api_problem,
             sign_in_problem,
         },
+        gzip,
         quota::Usage,
     },
     problem::{Kind, Problem},
@@ -383,7 +384,11 @@ impl Org<'_> {
             self.sign_in()?;
             let token = self.session.token.as_ref().map_or("", Secret::reveal);
             let authorization = Secret::new(format!("Bearer {token}"));
-            let mut all = vec![("authorization", authorization)];
+            // Answers are a tenth of their length then, records as well as files.
+            let mut all = vec![
+                ("authorization", authorization),
+                ("accept-encoding", Secret::new(String::from("gzip"))),
+            ];
             all.extend(headers.iter().map(|(name, value)| (*name, Secret::new((*value).to_owned()))));
             let followed = self.session.told.clone().filter(|_| self.session.follows);
             let origin = followed.as_ref().unwrap_or(&self.config.instance);
@@ -630,7 +635,12 @@ impl Org<'_> {
             self.session.api_usage = Some(usage);
             self.session.usage_is_new = true;
         }
+        // Of what comes over the wire.
         response.body = Box::new(Counted { body: response.body, total: Rc::clone(&self.session.received) });
+        let encoding = response.header("content-encoding");
+        if encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip")) {
+            response.body = gzip::decode(response.body);
+        }
         Ok(response)
     }
 }

@@ -1,0 +1,36 @@
+;; What it costs to hand the same bytes over the border as a list of strings and as one string.
+(component
+  (core module $m
+    (memory (export "memory") 64)
+    (global $result i32 (i32.const 16))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+    (func $line (param $i i32) (result i32) (i32.add (i32.const 65536) (i32.mul (local.get $i) (i32.const 1900))))
+    (func (export "list") (result i32)
+      (local $i i32) (local $at i32)
+      (local.set $at (i32.const 1024))
+      (loop $again
+        (i32.store (local.get $at) (call $line (local.get $i)))
+        (i32.store offset=4 (local.get $at) (i32.const 1899))
+        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $i) (i32.const 1000))))
+      (i32.store (i32.const 16) (i32.const 1024))
+      (i32.store (i32.const 20) (i32.const 1000))
+      (i32.const 16))
+    (func (export "text") (result i32)
+      (i32.store (i32.const 16) (i32.const 65536))
+      (i32.store (i32.const 20) (i32.const 1900000))
+      (i32.const 16))
+    ;; 1,000 lines of 1,899 letters and a line break
+    (func $start (local $i i32)
+      (memory.fill (i32.const 65536) (i32.const 97) (i32.const 1900000))
+      (loop $again
+        (i32.store8 offset=1899 (call $line (local.get $i)) (i32.const 10))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $i) (i32.const 1000)))))
+    (start $start))
+  (core instance $i (instantiate $m))
+  (func (export "list") (result (list string))
+    (canon lift (core func $i "list") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+  (func (export "text") (result string)
+    (canon lift (core func $i "text") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
