@@ -1,6 +1,6 @@
 //! A host in 25 lines: `collect COMPONENT.wasm CONFIG.json HOST...` prints all events that are ready.
 
-use source_host::{Egress, Options, Runtime};
+use source_host::{Admission, Egress, Options, Runtime};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -8,9 +8,9 @@ async fn main() -> anyhow::Result<()> {
     let (Some(component), Some(config)) = (args.next(), args.next()) else {
         anyhow::bail!("usage: collect COMPONENT.wasm CONFIG.json HOST...");
     };
-    let plugin = Runtime::new()?.load(component)?;
+    let plugin = Runtime::new()?.load(component, &Admission::default()).await?;
     let egress = Egress::allow(args)?; // nowhere else, whatever the component wants
-    let mut source = plugin.open(Options { egress, ..Options::default() }).await?;
+    let mut source = plugin.open(Options::new().egress(egress)).await?;
     source.configure(&std::fs::read_to_string(config)?).await?;
     let mut state = None; // load the last one here
     loop {

@@ -1,5 +1,8 @@
 //! A component: what it may use, how it is compiled and admitted, and the calls to an instance of it.
 
+pub(crate) mod admission;
+mod answer;
+pub(crate) mod cpu;
 mod event;
 mod guest;
 mod handler;

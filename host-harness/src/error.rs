@@ -14,7 +14,7 @@ use crate::units::bytes;
 #[non_exhaustive]
 pub enum Error {
     /// The component's file could not be read.
-    #[error("cannot read the component {}: {reason}; if it was not built yet, build it with `make build`", path.display())]
+    #[error("cannot read the component {}: {reason}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -51,6 +51,23 @@ pub enum Error {
         call: &'static str,
         /// The limit.
         limit: Duration,
+    },
+    /// What all sources may have together is used up. The instance is spent.
+    #[error("the component was stopped, for the memory that all sources share is used up")]
+    SharedMemory,
+    /// A call computed for longer than the limit and was stopped. The instance is spent.
+    #[error("a call of `{call}` computed for longer than its limit of {} s and was stopped", limit.as_secs_f64())]
+    CpuTime {
+        /// The function called.
+        call: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The embedder stopped the call. The instance is spent.
+    #[error("a call of `{call}` was cancelled")]
+    Cancelled {
+        /// The function called.
+        call: &'static str,
     },
     /// The component trapped. The instance is spent.
     #[error("the component failed in `{call}`: {reason}")]

@@ -18,16 +18,16 @@
 //! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
 //! | what it may use, and what a call comes to | `component/limits`, `component/source` |
 //!
-//! Each of these knows only what stands below it: `units`, `bindings`; `contract`; `error`; `network`;
+//! Each of these knows only what stands below it: `units`, `bindings`, `throttle`, `observer`; `contract`; `error`; `network`;
 //! `component`.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), source_host::Error> {
-//! use source_host::{Egress, Options, Runtime};
+//! use source_host::{Admission, Egress, Options, Runtime};
 //!
-//! let plugin = Runtime::new()?.load("source.wasm")?;
+//! let plugin = Runtime::new()?.load("source.wasm", &Admission::default()).await?;
 //! let egress = Egress::allow(["logs.example.com"]).unwrap_or_default();
-//! let mut source = plugin.open(Options { egress, ..Options::default() }).await?;
+//! let mut source = plugin.open(Options::new().egress(egress)).await?;
 //! source.configure(r#"{"url": "https://logs.example.com"}"#).await?;
 //! let batch = source.poll(None).await?;
 //! println!("{} events, again in {} ms", batch.events.len(), batch.next_poll_ms);
@@ -42,9 +42,13 @@ mod component;
 mod contract;
 mod error;
 mod network;
+mod observer;
+mod throttle;
 mod units;
 
-pub use component::limits::Limits;
+pub use component::admission::{Admission, Digest, DigestError, PublicKey, PublicKeyError};
+pub use component::cpu::Scheduler;
+pub use component::limits::{Limits, MemoryBudget};
 pub use component::options::{Clock, Options};
 pub use component::plugin::Plugin;
 pub use component::runtime::Runtime;
@@ -54,6 +58,8 @@ pub use contract::{
     Verdict, printable,
 };
 pub use error::Error;
+pub use observer::{CallRecord, Observer, RequestRecord};
+pub use throttle::Throttle;
 pub use network::egress::{Egress, RuleError};
 pub use network::transport::{Answer, HttpTransport, Timeouts, Transport};
 pub use units::{bytes, grouped};

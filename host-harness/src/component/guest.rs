@@ -7,6 +7,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::cpu::Usage;
 use super::limits::Meter;
 use super::options::Clock;
 use crate::network::outgoing::Outgoing;
@@ -18,6 +19,7 @@ pub(crate) struct Guest {
     pub(super) http: WasiHttpCtx,
     pub(super) outgoing: Outgoing,
     pub(super) meter: Meter,
+    pub(super) usage: Arc<Usage>,
     pub(super) deadline: Instant,
 }
 

@@ -6,6 +6,8 @@
 //! with a timer (for a guest that waits); copies from guest to host by wasmtime's "hostcall fuel"; handles by the
 //! resource table's capacity; and every returned batch is measured before anybody sees it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
@@ -13,23 +15,55 @@ use wasmtime::ResourceLimiter;
 use crate::units::bytes;
 
 /// Limits of one instance. [`Limits::default`] is right for most sources.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let mut limits = source_host::Limits::default();
+/// limits.memory = 128 << 20;
+/// limits.call_time = Duration::from_secs(60);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of linear memory, all memories of the component together. Default 64 MiB.
+    /// Bytes of linear memory, all memories of the component together, tables included. Default 64 MiB.
     pub memory: u64,
     /// Wall-clock time of one call. Default 300 s: one request may well take two minutes.
     pub call_time: Duration,
+    /// Time of the processor in one call, waiting not counted. Default 20 s: a poll of 10 MB takes a fifth of a second.
+    pub cpu_time: Duration,
     /// Events in one batch. Default 100,000.
     pub batch_events: usize,
     /// Bytes of all events in one batch. Default 32 MiB.
     pub batch_bytes: usize,
+    /// Bytes of one event. Default 8 MiB.
+    pub event_bytes: usize,
     /// Bytes of a state. Default 1 MiB, as the contract says.
     pub state_bytes: usize,
-    /// Requests under way at the same time, response bodies included. Default 8.
+    /// Bytes of all that `describe`, `configure` and `check` return. Default 1 MiB.
+    pub answer_bytes: usize,
+    /// Bytes of the schema of a configuration. Default 256 KiB.
+    pub schema_bytes: usize,
+    /// Problems, warnings, findings, authorities or streams in one answer. Of problems and warnings, more are counted and
+    /// dropped; more of anything else is refused. Default 100.
+    pub list_length: usize,
+    /// The longest wait that a batch may ask for; longer ones are cut to it. Default 24 h.
+    pub longest_wait: Duration,
+    /// Requests under way at the same time, response bodies included, and those whose answer nobody waits for any more.
+    /// Default 8.
     pub connections: usize,
+    /// Requests a second; what comes sooner waits. Default 1,000.
+    pub requests_per_second: u32,
     /// Bytes (roughly) of the headers of one request. Default 64 KiB.
     pub header_bytes: usize,
+    /// Bytes of the body of one request. Default 16 MiB.
+    pub request_bytes: u64,
+    /// Bytes of answers read in one call, as they come over the wire. Default 4 GiB.
+    pub received_bytes: u64,
+    /// Time of one request, from its beginning until its answer is read. Default 1 h: a file may be read over many polls.
+    pub request_time: Duration,
+    /// Lines of the log a minute that the component can cause. Default 60.
+    pub log_lines_per_minute: u32,
 }
 
 impl Default for Limits {
@@ -37,11 +71,22 @@ impl Default for Limits {
         Self {
             memory: 64 << 20,
             call_time: Duration::from_secs(300),
+            cpu_time: Duration::from_secs(20),
             batch_events: 100_000,
             batch_bytes: 32 << 20,
+            event_bytes: 8 << 20,
             state_bytes: 1 << 20,
+            answer_bytes: 1 << 20,
+            schema_bytes: 256 << 10,
+            list_length: 100,
+            longest_wait: Duration::from_secs(24 * 3600),
             connections: 8,
+            requests_per_second: 1_000,
             header_bytes: 64 << 10,
+            request_bytes: 16 << 20,
+            received_bytes: 4 << 30,
+            request_time: Duration::from_secs(3600),
+            log_lines_per_minute: 60,
         }
     }
 }
@@ -52,62 +97,143 @@ impl Limits {
         64 + 32 * self.connections
     }
 
-    /// What one call may copy out of the guest, in the unit wasmtime counts: bytes, lists at the size of their elements
+    /// What one poll may copy out of the guest, in the unit wasmtime counts: bytes, lists at the size of their elements
     /// in the host. Twice the batch plus state plus the list's own elements, so that a batch somewhat over its limit
     /// gets the clearer answer of [`crate::Error::Refused`].
-    pub(crate) fn hostcall_fuel(&self) -> usize {
+    pub(crate) fn poll_fuel(&self) -> usize {
         let elements = self.batch_events.saturating_mul(2 * size_of::<String>());
         self.batch_bytes
             .saturating_add(self.state_bytes)
             .saturating_mul(2)
             .saturating_add(elements)
-            .saturating_add(1 << 20)
+            .saturating_add(self.answer_bytes)
     }
+
+    /// The same for any other call.
+    pub(crate) fn answer_fuel(&self) -> usize {
+        self.answer_bytes.saturating_mul(2)
+    }
+}
+
+/// Memory that the sources of a process share: what they hold together stays below it, whatever each may have. Cheap to
+/// clone.
+///
+/// ```
+/// use source_host::{MemoryBudget, Options};
+///
+/// let budget = MemoryBudget::new(1 << 30);
+/// let options = Options::new().memory_budget(budget.clone());
+/// assert_eq!(budget.held(), 0);
+/// ```
+#[derive(Clone, Debug)]
+pub struct MemoryBudget(Arc<(u64, AtomicU64)>);
+
+impl MemoryBudget {
+    /// So many bytes of linear memory for all.
+    pub fn new(bytes: u64) -> Self {
+        Self(Arc::new((bytes, AtomicU64::new(0))))
+    }
+
+    /// Bytes that sources hold now.
+    pub fn held(&self) -> u64 {
+        self.0.1.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, more: u64) -> bool {
+        let (limit, held) = &*self.0;
+        let taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            held.checked_add(more).filter(|after| after <= limit)
+        });
+        taken.is_ok()
+    }
+
+    fn give_back(&self, less: u64) {
+        self.0.1.fetch_sub(less, Ordering::Relaxed);
+    }
+}
+
+/// What ended a call, as far as memory goes: whatever error follows, this is its cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    /// The limit of this instance.
+    Own,
+    /// What all may have together.
+    Shared,
 }
 
 /// Counts what the instance holds, and says no at the limit.
 #[derive(Debug)]
 pub(crate) struct Meter {
     limit: u64,
+    budget: Option<MemoryBudget>,
     held: u64,
     peak: u64,
     asked: u64,
-    /// The limit was hit: whatever error follows, this is its cause.
-    pub(crate) exceeded: bool,
+    pub(crate) exceeded: Option<Exceeded>,
 }
 
 impl Meter {
-    pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, held: 0, peak: 0, asked: 0, exceeded: false }
+    pub(crate) fn new(limit: u64, budget: Option<MemoryBudget>) -> Self {
+        Self { limit, budget, held: 0, peak: 0, asked: 0, exceeded: None }
     }
 
     pub(crate) fn peak(&self) -> u64 {
         self.peak
     }
-}
 
-impl ResourceLimiter for Meter {
     /// An error, not `false`: with `false` the guest's allocator aborts some way further on, and all that is left to
     /// report is "unreachable executed". An error stops the guest here, and the operator reads which limit to raise.
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.asked = (desired as u64).saturating_sub(current as u64);
-        let after = self.held.saturating_add(self.asked);
+    fn grow(&mut self, more: u64) -> wasmtime::Result<bool> {
+        self.asked = more;
+        let after = self.held.saturating_add(more);
         if after > self.limit {
-            self.exceeded = true;
+            self.exceeded = Some(Exceeded::Own);
             wasmtime::bail!("memory limit of {} exceeded", bytes(self.limit));
+        }
+        if self.budget.as_ref().is_some_and(|budget| !budget.take(more)) {
+            self.exceeded = Some(Exceeded::Shared);
+            wasmtime::bail!("the memory for all sources is used up");
         }
         self.held = after;
         self.peak = self.peak.max(after);
         Ok(true)
     }
 
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+    fn shrink(&mut self) {
         self.held = self.held.saturating_sub(self.asked);
+        if let Some(budget) = &self.budget {
+            budget.give_back(self.asked);
+        }
+        self.asked = 0;
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.give_back(self.held);
+        }
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.grow((desired as u64).saturating_sub(current as u64))
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.shrink();
         Err(error.context("the host has no more memory to give"))
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= 100_000)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        const ELEMENT: u64 = 16;
+        self.grow((desired as u64).saturating_sub(current as u64).saturating_mul(ELEMENT))
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.shrink();
+        Err(error.context("the host has no more memory to give"))
     }
 
     fn instances(&self) -> usize {
@@ -128,19 +254,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_counted_over_all_memories_together() {
-        let mut meter = Meter::new(100);
+    fn memory_is_counted_over_all_memories_and_tables_together() {
+        let mut meter = Meter::new(100, None);
         assert!(meter.memory_growing(0, 60, None).unwrap());
+        assert!(meter.table_growing(0, 3, None).is_err());
         assert!(meter.memory_growing(0, 60, None).is_err());
-        assert!(meter.exceeded);
+        assert_eq!(meter.exceeded, Some(Exceeded::Own));
         assert_eq!(meter.peak(), 60);
     }
 
     #[test]
     fn a_growth_that_failed_is_not_counted() {
-        let mut meter = Meter::new(100);
+        let mut meter = Meter::new(100, None);
         assert!(meter.memory_growing(0, 60, None).unwrap());
         assert!(meter.memory_grow_failed(wasmtime::Error::msg("no")).is_err());
         assert!(meter.memory_growing(0, 100, None).unwrap());
+    }
+
+    #[test]
+    fn what_all_may_have_together_is_given_back_by_who_goes() {
+        let budget = MemoryBudget::new(100);
+        let mut one = Meter::new(80, Some(budget.clone()));
+        let mut other = Meter::new(80, Some(budget.clone()));
+        assert!(one.memory_growing(0, 60, None).unwrap());
+        assert!(other.memory_growing(0, 60, None).is_err());
+        assert_eq!(other.exceeded, Some(Exceeded::Shared));
+        drop(one);
+        assert!(other.memory_growing(0, 60, None).unwrap());
+        assert_eq!(budget.held(), 60);
+        drop(other);
+        assert_eq!(budget.held(), 0);
     }
 }

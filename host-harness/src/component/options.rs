@@ -1,11 +1,16 @@
 //! How one source is run: what it may use, where it may connect to, and what its clocks show.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::limits::Limits;
+use tokio_util::sync::CancellationToken;
+
+use super::cpu::Scheduler;
+use super::limits::{Limits, MemoryBudget};
 use crate::network::egress::Egress;
 use crate::network::transport::Transport;
+use crate::observer::Observer;
 
 /// Clocks other than the system's, for tests that travel in time.
 pub trait Clock: Send + Sync {
@@ -16,16 +21,88 @@ pub trait Clock: Send + Sync {
     fn elapsed(&self) -> Duration;
 }
 
-/// How one source is run.
-#[derive(Clone, Default)]
+/// How one source is run. Each is for one source: it cannot be copied, so that no transport is shared by mistake.
+///
+/// ```
+/// use source_host::{Egress, Limits, Options};
+///
+/// let mut limits = Limits::default();
+/// limits.memory = 32 << 20;
+/// let options = Options::new().egress(Egress::allow(["logs.example.com"])?).limits(limits);
+/// # Ok::<(), source_host::RuleError>(())
+/// ```
+#[derive(Default)]
+#[must_use]
 pub struct Options {
+    pub(crate) limits: Limits,
+    pub(crate) egress: Egress,
+    pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) scheduler: Option<Scheduler>,
+    pub(crate) memory: Option<MemoryBudget>,
+}
+
+impl Options {
+    /// The usual limits, and nowhere to connect to.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// What it may use.
-    pub limits: Limits,
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Where it may connect to. Nowhere by default.
-    pub egress: Egress,
-    /// How its requests travel. By default a new [`crate::HttpTransport`] for each source opened. Do not pass the same
-    /// one to sources of different tenants.
-    pub transport: Option<Arc<dyn Transport>>,
+    pub fn egress(mut self, egress: Egress) -> Self {
+        self.egress = egress;
+        self
+    }
+
+    /// How its requests travel. By default a [`crate::HttpTransport`] of its own.
+    ///
+    /// It is taken by value: connections carry what a server thinks of who calls, and are not for other tenants.
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
     /// The clocks it sees. By default the system's. Limits go by the system's in any case.
-    pub clock: Option<Arc<dyn Clock>>,
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// What stops a call that is under way, from anywhere: it returns [`crate::Error::Cancelled`], and the instance is spent.
+    pub fn cancelled_by(mut self, token: CancellationToken) -> Self {
+        self.cancel = token;
+        self
+    }
+
+    /// Who is told what happens.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// What gives it time of the processor, in turn with the other sources. Without one it takes what the executor gives.
+    pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
+        self.scheduler = Some(scheduler);
+        self
+    }
+
+    /// The memory that it shares with the other sources, besides its own limit.
+    pub fn memory_budget(mut self, budget: MemoryBudget) -> Self {
+        self.memory = Some(budget);
+        self
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("limits", &self.limits).field("egress", &self.egress).finish_non_exhaustive()
+    }
 }

@@ -6,10 +6,12 @@
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
+use super::admission::{self, Admission, Digest};
 use super::guest::Guest;
 use super::options::Options;
 use super::source::Source;
 use crate::bindings::PluginPre;
+use crate::contract::printable;
 use crate::error::Error;
 
 /// What a source may import, at any 0.2 version.
@@ -30,6 +32,7 @@ const CONTRACT: &str = "pipeline:source/source@0.1.0";
 #[derive(Clone)]
 pub struct Plugin {
     name: String,
+    digest: Digest,
     imports: Vec<String>,
     pre: PluginPre<Guest>,
 }
@@ -41,6 +44,11 @@ impl std::fmt::Debug for Plugin {
 }
 
 impl Plugin {
+    /// Which component it is.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// What it imports, sorted: `wasi:http/types@0.2.0`.
     pub fn imports(&self) -> &[String] {
         &self.imports
@@ -57,24 +65,20 @@ impl Plugin {
 }
 
 /// Compiles a component if it is one, exports the contract, and imports nothing that is not offered.
+///
+/// Names come from the component, and whoever prints the error does so on a terminal.
 pub(crate) fn admit(
     engine: &Engine,
     linker: &Linker<Guest>,
     name: &str,
-    bytes: &[u8],
+    content: &[u8],
+    signature: Option<&[u8]>,
+    admission: &Admission,
 ) -> Result<Plugin, Error> {
-    let refuse = |reason: String| Error::NotAdmitted { name: name.to_owned(), reason };
-    match bytes {
-        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
-        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => {
-            return Err(refuse(
-                "it is a core module and not yet a component; build the component with `make build`".into(),
-            ));
-        }
-        _ => return Err(refuse("it is not WebAssembly; build the component with `make build`".into())),
-    }
-    let component =
-        Component::new(engine, bytes).map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+    let refuse = |reason: String| Error::NotAdmitted { name: name.to_owned(), reason: printable(reason) };
+    let digest = admission::inspect(content, signature, admission).map_err(refuse)?;
+    let component = Component::new(engine, content)
+        .map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
     let ty = component.component_type();
     let mut imports: Vec<String> = ty.imports(engine).map(|(import, _)| import.to_owned()).collect();
     imports.sort();
@@ -99,7 +103,7 @@ pub(crate) fn admit(
         .instantiate_pre(&component)
         .and_then(PluginPre::new)
         .map_err(|error| refuse(format!("it does not fit the contract: {error:#}")))?;
-    Ok(Plugin { name: name.to_owned(), imports, pre })
+    Ok(Plugin { name: name.to_owned(), digest, imports, pre })
 }
 
 fn is_offered(import: &str) -> bool {

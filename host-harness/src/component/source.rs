@@ -3,85 +3,154 @@
 //! A call is stopped in two ways at its deadline: a guest that computes is interrupted at every tick of the epoch, gives
 //! way to other tasks, and traps when its time is up; a guest that waits for the network is stopped by a timer outside.
 //! Either way, and after any trap, the instance is in no state to be trusted: it refuses all further calls, and the
-//! caller opens a new one with the same state. Nothing is lost by that, as the contract's first rule says.
+//! caller opens a new one with the same state ([`Source::renew`]). Nothing is lost by that, as the contract's first rule says.
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use super::event::is_object_on_a_line;
+use super::answer;
+use super::cpu::{Metered, Scheduler, Usage};
 use super::guest::{Guest, Injected};
-use super::limits::{Limits, Meter};
-use super::options::Options;
+use super::limits::{Exceeded, Limits, Meter};
+use super::options::{Clock, Options};
 use crate::bindings::{Plugin as Exports, PluginPre};
-use crate::contract::{Batch, Description, Failure, Finding, Grants, problems};
+use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
 use crate::error::Error;
 use crate::network::egress::Gate;
-use crate::network::outgoing::Outgoing;
-use crate::network::transport::HttpTransport;
-use crate::units::bytes;
+use crate::network::outgoing::{Bounds, Outgoing};
+use crate::network::transport::{HttpTransport, Transport};
+use crate::observer::CallRecord;
 
 /// One instance of a component: `configure` once, then `poll` in a loop.
 pub struct Source {
-    store: Store<Guest>,
-    exports: Exports,
-    limits: Limits,
-    usable: bool,
+    /// What a new instance is made of.
+    pre: PluginPre<Guest>,
+    options: Options,
+    transport: Arc<dyn Transport>,
+    usage: Arc<Usage>,
+    instance: Option<Instance>,
     denied: Vec<String>,
+    peak: u64,
 }
 
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("usable", &self.usable).finish_non_exhaustive()
+struct Instance {
+    store: Store<Guest>,
+    exports: Exports,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("usable", &self.is_usable()).finish_non_exhaustive()
     }
 }
 
+/// Ends the borrow of the instance as soon as there is a future, and puts the instance back when the call has ended well: one
+/// that was dropped half-way, stopped or trapped is gone.
+macro_rules! call {
+    ($self:ident, $function:ident, $name:literal, $fuel:expr $(, $argument:expr)*) => {{
+        let mut instance = $self.begin($fuel)?;
+        let started = Instant::now();
+        let call = instance.exports.pipeline_source_source().$function(&mut instance.store $(, $argument)*);
+        let ended = $self.bounds().run(call).await;
+        let outcome = settle(ended, &instance.store, &$self.options.limits, $name);
+        $self.peak = $self.peak.max(instance.store.data().meter.peak());
+        $self.told($name, started, outcome.as_ref().err());
+        if outcome.is_ok() {
+            $self.instance = Some(instance);
+        }
+        outcome?
+    }};
+}
+
 impl Source {
-    pub(crate) async fn open(pre: &PluginPre<Guest>, options: Options) -> Result<Self, Error> {
-        let Options { limits, egress, transport, clock } = options;
-        let transport = match transport {
+    pub(crate) async fn open(pre: &PluginPre<Guest>, mut options: Options) -> Result<Self, Error> {
+        let transport = match options.transport.take() {
             Some(transport) => transport,
             None => Arc::new(HttpTransport::new()?),
         };
+        let mut source = Self {
+            pre: pre.clone(),
+            options,
+            transport,
+            usage: Arc::default(),
+            instance: None,
+            denied: Vec::new(),
+            peak: 0,
+        };
+        source.renew().await?;
+        Ok(source)
+    }
+
+    /// Puts a fresh instance in the place of one that was stopped or dropped. It is not configured yet.
+    ///
+    /// # Errors
+    ///
+    /// If it needs more than the limits from the start.
+    pub async fn renew(&mut self) -> Result<(), Error> {
+        self.suspend();
+        let limits = self.options.limits.clone();
         let mut wasi = WasiCtx::builder();
-        if let Some(clock) = clock {
-            wasi.wall_clock(Injected(Arc::clone(&clock))).monotonic_clock(Injected(clock));
+        if let Some(clock) = &self.options.clock {
+            let (one, other): (Arc<dyn Clock>, _) = (Arc::clone(clock), Arc::clone(clock));
+            wasi.wall_clock(Injected(one)).monotonic_clock(Injected(other));
         }
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles());
+        let bounds = Bounds {
+            connections: limits.connections,
+            requests_per_second: limits.requests_per_second,
+            request_bytes: limits.request_bytes,
+            received_bytes: limits.received_bytes,
+            request_time: limits.request_time,
+            log_lines_per_minute: limits.log_lines_per_minute,
+        };
+        let gate = Gate::new(self.options.egress.clone());
+        let observer = self.options.observer.clone();
         let guest = Guest {
             table,
             wasi: wasi.build(),
             http,
-            outgoing: Outgoing::new(Gate::new(egress), transport, limits.connections),
-            meter: Meter::new(limits.memory),
+            outgoing: Outgoing::new(gate, Arc::clone(&self.transport), bounds, observer),
+            meter: Meter::new(limits.memory, self.options.memory.clone()),
+            usage: Arc::clone(&self.usage),
             deadline: Instant::now() + limits.call_time,
         };
-        let mut store = Store::new(pre.engine(), guest);
+        let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.meter);
-        store.set_hostcall_fuel(limits.hostcall_fuel());
+        store.set_hostcall_fuel(limits.answer_fuel());
         store.set_max_component_handles(limits.handles());
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {
-            if Instant::now() < context.data().deadline {
+            let guest = context.data();
+            if Instant::now() < guest.deadline && !guest.usage.is_used_up() {
                 Ok(UpdateDeadline::Yield(1))
             } else {
                 Ok(UpdateDeadline::Interrupt)
             }
         });
-        let made = tokio::time::timeout(limits.call_time, pre.instantiate_async(&mut store)).await;
-        let exports = match made {
-            Ok(Ok(exports)) => exports,
-            Ok(Err(error)) => return Err(classify(&store, &limits, "instantiate", &error)),
-            Err(_) => return Err(Error::Timeout { call: "instantiate", limit: limits.call_time }),
-        };
-        Ok(Self { store, exports, limits, usable: true, denied: Vec::new() })
+        self.usage.begin(limits.cpu_time);
+        let started = Instant::now();
+        let pre = self.pre.clone();
+        let ended = self.bounds().run(pre.instantiate_async(&mut store)).await;
+        let made = settle(ended, &store, &limits, "instantiate");
+        self.told("instantiate", started, made.as_ref().err());
+        self.instance = Some(Instance { exports: made?, store });
+        Ok(())
+    }
+
+    /// Drops the instance and its memory, until [`Source::renew`].
+    pub fn suspend(&mut self) {
+        self.denied.clear();
+        self.instance = None;
     }
 
     /// What this component is. Needs neither configuration nor network.
@@ -90,10 +159,8 @@ impl Source {
     ///
     /// If the component fails or exceeds a limit.
     pub async fn describe(&mut self) -> Result<Description, Error> {
-        self.begin()?;
-        let call = self.exports.pipeline_source_source().call_describe(&mut self.store);
-        let outcome = tokio::time::timeout(self.limits.call_time, call).await;
-        Ok(self.settle("describe", outcome)?.into())
+        let answer = call!(self, call_describe, "describe", self.options.limits.answer_fuel());
+        answer::description(answer, &self.options.limits)
     }
 
     /// Hands the configuration over, a JSON document. Requests are possible from here on, to what the component asks for
@@ -103,17 +170,19 @@ impl Source {
     ///
     /// [`Error::Configuration`] with every problem, or if the component fails or exceeds a limit.
     pub async fn configure(&mut self, config: &str) -> Result<Grants, Error> {
-        self.begin()?;
-        self.forget_grants()?;
-        let call = self.exports.pipeline_source_source().call_configure(&mut self.store, config);
-        let outcome = tokio::time::timeout(self.limits.call_time, call).await;
-        let grants: Grants = match self.settle("configure", outcome)? {
-            Ok(grants) => grants.into(),
-            Err(found) => return Err(Error::Configuration(problems(found))),
-        };
-        let gate = &mut self.store.data_mut().outgoing.gate;
-        gate.grant(&grants.authorities).map_err(|e| Error::Refused(format!("a grant that is none: {e}")))?;
-        self.denied = gate.denied(&grants.authorities);
+        self.denied.clear();
+        if let Some(instance) = &mut self.instance {
+            let gate = &mut instance.store.data_mut().outgoing.gate;
+            gate.grant(&[]).map_err(|error| Error::Setup(error.to_string()))?;
+        }
+        let answer = call!(self, call_configure, "configure", self.options.limits.answer_fuel(), config);
+        let grants = answer::grants(answer, &self.options.limits)?;
+        if let Some(instance) = &mut self.instance {
+            let gate = &mut instance.store.data_mut().outgoing.gate;
+            gate.grant(&grants.authorities)
+                .map_err(|error| Error::Refused(format!("a grant that is none: {}", printable(error.to_string()))))?;
+            self.denied = gate.denied(&grants.authorities);
+        }
         Ok(grants)
     }
 
@@ -128,10 +197,8 @@ impl Source {
     ///
     /// If the component fails or exceeds a limit. What does not work is a finding, not an error.
     pub async fn check(&mut self) -> Result<Vec<Finding>, Error> {
-        self.begin()?;
-        let call = self.exports.pipeline_source_source().call_check(&mut self.store);
-        let outcome = tokio::time::timeout(self.limits.call_time, call).await;
-        Ok(self.settle("check", outcome)?.into_iter().map(Into::into).collect())
+        let answer = call!(self, call_check, "check", self.options.limits.answer_fuel());
+        answer::findings(answer, &self.options.limits)
     }
 
     /// The next events after `state` (none = from the beginning).
@@ -141,70 +208,122 @@ impl Source {
     /// [`Error::Failure`] if the source could do nothing at all, [`Error::Refused`] if what it returned breaks the
     /// contract or a limit, or if the component fails or exceeds a limit.
     pub async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
-        self.begin()?;
-        let call = self.exports.pipeline_source_source().call_poll(&mut self.store, state);
-        let outcome = tokio::time::timeout(self.limits.call_time, call).await;
-        match self.settle("poll", outcome)? {
-            Ok(batch) => {
-                let batch = Batch::from(batch);
-                inspect(&batch, &self.limits)?;
-                Ok(batch)
-            }
+        match call!(self, call_poll, "poll", self.options.limits.poll_fuel(), state) {
+            Ok(batch) => answer::batch(batch, &self.options.limits),
             Err(failure) => {
-                let failure = Failure::from(failure);
-                inspect_state(failure.state.as_deref().unwrap_or_default(), &self.limits)?;
+                let failure = answer::failure(Failure::from(failure), &self.options.limits)?;
                 Err(Error::Failure(Box::new(failure)))
             }
         }
     }
 
-    /// The most linear memory this instance has held, in bytes.
+    /// The most linear memory an instance of this source has held, in bytes.
     pub fn peak_memory(&self) -> u64 {
-        self.store.data().meter.peak()
+        let now = self.instance.as_ref().map_or(0, |instance| instance.store.data().meter.peak());
+        self.peak.max(now)
     }
 
-    /// Whether it may be called again. False after a trap, a time-out, or a call that was dropped half-way.
+    /// How long it has computed, in all calls.
+    pub fn cpu_time(&self) -> Duration {
+        self.usage.total()
+    }
+
+    /// Whether it may be called. False after a trap, a time-out, a call that was dropped half-way, or [`Source::suspend`].
     pub fn is_usable(&self) -> bool {
-        self.usable
+        self.instance.is_some()
     }
 
-    fn begin(&mut self) -> Result<(), Error> {
-        if !self.usable {
-            return Err(Error::Spent);
+    /// Takes the instance for a call: if the call's future is dropped, the instance goes with it.
+    fn begin(&mut self, fuel: usize) -> Result<Instance, Error> {
+        let mut instance = self.instance.take().ok_or(Error::Spent)?;
+        let limits = &self.options.limits;
+        self.usage.begin(limits.cpu_time);
+        let guest = instance.store.data_mut();
+        guest.deadline = Instant::now() + limits.call_time;
+        guest.outgoing.begin_call();
+        instance.store.set_epoch_deadline(1);
+        instance.store.set_hostcall_fuel(fuel);
+        Ok(instance)
+    }
+
+    fn bounds(&self) -> Bounded {
+        Bounded {
+            time: self.options.limits.call_time,
+            cancel: self.options.cancel.clone(),
+            usage: Arc::clone(&self.usage),
+            scheduler: self.options.scheduler.clone(),
         }
-        // Until the call has ended: if its future is dropped, the instance stays unusable.
-        self.usable = false;
-        self.store.data_mut().deadline = Instant::now() + self.limits.call_time;
-        self.store.set_epoch_deadline(1);
-        Ok(())
     }
 
-    fn forget_grants(&mut self) -> Result<(), Error> {
-        self.denied.clear();
-        self.store.data_mut().outgoing.gate.grant(&[]).map_err(|e| Error::Setup(e.to_string()))
+    fn told(&self, function: &'static str, started: Instant, error: Option<&Error>) {
+        let Some(observer) = &self.options.observer else { return };
+        let ended_by = error.map(|error| match error {
+            Error::Memory { .. } | Error::SharedMemory => "memory",
+            Error::Timeout { .. } => "time",
+            Error::CpuTime { .. } => "cpu",
+            Error::Cancelled { .. } => "cancelled",
+            Error::Refused(_) => "answer",
+            _ => "trap",
+        });
+        let (duration, cpu) = (started.elapsed(), self.usage.call());
+        observer.call(&CallRecord { function, duration, cpu, peak_memory: self.peak_memory(), ended_by });
     }
+}
 
-    fn settle<T>(
-        &mut self,
-        call: &'static str,
-        outcome: Result<wasmtime::Result<T>, tokio::time::error::Elapsed>,
-    ) -> Result<T, Error> {
-        match outcome {
-            Ok(Ok(value)) => {
-                self.usable = true;
-                Ok(value)
-            }
-            Ok(Err(error)) => Err(classify(&self.store, &self.limits, call, &error)),
-            Err(_) => Err(Error::Timeout { call, limit: self.limits.call_time }),
+/// What a call runs within.
+struct Bounded {
+    time: Duration,
+    cancel: CancellationToken,
+    usage: Arc<Usage>,
+    scheduler: Option<Scheduler>,
+}
+
+impl Bounded {
+    /// Runs a call until it ends, its time is up, or it is cancelled.
+    async fn run<T>(self, call: impl Future<Output = wasmtime::Result<T>>) -> Ended<T> {
+        let call = Metered::new(call, self.usage, self.scheduler);
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Ended::Cancelled,
+            outcome = tokio::time::timeout(self.time, call) => match outcome {
+                Ok(outcome) => Ended::ByItself(outcome),
+                Err(_) => Ended::Late,
+            },
         }
+    }
+}
+
+/// How a call ended.
+enum Ended<T> {
+    ByItself(wasmtime::Result<T>),
+    Late,
+    Cancelled,
+}
+
+fn settle<T>(
+    ended: Ended<T>,
+    store: &Store<Guest>,
+    limits: &Limits,
+    call: &'static str,
+) -> Result<T, Error> {
+    match ended {
+        Ended::ByItself(Ok(value)) => Ok(value),
+        Ended::ByItself(Err(error)) => Err(classify(store, limits, call, &error)),
+        Ended::Late => Err(Error::Timeout { call, limit: limits.call_time }),
+        Ended::Cancelled => Err(Error::Cancelled { call }),
     }
 }
 
 /// Names the limit behind a trap, where it was one.
 fn classify(store: &Store<Guest>, limits: &Limits, call: &'static str, error: &wasmtime::Error) -> Error {
     let guest = store.data();
-    if guest.meter.exceeded {
-        return Error::Memory { limit: limits.memory };
+    match guest.meter.exceeded {
+        Some(Exceeded::Own) => return Error::Memory { limit: limits.memory },
+        Some(Exceeded::Shared) => return Error::SharedMemory,
+        None => {}
+    }
+    if guest.usage.has_exceeded() {
+        return Error::CpuTime { call, limit: limits.cpu_time };
     }
     if matches!(error.downcast_ref(), Some(wasmtime::Trap::Interrupt)) {
         return Error::Timeout { call, limit: limits.call_time };
@@ -218,83 +337,6 @@ fn classify(store: &Store<Guest>, limits: &Limits, call: &'static str, error: &w
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
-    tracing::debug!(call, error = crate::contract::printable(text), "call failed");
-    Error::Trap { call, reason: crate::contract::printable(reason) }
-}
-
-fn inspect(batch: &Batch, limits: &Limits) -> Result<(), Error> {
-    let refused = |what: String| Err(Error::Refused(what));
-    if batch.events.len() > limits.batch_events {
-        return refused(format!(
-            "{} events, more than the {} of its limit",
-            batch.events.len(),
-            limits.batch_events
-        ));
-    }
-    let size: usize = batch.events.iter().map(String::len).sum();
-    if size > limits.batch_bytes {
-        let (size, limit) = (bytes(size as u64), bytes(limits.batch_bytes as u64));
-        return refused(format!("{size} of events, more than the {limit} of its limit"));
-    }
-    for (index, event) in batch.events.iter().enumerate() {
-        if !is_object_on_a_line(event) {
-            return refused(format!(
-                "an event (number {} of its batch) that is not one JSON object on one line",
-                index + 1
-            ));
-        }
-    }
-    inspect_state(&batch.state, limits)
-}
-
-fn inspect_state(state: &str, limits: &Limits) -> Result<(), Error> {
-    if state.len() > limits.state_bytes {
-        let (size, limit) = (bytes(state.len() as u64), bytes(limits.state_bytes as u64));
-        return Err(Error::Refused(format!("a state of {size}, more than the {limit} of its limit")));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn batch(events: &[&str]) -> Batch {
-        Batch { events: events.iter().map(|e| (*e).to_owned()).collect(), ..Batch::default() }
-    }
-
-    fn refusal(batch: &Batch, limits: &Limits) -> String {
-        inspect(batch, limits).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn an_event_is_one_json_object_on_one_line() {
-        let limits = Limits::default();
-        assert!(inspect(&batch(&["{}", r#"{"a":[1,{"b":null}]}"#]), &limits).is_ok());
-        for bad in ["", "[]", "1", " {}", "{", "{}{}", "{\n}", "{\"a\":1,\r\"b\":2}", "{\"a\":}", "{} x"] {
-            let text = refusal(&batch(&["{}", bad]), &limits);
-            assert!(text.contains("number 2"), "{bad:?}: {text}");
-        }
-    }
-
-    #[test]
-    fn a_batch_with_too_many_events_is_refused() {
-        let limits = Limits { batch_events: 2, ..Limits::default() };
-        assert!(inspect(&batch(&["{}", "{}"]), &limits).is_ok());
-        assert!(refusal(&batch(&["{}", "{}", "{}"]), &limits).contains("3 events"));
-    }
-
-    #[test]
-    fn a_batch_with_too_many_bytes_is_refused() {
-        let limits = Limits { batch_bytes: 3, ..Limits::default() };
-        assert!(refusal(&batch(&["{}", "{}"]), &limits).contains("4 bytes of events"));
-    }
-
-    #[test]
-    fn a_state_beyond_its_limit_is_refused() {
-        let limits = Limits::default();
-        let mut batch = batch(&[]);
-        batch.state = "x".repeat((1 << 20) + 1);
-        assert!(refusal(&batch, &limits).contains("1 MiB of its limit"));
-    }
+    tracing::debug!(call, error = printable(text), "call failed");
+    Error::Trap { call, reason: printable(reason) }
 }

@@ -1,38 +1,95 @@
-//! The one door out of a component: every request it sends comes through here, is checked, counted and logged.
+//! The one door out of a component: every request it sends comes through here, is checked, counted and told of.
+//!
+//! A request is sent by a task of its own, which holds the permit for a connection until the request is over. A component that
+//! drops what it waits for gets no permit back for it: it would open connections without end.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::uri::{Authority, Uri};
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::egress::Gate;
 use super::transport::{Timeouts, Transport};
+use crate::contract::printable;
+use crate::observer::{Observer, RequestRecord};
+use crate::throttle::Throttle;
+
+/// Bytes of a request's body that the host holds for a component, for each body that it has open.
+const CHUNK: usize = 16 << 10;
+
+/// What requests may come to. The meaning of each is that of [`crate::Limits`].
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) connections: usize,
+    pub(crate) requests_per_second: u32,
+    pub(crate) request_bytes: u64,
+    pub(crate) received_bytes: u64,
+    pub(crate) request_time: Duration,
+    pub(crate) log_lines_per_minute: u32,
+}
 
 /// What wasmtime asks for each outgoing request.
 pub(crate) struct Outgoing {
     pub(crate) gate: Gate,
     transport: Arc<dyn Transport>,
+    bounds: Bounds,
     permits: Arc<Semaphore>,
+    rate: Arc<DefaultDirectRateLimiter>,
+    log: Throttle,
+    observer: Option<Arc<dyn Observer>>,
+    /// Bytes of answers that this call may still read.
+    left: Arc<AtomicU64>,
+    /// Requests under way. They end with the component.
+    tasks: JoinSet<()>,
 }
 
 impl Outgoing {
-    pub(crate) fn new(gate: Gate, transport: Arc<dyn Transport>, connections: usize) -> Self {
-        Self { gate, transport, permits: Arc::new(Semaphore::new(connections)) }
+    pub(crate) fn new(
+        gate: Gate,
+        transport: Arc<dyn Transport>,
+        bounds: Bounds,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
+        let per_second = bounds.requests_per_second.try_into().unwrap_or(std::num::NonZeroU32::MIN);
+        Self {
+            gate,
+            transport,
+            permits: Arc::new(Semaphore::new(bounds.connections)),
+            rate: Arc::new(RateLimiter::direct(Quota::per_second(per_second))),
+            log: Throttle::per_minute(bounds.log_lines_per_minute),
+            observer,
+            left: Arc::new(AtomicU64::new(bounds.received_bytes)),
+            bounds,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// A call begins, which may read so much.
+    pub(crate) fn begin_call(&self) {
+        self.left.store(self.bounds.received_bytes, Ordering::Relaxed);
     }
 
     /// Checks a request and brings its authority into the form that was checked.
-    fn admit(&self, request: &mut Request<WasiBody>) -> Result<OwnedSemaphorePermit, Error> {
+    fn admit(&mut self, request: &mut Request<WasiBody>) -> Result<OwnedSemaphorePermit, Error> {
         let target = self.gate.admit(request.uri()).map_err(|reason| {
-            let authority = request.uri().authority().map_or("", Authority::as_str);
-            tracing::warn!(authority, reason, "request denied");
+            if let Some(suppressed) = self.log.admit() {
+                let authority = request.uri().authority().map_or("", Authority::as_str);
+                let authority = printable(authority.to_owned());
+                tracing::warn!(authority, reason, suppressed, "request denied");
+            }
             Error::HttpRequestDenied
         })?;
         // CONNECT would make the server on the other side a tunnel to anywhere.
@@ -45,49 +102,185 @@ impl Outgoing {
         parts.authority = Some(authority.parse().map_err(|_| Error::HttpRequestUriInvalid)?);
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Error::HttpRequestUriInvalid)?;
         request.headers_mut().insert(header::HOST, host);
-        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)
+        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
+            self.limit("connections");
+            Error::ConnectionLimitReached
+        })
+    }
+
+    fn limit(&self, limit: &'static str) {
+        if let Some(observer) = &self.observer {
+            observer.limit(limit);
+        }
     }
 }
 
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl WasiHttpHooks for Outgoing {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+
     fn send_request(
         &mut self,
         mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Io,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send> {
-        let permit = match self.admit(&mut request) {
+        while self.tasks.try_join_next().is_some() {}
+        let admitted = self.admit(&mut request);
+        let mut exchange = Exchange::new(&request, self.observer.clone());
+        let permit = match admitted {
             Ok(permit) => permit,
-            Err(error) => return Box::new(async { Err(error) }),
+            Err(error) => {
+                exchange.failed(&error);
+                return Box::new(async { Err(error) });
+            }
         };
-        let started = Instant::now();
-        let method = request.method().clone();
-        let authority = request.uri().authority().map_or(String::new(), ToString::to_string);
-        let answer = self.transport.send(request, Timeouts::capped(options));
-        Box::new(async move {
-            let answer = answer.await;
-            let millis = started.elapsed().as_millis();
-            match answer {
-                Ok(response) => {
-                    let status = response.status().as_u16();
-                    tracing::debug!(%method, authority, status, millis, "request");
-                    let response = response.map(|inner| Counted { inner, _permit: permit }.boxed_unsync());
-                    Ok((response, Box::new(async { Ok(()) }) as Io))
-                }
-                Err(error) => {
-                    tracing::debug!(%method, authority, %error, millis, "request failed");
-                    Err(error)
+        if self.rate.check().is_err() {
+            self.limit("requests");
+            exchange.waits = true;
+        }
+        let deadline = Instant::now() + self.bounds.request_time;
+        let request = {
+            let (sent, limit) = (Arc::clone(&exchange.sent), self.bounds.request_bytes);
+            request.map(|inner| Capped { inner, sent, limit }.boxed_unsync())
+        };
+        let (transport, rate) = (Arc::clone(&self.transport), Arc::clone(&self.rate));
+        let timeouts = Timeouts::capped(options);
+        let left = Arc::clone(&self.left);
+        let (sender, answer) = oneshot::channel();
+        self.tasks.spawn(async move {
+            while exchange.waits {
+                match rate.check() {
+                    Ok(()) => exchange.waits = false,
+                    Err(early) => sleep(early.wait_time_from(DefaultClock::default().now())).await,
                 }
             }
+            let answer = timeout_at(deadline, transport.send(request, timeouts)).await;
+            let answer = answer.unwrap_or(Err(Error::HttpResponseTimeout)).inspect_err(|e| exchange.failed(e));
+            let answer = answer.map(|response| {
+                exchange.status = Some(response.status().as_u16());
+                response.map(|inner| {
+                    let alarm = Box::pin(sleep_until(deadline));
+                    Counted { inner, left, alarm, exchange, _permit: permit }.boxed_unsync()
+                })
+            });
+            // Nobody may wait for it any more: then it is dropped here, and its connection with it.
+            let _ = sender.send(answer);
+        });
+        Box::new(async move {
+            let response = answer.await.map_err(|_| Error::ConnectionTerminated)??;
+            Ok((response, Box::new(async { Ok(()) }) as Io))
         })
     }
 }
 
-/// A response body that counts as a request under way until it is dropped.
+/// What is told of a request once it is over.
+struct Exchange {
+    observer: Option<Arc<dyn Observer>>,
+    method: Method,
+    uri: Uri,
+    started: Instant,
+    waits: bool,
+    sent: Arc<AtomicU64>,
+    received: u64,
+    status: Option<u16>,
+    error: Option<String>,
+    denied: bool,
+}
+
+impl Exchange {
+    fn new(request: &Request<WasiBody>, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self {
+            observer,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            started: Instant::now(),
+            waits: false,
+            sent: Arc::default(),
+            received: 0,
+            status: None,
+            error: None,
+            denied: false,
+        }
+    }
+
+    fn failed(&mut self, error: &Error) {
+        self.denied = matches!(error, Error::HttpRequestDenied);
+        self.error = Some(printable(error.to_string()));
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        let authority = self.uri.authority().map_or("", Authority::as_str);
+        if !self.denied {
+            let (method, status, millis) = (&self.method, self.status, duration.as_millis());
+            tracing::debug!(%method, authority, status, error = self.error, millis, "request");
+        }
+        if let Some(observer) = &self.observer {
+            observer.request(&RequestRecord {
+                method: self.method.as_str(),
+                scheme: self.uri.scheme_str().unwrap_or_default(),
+                authority,
+                path: self.uri.path(),
+                status: self.status,
+                error: self.error.as_deref(),
+                denied: self.denied,
+                bytes_sent: self.sent.load(Ordering::Relaxed),
+                bytes_received: self.received,
+                duration,
+            });
+        }
+    }
+}
+
+/// A request body that ends with an error when it gets too long.
+struct Capped {
+    inner: WasiBody,
+    sent: Arc<AtomicU64>,
+    limit: u64,
+}
+
+impl Body for Capped {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = Pin::new(&mut self.inner).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            let length = data.len() as u64;
+            if self.sent.fetch_add(length, Ordering::Relaxed) + length > self.limit {
+                return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.limit)))));
+            }
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A response body that counts as a request under way until it is dropped, and that ends with an error when it gets too long,
+/// in bytes or in time.
 struct Counted {
     inner: WasiBody,
+    left: Arc<AtomicU64>,
+    alarm: Pin<Box<Sleep>>,
+    exchange: Exchange,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -99,7 +292,26 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
+        let frame = Pin::new(&mut self.inner).poll_frame(context);
+        let is_late = match &frame {
+            Poll::Pending => self.alarm.as_mut().poll(context).is_ready(),
+            Poll::Ready(_) => self.alarm.deadline() <= Instant::now(),
+        };
+        let length = match &frame {
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, |data| data.len() as u64),
+            _ => 0,
+        };
+        self.exchange.received += length;
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(length), Ordering::Relaxed);
+        let error = match frame {
+            _ if is_late => Error::HttpResponseTimeout,
+            _ if left < length => Error::HttpResponseBodySize(Some(self.exchange.received)),
+            Poll::Ready(Some(Err(error))) => error,
+            frame => return frame,
+        };
+        self.exchange.failed(&error);
+        Poll::Ready(Some(Err(error)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -136,9 +348,22 @@ mod tests {
     }
 
     fn outgoing(transport: Arc<Recorder>) -> Outgoing {
+        bounded(transport, |_| {})
+    }
+
+    fn bounded(transport: Arc<dyn Transport>, change: impl FnOnce(&mut Bounds)) -> Outgoing {
         let mut gate = Gate::new(Egress::allow(["logs.example.com"]).unwrap());
         gate.grant(&["logs.example.com".into()]).unwrap();
-        Outgoing::new(gate, transport, 1)
+        let mut bounds = Bounds {
+            connections: 1,
+            requests_per_second: 1_000,
+            request_bytes: 1_000,
+            received_bytes: 1_000,
+            request_time: Duration::from_secs(60),
+            log_lines_per_minute: 1,
+        };
+        change(&mut bounds);
+        Outgoing::new(gate, transport, bounds, None)
     }
 
     async fn send(outgoing: &mut Outgoing, method: Method, uri: &str) -> Result<Response<WasiBody>, Error> {

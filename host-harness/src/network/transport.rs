@@ -17,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tower_service::Service;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
@@ -92,7 +94,6 @@ impl Timeouts {
 
 /// The default transport: HTTP/1.1 over TCP and TLS, with Mozilla's roots and a pool of connections. No proxy, no
 /// redirects, no cookies.
-#[derive(Clone)]
 pub struct HttpTransport {
     client: Client<Dialer, WasiBody>,
 }
@@ -133,6 +134,8 @@ impl HttpTransport {
             .enable_http1()
             .wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
+            .http1_max_buf_size(LONGEST_HEAD)
+            .http1_max_headers(MOST_HEADERS)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(50))
             .pool_max_idle_per_host(4)
@@ -141,14 +144,30 @@ impl HttpTransport {
     }
 }
 
+/// Bytes of the head of an answer, and of what is read ahead of its body.
+const LONGEST_HEAD: usize = 128 << 10;
+const MOST_HEADERS: usize = 256;
+/// Answers that announce another (RFC 9110 section 15.2). A server that sends them without end would keep a thread busy.
+const MOST_INFORMATIONAL: usize = 16;
+
 impl Transport for HttpTransport {
-    fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> Answer {
+    fn send(&self, mut request: Request<WasiBody>, timeouts: Timeouts) -> Answer {
+        let (announced, flood) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+        let tell = Arc::clone(&flood);
+        hyper::ext::on_informational(&mut request, move |_| {
+            if announced.fetch_add(1, Ordering::Relaxed) >= MOST_INFORMATIONAL {
+                tell.notify_one();
+            }
+        });
         let response = self.client.request(request);
         let response = CONNECT_TIMEOUT.scope(timeouts.connect, response);
         Box::pin(async move {
             // Connecting has its own timeout inside; a pooled connection needs none of it.
-            let response = timeout(timeouts.connect + timeouts.first_byte, response)
-                .await
+            let response = tokio::select! {
+                response = timeout(timeouts.connect + timeouts.first_byte, response) => response,
+                () = flood.notified() => return Err(Error::HttpProtocolError),
+            };
+            let response = response
                 .map_err(|_| Error::ConnectionReadTimeout)?
                 .map_err(|error| sending_failed(&error))?;
             Ok(response.map(|body| {

@@ -1,0 +1,256 @@
+//! What a component has to be before any of it is compiled, let alone run.
+//!
+//! The threat: a file that is no component and has no end; one whose compilation takes more memory or time than the host has;
+//! one that is not the component that the operator looked at. So a file is read up to a limit, hashed and held against a
+//! digest or a signature, and its sections are counted, all before the compiler and its cache see a byte. What compiling costs
+//! grows with the number of functions and, faster, with the length of the longest (200,000 of them took 1.07 GiB, one of 2 MB
+//! 417 MiB and 33 s), so both have limits of their own.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::str::FromStr;
+
+use ring::digest;
+use ring::signature::{ED25519, UnparsedPublicKey};
+use wasmparser::{Parser, Payload};
+
+use crate::contract::printable;
+use crate::units::{bytes, grouped};
+
+/// What a component has to be. [`Admission::default`] fits components that were written in a compiled language.
+///
+/// ```
+/// use source_host::Admission;
+///
+/// let mut admission = Admission::default();
+/// admission.component_bytes = 16 << 20;
+/// admission.digest = Some("sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".parse()?);
+/// # Ok::<(), source_host::DigestError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Admission {
+    /// Bytes of the component. Default 32 MiB.
+    pub component_bytes: u64,
+    /// Functions that are compiled. Default 40,000.
+    pub functions: u64,
+    /// Bytes of the longest function. Default 256 KiB.
+    pub function_bytes: u64,
+    /// All else that is declared: types, imports, exports, globals, instances. Default 100,000.
+    pub declarations: u64,
+    /// The component itself, by its SHA-256.
+    pub digest: Option<Digest>,
+    /// Who must have signed it.
+    pub signed_by: Option<PublicKey>,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            component_bytes: 32 << 20,
+            functions: 40_000,
+            function_bytes: 256 << 10,
+            declarations: 100_000,
+            digest: None,
+            signed_by: None,
+        }
+    }
+}
+
+/// The SHA-256 of a component, as OCI registries write it: `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+/// A text that is no digest.
+#[derive(Debug, thiserror::Error)]
+#[error("a digest is expected: sha256: and 64 hexadecimal digits")]
+pub struct DigestError;
+
+impl Digest {
+    /// That of some bytes.
+    ///
+    /// ```
+    /// let digest = source_host::Digest::of(b"test");
+    /// assert!(digest.to_string().starts_with("sha256:9f86d081884c7d65"));
+    /// ```
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+        Self(digest)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii());
+        let digits = digits.ok_or(DigestError)?;
+        let mut digest = [0; 32];
+        for (nth, byte) in digest.iter_mut().enumerate() {
+            let pair = digits.get(2 * nth..2 * nth + 2).ok_or(DigestError)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| DigestError)?;
+        }
+        // `from_str_radix` takes a sign.
+        if digits.contains('+') { Err(DigestError) } else { Ok(Self(digest)) }
+    }
+}
+
+/// An Ed25519 key that components are signed with (RFC 8032).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey([u8; 32]);
+
+/// A text that is no such key.
+#[derive(Debug, thiserror::Error)]
+#[error("an Ed25519 public key in PEM form is expected, as `openssl pkey -pubout` writes it")]
+pub struct PublicKeyError;
+
+impl PublicKey {
+    /// How the 44 bytes of the DER form begin (RFC 8410 section 4).
+    const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+    /// Reads one in PEM form, as `openssl pkey -in key.pem -pubout` writes it.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or a key for something else.
+    pub fn from_pem(text: &str) -> Result<Self, PublicKeyError> {
+        use rustls::pki_types::SubjectPublicKeyInfoDer;
+        use rustls::pki_types::pem::PemObject as _;
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).map_err(|_| PublicKeyError)?;
+        let key = der.as_ref().strip_prefix(&Self::PREFIX).ok_or(PublicKeyError)?;
+        Ok(Self(key.try_into().map_err(|_| PublicKeyError)?))
+    }
+
+    fn has_signed(&self, content: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.0).verify(content, signature).is_ok()
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ed25519:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Reads a component's file as far as it may reach. A device or a pipe, which may have no end, is none.
+pub(crate) fn read(path: &Path, admission: &Admission) -> io::Result<Result<Vec<u8>, String>> {
+    // Opening a pipe would wait for somebody to write to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(Err("it is not a file".to_owned()));
+    }
+    let mut content = Vec::new();
+    File::open(path)?.take(admission.component_bytes + 1).read_to_end(&mut content)?;
+    Ok(fits(content.len(), admission).map(|()| content))
+}
+
+fn fits(length: usize, admission: &Admission) -> Result<(), String> {
+    if length as u64 > admission.component_bytes {
+        let limit = bytes(admission.component_bytes);
+        return Err(format!("it is larger than its limit of {limit} (`component_bytes`)"));
+    }
+    Ok(())
+}
+
+/// Looks at a component before it is compiled.
+///
+/// # Errors
+///
+/// Why it is not admitted.
+pub(crate) fn inspect(
+    content: &[u8],
+    signature: Option<&[u8]>,
+    admission: &Admission,
+) -> Result<Digest, String> {
+    fits(content.len(), admission)?;
+    let digest = Digest::of(content);
+    if let Some(expected) = admission.digest.filter(|expected| *expected != digest) {
+        return Err(format!("its digest is {digest}, and {expected} is expected"));
+    }
+    if let Some(key) = &admission.signed_by {
+        let Some(signature) = signature else {
+            return Err("it has to be signed, and there is no signature beside it (its name with .sig)".into());
+        };
+        if !key.has_signed(content, signature) {
+            return Err("its signature is not one of the expected key over this file".into());
+        }
+    }
+    match content {
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => {
+            return Err("it is a core module and not a component".into());
+        }
+        _ => return Err("it is not WebAssembly".into()),
+    }
+    survey(content, admission)?;
+    Ok(digest)
+}
+
+/// Counts what it would cost to compile, without any of the work.
+fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
+    let (mut functions, mut declarations, mut longest) = (0_u64, 0_u64, 0_u64);
+    for payload in Parser::new(0).parse_all(content) {
+        let payload = payload.map_err(|error| format!("it is damaged: {}", printable(error.to_string())))?;
+        declarations += u64::from(match &payload {
+            Payload::CodeSectionStart { count, .. } => {
+                functions += u64::from(*count);
+                0
+            }
+            Payload::CodeSectionEntry(body) => {
+                longest = longest.max(body.range().len() as u64);
+                0
+            }
+            Payload::TypeSection(section) => section.count(),
+            Payload::ImportSection(section) => section.count(),
+            Payload::TableSection(section) => section.count(),
+            Payload::MemorySection(section) => section.count(),
+            Payload::TagSection(section) => section.count(),
+            Payload::GlobalSection(section) => section.count(),
+            Payload::ExportSection(section) => section.count(),
+            Payload::ElementSection(section) => section.count(),
+            Payload::DataSection(section) => section.count(),
+            Payload::InstanceSection(section) => section.count(),
+            Payload::CoreTypeSection(section) => section.count(),
+            Payload::ComponentInstanceSection(section) => section.count(),
+            Payload::ComponentAliasSection(section) => section.count(),
+            Payload::ComponentTypeSection(section) => section.count(),
+            Payload::ComponentCanonicalSection(section) => section.count(),
+            Payload::ComponentImportSection(section) => section.count(),
+            Payload::ComponentExportSection(section) => section.count(),
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => 1,
+            _ => 0,
+        });
+        for (count, limit, what, name) in [
+            (functions, admission.functions, "functions", "functions"),
+            (declarations, admission.declarations, "declarations", "declarations"),
+        ] {
+            if count > limit {
+                let (count, limit) = (grouped(count), grouped(limit));
+                return Err(format!("it has {count} {what}, more than its limit of {limit} (`{name}`)"));
+            }
+        }
+        if longest > admission.function_bytes {
+            let (longest, limit) = (bytes(longest), bytes(admission.function_bytes));
+            return Err(format!(
+                "it has a function of {longest}, more than its limit of {limit} (`function_bytes`)"
+            ));
+        }
+    }
+    Ok(())
+}

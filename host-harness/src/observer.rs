@@ -1,0 +1,79 @@
+//! What an embedder can be told while sources run: for metrics, and for an audit trail.
+
+use std::time::Duration;
+
+/// Is told what happens. Called from wherever it happens, so each method returns at once and does not block.
+///
+/// ```
+/// use source_host::{Observer, RequestRecord};
+///
+/// /// One line for each request, as an auditor wants it.
+/// struct Audit {
+///     tenant: String,
+/// }
+///
+/// impl Observer for Audit {
+///     fn request(&self, request: &RequestRecord<'_>) {
+///         println!("{} {} {}{} {:?}", self.tenant, request.method, request.authority, request.path, request.status);
+///     }
+/// }
+/// ```
+pub trait Observer: Send + Sync {
+    /// A request has come to its end: its answer was read or given up, or it was refused or failed.
+    fn request(&self, request: &RequestRecord<'_>) {
+        let _ = request;
+    }
+
+    /// A call of the component has ended, well or not.
+    fn call(&self, call: &CallRecord) {
+        let _ = call;
+    }
+
+    /// Something ran into a limit: `requests`, `connections`, `request-bytes`, `problems`. What a call ended by, stands in
+    /// its [`CallRecord`] instead.
+    fn limit(&self, limit: &'static str) {
+        let _ = limit;
+    }
+}
+
+/// A request from beginning to end.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RequestRecord<'a> {
+    /// `GET`
+    pub method: &'a str,
+    /// `https` or `http`
+    pub scheme: &'a str,
+    /// `host` or `host:port`, in the form that was compared with the rules.
+    pub authority: &'a str,
+    /// Its path, without the query, which may hold what is secret.
+    pub path: &'a str,
+    /// Absent where there was no answer.
+    pub status: Option<u16>,
+    /// Why there was none, or none to its end.
+    pub error: Option<&'a str>,
+    /// Whether the host refused to send it.
+    pub denied: bool,
+    /// Bytes of its body.
+    pub bytes_sent: u64,
+    /// Bytes of the answer's body that were read.
+    pub bytes_received: u64,
+    /// From when it was sent until its answer was read.
+    pub duration: Duration,
+}
+
+/// A call from beginning to end.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CallRecord {
+    /// `poll`
+    pub function: &'static str,
+    /// On the wall.
+    pub duration: Duration,
+    /// Of the processor.
+    pub cpu: Duration,
+    /// Bytes of memory that the instance has held at most so far.
+    pub peak_memory: u64,
+    /// What ended it, if it did not end by itself: `memory`, `time`, `cpu`, `cancelled`, `trap`, `answer`.
+    pub ended_by: Option<&'static str>,
+}
