@@ -43,7 +43,8 @@ CREATE TABLE history (
 );
 ";
 
-/// A database of states. Clones share it; it is closed when the last of them and of their tenants' states is gone.
+/// A database of states. Clones share it; it is closed, which
+/// blocks for a moment, when the last of them and of their tenants' states is gone.
 #[derive(Clone, Debug)]
 pub struct Database {
     shared: Arc<Shared>,
@@ -93,7 +94,9 @@ impl Database {
             (0, 0) => return not("is empty, and should be a database of states"),
             _ => return not("is a database of another program"),
         }
-        set_up(&connection, settings.patience).map_err(refused("open"))?;
+        if !set_up(&connection, settings.patience).map_err(refused("open"))? {
+            return not("lies where SQLite cannot have a write-ahead log, such as on a network drive");
+        }
         let identity = Identity::of(&std::fs::metadata(&path).map_err(failure("find", &path))?);
         let (sender, jobs) = mpsc::channel();
         let writer = Writer { connection, identity, wal: None, path: path.clone(), location };
@@ -155,14 +158,16 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
-fn set_up(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+/// Whether it has a write-ahead log now.
+fn set_up(connection: &Connection, patience: Duration) -> rusqlite::Result<bool> {
     connection.busy_timeout(patience)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Where a sync alone does not reach the disk (macOS).
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    connection.pragma_update(None, "trusted_schema", false)
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(mode.eq_ignore_ascii_case("wal"))
 }
 
 impl Drop for Shared {
@@ -289,12 +294,15 @@ struct Refusal {
 impl Refusal {
     fn new(action: &'static str, error: &rusqlite::Error) -> Self {
         use ErrorCode::{
-            DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, OutOfMemory,
-            SystemIoFailure,
+            CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, OutOfMemory,
+            PermissionDenied, ReadOnly, SystemIoFailure,
         };
         let code = error.sqlite_error_code();
         let hint = match code {
             Some(DiskFull) => "; make room, then it goes on from the state saved before",
+            Some(CannotOpen | PermissionDenied | ReadOnly) => {
+                "; neither it nor its folder may be read-only for this host's user"
+            }
             Some(DatabaseBusy) => "; another program keeps it locked",
             _ => "",
         };
@@ -598,8 +606,7 @@ impl Cell {
         let found = current.map(|(label, _)| label.revision);
         let label = earlier.again(next(found, &history), self.settings.now());
         self.replace(connection, &label, &state, true)?;
-        let wrote = Some(Unheard { expected: found, revision: label.revision });
-        Ok(Done { value: Ok(label.stored(state)), wrote })
+        Ok(Ok(label.stored(state)).into())
     }
 
     fn replace(

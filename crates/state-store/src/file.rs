@@ -61,7 +61,7 @@ impl StateFile {
             known: None,
             lock_path: lock_path.clone(),
             lock_identity,
-            _lock: lock,
+            lock,
         };
         // Somebody may have removed the lock between opening and locking it.
         held.is_held()?;
@@ -147,7 +147,15 @@ struct Held {
     known: Option<History>,
     lock_path: PathBuf,
     lock_identity: Identity,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing would do, were it not for a child process that is just being started: until it runs its program it has
+        // a copy of this handle, and with it the lock.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// What lies in the file.
@@ -238,7 +246,9 @@ impl Held {
         }
         let revision = found.max(history.highest).map_or(1, |highest| highest + 1);
         let label = Label::new(&self.owner, revision, self.settings.now(), state);
-        self.write(&label, state, expected)?;
+        // From here on the new state may be there, whatever is said about it.
+        self.unheard = Some(Unheard { expected, revision });
+        self.write(&label, state)?;
         if kept {
             self.prune();
         } else {
@@ -257,7 +267,8 @@ impl Held {
         }
         self.known = None;
         let history = self.history()?;
-        let Some(earlier) = self.read(&self.past_path(to))? else {
+        let earlier = self.read(&self.past_path(to))?;
+        let Some(earlier) = earlier.filter(|past| !past.plain && past.label.revision == to) else {
             return Err(StateError::NoSuchRevision {
                 location: self.location.clone(),
                 revision: to,
@@ -270,7 +281,8 @@ impl Held {
         }
         let revision = found.max(history.highest).map_or(1, |highest| highest + 1);
         let label = earlier.label.again(revision, self.settings.now());
-        self.write(&label, &earlier.state, found)?;
+        self.unheard = None;
+        self.write(&label, &earlier.state)?;
         self.prune();
         Ok(label.stored(earlier.state))
     }
@@ -286,11 +298,9 @@ impl Held {
         Ok(())
     }
 
-    fn write(&mut self, label: &Label, state: &str, expected: Option<u64>) -> Result<(), StateError> {
+    fn write(&self, label: &Label, state: &str) -> Result<(), StateError> {
         let io = failure("write the state", &self.path);
         let bytes = seal(label, state).map_err(|error| io(error.into()))?;
-        // From here on the new state may be there, whatever is said about it.
-        self.unheard = Some(Unheard { expected, revision: label.revision });
         replace(&self.path, &bytes).map_err(io)
     }
 
