@@ -97,6 +97,8 @@ impl Database {
         if !set_up(&connection, settings.patience).map_err(refused("open"))? {
             return not("lies where SQLite cannot have a write-ahead log, such as on a network drive");
         }
+        // A host that was killed may have written what it had not synced yet, and what is read should be safe.
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(refused("open"))?;
         let identity = Identity::of(&std::fs::metadata(&path).map_err(failure("find", &path))?);
         let (sender, jobs) = mpsc::channel();
         let writer = Writer { connection, identity, wal: None, path: path.clone(), location };

@@ -57,6 +57,7 @@ impl StateFile {
             owner,
             settings,
             unheard: None,
+            synced: false,
             latest: 0,
             known: None,
             lock_path: lock_path.clone(),
@@ -141,6 +142,9 @@ struct Held {
     owner: Owner,
     settings: Settings,
     unheard: Option<Unheard>,
+    /// Whether the folder is known to be synced since the file got its name. It is not at the start: the host before may
+    /// have been killed in between.
+    synced: bool,
     /// The last call that began.
     latest: u64,
     /// What the history is known to hold, so that it is not read with every save. Nobody else writes to it.
@@ -227,9 +231,9 @@ impl Held {
             && current.state == state
             && !current.plain
         {
-            if self.unheard.is_some() {
-                // It was renamed, and perhaps the folder could not be synced then.
+            if !self.synced {
                 sync_folder_of(&self.path).map_err(failure("write the state", &self.path))?;
+                self.synced = true;
             }
             return Ok(current.label.revision);
         }
@@ -298,10 +302,13 @@ impl Held {
         Ok(())
     }
 
-    fn write(&self, label: &Label, state: &str) -> Result<(), StateError> {
+    fn write(&mut self, label: &Label, state: &str) -> Result<(), StateError> {
         let io = failure("write the state", &self.path);
         let bytes = seal(label, state).map_err(|error| io(error.into()))?;
-        replace(&self.path, &bytes).map_err(io)
+        self.synced = false;
+        replace(&self.path, &bytes).map_err(io)?;
+        self.synced = true;
+        Ok(())
     }
 
     fn past_path(&self, revision: u64) -> PathBuf {

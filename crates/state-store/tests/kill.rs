@@ -1,6 +1,8 @@
 //! A host that is killed at any moment leaves the state that it last reported as saved, or a newer one, and never a torn
 //! one. And of two processes on one state, neither overwrites what the other has saved.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
