@@ -19,7 +19,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params}
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use crate::disk::{Identity, beside, create, failure, probe, remove, resolve, sync_folder_of};
+use crate::disk::{Identity, beside, create, failure, probe, remove, resolve, sync_folder_of, unique};
 use crate::rules::{Label, Unheard, check_owner, check_state, continues, surplus, usable, worth_keeping};
 use crate::{Answer, LARGEST_STATE, Owner, Past, Settings, StateError, StateStore, Stored};
 
@@ -132,7 +132,7 @@ fn create_database(path: &Path) -> Result<(), StateError> {
             reason: "is not there and its last changes (-wal) are",
         });
     }
-    let new = beside(path, &format!(".new-{}", std::process::id()));
+    let new = unique(path, "new");
     let io = failure("create", path);
     for suffix in ["", "-wal", "-shm", "-journal"] {
         remove(&beside(&new, suffix)).map_err(&io)?;
@@ -487,7 +487,7 @@ impl StateStore for TenantState {
             );
             connection.execute_batch("ROLLBACK TO attempt; RELEASE attempt")?;
             written?;
-            let room = || probe(&path, &format!(".check-{}", std::process::id()), LARGEST_STATE);
+            let room = || probe(&unique(&path, "check"), LARGEST_STATE);
             Ok(checked.and_then(|_| room()).into())
         }))
     }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::StateError;
 
@@ -35,6 +36,13 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// A path beside it that nobody else uses.
+pub(crate) fn unique(path: &Path, what: &str) -> PathBuf {
+    static USED: AtomicU64 = AtomicU64::new(0);
+    let number = USED.fetch_add(1, Ordering::Relaxed);
+    beside(path, &format!(".{what}-{}-{number}", std::process::id()))
 }
 
 /// Makes an error of what the system said.
@@ -74,15 +82,14 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// Tries whether so many bytes can be written beside the file, and removes them again.
-pub(crate) fn probe(path: &Path, suffix: &str, bytes: usize) -> Result<(), StateError> {
-    let file = beside(path, suffix);
-    let tried = remove(&file).and_then(|()| create(&file)).and_then(|mut file| {
+/// Tries whether so many bytes can be written to this file, which nobody needs, and removes it again.
+pub(crate) fn probe(file: &Path, bytes: usize) -> Result<(), StateError> {
+    let tried = remove(file).and_then(|()| create(file)).and_then(|mut file| {
         file.write_all(&vec![b'x'; bytes])?;
         file.sync_all()
     });
-    let removed = remove(&file);
-    tried.and(removed).map_err(failure("write beside the state", &file))
+    let removed = remove(file);
+    tried.and(removed).map_err(failure("write beside the state", file))
 }
 
 /// Removes a file that may not be there.

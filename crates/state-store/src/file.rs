@@ -64,8 +64,6 @@ impl StateFile {
             lock_identity,
             lock,
         };
-        // Somebody may have removed the lock between opening and locking it.
-        held.is_held()?;
         Ok(Self { held: Arc::new(Mutex::new(held)), calls: AtomicU64::new(1) })
     }
 
@@ -294,10 +292,10 @@ impl Held {
     fn check(&self) -> Result<(), StateError> {
         self.is_held()?;
         self.read(&self.path)?;
-        probe(&self.path, ".tmp", LARGEST_FILE)?;
+        probe(&beside(&self.path, ".tmp"), LARGEST_FILE)?;
         if self.past.exists() {
             self.history()?;
-            probe(&self.past.join("0"), ".tmp", 1)?;
+            probe(&self.past.join("0.tmp"), 1)?;
         }
         Ok(())
     }

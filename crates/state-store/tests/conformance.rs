@@ -109,3 +109,43 @@ async fn the_memory_keeps_what_is_promised() {
     })
     .await;
 }
+
+/// Whatever is asked in whatever order, the stores answer alike. So what holds for one by its tests holds for the others.
+#[tokio::test]
+async fn all_stores_answer_alike() {
+    for _ in 0..8 {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+        let file = File(folder.path().join("state.json"), clock.clone(), tempfile::tempdir().unwrap());
+        let database = Reopened(folder, clock.clone());
+        let memory = InMemory(Memory::new(clock.settings()), clock.clone());
+        let open = |version: u8| {
+            let owner = Owner::new("acme", "salesforce", version.to_string());
+            let benches: [&dyn Bench; 3] = [&file, &database, &memory];
+            benches.map(|bench| bench.open(owner.clone()).unwrap())
+        };
+        let mut stores = open(0);
+        let mut revision = None;
+        for step in 0..60 {
+            let mut answers = Vec::new();
+            let (what, number) = (rand::random_range(0..10), rand::random_range(0..step + 2));
+            let text = format!("state {}", rand::random_range(0..4));
+            clock.advance(Duration::from_secs(60 * rand::random_range(0..40)));
+            if what == 0 {
+                drop(stores);
+                stores = open(rand::random_range(0..3));
+            }
+            for store in &mut stores {
+                let answer = match what {
+                    0..=5 => store.save(&text, revision).await.map(|revision| format!("{revision}")),
+                    6 => store.save(&text, Some(number)).await.map(|revision| format!("{revision}")),
+                    7 => store.roll_back(number).await.map(|stored| format!("{} {stored:?}", stored.state)),
+                    _ => store.history().await.map(|history| format!("{history:?}")),
+                };
+                let kind = |error: StateError| format!("{} {}", error.is_users(), error.is_conflict());
+                answers.push((answer.unwrap_or_else(kind), store.load().await.unwrap()));
+            }
+            assert!(answers.iter().all(|answer| *answer == answers[0]), "{what} {number}: {answers:?}");
+            revision = answers[0].1.as_ref().map(|stored| stored.revision);
+        }
+    }
+}

@@ -364,6 +364,33 @@ async fn a_thousand_tenants_save_at_once_and_each_gets_its_own() {
 }
 
 #[tokio::test]
+async fn hosts_that_create_a_database_at_once_share_it() {
+    for _ in 0..10 {
+        let (folder, path) = place("states.db");
+        let hosts: Vec<_> = (0..8)
+            .map(|i| {
+                let path = path.clone();
+                std::thread::spawn(move || {
+                    let owner = Owner::new(format!("t{i}"), "salesforce", "1");
+                    let mut store = database(&path).unwrap().tenant(owner).unwrap();
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    runtime.block_on(async { store.save("a", None).await.unwrap() });
+                    runtime.block_on(store.check()).unwrap();
+                })
+            })
+            .collect();
+        for host in hosts {
+            host.join().unwrap();
+        }
+        for i in 0..8 {
+            let owner = Owner::new(format!("t{i}"), "salesforce", "1");
+            assert_eq!(text(&mut database(&path).unwrap().tenant(owner).unwrap()).await, "a");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something is left over");
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_another_program_keeps_locked_passes() {
     let (_folder, path) = place("states.db");
     let settings = Settings::default().patience(std::time::Duration::ZERO);
