@@ -13,8 +13,11 @@ GO ?= go
 WASM := wasm32-unknown-unknown
 MODULE := target/$(WASM)/component/salesforce_source.wasm
 COMPONENT := dist/salesforce-source.wasm
+# What attacks its host, for the tests.
+HOSTILE_MODULE := target/$(WASM)/component/hostile_source.wasm
+HOSTILE := dist/hostile-source.wasm
 # All of the host side is built in one go with one profile, so that features unify and wasmtime is built once.
-NATIVE := --release --workspace --exclude salesforce-source --locked
+NATIVE := --release --workspace --exclude salesforce-source --exclude hostile-source --locked
 
 .PHONY: help
 help: ## Lists the targets.
@@ -79,8 +82,9 @@ native:
 
 .PHONY: component
 component: setup-wasm native
-	@$(CARGO) build --profile component --target $(WASM) --package salesforce-source --locked
+	@$(CARGO) build --profile component --target $(WASM) --package salesforce-source --package hostile-source --locked
 	@if ! [ $(COMPONENT) -nt $(MODULE) ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
+	@if ! [ $(HOSTILE) -nt $(HOSTILE_MODULE) ]; then target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE); fi
 
 # The component as the Node host loads it.
 .PHONY: transpile
@@ -146,7 +150,7 @@ $(CLIENTS_NODE_STAMP): tests/clients/node/package.json tests/clients/node/packag
 lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
-	@$(CARGO) clippy --profile component --target $(WASM) --package salesforce-source --locked -- -D warnings
+	@$(CARGO) clippy --profile component --target $(WASM) --package salesforce-source --package hostile-source --locked -- -D warnings
 
 .PHONY: sizes
 sizes: native setup-wasm ## Says which crates the component's code comes from.

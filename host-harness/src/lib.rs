@@ -58,10 +58,10 @@ pub use contract::{
     Verdict, printable,
 };
 pub use error::Error;
-pub use observer::{CallRecord, Observer, RequestRecord};
-pub use throttle::Throttle;
 pub use network::egress::{Egress, RuleError};
 pub use network::transport::{Answer, HttpTransport, Timeouts, Transport};
+pub use observer::{CallRecord, Observer, RequestRecord};
+pub use throttle::Throttle;
 pub use units::{bytes, grouped};
 /// The body of a request or a response, and why one failed: what a [`Transport`] handles.
 pub use wasmtime_wasi_http::{Error as TransportError, WasiBody};

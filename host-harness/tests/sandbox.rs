@@ -3,14 +3,18 @@
 
 use std::time::Duration;
 
-use source_host::{Egress, Error, Limits, Options, Plugin, ProblemKind, Runtime};
+use source_host::{Admission, Egress, Error, Limits, Options, Plugin, ProblemKind, Runtime};
 
-fn plugin() -> Plugin {
-    Runtime::new().unwrap().load_bytes("guest.wasm", &test_guests::component().unwrap()).unwrap()
+async fn load(name: &str, content: Vec<u8>) -> Result<Plugin, Error> {
+    Runtime::new().unwrap().load_bytes(name, content, &Admission::default()).await
+}
+
+async fn plugin() -> Plugin {
+    load("guest.wasm", test_guests::component().unwrap()).await.unwrap()
 }
 
 fn options(limits: Limits) -> Options {
-    Options { limits, egress: Egress::allow(["*.example.com"]).unwrap(), ..Options::default() }
+    Options::new().limits(limits).egress(Egress::allow(["*.example.com"]).unwrap())
 }
 
 fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
@@ -20,7 +24,7 @@ fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
 }
 
 async fn poll(limits: Limits, letter: &str) -> (Error, bool) {
-    let mut source = plugin().open(options(limits)).await.unwrap();
+    let mut source = plugin().await.open(options(limits)).await.unwrap();
     source.configure("{}").await.unwrap();
     let error = source.poll(Some(letter)).await.unwrap_err();
     (error, source.is_usable())
@@ -28,7 +32,7 @@ async fn poll(limits: Limits, letter: &str) -> (Error, bool) {
 
 #[tokio::test]
 async fn a_well_behaved_source_describes_configures_and_polls() {
-    let mut source = plugin().open(options(Limits::default())).await.unwrap();
+    let mut source = plugin().await.open(options(Limits::default())).await.unwrap();
     let description = source.describe().await.unwrap();
     assert_eq!((description.name.as_str(), description.version.as_str()), ("guest", "0.0.0"));
     assert_eq!(source.configure("{}").await.unwrap().authorities, ["logs.example.com"]);
@@ -42,14 +46,14 @@ async fn a_well_behaved_source_describes_configures_and_polls() {
 
 #[tokio::test]
 async fn what_the_operator_does_not_allow_is_listed_after_configuring() {
-    let mut source = plugin().open(Options::default()).await.unwrap();
+    let mut source = plugin().await.open(Options::new()).await.unwrap();
     source.configure("{}").await.unwrap();
     assert_eq!(source.denied(), ["logs.example.com"]);
 }
 
 #[tokio::test]
 async fn a_refused_configuration_is_an_answer_and_the_source_stays_usable() {
-    let mut source = plugin().open(Options::default()).await.unwrap();
+    let mut source = plugin().await.open(Options::new()).await.unwrap();
     let error = source.configure("{\"a\":1}").await.unwrap_err();
     let Error::Configuration(problems) = error else { panic!("{error}") };
     assert_eq!(problems[0].message, "nothing [2Jworks");
@@ -69,7 +73,7 @@ async fn a_failure_is_an_answer_without_control_characters() {
 
 #[tokio::test]
 async fn a_trap_spends_the_instance_and_the_next_call_says_so() {
-    let mut source = plugin().open(Options::default()).await.unwrap();
+    let mut source = plugin().await.open(Options::new()).await.unwrap();
     let error = source.poll(Some("t")).await.unwrap_err();
     assert!(matches!(&error, Error::Trap { call: "poll", .. }), "{error}");
     assert!(!source.is_usable());
@@ -86,7 +90,7 @@ async fn an_endless_loop_is_stopped_at_the_limit() {
 #[tokio::test]
 async fn an_endless_loop_leaves_other_tasks_their_turn() {
     let mut source =
-        plugin().open(options(limits(|l| l.call_time = Duration::from_secs(600)))).await.unwrap();
+        plugin().await.open(options(limits(|l| l.call_time = Duration::from_secs(600)))).await.unwrap();
     // On this one thread, the other branch can end only if the loop gives way.
     tokio::select! {
         outcome = source.poll(Some("l")) => panic!("{outcome:?}"),
@@ -105,7 +109,7 @@ async fn a_memory_bomb_is_stopped_with_the_name_of_the_limit() {
 
 #[tokio::test]
 async fn a_source_that_needs_too_much_from_the_start_is_not_opened() {
-    let error = plugin().open(options(limits(|l| l.memory = 1 << 20))).await.unwrap_err();
+    let error = plugin().await.open(options(limits(|l| l.memory = 1 << 20))).await.unwrap_err();
     assert!(matches!(error, Error::Memory { .. }), "{error}");
 }
 
@@ -123,32 +127,35 @@ async fn what_breaks_the_contract_is_refused() {
     }
 }
 
-#[test]
-fn a_component_that_wants_more_than_a_source_gets_is_refused_by_name() {
+#[tokio::test]
+async fn a_component_that_wants_more_than_a_source_gets_is_refused_by_name() {
     let text = r#"(component
         (import "wasi:filesystem/types@0.2.0" (instance))
         (import "wasi:cli/environment@0.2.0" (instance))
         (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#;
     let bytes = test_guests::from_text(text).unwrap();
-    let error = Runtime::new().unwrap().load_bytes("greedy.wasm", &bytes).unwrap_err().to_string();
+    let error = load("greedy.wasm", bytes).await.unwrap_err().to_string();
     assert!(error.contains("`wasi:cli/environment@0.2.0`, `wasi:filesystem/types@0.2.0`"), "{error}");
     assert!(!error.contains("wall-clock@"), "{error}");
 }
 
-#[test]
-fn a_component_of_another_version_of_the_contract_is_told() {
-    let bytes =
-        test_guests::from_text(r#"(component (instance $i) (export "pipeline:source/source@0.2.0" (instance $i)))"#)
-            .unwrap();
-    let error = Runtime::new().unwrap().load_bytes("next.wasm", &bytes).unwrap_err().to_string();
+#[tokio::test]
+async fn a_component_of_another_version_of_the_contract_is_told() {
+    let bytes = test_guests::from_text(
+        r#"(component (instance $i) (export "pipeline:source/source@0.2.0" (instance $i)))"#,
+    )
+    .unwrap();
+    let error = load("next.wasm", bytes).await.unwrap_err().to_string();
     assert!(error.contains("source@0.2.0") && error.contains("source@0.1.0"), "{error}");
 }
 
-#[test]
-fn a_cached_component_is_the_same_component() {
+#[tokio::test]
+async fn a_cached_component_is_the_same_component() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let runtime = Runtime::with_cache(&folder.path().canonicalize().unwrap()).unwrap();
-        assert!(runtime.load_bytes("guest.wasm", &test_guests::component().unwrap()).unwrap().imports().is_empty());
+        let content = test_guests::component().unwrap();
+        let plugin = runtime.load_bytes("guest.wasm", content, &Admission::default()).await.unwrap();
+        assert!(plugin.imports().is_empty());
     }
 }

@@ -199,7 +199,7 @@ async fn a_missing_permission_is_named_for_the_object_that_needs_it() {
     }
     let egress = Egress::allow([org.authority()]).expect("a rule");
     let plugin = plugin().expect("the component");
-    let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
+    let mut source = plugin.open(Options::new().egress(egress)).await.expect("an instance");
     source.configure(&config.to_string()).await.expect("a valid configuration");
     let findings = source.check().await.expect("findings");
     for (name, permission) in [

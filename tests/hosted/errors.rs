@@ -21,7 +21,7 @@ fn rows<'p>(heading: &str) -> Vec<Vec<&'p str>> {
 /// The failure of the first poll of a fresh instance, which is given this state.
 async fn refused(plugin: &Plugin, org: &TestOrg, state: Option<&str>) -> Failure {
     let egress = Egress::allow([org.authority()]).expect("a rule");
-    let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
+    let mut source = plugin.open(Options::new().egress(egress)).await.expect("an instance");
     source.configure(&org.source().expect("a configuration").to_string()).await.expect("a valid one");
     match source.poll(state).await {
         Err(Error::Failure(failure)) => *failure,

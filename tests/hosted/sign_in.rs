@@ -28,7 +28,7 @@ fn authority(config: &Value) -> String {
 
 async fn open(plugin: &Plugin, config: &Value) -> Source {
     let egress = Egress::allow([authority(config)]).expect("a rule");
-    let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
+    let mut source = plugin.open(Options::new().egress(egress)).await.expect("an instance");
     source.configure(&config.to_string()).await.expect("a valid configuration");
     source
 }
@@ -338,7 +338,7 @@ async fn a_redirect_is_named_and_neither_secret_nor_token_follows_it() {
         org.simulator.org().plan_fault(PlannedFault::every(path, action));
         // The host would let it: only the component itself keeps it from following.
         let egress = Egress::allow([org.authority(), aside]).expect("a rule");
-        let mut source = plugin.open(Options { egress, ..Options::default() }).await.expect("an instance");
+        let mut source = plugin.open(Options::new().egress(egress)).await.expect("an instance");
         source.configure(&org.source().expect("a configuration").to_string()).await.expect("a valid one");
         let problems = match source.poll(None).await {
             Err(Error::Failure(failure)) => vec![failure.problem],

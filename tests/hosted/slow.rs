@@ -36,8 +36,7 @@ impl Clock for Ahead {
 async fn open(org: &TestOrg, ahead: &Arc<AtomicU64>) -> Source {
     let egress = Egress::allow([org.authority()]).expect("a rule");
     let plugin = plugin().expect("the component");
-    let clock = Arc::new(Ahead(Arc::clone(ahead), Instant::now()));
-    let options = Options { egress, clock: Some(clock), ..Options::default() };
+    let options = Options::new().egress(egress).clock(Ahead(Arc::clone(ahead), Instant::now()));
     let mut source = plugin.open(options).await.expect("an instance");
     let mut config = org.source().expect("a configuration");
     config["timeouts"] = json!({"connect": "1s", "first_byte": "1s", "between_bytes": "1s"});

@@ -1,18 +1,19 @@
 //! The component in the Rust host, with requests answered from memory.
 
 use crate::canned::CannedOrg;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use source_host::{
-    Answer, Egress, Limits, Options, Plugin, Runtime, Source, Timeouts, Transport, TransportError, WasiBody,
+    Admission, Answer, Egress, Limits, Options, Plugin, Runtime, Source, Timeouts, Transport, TransportError,
+    WasiBody,
 };
 use std::{
     io::Read,
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Mutex,
     task::{Context, Poll},
 };
 
@@ -33,18 +34,27 @@ pub fn program(name: &str) -> PathBuf {
 
 /// The component, compiled.
 pub fn plugin() -> Result<Plugin> {
-    let path = component_path();
-    let runtime = Runtime::new()?;
-    runtime
-        .load(&path)
-        .with_context(|| format!("{} is not there or no component; run `make build`", path.display()))
+    load(&component_path())
+}
+
+/// A component, compiled. On a thread of its own: who asks may be on an executor.
+pub fn load(path: &Path) -> Result<Plugin> {
+    let compiled = || {
+        let executor = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = Runtime::new()?;
+        Ok(executor.block_on(runtime.load(path, &Admission::default()))?)
+    };
+    let compiled: Result<Plugin> = std::thread::scope(|scope| {
+        scope.spawn(compiled).join().unwrap_or_else(|_| bail!("compiling panicked"))
+    });
+    compiled.with_context(|| format!("{} is not there or no component; run `make build`", path.display()))
 }
 
 /// Opens the component with an org in memory behind it.
 pub async fn open(plugin: &Plugin, org: CannedOrg, limits: Limits) -> Result<Source> {
-    let transport = Arc::new(CannedTransport(Mutex::new(org)));
+    let transport = CannedTransport(Mutex::new(org));
     let egress = Egress::allow(["acme.my.salesforce.com"])?;
-    Ok(plugin.open(Options { limits, egress, transport: Some(transport), ..Options::default() }).await?)
+    Ok(plugin.open(Options::new().limits(limits).egress(egress).transport(transport)).await?)
 }
 
 struct CannedTransport(Mutex<CannedOrg>);

@@ -56,7 +56,7 @@ impl TestOrg {
     /// Opens the component, allowed to contact this org alone. `more` are members for the top of its configuration.
     pub async fn open(&self, limits: Limits, more: Value) -> Result<Source> {
         let egress = Egress::allow([self.authority()])?;
-        let options = Options { limits, egress, ..Options::default() };
+        let options = Options::new().limits(limits).egress(egress);
         let mut source = crate::hosted::plugin()?.open(options).await?;
         let mut config = self.source()?;
         for (key, value) in more.as_object().into_iter().flatten() {

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
-use source_host_cli::{Delivery, End, Finished, Policy, Pollable, RunError, Runner, Sink, SinkError, StateError, StateStore};
+use source_host_cli::{
+    Delivery, End, Finished, Policy, Pollable, RunError, Runner, Sink, SinkError, StateError, StateStore,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

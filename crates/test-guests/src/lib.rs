@@ -21,8 +21,8 @@ pub fn component() -> Result<Vec<u8>> {
     let mut module = wat::parse_str(include_str!("guest.wat"))?;
     let mut resolve = Resolve::default();
     resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).context("the contract")?;
-    let package = resolve
-        .push_str("world.wit", "package t:t; world w { export pipeline:source/source@0.1.0; }")?;
+    let package =
+        resolve.push_str("world.wit", "package t:t; world w { export pipeline:source/source@0.1.0; }")?;
     let world = resolve.select_world(&[package], None)?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     ComponentEncoder::default().module(&module)?.validate(true).encode()

@@ -185,7 +185,9 @@ pub(crate) fn inspect(
     }
     if let Some(key) = &admission.signed_by {
         let Some(signature) = signature else {
-            return Err("it has to be signed, and there is no signature beside it (its name with .sig)".into());
+            return Err(
+                "it has to be signed, and there is no signature beside it (its name with .sig)".into()
+            );
         };
         if !key.has_signed(content, signature) {
             return Err("its signature is not one of the expected key over this file".into());
@@ -213,7 +215,7 @@ fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
                 0
             }
             Payload::CodeSectionEntry(body) => {
-                longest = longest.max(body.range().len() as u64);
+                longest = longest.max(body.as_bytes().len() as u64);
                 0
             }
             Payload::TypeSection(section) => section.count(),

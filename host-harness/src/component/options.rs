@@ -21,6 +21,16 @@ pub trait Clock: Send + Sync {
     fn elapsed(&self) -> Duration;
 }
 
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        (**self).elapsed()
+    }
+}
+
 /// How one source is run. Each is for one source: it cannot be copied, so that no transport is shared by mistake.
 ///
 /// ```
@@ -103,6 +113,9 @@ impl Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("limits", &self.limits).field("egress", &self.egress).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("limits", &self.limits)
+            .field("egress", &self.egress)
+            .finish_non_exhaustive()
     }
 }

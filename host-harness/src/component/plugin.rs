@@ -77,8 +77,8 @@ pub(crate) fn admit(
 ) -> Result<Plugin, Error> {
     let refuse = |reason: String| Error::NotAdmitted { name: name.to_owned(), reason: printable(reason) };
     let digest = admission::inspect(content, signature, admission).map_err(refuse)?;
-    let component = Component::new(engine, content)
-        .map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+    let component =
+        Component::new(engine, content).map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
     let ty = component.component_type();
     let mut imports: Vec<String> = ty.imports(engine).map(|(import, _)| import.to_owned()).collect();
     imports.sort();
@@ -139,25 +139,29 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_missing_component_says_how_to_build_it() {
-        let error = Runtime::new().unwrap().load("no/such.wasm").unwrap_err().to_string();
-        assert!(error.contains("no/such.wasm") && error.contains("make build"), "{error}");
+    async fn refusal(name: &str, content: &[u8]) -> String {
+        let runtime = Runtime::new().unwrap();
+        runtime.load_bytes(name, content.to_owned(), &Admission::default()).await.unwrap_err().to_string()
     }
 
-    #[test]
-    fn a_core_module_and_other_files_are_told_apart() {
-        let runtime = Runtime::new().unwrap();
-        let module = runtime.load_bytes("m.wasm", b"\0asm\x01\0\0\0").unwrap_err().to_string();
+    #[tokio::test]
+    async fn a_missing_component_is_named() {
+        let loaded = Runtime::new().unwrap().load("no/such.wasm", &Admission::default()).await;
+        let error = loaded.unwrap_err().to_string();
+        assert!(error.contains("no/such.wasm") && error.contains("No such file"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_core_module_and_other_files_are_told_apart() {
+        let module = refusal("m.wasm", b"\0asm\x01\0\0\0").await;
         assert!(module.contains("core module"), "{module}");
-        let text = runtime.load_bytes("t.txt", b"hello").unwrap_err().to_string();
+        let text = refusal("t.txt", b"hello").await;
         assert!(text.contains("not WebAssembly"), "{text}");
     }
 
-    #[test]
-    fn a_component_without_the_contract_is_no_source() {
-        let error =
-            Runtime::new().unwrap().load_bytes("c.wasm", b"\0asm\x0d\0\x01\0").unwrap_err().to_string();
+    #[tokio::test]
+    async fn a_component_without_the_contract_is_no_source() {
+        let error = refusal("c.wasm", b"\0asm\x0d\0\x01\0").await;
         assert!(error.contains("does not export") && error.contains("pipeline:source"), "{error}");
     }
 }

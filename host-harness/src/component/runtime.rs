@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
-use wasmtime_wasi::p2::bindings::{clocks, io};
+use wasmtime_wasi::p2::bindings::{clocks, io as wasi_io};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
@@ -154,8 +154,7 @@ pub(crate) fn component_file(
 fn private(directory: &Path) -> Result<(), Error> {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
     const OTHERS_WRITE: u32 = 0o022;
-    let unusable =
-        |why: &dyn fmt::Display| Error::Setup(format!("the cache {} {why}", directory.display()));
+    let unusable = |why: &dyn fmt::Display| Error::Setup(format!("the cache {} {why}", directory.display()));
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|error| unusable(&format_args!("cannot be made: {error}")))?;
     let found = directory.metadata().map_err(|error| unusable(&format_args!("cannot be used: {error}")))?;
@@ -164,7 +163,9 @@ fn private(directory: &Path) -> Result<(), Error> {
         return Err(unusable(&"belongs to somebody else; what lies there is run as machine code"));
     }
     if found.mode() & OTHERS_WRITE != 0 {
-        return Err(unusable(&"can be written to by others, and what lies there is run as machine code; take that right away (chmod go-w)"));
+        return Err(unusable(
+            &"can be written to by others, and what lies there is run as machine code; take that right away (chmod go-w)",
+        ));
     }
     Ok(())
 }
@@ -197,9 +198,9 @@ impl HasData for Table {
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     let to = &mut linker;
-    io::error::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
-    io::poll::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
-    io::streams::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
+    wasi_io::error::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
+    wasi_io::poll::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
+    wasi_io::streams::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
     clocks::wall_clock::add_to_linker::<Guest, WasiClocks>(to, Guest::clocks)?;
     clocks::monotonic_clock::add_to_linker::<Guest, WasiClocks>(to, Guest::clocks)?;
     let options = wasmtime_wasi_http::p2::bindings::LinkOptions::default();

@@ -179,8 +179,9 @@ impl Source {
         let grants = answer::grants(answer, &self.options.limits)?;
         if let Some(instance) = &mut self.instance {
             let gate = &mut instance.store.data_mut().outgoing.gate;
-            gate.grant(&grants.authorities)
-                .map_err(|error| Error::Refused(format!("a grant that is none: {}", printable(error.to_string()))))?;
+            gate.grant(&grants.authorities).map_err(|error| {
+                Error::Refused(format!("a grant that is none: {}", printable(error.to_string())))
+            })?;
             self.denied = gate.denied(&grants.authorities);
         }
         Ok(grants)
@@ -300,12 +301,7 @@ enum Ended<T> {
     Cancelled,
 }
 
-fn settle<T>(
-    ended: Ended<T>,
-    store: &Store<Guest>,
-    limits: &Limits,
-    call: &'static str,
-) -> Result<T, Error> {
+fn settle<T>(ended: Ended<T>, store: &Store<Guest>, limits: &Limits, call: &'static str) -> Result<T, Error> {
     match ended {
         Ended::ByItself(Ok(value)) => Ok(value),
         Ended::ByItself(Err(error)) => Err(classify(store, limits, call, &error)),

@@ -10,15 +10,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::uri::{Authority, Uri};
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::egress::Gate;
@@ -47,7 +45,7 @@ pub(crate) struct Outgoing {
     transport: Arc<dyn Transport>,
     bounds: Bounds,
     permits: Arc<Semaphore>,
-    rate: Arc<DefaultDirectRateLimiter>,
+    rate: Rate,
     log: Throttle,
     observer: Option<Arc<dyn Observer>>,
     /// Bytes of answers that this call may still read.
@@ -63,12 +61,11 @@ impl Outgoing {
         bounds: Bounds,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
-        let per_second = bounds.requests_per_second.try_into().unwrap_or(std::num::NonZeroU32::MIN);
         Self {
             gate,
             transport,
             permits: Arc::new(Semaphore::new(bounds.connections)),
-            rate: Arc::new(RateLimiter::direct(Quota::per_second(per_second))),
+            rate: Rate::per_second(bounds.requests_per_second),
             log: Throttle::per_minute(bounds.log_lines_per_minute),
             observer,
             left: Arc::new(AtomicU64::new(bounds.received_bytes)),
@@ -115,6 +112,28 @@ impl Outgoing {
     }
 }
 
+/// So many requests a second, and as many at once as in one second.
+struct Rate {
+    gap: Duration,
+    /// When the next request would be due if they came evenly.
+    due: Instant,
+}
+
+impl Rate {
+    const AT_ONCE: Duration = Duration::from_secs(1);
+
+    fn per_second(requests: u32) -> Self {
+        Self { gap: Self::AT_ONCE / requests.max(1), due: Instant::now() }
+    }
+
+    /// When the next request may be sent, which is then taken for sent.
+    fn next(&mut self) -> Instant {
+        let now = Instant::now();
+        self.due = self.due.max(now) + self.gap;
+        (self.due - Self::AT_ONCE.min(self.due - now)).max(now)
+    }
+}
+
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl WasiHttpHooks for Outgoing {
@@ -138,28 +157,24 @@ impl WasiHttpHooks for Outgoing {
                 return Box::new(async { Err(error) });
             }
         };
-        if self.rate.check().is_err() {
+        let at = self.rate.next();
+        if at > Instant::now() {
             self.limit("requests");
-            exchange.waits = true;
         }
         let deadline = Instant::now() + self.bounds.request_time;
         let request = {
             let (sent, limit) = (Arc::clone(&exchange.sent), self.bounds.request_bytes);
             request.map(|inner| Capped { inner, sent, limit }.boxed_unsync())
         };
-        let (transport, rate) = (Arc::clone(&self.transport), Arc::clone(&self.rate));
+        let transport = Arc::clone(&self.transport);
         let timeouts = Timeouts::capped(options);
         let left = Arc::clone(&self.left);
         let (sender, answer) = oneshot::channel();
         self.tasks.spawn(async move {
-            while exchange.waits {
-                match rate.check() {
-                    Ok(()) => exchange.waits = false,
-                    Err(early) => sleep(early.wait_time_from(DefaultClock::default().now())).await,
-                }
-            }
+            sleep_until(at).await;
             let answer = timeout_at(deadline, transport.send(request, timeouts)).await;
-            let answer = answer.unwrap_or(Err(Error::HttpResponseTimeout)).inspect_err(|e| exchange.failed(e));
+            let answer =
+                answer.unwrap_or(Err(Error::HttpResponseTimeout)).inspect_err(|e| exchange.failed(e));
             let answer = answer.map(|response| {
                 exchange.status = Some(response.status().as_u16());
                 response.map(|inner| {
@@ -183,7 +198,6 @@ struct Exchange {
     method: Method,
     uri: Uri,
     started: Instant,
-    waits: bool,
     sent: Arc<AtomicU64>,
     received: u64,
     status: Option<u16>,
@@ -198,7 +212,6 @@ impl Exchange {
             method: request.method().clone(),
             uri: request.uri().clone(),
             started: Instant::now(),
-            waits: false,
             sent: Arc::default(),
             received: 0,
             status: None,

@@ -15,10 +15,8 @@ use super::{
     world::World,
 };
 use anyhow::{Context as _, Result, bail};
-use source_host::{
-    Answer, Clock, Configured, Delivery, Egress, End, Limits, Options, Plugin, Runner, Secret, Sink,
-    StateError, StateStore, Timeouts, Transport, WasiBody,
-};
+use source_host::{Answer, Clock, Egress, Options, Plugin, Timeouts, Transport, WasiBody};
+use source_host_cli::{Configured, Delivery, End, Runner, Secret, Sink, StateError, StateStore};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -152,13 +150,11 @@ async fn go(plan: &Plan, plugin: &Plugin, world: Arc<World>, truth: &Truth) -> R
         let until = [next_config, next_off].into_iter().flatten().min().unwrap_or(end).min(end);
         keeper.kept().generation = config.generation;
 
-        let options = Options {
-            limits: Limits::default(),
-            egress: Egress::allow([HOST])?,
-            transport: Some(Arc::new(TimedTransport(Arc::clone(&timed)))),
-            clock: Some(Arc::clone(&timed) as Arc<dyn Clock>),
-        };
-        let opened = Configured::open(plugin.clone(), options, Secret::new(config.json.clone())).await;
+        let options = Options::new()
+            .egress(Egress::allow([HOST])?)
+            .transport(TimedTransport(Arc::clone(&timed)))
+            .clock(Arc::clone(&timed));
+        let opened = Configured::open(plugin, options, Secret::new(config.json.clone())).await;
         let (source, _) = opened.context("the configuration")?;
         let runner = Runner::new(source, Box::new(keeper.clone()), Box::new(keeper.clone()));
         let stopper = runner.stopper();

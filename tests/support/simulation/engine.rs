@@ -172,12 +172,12 @@ impl Engine for Hosted {
     fn renew(&mut self, config: &str) -> Result<()> {
         let mut limits = Limits::default();
         limits.memory = MEMORY;
-        let options = Options {
-            limits,
-            egress: Egress::allow([HOST])?,
-            transport: Some(Arc::new(WorldTransport(Arc::clone(&self.world)))),
-            clock: Some(Arc::new(HostClock(Arc::clone(&self.world)))),
-        };
+        limits.requests_per_second = u32::MAX;
+        let options = Options::new()
+            .limits(limits)
+            .egress(Egress::allow([HOST])?)
+            .transport(WorldTransport(Arc::clone(&self.world)))
+            .clock(HostClock(Arc::clone(&self.world)));
         let mut source = self.runtime.block_on(self.plugin.open(options))?;
         self.runtime.block_on(source.configure(config)).context("the configuration")?;
         self.source = Some(source);

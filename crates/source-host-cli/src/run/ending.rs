@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::report::Report;
 use super::sink::SinkError;
 use super::state::StateError;
-use source_host::Problem;
 use source_host::Error;
+use source_host::Problem;
 
 /// How a run ended, when it ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,11 @@
 //! What the runner polls: a source together with all that is needed to open it again after a crash.
 
-use std::fmt;
-use std::sync::Arc;
-
+use crate::secrets::Secret;
+use source_host::Error;
 use source_host::Options;
 use source_host::Plugin;
 use source_host::Source;
 use source_host::{Batch, Grants};
-use source_host::Error;
-use source_host::HttpTransport;
-use crate::secrets::Secret;
 
 /// What the runner polls: a [`Configured`] source, or a stand-in for tests.
 pub trait Pollable: Send {
@@ -26,22 +22,8 @@ pub trait Pollable: Send {
 /// A source with all that is needed to open it again.
 #[derive(Debug)]
 pub struct Configured {
-    plugin: Plugin,
-    options: OpaqueOptions,
     config: Secret,
     source: Source,
-    peak: u64,
-}
-
-struct OpaqueOptions(Options);
-
-impl fmt::Debug for OpaqueOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("limits", &self.0.limits)
-            .field("egress", &self.0.egress)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Configured {
@@ -50,13 +32,10 @@ impl Configured {
     /// # Errors
     ///
     /// As [`Plugin::open`] and [`Source::configure`].
-    pub async fn open(plugin: Plugin, mut options: Options, config: Secret) -> Result<(Self, Grants), Error> {
-        if options.transport.is_none() {
-            // One pool of connections for all instances of this source.
-            options.transport = Some(Arc::new(HttpTransport::new()?));
-        }
-        let (source, grants) = configured(&plugin, &options, &config).await?;
-        Ok((Self { plugin, options: OpaqueOptions(options), config, source, peak: 0 }, grants))
+    pub async fn open(plugin: &Plugin, options: Options, config: Secret) -> Result<(Self, Grants), Error> {
+        let mut source = plugin.open(options).await?;
+        let grants = source.configure(config.expose()).await?;
+        Ok((Self { config, source }, grants))
     }
 
     /// The source itself, for [`Source::check`] and [`Source::denied`].
@@ -65,25 +44,17 @@ impl Configured {
     }
 }
 
-async fn configured(plugin: &Plugin, options: &Options, config: &Secret) -> Result<(Source, Grants), Error> {
-    let mut source = plugin.open(options.clone()).await?;
-    let grants = source.configure(config.expose()).await?;
-    Ok((source, grants))
-}
-
 impl Pollable for Configured {
     async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
         self.source.poll(state).await
     }
 
     async fn renew(&mut self) -> Result<(), Error> {
-        self.peak = self.peak_memory();
-        let (source, _) = configured(&self.plugin, &self.options.0, &self.config).await?;
-        self.source = source;
-        Ok(())
+        self.source.renew().await?;
+        self.source.configure(self.config.expose()).await.map(drop)
     }
 
     fn peak_memory(&self) -> u64 {
-        self.peak.max(self.source.peak_memory())
+        self.source.peak_memory()
     }
 }

@@ -16,8 +16,8 @@ use super::pollable::Pollable;
 use super::report::{Progress, Report};
 use super::sink::{Sink, SinkError};
 use super::state::StateStore;
-use source_host::{Batch, Problem, ProblemKind};
 use source_host::Error;
+use source_host::{Batch, Problem, ProblemKind};
 
 /// The wait after a failure that names none.
 const RETRY_AFTER: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use source_host::{bytes, grouped};
-use source_host_cli::{Progress};
+use source_host_cli::Progress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -25,8 +25,11 @@ impl Console {
         let bar = if shown { ProgressBar::new(0) } else { ProgressBar::hidden() };
         let console = Self { bar };
         // The bar shows what the lines about each batch would say.
-        let batches =
-            if shown && args.verbose == 0 { "source_host_cli::progress=warn" } else { "source_host_cli=info" };
+        let batches = if shown && args.verbose == 0 {
+            "source_host_cli::progress=warn"
+        } else {
+            "source_host_cli=info"
+        };
         let filter = match (args.quiet, args.verbose) {
             (true, _) => "warn".to_owned(),
             (false, 0) => format!("warn,source_host=info,source_host_cli=info,{batches}"),

@@ -10,8 +10,8 @@ use super::exit::Exit;
 use super::setup;
 
 pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -> Result<ExitCode, Exit> {
-    let plugin = setup::runtime(cache)?.load(component)?;
-    let mut source = plugin.open(Options::default()).await?;
+    let plugin = setup::load(cache, component).await?;
+    let mut source = plugin.open(Options::new()).await?;
     let description = source.describe().await?;
     let schema: Value = serde_json::from_str(&description.config_schema)
         .map_err(|e| Exit::failure(format!("the component's configuration schema is not JSON: {e}")))?;

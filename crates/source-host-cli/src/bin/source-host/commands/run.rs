@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use source_host_cli::config::Output;
-use source_host_cli::{End, EventFile, Lines, Policy, Report, RunError, Runner, Sink, StateFile, StateStore, Stopper};
+use source_host_cli::{
+    End, EventFile, Lines, Policy, Report, RunError, Runner, Sink, StateFile, StateStore, Stopper,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Exit;

@@ -1,15 +1,14 @@
 //! From a configuration file to a configured source, with every mistake on the way reported at once.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use source_host::{Admission, Error, HttpTransport, Options, Plugin, Problem, Runtime};
 use source_host_cli::config::{Config, Mistakes, lines_to_allow};
-use source_host::{Error, HttpTransport, Options, Plugin, Problem, Runtime};
 use source_host_cli::{Configured, Secret};
 
 use super::exit::Exit;
 
-pub(crate) fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
+fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
     let Some(folder) = cache else { return Ok(Runtime::new()?) };
     // The cache wants an absolute path.
     std::fs::create_dir_all(folder)
@@ -18,24 +17,25 @@ pub(crate) fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
         .and_then(|folder| Ok(Runtime::with_cache(&folder)?))
 }
 
+/// Reads and compiles a component.
+pub(crate) async fn load(cache: Option<&Path>, component: &Path) -> Result<Plugin, Exit> {
+    Ok(runtime(cache)?.load(component, &Admission::default()).await?)
+}
+
 /// Reads the configuration, loads the component and configures it.
 pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<(Config, Configured), Exit> {
     let config = match Config::read(path) {
         Ok(config) => config,
         Err(mistakes) => return Err(everything_wrong(path, mistakes, cache).await),
     };
-    let plugin = runtime(cache)?.load(&config.component)?;
+    let plugin = load(cache, &config.component).await?;
     let transport = match &config.ca_file {
         Some(file) => HttpTransport::with_ca_file(file)?,
         None => HttpTransport::new()?,
     };
-    let options = Options {
-        limits: config.limits.clone(),
-        egress: config.egress.clone(),
-        transport: Some(Arc::new(transport)),
-        clock: None,
-    };
-    let (mut source, grants) = match Configured::open(plugin, options, config.source.clone()).await {
+    let options =
+        Options::new().limits(config.limits.clone()).egress(config.egress.clone()).transport(transport);
+    let (mut source, grants) = match Configured::open(&plugin, options, config.source.clone()).await {
         Ok(opened) => opened,
         Err(Error::Configuration(problems)) => {
             return Err(listed(path, &problems.iter().map(in_source).collect::<Vec<_>>()));
@@ -61,7 +61,7 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<(Config,
 async fn everything_wrong(path: &Path, mistakes: Mistakes, cache: Option<&Path>) -> Exit {
     let mut lines: Vec<String> = mistakes.found.iter().map(ToString::to_string).collect();
     if let Some(component) = mistakes.component {
-        match runtime(cache).and_then(|runtime| Ok(runtime.load(component)?)) {
+        match load(cache, &component).await {
             Err(exit) => lines.push(exit.message),
             Ok(plugin) => {
                 if let Some(source) = mistakes.source {
