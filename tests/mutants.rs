@@ -203,6 +203,8 @@ impl Copy {
                 "--workspace",
                 "--exclude",
                 "salesforce-source",
+                "--exclude",
+                "hostile-source",
                 "--locked",
                 "--quiet",
             ])

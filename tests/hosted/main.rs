@@ -8,6 +8,7 @@ mod canary;
 mod checks;
 mod collection;
 mod errors;
+mod hostile;
 mod instructions;
 mod mistakes;
 mod objects;

@@ -1,0 +1,605 @@
+//! A component that attacks its host, in every way that was thought of: each attack is contained, named, and of no effect on
+//! others. `crates/hostile-source` is the component; its server here answers as no decent one does.
+
+use anyhow::{Context as _, Result};
+use e2e::hosted::{component_path, load, program};
+use serde_json::json;
+use source_host::{
+    Admission, CallRecord, Digest, Egress, Error, Limits, MemoryBudget, Observer, Options, Plugin, Runtime,
+    Scheduler, Source,
+};
+use std::{
+    fs,
+    io::Write as _,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+fn hostile_path() -> PathBuf {
+    component_path().with_file_name("hostile-source.wasm")
+}
+
+/// The component, which does this where it is asked before it is configured.
+fn patched(attack: &str) -> Vec<u8> {
+    const MARK: &[u8] = b"hostile-attack: ";
+    let mut content = fs::read(hostile_path()).expect("dist/hostile-source.wasm; run `make build`");
+    let at = content.windows(MARK.len()).position(|window| window == MARK).expect("the mark") + MARK.len();
+    content[at..at + 32].copy_from_slice(format!("{attack:32}").as_bytes());
+    content
+}
+
+/// Compiled once for all tests.
+static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| load(&hostile_path()).expect("the component"));
+
+/// What the host tells of the attack.
+#[derive(Default)]
+struct Told {
+    calls: Mutex<Vec<CallRecord>>,
+    limits: Mutex<Vec<&'static str>>,
+    denied: AtomicUsize,
+}
+
+impl Observer for Told {
+    fn request(&self, request: &source_host::RequestRecord<'_>) {
+        self.denied.fetch_add(usize::from(request.denied), Ordering::Relaxed);
+    }
+
+    fn call(&self, call: &CallRecord) {
+        self.calls.lock().expect("no panic").push(*call);
+    }
+
+    fn limit(&self, limit: &'static str) {
+        self.limits.lock().expect("no panic").push(limit);
+    }
+}
+
+/// A source that will attack when it is polled.
+async fn attacking(attack: &str, authority: &str, limits: Limits) -> (Source, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let egress = Egress::allow([authority]).expect("a rule");
+    let options = Options::new().limits(limits).egress(egress).observer(Arc::clone(&told) as Arc<dyn Observer>);
+    let mut source = PLUGIN.open(options).await.expect("an instance");
+    let config = json!({"do": attack, "authority": authority}).to_string();
+    source.configure(&config).await.expect("configured");
+    (source, told)
+}
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
+}
+
+/// A server that does what the path says, and counts connections.
+struct Server {
+    authority: String,
+    open: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+    received: Arc<AtomicUsize>,
+}
+
+impl Server {
+    async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let server = Self {
+            authority: listener.local_addr()?.to_string(),
+            open: Arc::default(),
+            most: Arc::default(),
+            received: Arc::default(),
+        };
+        let (open, most) = (Arc::clone(&server.open), Arc::clone(&server.most));
+        let received = Arc::clone(&server.received);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let now = open.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                let (open, received) = (Arc::clone(&open), Arc::clone(&received));
+                tokio::spawn(async move {
+                    // Whoever goes away in the middle is what is tested.
+                    let _ = serve(stream, &received).await;
+                    open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Ok(server)
+    }
+}
+
+async fn serve(mut stream: TcpStream, received: &AtomicUsize) -> Result<()> {
+    const BODY: &[u8] = &[b'x'; 64 << 10];
+    let mut head = Vec::new();
+    loop {
+        head.clear();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
+        match text.split(' ').nth(1).context("no path")? {
+            "/slow" => loop {
+                // Until the other side goes away.
+                if stream.read(&mut [0; 64]).await? == 0 {
+                    return Ok(());
+                }
+            },
+            "/endless" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await?;
+                loop {
+                    stream.write_all(BODY).await?;
+                }
+            }
+            "/informational" => loop {
+                stream.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n").await?;
+            },
+            "/large-headers" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
+                for n in 0..1_000_000 {
+                    stream.write_all(format!("x-{n}: {}\r\n", "v".repeat(100)).as_bytes()).await?;
+                }
+            }
+            "/upload" => {
+                let mut part = vec![0; 64 << 10];
+                loop {
+                    match stream.read(&mut part).await? {
+                        0 => return Ok(()),
+                        count => received.fetch_add(count, Ordering::SeqCst),
+                    };
+                }
+            }
+            _ => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await?,
+        }
+    }
+}
+
+/// Bytes that this process holds, where the system tells.
+fn resident() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
+}
+
+#[tokio::test]
+async fn bodies_that_are_filled_and_never_sent_are_held_in_small_pieces() {
+    let server = Server::start().await.expect("a server");
+    let (mut source, _) = attacking("unsent-bodies", &server.authority, Limits::default()).await;
+    let before = resident();
+    let batch = source.poll(None).await;
+    // With a handful of handles for each, there are no hundred of them.
+    let filled = match &batch {
+        Ok(batch) => batch.state.trim_start_matches("filled ").parse::<u64>().expect("a number"),
+        Err(error) => {
+            assert!(matches!(error, Error::Trap { .. }), "{error}");
+            0
+        }
+    };
+    assert!(filled <= 4 << 20, "{filled} bytes");
+    if let (Some(before), Some(after)) = (before, resident()) {
+        assert!(after.saturating_sub(before) < 32 << 20, "{before} to {after}");
+    }
+    assert_eq!(server.most.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_sent_and_dropped_count_until_they_are_gone() {
+    let server = Server::start().await.expect("a server");
+    let (mut source, told) = attacking("dropped-requests", &server.authority, Limits::default()).await;
+    let batch = source.poll(None).await.expect("a batch");
+    assert_eq!(batch.state, "sent 8, refused 9992: ErrorCode::ConnectionLimitReached");
+    assert!(server.most.load(Ordering::SeqCst) <= 8);
+    assert!(told.limits.lock().expect("no panic").contains(&"connections"));
+    // They go with the source.
+    drop(source);
+    let gone = async {
+        while server.open.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), gone).await.expect("the connections are closed");
+}
+
+#[tokio::test]
+async fn requests_that_are_denied_in_a_loop_fill_no_log() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let (mut source, told) = attacking("denied-requests", "127.0.0.1:9", Limits::default()).await;
+    let batch = source.poll(None).await.expect("a batch");
+    drop(guard);
+    assert_eq!(batch.state, "denied 100000");
+    assert_eq!(told.denied.load(Ordering::Relaxed), 100_000);
+    let lines = log.text().lines().count();
+    assert!((1..=61).contains(&lines), "{lines} lines");
+}
+
+/// The log, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn of_many_problems_the_first_hundred_are_told_and_the_others_counted() {
+    let (mut source, _) = attacking("many-problems", "127.0.0.1:9", Limits::default()).await;
+    let error = source.poll(None).await.map(|batch| batch.problems);
+    match error {
+        // 70 MB of them are more than a batch may copy; fewer would be told.
+        Err(Error::Refused(_)) => {}
+        Ok(problems) => assert!(problems.len() <= 101, "{}", problems.len()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_too_long_are_refused_before_they_are_copied() {
+    let runtime = Runtime::new().expect("a runtime");
+    for attack in ["large-schema", "many-streams"] {
+        let admitted = runtime.load_bytes(attack, patched(attack), &Admission::default()).await;
+        let mut source = admitted.expect("admitted").open(Options::new()).await.expect("an instance");
+        let before = resident();
+        let error = source.describe().await.expect_err(attack);
+        assert!(matches!(error, Error::Refused(_)), "{attack}: {error}");
+        if let (Some(before), Some(after)) = (before, resident()) {
+            assert!(after.saturating_sub(before) < 100 << 20, "{attack}: {before} to {after}");
+        }
+    }
+    for attack in ["many-warnings", "many-authorities", "many-refusals"] {
+        let mut source = PLUGIN.open(Options::new()).await.expect("an instance");
+        let config = json!({"do": attack, "authority": "127.0.0.1:9"}).to_string();
+        let error = source.configure(&config).await.expect_err(attack);
+        assert!(matches!(error, Error::Refused(_)), "{attack}: {error}");
+    }
+    let (mut source, _) = attacking("many-findings", "127.0.0.1:9", Limits::default()).await;
+    let error = source.check().await.expect_err("too many");
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_that_would_take_long_to_compile_is_refused_before_it_is_compiled() {
+    let many = format!("(component (core module {}))", "(func)".repeat(200_000));
+    let long = format!("(component (core module (func {})))", "(drop (i32.const 1))".repeat(500_000));
+    let declared = format!("(component (core module {}))", "(type (func (param i64)))".repeat(200_000));
+    let runtime = Runtime::new().expect("a runtime");
+    for (text, says) in [(many, "functions"), (long, "function of"), (declared, "declarations")] {
+        let content = test_guests::from_text(&text).expect("a component");
+        let (started, before) = (Instant::now(), resident());
+        let error = runtime.load_bytes("bomb.wasm", content, &Admission::default()).await.expect_err(says);
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{says}: {:?}", started.elapsed());
+        if let (Some(before), Some(after)) = (before, resident()) {
+            assert!(after.saturating_sub(before) < 50 << 20, "{says}: {before} to {after}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_end_or_is_no_file_is_no_component() {
+    let runtime = Runtime::new().expect("a runtime");
+    let error = runtime.load("/dev/zero", &Admission::default()).await.expect_err("no file").to_string();
+    assert!(error.contains("it is not a file"), "{error}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let large = folder.path().join("large.wasm");
+    let file = fs::File::create(&large).expect("a file");
+    file.set_len(1 << 40).expect("a hole");
+    let error = runtime.load(&large, &Admission::default()).await.expect_err("too large").to_string();
+    assert!(error.contains("larger than its limit of 32 MiB"), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_that_is_not_the_one_that_was_looked_at_is_refused() {
+    let runtime = Runtime::new().expect("a runtime");
+    let content = fs::read(hostile_path()).expect("the component");
+    let mut admission = Admission::default();
+    admission.digest = Some(Digest::of(&content));
+    let plugin = runtime.load(hostile_path(), &admission).await.expect("the same");
+    assert_eq!(Some(plugin.digest()), admission.digest);
+    let error = runtime.load_bytes("other.wasm", patched("spin"), &admission).await.expect_err("another");
+    assert!(error.to_string().contains("its digest is sha256:"), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_is_taken_with_a_signature_of_the_expected_key_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let openssl = |arguments: &[&str]| {
+        let done = Command::new("openssl").args(arguments).current_dir(folder.path()).output();
+        done.is_ok_and(|output| output.status.success())
+    };
+    fs::copy(hostile_path(), at("source.wasm")).expect("copied");
+    for key in ["key", "other"] {
+        let made = openssl(&["genpkey", "-algorithm", "ed25519", "-out", &format!("{key}.pem")])
+            && openssl(&["pkey", "-in", &format!("{key}.pem"), "-pubout", "-out", &format!("{key}.pub")]);
+        assert!(made, "openssl makes keys");
+    }
+    let admission = |key: &str| {
+        let pem = fs::read_to_string(at(&format!("{key}.pub"))).expect("a key");
+        let mut admission = Admission::default();
+        admission.signed_by = Some(source_host::PublicKey::from_pem(&pem).expect("a key"));
+        admission
+    };
+    let runtime = Runtime::new().expect("a runtime");
+    let refusal = async |key: &str| {
+        runtime.load(at("source.wasm"), &admission(key)).await.expect_err("not admitted").to_string()
+    };
+    assert!(refusal("key").await.contains("there is no signature"), "unsigned");
+    let sign = ["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "source.wasm", "-out", "source.wasm.sig"];
+    assert!(openssl(&sign), "openssl signs");
+    runtime.load(at("source.wasm"), &admission("key")).await.expect("admitted");
+    assert!(refusal("other").await.contains("not one of the expected key"), "another key");
+    let mut changed = fs::OpenOptions::new().append(true).open(at("source.wasm")).expect("opened");
+    changed.write_all(b"\0\x01\0").expect("changed");
+    assert!(refusal("key").await.contains("not one of the expected key"), "changed");
+}
+
+#[tokio::test]
+async fn a_component_that_computes_without_end_is_stopped_by_the_time_it_computed() {
+    let bounds = limits(|limits| limits.cpu_time = Duration::from_millis(200));
+    let (mut source, told) = attacking("spin", "127.0.0.1:9", bounds).await;
+    let error = source.poll(None).await.expect_err("stopped");
+    assert!(matches!(error, Error::CpuTime { call: "poll", .. }), "{error}");
+    let call = *told.calls.lock().expect("no panic").last().expect("a call");
+    assert_eq!((call.function, call.ended_by), ("poll", Some("cpu")));
+    assert!(call.cpu >= Duration::from_millis(200) && call.cpu < Duration::from_millis(400), "{:?}", call.cpu);
+    assert!(!source.is_usable());
+    let runtime = Runtime::new().expect("a runtime");
+    let plugin = runtime.load_bytes("spin", patched("spin-in-describe"), &Admission::default()).await;
+    let options = Options::new().limits(limits(|limits| limits.cpu_time = Duration::from_millis(50)));
+    let mut source = plugin.expect("admitted").open(options).await.expect("an instance");
+    assert!(matches!(source.describe().await, Err(Error::CpuTime { call: "describe", .. })));
+}
+
+#[tokio::test]
+async fn waiting_for_a_server_is_no_computing_and_ends_with_the_time_of_the_call() {
+    let server = Server::start().await.expect("a server");
+    let bounds = limits(|limits| {
+        limits.cpu_time = Duration::from_millis(300);
+        limits.call_time = Duration::from_secs(1);
+    });
+    let (mut source, told) = attacking("endless-body", &server.authority, bounds).await;
+    let error = source.poll(None).await.expect_err("stopped");
+    assert!(matches!(error, Error::CpuTime { .. } | Error::Timeout { .. }), "{error}");
+    assert!(!told.calls.lock().expect("no panic").is_empty());
+}
+
+#[tokio::test]
+async fn a_body_without_end_ends_at_what_a_call_may_read() {
+    let server = Server::start().await.expect("a server");
+    let bounds = limits(|limits| limits.received_bytes = 20_000_000);
+    let (mut source, _) = attacking("endless-body", &server.authority, bounds).await;
+    let batch = source.poll(None).await.expect("a batch");
+    assert!(batch.state.contains("HttpResponseBodySize"), "{}", batch.state);
+}
+
+#[tokio::test]
+async fn a_request_without_end_ends_at_what_a_request_may_send() {
+    let server = Server::start().await.expect("a server");
+    let bounds = limits(|limits| limits.request_bytes = 1_000_000);
+    let (mut source, _) = attacking("large-request", &server.authority, bounds).await;
+    let batch = source.poll(None).await.expect("a batch");
+    assert!(batch.state.starts_with("wrote "), "{}", batch.state);
+    assert!(server.received.load(Ordering::SeqCst) <= 1_100_000, "{}", server.received.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_flood_of_announcements_and_a_head_without_end_are_no_answers() {
+    let server = Server::start().await.expect("a server");
+    for attack in ["informational-answers", "large-headers"] {
+        let (mut source, told) = attacking(attack, &server.authority, Limits::default()).await;
+        let started = Instant::now();
+        let batch = source.poll(None).await.expect("a batch");
+        assert!(batch.state.contains("Err("), "{attack}: {}", batch.state);
+        assert!(started.elapsed() < Duration::from_secs(20), "{attack}: {:?}", started.elapsed());
+        let cpu = told.calls.lock().expect("no panic").last().expect("a call").cpu;
+        assert!(cpu < Duration::from_secs(1), "{attack}: {cpu:?}");
+    }
+}
+
+#[tokio::test]
+async fn requests_come_no_faster_than_they_may() {
+    let server = Server::start().await.expect("a server");
+    let bounds = limits(|limits| {
+        limits.requests_per_second = 1_000;
+        limits.cpu_time = Duration::from_secs(60);
+    });
+    let (mut source, told) = attacking("many-requests", &server.authority, bounds).await;
+    let started = Instant::now();
+    let batch = source.poll(None).await.expect("a batch");
+    assert_eq!(batch.state, "done 2000");
+    // A thousand at once, and the others at a thousand a second.
+    assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
+    let _ = told;
+}
+
+#[tokio::test]
+async fn events_that_a_reader_would_choke_on_are_refused() {
+    for attack in ["surrogate", "number", "nested"] {
+        let (mut source, _) = attacking(attack, "127.0.0.1:9", Limits::default()).await;
+        let error = source.poll(None).await.expect_err(attack);
+        assert!(error.to_string().contains("not one JSON object on one line") || attack == "nested", "{error}");
+        assert!(matches!(error, Error::Refused(_) | Error::Memory { .. }), "{attack}: {error}");
+    }
+    let (mut source, _) = attacking("large-event", "127.0.0.1:9", Limits::default()).await;
+    let error = source.poll(None).await.expect_err("too large").to_string();
+    assert!(error.contains("an event of 8 MiB, more than the 8 MiB of its limit"), "{error}");
+}
+
+#[tokio::test]
+async fn a_state_that_could_not_be_told_from_none_is_refused() {
+    let (mut source, _) = attacking("empty-state", "127.0.0.1:9", Limits::default()).await;
+    let error = source.poll(None).await.expect_err("refused").to_string();
+    assert!(error.contains("an empty state"), "{error}");
+}
+
+#[tokio::test]
+async fn who_wants_to_sleep_for_49_days_is_asked_again_after_one() {
+    let (mut source, _) = attacking("silent", "127.0.0.1:9", Limits::default()).await;
+    assert_eq!(source.poll(None).await.expect("a batch").next_poll_ms, 24 * 3_600_000);
+}
+
+#[tokio::test]
+async fn memory_ends_at_the_limit_of_one_and_at_what_all_have_together() {
+    let (mut source, told) = attacking("grow", "127.0.0.1:9", Limits::default()).await;
+    assert!(matches!(source.poll(None).await, Err(Error::Memory { .. })));
+    assert_eq!(told.calls.lock().expect("no panic").last().and_then(|call| call.ended_by), Some("memory"));
+    let budget = MemoryBudget::new(24 << 20);
+    let options = || Options::new().memory_budget(budget.clone());
+    let mut greedy = PLUGIN.open(options()).await.expect("an instance");
+    let mut modest = PLUGIN.open(options()).await.expect("an instance");
+    greedy.configure(r#"{"do":"grow"}"#).await.expect("configured");
+    modest.configure("{}").await.expect("configured");
+    assert!(matches!(greedy.poll(None).await, Err(Error::SharedMemory)));
+    assert_eq!(modest.poll(None).await.expect("a batch").events.len(), 1);
+    drop((greedy, modest));
+    assert_eq!(budget.held(), 0);
+}
+
+#[tokio::test]
+async fn a_call_ends_when_it_is_cancelled_and_the_next_instance_works() {
+    let token = tokio_util::sync::CancellationToken::new();
+    let options = Options::new().cancelled_by(token.clone());
+    let mut source = PLUGIN.open(options).await.expect("an instance");
+    source.configure(r#"{"do":"spin"}"#).await.expect("configured");
+    let canceller = tokio::spawn(async move { token.cancel() });
+    let error = source.poll(None).await.expect_err("cancelled");
+    assert!(matches!(error, Error::Cancelled { call: "poll" }), "{error}");
+    canceller.await.expect("cancelled");
+    assert!(matches!(source.poll(None).await, Err(Error::Spent)));
+}
+
+#[tokio::test]
+async fn names_that_a_component_gives_itself_reach_no_terminal_as_they_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = folder.path().join("names.wasm");
+    fs::write(&names, patched("escapes")).expect("written");
+    // An import's name may hold no control characters in a component, but what a core module exports may.
+    let forged = r#"(component (core module (func (export "a\1b[2Jb\07\0d\0ac"))))"#;
+    let core = folder.path().join("core.wasm");
+    fs::write(&core, test_guests::from_text(forged).expect("a component")).expect("written");
+    for path in [&names, &core] {
+        let output = Command::new(program("source-host")).arg("describe").arg(path).output().expect("the host");
+        for text in [output.stdout, output.stderr] {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!text.contains(bad), "{text:?}");
+            assert!(!text.lines().any(|line| line.trim_start().starts_with("level=ERROR")), "{text:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_schema_cannot_write_a_configuration_of_its_own_choice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let component = folder.path().join("writes.wasm");
+    fs::write(&component, patched("schema-that-writes")).expect("written");
+    let written = folder.path().join("source-host.toml");
+    let mut init = Command::new(program("source-host"));
+    init.arg("init").arg(&component).arg("--output").arg(&written).stdin(std::process::Stdio::null());
+    let output = init.output().expect("the host");
+    let text = fs::read_to_string(&written).unwrap_or_default();
+    let uncommented: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    for bad in ["/etc/passwd", "attacker.example.net"] {
+        assert!(!uncommented.iter().any(|line| line.contains(bad)), "{bad}:\n{text}\n{output:?}");
+    }
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_cache_that_others_can_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    fs::create_dir(&cache).expect("a folder");
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).expect("its mode");
+    let error = Runtime::with_cache(&cache).expect_err("refused").to_string();
+    assert!(error.contains("can be written to by others"), "{error}");
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).expect("its mode");
+    Runtime::with_cache(&cache).expect("its own");
+}
+
+/// What the good tenant waits for its poll, beside spinners and alone. Its poll computes, so that it needs its share.
+async fn waits(scheduler: &Scheduler, polls: usize) -> Vec<Duration> {
+    let options = Options::new().scheduler(scheduler.clone());
+    let mut good = PLUGIN.open(options).await.expect("an instance");
+    good.configure(r#"{"do":"spin-a-little"}"#).await.expect("configured");
+    let mut waits = Vec::new();
+    for _ in 0..polls {
+        let started = Instant::now();
+        good.poll(None).await.expect("a batch");
+        waits.push(started.elapsed());
+        // As a source that is due now and then, and not at once again.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    waits.sort();
+    waits
+}
+
+#[test]
+fn twenty_sources_that_compute_without_end_make_no_other_wait() {
+    let executor =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("an executor");
+    executor.block_on(async {
+        let scheduler = Scheduler::new(2);
+        let alone = tokio::spawn({
+            let scheduler = scheduler.clone();
+            async move { waits(&scheduler, 10).await }
+        });
+        let alone = alone.await.expect("no panic");
+        let stop = tokio_util::sync::CancellationToken::new();
+        let spinners: Vec<_> = (0..20)
+            .map(|_| {
+                let (scheduler, stop) = (scheduler.clone(), stop.clone());
+                tokio::spawn(async move {
+                    let options = Options::new().scheduler(scheduler).cancelled_by(stop);
+                    let mut source = PLUGIN.open(options).await.expect("an instance");
+                    source.configure(r#"{"do":"spin"}"#).await.expect("configured");
+                    source.poll(None).await.expect_err("stopped")
+                })
+            })
+            .collect();
+        let beside = tokio::spawn({
+            let scheduler = scheduler.clone();
+            async move { waits(&scheduler, 20).await }
+        });
+        let beside = beside.await.expect("no panic");
+        stop.cancel();
+        for spinner in spinners {
+            let error = spinner.await.expect("no panic");
+            assert!(matches!(error, Error::Cancelled { .. } | Error::CpuTime { .. }), "{error}");
+        }
+        let (alone, beside) = (alone[alone.len() / 2], beside[beside.len() / 2]);
+        println!("a good poll takes {alone:?} alone and {beside:?} beside 20 that spin");
+        // Both share two processors with the spinners, and with whatever else this machine does.
+        assert!(beside < alone * 4, "{alone:?} alone, {beside:?} beside spinners");
+    });
+}
