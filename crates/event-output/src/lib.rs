@@ -1,0 +1,14 @@
+//! Brings events to where they are kept.
+#![deny(missing_docs)]
+
+mod document;
+mod files;
+mod lines;
+mod output;
+mod settings;
+mod worker;
+
+pub use files::{DeadLetters, EventFile, FileSettings};
+pub use lines::Lines;
+pub use output::{Check, Closing, Delivered, Delivery, Output, OutputError, OutputErrorKind};
+pub use settings::{Secret, SettingProblem, SettingsError};
