@@ -3,12 +3,16 @@
 
 mod document;
 mod files;
+mod http;
 mod lines;
 mod output;
 mod settings;
+mod web;
 mod worker;
 
 pub use files::{DeadLetters, EventFile, FileSettings};
+pub use http::{Format, Http, HttpSettings, SendMethod};
 pub use lines::Lines;
 pub use output::{Check, Closing, Delivered, Delivery, Output, OutputError, OutputErrorKind};
 pub use settings::{Secret, SettingProblem, SettingsError};
+pub use web::{ClientCertificate, Compression, Transport};

@@ -86,7 +86,11 @@ impl Problems {
         result.map_err(|message| self.add(setting, message)).ok()
     }
 
-    pub fn done(self) -> Result<(), SettingsError> {
-        if self.0.is_empty() { Ok(()) } else { Err(SettingsError { problems: self.0 }) }
+    /// What was made of the settings, if nothing is wrong with them. Whoever made nothing told a problem.
+    pub fn done<T>(self, made: Option<T>) -> Result<T, SettingsError> {
+        match made {
+            Some(made) if self.0.is_empty() => Ok(made),
+            _ => Err(SettingsError { problems: self.0 }),
+        }
     }
 }

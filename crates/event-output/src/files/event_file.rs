@@ -50,7 +50,7 @@ impl FileSettings {
         problems.unless(self.rotate_bytes != Some(0), "rotate_bytes", "must be at least 1");
         let short = self.rotate_after.is_some_and(|age| age < Duration::from_secs(1));
         problems.unless(!short, "rotate_after", "must be at least 1 second");
-        problems.done()
+        problems.done(Some(()))
     }
 }
 

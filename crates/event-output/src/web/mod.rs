@@ -1,0 +1,10 @@
+//! What all outputs over HTTP share.
+
+pub(crate) mod answers;
+pub(crate) mod body;
+pub(crate) mod client;
+pub(crate) mod pieces;
+mod tls;
+
+pub use body::Compression;
+pub use client::{ClientCertificate, Transport};

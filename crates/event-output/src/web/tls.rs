@@ -1,0 +1,43 @@
+//! Whom a server has to be certified by, and how this side shows who it is.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::client::{ClientCertificate, Transport};
+
+/// The settings for TLS: Mozilla's roots, and those of the settings. A problem is told with the setting.
+pub(super) fn config(transport: &Transport) -> Result<ClientConfig, (&'static str, String)> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(path) = &transport.ca_file {
+        for certificate in certificates(path).map_err(|message| ("ca_file", message))? {
+            roots.add(certificate).map_err(|error| ("ca_file", format!("{}: {error}", path.display())))?;
+        }
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ("transport", error.to_string()))?
+        .with_root_certificates(roots);
+    match &transport.client_certificate {
+        None => Ok(builder.with_no_client_auth()),
+        Some(ClientCertificate { certificate_file, key_file }) => {
+            let chain = certificates(certificate_file).map_err(|message| ("certificate_file", message))?;
+            let key = PrivateKeyDer::from_pem_file(key_file)
+                .map_err(|error| ("key_file", format!("no private key in {}: {error}", key_file.display())))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| ("key_file", format!("{}: {error}", key_file.display())))
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let no = |error: &dyn std::fmt::Display| format!("no certificates in PEM in {}: {error}", path.display());
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| no(&error))?;
+    if certificates.is_empty() { Err(no(&"the file holds none")) } else { Ok(certificates) }
+}
