@@ -113,6 +113,12 @@ impl Client {
         let http = build(transport).map_err(|(setting, message)| problems.add(setting, message)).ok();
         let mut secrets: Vec<Secret> = headers.iter().map(|(_, value)| value.clone()).collect();
         secrets.extend(transport.proxy.clone());
+        if let Some(url) = &url {
+            // A token may stand in the address; a word may be one as well, and is blotted out in vain.
+            let segments = url.path_segments().into_iter().flatten().map(str::to_owned);
+            let values = url.query_pairs().map(|(_, value)| value.into_owned());
+            secrets.extend(segments.chain(values).filter(|part| part.len() >= 12).map(Secret::new));
+        }
         Some(Self { http: http?, url: url?, headers: map, secrets, transport: transport.clone() })
     }
 
