@@ -98,10 +98,9 @@ impl Client {
             let fine = (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&time);
             problems.unless(fine, name, "must be between 1 second and 1 hour");
         }
-        let secret = !headers.is_empty() || transport.client_certificate.is_some();
         if let Some(url) = &url
             && url.scheme() == "http"
-            && secret
+            && !headers.is_empty()
             && !transport.credentials_without_tls
             && !is_this_machine(url)
         {
@@ -231,8 +230,9 @@ impl std::fmt::Debug for Client {
 }
 
 fn build(transport: &Transport) -> Result<reqwest::Client, (&'static str, String)> {
+    let tls = tls::config(transport.ca_file.as_deref(), transport.client_certificate.as_ref())?;
     let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::config(transport)?)
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("event-output/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .connect_timeout(transport.connect_timeout)
@@ -258,7 +258,7 @@ fn address_of(address: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-fn is_this_machine(url: &Url) -> bool {
+pub(crate) fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }

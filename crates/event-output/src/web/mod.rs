@@ -4,7 +4,7 @@ pub(crate) mod answers;
 pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod pieces;
-mod tls;
+pub(crate) mod tls;
 
 pub use body::Compression;
 pub use client::{ClientCertificate, Transport};

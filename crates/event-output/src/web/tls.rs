@@ -7,21 +7,24 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::client::{ClientCertificate, Transport};
+use super::client::ClientCertificate;
 
 /// The settings for TLS: Mozilla's roots, and those of the settings. A problem is told with the setting.
-pub(super) fn config(transport: &Transport) -> Result<ClientConfig, (&'static str, String)> {
+pub(crate) fn config(
+    ca_file: Option<&Path>,
+    client: Option<&ClientCertificate>,
+) -> Result<ClientConfig, (&'static str, String)> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(path) = &transport.ca_file {
+    if let Some(path) = ca_file {
         for certificate in certificates(path).map_err(|message| ("ca_file", message))? {
             roots.add(certificate).map_err(|error| ("ca_file", format!("{}: {error}", path.display())))?;
         }
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| ("transport", error.to_string()))?
+        .map_err(|error| ("ca_file", error.to_string()))?
         .with_root_certificates(roots);
-    match &transport.client_certificate {
+    match client {
         None => Ok(builder.with_no_client_auth()),
         Some(ClientCertificate { certificate_file, key_file }) => {
             let chain = certificates(certificate_file).map_err(|message| ("certificate_file", message))?;
