@@ -191,6 +191,7 @@ impl<const IN_ORDER: bool, const BY_ID: bool> Rig for Promising<IN_ORDER, BY_ID>
 async fn http_stands_every_fault() {
     let log = Log::keep();
     conforms(&mut Promising::<true, false>(Web::start(Speaks::Http).await), 45).await;
+    assert!(log.text().contains("hyper"), "the log of the libraries is not kept");
     assert!(!log.text().contains(SECRET), "a secret is logged");
 }
 
