@@ -277,6 +277,9 @@ impl Nats {
                 let servers = self.servers();
                 let what = format!("cannot connect to {servers}: {error}");
                 match error.kind() {
+                    _ if tls::distrust(&error).is_some() => {
+                        OutputError::refused(format!("{what}; check ca_file and client_certificate"))
+                    }
                     ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                         OutputError::refused(format!("{what}; check the credentials"))
                     }

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
 use prost::Message;
+use support::certificates::Authority;
 use support::fake::{Answer, Fake};
 use support::{SECRET, id_of};
 
@@ -211,6 +212,37 @@ async fn a_proxy_is_used_with_its_password_and_never_shows_it() {
     let request = proxy.requests().pop().unwrap();
     assert_eq!(request.target, "http://logs.example.com/in");
     assert!(request.headers.contains_key("proxy-authorization"));
+}
+
+#[tokio::test]
+async fn a_server_is_trusted_by_its_authority_alone() {
+    let authority = Authority::new();
+    let fake = Fake::start_with(|_| Answer::status(200), Some(authority.server(false))).await;
+    let url = fake.url("/in").replace("http://", "https://");
+    let error = Http::new(HttpSettings::new(&url)).unwrap().deliver(&events(0..1)).await.unwrap_err();
+    assert_eq!(error.kind(), OutputErrorKind::Refused);
+    assert!(error.to_string().contains("name its authority in ca_file"), "{error}");
+    assert_eq!(fake.asked(), 0);
+    let mut settings = HttpSettings::new(&url);
+    settings.transport.ca_file = Some(authority.ca_file());
+    assert_eq!(Http::new(settings).unwrap().deliver(&events(0..1)).await.unwrap().events, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_gets_it_or_says_so() {
+    let authority = Authority::new();
+    let fake = Fake::start_with(|_| Answer::status(200), Some(authority.server(true))).await;
+    let mut settings = HttpSettings::new(fake.url("/in").replace("http://", "https://"));
+    settings.transport.ca_file = Some(authority.ca_file());
+    let error = Http::new(settings.clone()).unwrap().deliver(&events(0..1)).await.unwrap_err();
+    assert_eq!(fake.asked(), 0, "{error}");
+    settings.transport.client_certificate = Some(authority.client());
+    let mut output = Http::new(settings.clone()).unwrap();
+    assert_eq!(output.deliver(&events(0..1)).await.unwrap().events, 1);
+    output.reopen();
+    assert_eq!(output.deliver(&events(0..1)).await.unwrap().events, 1);
+    settings.transport.ca_file = Some("/nowhere.pem".into());
+    assert_eq!(settings.validate().unwrap_err().problems()[0].setting, "ca_file");
 }
 
 /// A cluster that answers each document by its id.

@@ -11,6 +11,7 @@ use async_nats::jetstream;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use event_output::conformance::{Fault, Rig, conforms, events};
 use event_output::{DeadLetters, Nats, NatsAuthentication, NatsSettings, Output, OutputErrorKind};
+use support::certificates::Authority;
 use support::{Log, SECRET, id_of};
 
 fn program() -> Option<PathBuf> {
@@ -291,4 +292,18 @@ async fn credentials_permissions_and_streams_are_told_apart() {
     settings.stream = Some("OTHER".into());
     let error = Nats::new(settings).unwrap().deliver(&events(9..10)).await.unwrap_err();
     assert_eq!(error.kind(), OutputErrorKind::Refused, "{error}");
+}
+
+#[tokio::test]
+async fn a_server_with_tls_is_trusted_by_its_authority_alone() {
+    let Some(program) = program() else { return };
+    let authority = Authority::new();
+    let (certificate, key) = authority.server_files();
+    let server = Server::start(program, &["--tls", "--tlscert", &certificate, "--tlskey", &key]);
+    let mut settings = NatsSettings::new(server.url().replace("nats://", "tls://"));
+    let error = Nats::new(settings.clone()).unwrap().deliver(&events(0..1)).await.unwrap_err();
+    assert_eq!(error.kind(), OutputErrorKind::Refused, "{error}");
+    settings.ca_file = Some(authority.ca_file());
+    let error = Nats::new(settings).unwrap().deliver(&events(0..1)).await.unwrap_err();
+    assert!(error.to_string().contains("create one"), "{error}");
 }

@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 
-use super::tls;
+use super::tls::{self, Distrust};
 use crate::output::OutputError;
 use crate::settings::{Problems, Secret};
 
@@ -196,29 +196,23 @@ impl Client {
     }
 
     fn failure(&self, error: &reqwest::Error) -> OutputError {
-        let mut reasons = Vec::new();
-        let mut certificate = false;
-        let mut source = error.source();
-        while let Some(reason) = source {
-            reasons.push(reason.to_string());
-            let tls = reason
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref)
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-                .or_else(|| reason.downcast_ref());
-            certificate |= matches!(tls, Some(rustls::Error::InvalidCertificate(_)));
-            source = reason.source();
+        let mut reason: &dyn Error = error;
+        while let Some(source) = reason.source() {
+            reason = source;
         }
-        let reason = reasons.pop().unwrap_or_else(|| "the request failed".into());
+        let reason = reason.to_string();
         let origin = self.origin();
         if error.is_timeout() {
-            OutputError::unavailable(format!("{origin} did not answer in time"))
-        } else if certificate {
-            OutputError::refused(format!(
+            return OutputError::unavailable(format!("{origin} did not answer in time"));
+        }
+        match tls::distrust(error) {
+            Some(Distrust::OfServer) => OutputError::refused(format!(
                 "the certificate of {origin} is not trusted ({reason}); name its authority in ca_file"
-            ))
-        } else {
-            OutputError::unavailable(format!("cannot talk to {origin}: {}", self.excerpt(&reason)))
+            )),
+            Some(Distrust::OfClient) => OutputError::refused(format!(
+                "{origin} does not accept the certificate of this side ({reason}); check client_certificate"
+            )),
+            None => OutputError::unavailable(format!("cannot talk to {origin}: {}", self.excerpt(&reason))),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Whom a server has to be certified by, and how this side shows who it is.
 
+use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, RootCertStore};
 
 use super::client::ClientCertificate;
 
@@ -43,4 +45,33 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         .and_then(Iterator::collect)
         .map_err(|error| no(&error))?;
     if certificates.is_empty() { Err(no(&"the file holds none")) } else { Ok(certificates) }
+}
+
+/// A certificate that does not do: that passes with no time, and somebody must act.
+pub(crate) enum Distrust {
+    /// The server's.
+    OfServer,
+    /// The one of this side, or that there is none.
+    OfClient,
+}
+
+/// Whether this error is about a certificate.
+pub(crate) fn distrust(error: &(dyn Error + 'static)) -> Option<Distrust> {
+    use AlertDescription::{AccessDenied, BadCertificate, CertificateExpired, CertificateRequired};
+    use AlertDescription::{CertificateRevoked, CertificateUnknown, UnknownCA, UnsupportedCertificate};
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return match tls {
+            rustls::Error::InvalidCertificate(_) => Some(Distrust::OfServer),
+            rustls::Error::AlertReceived(
+                AccessDenied | BadCertificate | CertificateExpired | CertificateRequired | CertificateRevoked
+                | CertificateUnknown | UnknownCA | UnsupportedCertificate,
+            ) => Some(Distrust::OfClient),
+            _ => None,
+        };
+    }
+    // What an I/O error holds is not its source.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => distrust(inner),
+        None => error.source().and_then(distrust),
+    }
 }

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -56,15 +57,24 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     asked: AtomicUsize,
     die: Notify,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Fake {
     pub async fn start(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(handler, None).await
+    }
+
+    pub async fn start_with(
+        handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             requests: Mutex::default(),
             asked: AtomicUsize::new(0),
             die: Notify::new(),
+            tls,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -118,13 +128,23 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             () = shared.die.notified() => return,
             accepted = listener.accept() => {
                 let (stream, _) = accepted.unwrap();
-                connections.spawn(connection(stream, shared.clone()));
+                let shared = shared.clone();
+                connections.spawn(async move {
+                    match shared.tls.clone() {
+                        None => connection(stream, shared).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                connection(stream, shared).await;
+                            }
+                        }
+                    }
+                });
             }
         }
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await {
         let answer = (shared.handler)(&request);
@@ -142,7 +162,8 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
                 if !head {
                     bytes.extend(body);
                 }
-                if stream.get_mut().write_all(&bytes).await.is_err() {
+                let sent = stream.get_mut().write_all(&bytes).await;
+                if sent.is_err() || stream.get_mut().flush().await.is_err() {
                     return;
                 }
             }
@@ -156,7 +177,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+async fn read(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Request> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok().filter(|length| *length > 0)?;
     let mut words = line.split_whitespace();

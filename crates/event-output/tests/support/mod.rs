@@ -1,5 +1,6 @@
 //! Receivers for tests.
 
+pub mod certificates;
 pub mod fake;
 
 use std::io::Write;
