@@ -83,7 +83,8 @@ impl Document {
         if !event.trim_start().starts_with('{') {
             return Err("not a JSON object".into());
         }
-        let top: Top<'_> = serde_json::from_str(event).map_err(|error| format!("not a JSON object: {error}"))?;
+        let top: Top<'_> =
+            serde_json::from_str(event).map_err(|error| format!("not a JSON object: {error}"))?;
         let (event, stream, log) = (inner(top.event), inner(top.data_stream), inner(top.log));
         Ok(Self {
             timestamp: text(top.timestamp),

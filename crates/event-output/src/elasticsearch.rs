@@ -396,7 +396,11 @@ impl Elasticsearch {
             parts.push(part);
         }
         let name = parts.join("-");
-        if name.len() > 255 { Err("the data stream's name is longer than 255 bytes".into()) } else { Ok(name) }
+        if name.len() > 255 {
+            Err("the data stream's name is longer than 255 bytes".into())
+        } else {
+            Ok(name)
+        }
     }
 
     async fn bulk(&self, body: Bytes) -> Result<Reply, OutputError> {

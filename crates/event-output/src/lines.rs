@@ -49,7 +49,8 @@ impl<W: Write + Send + 'static> Lines<W> {
 
     async fn write(&self, text: Vec<u8>) -> Result<u64, OutputError> {
         let length = text.len() as u64;
-        let written = self.worker.run(move |writer| writer.write_all(&text).and_then(|()| writer.flush())).await?;
+        let written =
+            self.worker.run(move |writer| writer.write_all(&text).and_then(|()| writer.flush())).await?;
         written.map(|()| length).map_err(|reason| {
             let kind = match reason.kind() {
                 io::ErrorKind::BrokenPipe => OutputErrorKind::Closed,
@@ -149,7 +150,9 @@ mod tests {
         let events = ["{}".to_owned()];
         let mut delivery = output.deliver(&events);
         // This thread is the executor's only one, and it goes on.
-        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(delivery.as_mut().poll(cx))).await.is_pending());
+        assert!(
+            std::future::poll_fn(|cx| std::task::Poll::Ready(delivery.as_mut().poll(cx))).await.is_pending()
+        );
         go.send(()).unwrap();
         assert_eq!(delivery.await.unwrap().events, 1);
     }

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::jetstream::context::{Context, ContextBuilder, PublishAckFuture, PublishError, PublishErrorKind};
+use async_nats::jetstream::context::{
+    Context, ContextBuilder, PublishAckFuture, PublishError, PublishErrorKind,
+};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use reqwest::Url;
@@ -120,7 +122,8 @@ impl NatsSettings {
         let sample = self.subject.replace("{dataset}", "a").replace("{namespace}", "a");
         let fine = |c: char| c.is_ascii_graphic() && !matches!(c, '*' | '>' | '{' | '}');
         problems.unless(
-            sample.split('.').all(|token| !token.is_empty() && token.chars().all(fine)) && !sample.starts_with('$'),
+            sample.split('.').all(|token| !token.is_empty() && token.chars().all(fine))
+                && !sample.starts_with('$'),
             "subject",
             "must be tokens with dots between them, without wildcards; known are {dataset} and {namespace}",
         );
@@ -141,7 +144,8 @@ impl NatsSettings {
 
     /// A token or a password is sent as it is, so TLS has to be there first. A seed signs and stays here.
     fn needs_tls(&self) -> bool {
-        let told = matches!(&self.authentication, NatsAuthentication::Token(_) | NatsAuthentication::User { .. });
+        let told =
+            matches!(&self.authentication, NatsAuthentication::Token(_) | NatsAuthentication::User { .. });
         let away = self.servers.iter().any(|server| !address(server).is_ok_and(|url| is_this_machine(&url)));
         told && away && !self.credentials_without_tls
     }
@@ -261,7 +265,10 @@ impl Nats {
             NatsAuthentication::None => options,
             NatsAuthentication::CredentialsFile(path) => {
                 options.credentials_file(path).await.map_err(|reason| {
-                    OutputError::refused(format!("cannot use the credentials file {}: {reason}", path.display()))
+                    OutputError::refused(format!(
+                        "cannot use the credentials file {}: {reason}",
+                        path.display()
+                    ))
                 })?
             }
             NatsAuthentication::Token(token) => options.token(token.expose().to_owned()),

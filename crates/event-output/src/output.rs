@@ -89,7 +89,13 @@ pub struct OutputError {
 impl OutputError {
     /// An error of this kind. The message says what happened and what to do.
     pub fn new(kind: OutputErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), accepted: 0, retry_after: None, delivered: Delivered::default() }
+        Self {
+            kind,
+            message: message.into(),
+            accepted: 0,
+            retry_after: None,
+            delivered: Delivered::default(),
+        }
     }
 
     /// The first `accepted` events are safe all the same.

@@ -36,10 +36,6 @@ impl Appender {
         Ok(Self { path: path.to_owned(), file: open_and_mend(path)?, torn: false, _lock: lock })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// How long the file is, in bytes, and when it was created, where the file system knows.
     pub fn metadata(&self) -> Result<fs::Metadata, OutputError> {
         self.file.metadata().map_err(|reason| failure(&self.path, &reason))
@@ -103,9 +99,7 @@ impl Storage for File {
 /// A full disk leaves half a batch: it is taken back. Otherwise told is whether half of it may stand there still.
 fn write_whole(file: &mut impl Storage, lines: &[u8]) -> Result<(), (io::Error, bool)> {
     let before = file.length().map_err(|reason| (reason, false))?;
-    file.write_all(lines)
-        .and_then(|()| file.sync())
-        .map_err(|reason| (reason, file.cut(before).is_err()))
+    file.write_all(lines).and_then(|()| file.sync()).map_err(|reason| (reason, file.cut(before).is_err()))
 }
 
 fn failure(path: &Path, reason: &io::Error) -> OutputError {

@@ -43,10 +43,10 @@ impl DeadLetters {
         let mut worker = self.worker.lock().await;
         let worker = match &mut *worker {
             Some(worker) => worker,
-            none => none.insert(
-                Worker::start(None)
-                    .map_err(|reason| OutputError::unavailable(format!("cannot start a thread: {reason}")))?,
-            ),
+            none => none
+                .insert(Worker::start(None).map_err(|reason| {
+                    OutputError::unavailable(format!("cannot start a thread: {reason}"))
+                })?),
         };
         let path = self.path.clone();
         let write = move |appender: &mut Option<Appender>| {
@@ -145,11 +145,18 @@ mod tests {
         let text = std::fs::read_to_string(file.path()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].starts_with(r#"{"reason":"too\nlarge","output":"somewhere","at":"2"#), "{}", lines[0]);
+        assert!(
+            lines[0].starts_with(r#"{"reason":"too\nlarge","output":"somewhere","at":"2"#),
+            "{}",
+            lines[0]
+        );
         assert!(lines[0].ends_with(&format!(r#""event":{event}}}"#)), "{}", lines[0]);
         assert!(lines[1].ends_with(r#""event":"{torn"}"#), "{}", lines[1]);
         #[cfg(unix)]
-        assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file.path()).unwrap()) & 0o777, 0o600);
+        assert_eq!(
+            std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file.path()).unwrap()) & 0o777,
+            0o600
+        );
     }
 
     #[tokio::test]

@@ -170,7 +170,8 @@ impl Rotated {
         }
         let metadata = appender.metadata()?;
         let created = metadata.created().unwrap_or(self.opened);
-        let old = self.settings.rotate_after.is_some_and(|age| now.duration_since(created).is_ok_and(|a| a >= age));
+        let old =
+            self.settings.rotate_after.is_some_and(|age| now.duration_since(created).is_ok_and(|a| a >= age));
         let long = self.settings.rotate_bytes.is_some_and(|most| metadata.len() + lines.len() as u64 > most);
         if metadata.len() > 0 && !lines.is_empty() && (old || long) {
             appender.move_to(&free_name(&self.settings.path, now))?;

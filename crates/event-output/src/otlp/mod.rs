@@ -163,8 +163,7 @@ impl Otlp {
                 ..InstrumentationScope::default()
             };
             let log_records = events.iter().map(|event| record::of(event, observed)).collect();
-            let scope_logs =
-                vec![ScopeLogs { scope: Some(scope), log_records, schema_url: String::new() }];
+            let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records, schema_url: String::new() }];
             let resource_logs = vec![ResourceLogs { resource, scope_logs, schema_url: String::new() }];
             ExportLogsServiceRequest { resource_logs }.encode_to_vec()
         };

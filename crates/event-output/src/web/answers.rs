@@ -53,7 +53,8 @@ pub(crate) fn judge(client: &Client, reply: &Reply, said: &str, rules: Rules) ->
 }
 
 fn unavailable(reply: &Reply, what: String) -> Verdict {
-    let advice = if reply.status == StatusCode::TOO_MANY_REQUESTS { "; it asks for fewer requests" } else { "" };
+    let advice =
+        if reply.status == StatusCode::TOO_MANY_REQUESTS { "; it asks for fewer requests" } else { "" };
     let error = OutputError::new(OutputErrorKind::Unavailable, format!("{what}{advice}"));
     Verdict::Failed(error.with_retry_after(reply.retry_after))
 }

@@ -191,7 +191,8 @@ impl Client {
                 }
             }
         }
-        let short: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT).collect();
+        let short: String =
+            text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT).collect();
         short.trim().to_owned()
     }
 
@@ -235,7 +236,8 @@ fn build(transport: &Transport) -> Result<reqwest::Client, (&'static str, String
     if let Some(address) = &transport.proxy {
         let url = Url::parse(address.expose()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let proxy = url.and_then(|url| reqwest::Proxy::all(url).ok());
-        builder = builder.proxy(proxy.ok_or(("proxy", "is not an address like http://proxy:3128".to_owned()))?);
+        builder =
+            builder.proxy(proxy.ok_or(("proxy", "is not an address like http://proxy:3128".to_owned()))?);
     }
     builder.build().map_err(|error| ("transport", error.without_url().to_string()))
 }

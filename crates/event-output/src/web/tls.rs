@@ -30,8 +30,9 @@ pub(crate) fn config(
         None => Ok(builder.with_no_client_auth()),
         Some(ClientCertificate { certificate_file, key_file }) => {
             let chain = certificates(certificate_file).map_err(|message| ("certificate_file", message))?;
-            let key = PrivateKeyDer::from_pem_file(key_file)
-                .map_err(|error| ("key_file", format!("no private key in {}: {error}", key_file.display())))?;
+            let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| {
+                ("key_file", format!("no private key in {}: {error}", key_file.display()))
+            })?;
             builder
                 .with_client_auth_cert(chain, key)
                 .map_err(|error| ("key_file", format!("{}: {error}", key_file.display())))
@@ -41,9 +42,8 @@ pub(crate) fn config(
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let no = |error: &dyn std::fmt::Display| format!("no certificates in PEM in {}: {error}", path.display());
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| no(&error))?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| no(&error))?;
     if certificates.is_empty() { Err(no(&"the file holds none")) } else { Ok(certificates) }
 }
 
@@ -63,8 +63,14 @@ pub(crate) fn distrust(error: &(dyn Error + 'static)) -> Option<Distrust> {
         return match tls {
             rustls::Error::InvalidCertificate(_) => Some(Distrust::OfServer),
             rustls::Error::AlertReceived(
-                AccessDenied | BadCertificate | CertificateExpired | CertificateRequired | CertificateRevoked
-                | CertificateUnknown | UnknownCA | UnsupportedCertificate,
+                AccessDenied
+                | BadCertificate
+                | CertificateExpired
+                | CertificateRequired
+                | CertificateRevoked
+                | CertificateUnknown
+                | UnknownCA
+                | UnsupportedCertificate,
             ) => Some(Distrust::OfClient),
             _ => None,
         };

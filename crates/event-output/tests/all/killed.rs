@@ -27,7 +27,7 @@ fn what_a_killed_host_called_safe_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.ndjson");
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_host_that_is_killed", "--nocapture"])
+            .args(["--exact", "killed::the_host_that_is_killed", "--nocapture"])
             .env("EVENT_OUTPUT_KILLED", &path)
             .stdout(Stdio::piped())
             .spawn()
@@ -50,7 +50,8 @@ fn what_a_killed_host_called_safe_is_there() {
         }
         // The next host takes the file at once, and mends it.
         drop(EventFile::open(FileSettings::new(&path)).unwrap());
-        let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.retain(|file| file.extension().is_some_and(|end| end != "lock"));
         files.sort_by_key(|file| (*file == path, file.clone()));
         let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();

@@ -1,6 +1,4 @@
-//! Every output stands every fault of its receiver. NATS is tried in `tests/nats.rs`, with a real server.
-
-mod support;
+//! Every output stands every fault of its receiver. NATS is tried in `nats`, with a real server.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -9,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::fake::{Answer, Fake, Request};
+use crate::support::{Log, SECRET, id_of};
 use event_output::conformance::{Fault, Rig, conforms};
 use event_output::*;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message;
-use support::fake::{Answer, Fake, Request};
-use support::{Log, SECRET, id_of};
 
 /// Which protocol the fake speaks.
 #[derive(Clone, Copy, PartialEq)]
@@ -66,7 +64,8 @@ impl There {
                 Vec::new()
             }
             Speaks::Elasticsearch if request.method == "GET" => {
-                br#"{"cluster_name":"fake","version":{"number":"9.1.0"},"tagline":"You Know, for Search"}"#.to_vec()
+                br#"{"cluster_name":"fake","version":{"number":"9.1.0"},"tagline":"You Know, for Search"}"#
+                    .to_vec()
             }
             Speaks::Elasticsearch => self.create(request, fault == Fault::TakesHalf),
         };
@@ -245,7 +244,8 @@ impl Rig for Folder {
 
     async fn arrived(&mut self) -> Vec<String> {
         let folder = if self.away().exists() { self.away() } else { self.place() };
-        let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.retain(|file| file.extension().is_some_and(|end| end != "lock"));
         // Those that were rotated have names that sort, and the current one is the newest.
         files.sort_by_key(|file| (file.extension().is_some_and(|end| end == "ndjson"), file.clone()));

@@ -1,19 +1,17 @@
 //! What each answer of a server leads to.
 
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::certificates::Authority;
+use crate::support::fake::{Answer, Fake};
+use crate::support::{SECRET, id_of};
 use event_output::conformance::events;
 use event_output::*;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
 use prost::Message;
-use support::certificates::Authority;
-use support::fake::{Answer, Fake};
-use support::{SECRET, id_of};
 
 /// The dead letters in a file: reason and id.
 fn dead(path: &Path) -> Vec<(String, String)> {
@@ -109,10 +107,7 @@ async fn every_status_over_http_leads_to_its_action() {
 
 #[tokio::test]
 async fn a_batch_that_is_too_large_is_split_and_only_what_is_too_large_alone_is_set_aside() {
-    let fake = Fake::start(|request| {
-        Answer::status(if request.body.len() > 400 { 413 } else { 200 })
-    })
-    .await;
+    let fake = Fake::start(|request| Answer::status(if request.body.len() > 400 { 413 } else { 200 })).await;
     let place = Place::new();
     let mut batch = events(0..9);
     batch[4] = format!(r#"{{"event":{{"id":"long"}},"message":"{}"}}"#, "x".repeat(500));
@@ -192,7 +187,9 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
 
 #[tokio::test]
 async fn a_check_over_http_tells_what_head_shows() {
-    for (status, fine) in [(200, true), (405, true), (404, true), (401, false), (403, false), (503, false), (302, false)] {
+    for (status, fine) in
+        [(200, true), (405, true), (404, true), (401, false), (403, false), (503, false), (302, false)]
+    {
         let fake = Fake::start(move |_| Answer::status(status)).await;
         let place = Place::new();
         let seen = Http::new(http(&fake, &place)).unwrap().check().await;
@@ -314,7 +311,8 @@ async fn a_document_that_may_not_be_created_stops_the_delivery_and_is_not_set_as
     })
     .await;
     let place = Place::new();
-    let error = Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&events(0..5)).await.unwrap_err();
+    let error =
+        Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&events(0..5)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Refused, 2));
     assert!(error.to_string().contains("unauthorized"), "{error}");
     assert!(!place.path().exists());
@@ -368,8 +366,16 @@ async fn a_check_of_elasticsearch_names_cluster_and_version_or_says_why_not() {
     let place = Place::new();
     for (status, body, expected) in [
         (200, r#"{"cluster_name":"logs","version":{"number":"9.1.0"}}"#, Ok("cluster logs")),
-        (403, r#"{"error":{"type":"security_exception","reason":"unauthorized"},"status":403}"#, Ok("monitor")),
-        (401, r#"{"error":{"type":"security_exception","reason":"unable to authenticate"},"status":401}"#, Err("unable to authenticate")),
+        (
+            403,
+            r#"{"error":{"type":"security_exception","reason":"unauthorized"},"status":403}"#,
+            Ok("monitor"),
+        ),
+        (
+            401,
+            r#"{"error":{"type":"security_exception","reason":"unable to authenticate"},"status":401}"#,
+            Err("unable to authenticate"),
+        ),
         (503, "", Err("503")),
     ] {
         let fake = Fake::start(move |_| Answer::Status(status, vec![], body.as_bytes().to_vec())).await;
@@ -433,7 +439,8 @@ async fn every_status_over_otlp_leads_to_its_action() {
     ] {
         // google.rpc.Status with a message.
         let body = b"\x12\x04said".to_vec();
-        let fake = Fake::start(move |_| protobuf(status, if status == 200 { vec![] } else { body.clone() })).await;
+        let fake =
+            Fake::start(move |_| protobuf(status, if status == 200 { vec![] } else { body.clone() })).await;
         let place = Place::new();
         let result = Otlp::new(otlp(&fake, &place)).unwrap().deliver(&events(0..3)).await;
         match (result, kind) {
@@ -478,5 +485,9 @@ async fn the_documents_of_the_cases_of_this_project_reach_every_receiver() {
     assert_eq!(Otlp::new(otlp(&fake, &place)).unwrap().deliver(&batch).await.unwrap().events, count);
     let request = ExportLogsServiceRequest::decode(&*fake.requests()[0].body).unwrap();
     let records = &request.resource_logs[0].scope_logs[0].log_records;
-    assert!(records.iter().all(|record| record.time_unix_nano > 0 && record.event_name.starts_with("salesforce.")));
+    assert!(
+        records
+            .iter()
+            .all(|record| record.time_unix_nano > 0 && record.event_name.starts_with("salesforce."))
+    );
 }

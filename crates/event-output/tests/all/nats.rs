@@ -1,18 +1,16 @@
 //! JetStream, with a real server. Left out, and said so, where there is none: set `NATS_SERVER` to one of 2.14 or newer.
 
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::certificates::Authority;
+use crate::support::{Log, SECRET, id_of};
 use async_nats::jetstream;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use event_output::conformance::{Fault, Rig, conforms, events};
 use event_output::{DeadLetters, Nats, NatsAuthentication, NatsSettings, Output, OutputErrorKind};
-use support::certificates::Authority;
-use support::{Log, SECRET, id_of};
 
 fn program() -> Option<PathBuf> {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/python/.venv/bin");
