@@ -9,10 +9,17 @@ use std::{
     path::Path,
 };
 
-const CRATES: [&str; 5] =
-    ["crates/documents", "crates/collector", "crates/component", "crates/salesforce-sim", "host-harness"];
+const CRATES: [&str; 6] = [
+    "crates/documents",
+    "crates/collector",
+    "crates/component",
+    "crates/salesforce-sim",
+    "crates/event-output",
+    "host-harness",
+];
 /// Those that are large enough to have floors.
-const FLOORS: [&str; 4] = ["crates/documents", "crates/collector", "crates/salesforce-sim", "host-harness"];
+const FLOORS: [&str; 5] =
+    ["crates/documents", "crates/collector", "crates/salesforce-sim", "crates/event-output", "host-harness"];
 const SENTENCE: &str = "Each of these knows only what stands below it:";
 
 type Module = Vec<String>;

@@ -13,7 +13,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use crate::{Output, OutputErrorKind};
+use crate::output::{Output, OutputErrorKind};
 
 /// What the receiver does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

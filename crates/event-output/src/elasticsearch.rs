@@ -17,8 +17,7 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use crate::document::{Document, one_line};
-use crate::files::{DeadLetters, Letter, set_aside};
-use crate::http::{check_bounds, check_dead_letters};
+use crate::files::{DeadLetters, Letter, check_dead_letters, set_aside};
 use crate::output::{Check, Delivered, Delivery, Output, OutputError};
 use crate::settings::{Problems, Secret, SettingsError};
 use crate::web::answers::{Rules, Verdict, judge};
@@ -117,9 +116,13 @@ impl ElasticsearchSettings {
         self.client().map(drop)
     }
 
+    fn bounds(&self) -> Bounds {
+        Bounds { bytes: self.max_bytes, events: self.max_events }
+    }
+
     fn client(&self) -> Result<Client, SettingsError> {
         let mut problems = Problems::default();
-        check_bounds(self.max_bytes, self.max_events, &mut problems);
+        self.bounds().check(&mut problems);
         problems.unless(self.retries <= 10, "retries", "must be at most 10");
         problems.unless(self.pause <= Duration::from_secs(10), "pause", "must be at most 10 seconds");
         problems.unless(self.compression != Compression::Zstd, "compression", "must be gzip or none");
@@ -297,9 +300,8 @@ impl Elasticsearch {
         states: &mut [State],
         sent: &mut Delivered,
     ) -> Result<(), OutputError> {
-        let bounds = Bounds { bytes: self.settings.max_bytes, events: self.settings.max_events };
         let mut waiting: Vec<(Vec<usize>, u32)> =
-            cut(events, bounds).into_iter().rev().map(|range| (range.collect(), 0)).collect();
+            cut(events, self.settings.bounds()).into_iter().rev().map(|range| (range.collect(), 0)).collect();
         while let Some((piece, attempt)) = waiting.pop() {
             let (indices, body) = self.body(events, &piece, states);
             if indices.is_empty() {

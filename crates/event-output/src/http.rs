@@ -5,7 +5,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 
 use crate::document::{lines, one_line};
-use crate::files::DeadLetters;
+use crate::files::{DeadLetters, check_dead_letters};
 use crate::output::{Check, Delivered, Delivery, Output, OutputError};
 use crate::settings::{Problems, Secret, SettingsError};
 use crate::web::answers::{Rules, Verdict, judge};
@@ -91,9 +91,13 @@ impl HttpSettings {
         self.client().map(drop)
     }
 
+    fn bounds(&self) -> Bounds {
+        Bounds { bytes: self.max_bytes, events: self.max_events }
+    }
+
     fn client(&self) -> Result<Client, SettingsError> {
         let mut problems = Problems::default();
-        check_bounds(self.max_bytes, self.max_events, &mut problems);
+        self.bounds().check(&mut problems);
         let client = Client::new(&self.url, &self.headers, &self.transport, &mut problems);
         problems.done(client)
     }
@@ -113,11 +117,6 @@ impl std::fmt::Debug for HttpSettings {
             .field("transport", &self.transport)
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn check_bounds(bytes: usize, events: usize, problems: &mut Problems) {
-    problems.unless((1 << 10..=64 << 20).contains(&bytes), "max_bytes", "must be between 1 KiB and 64 MiB");
-    problems.unless((1..=100_000).contains(&events), "max_events", "must be between 1 and 100,000");
 }
 
 /// Sends events in the bodies of HTTP requests, as lines or as an array.
@@ -174,13 +173,6 @@ impl Http {
     }
 }
 
-pub(crate) async fn check_dead_letters(file: Option<&DeadLetters>) -> Result<(), OutputError> {
-    match file {
-        Some(file) => file.append(Vec::new()).await,
-        None => Ok(()),
-    }
-}
-
 impl Requests for Http {
     async fn post(&self, events: &[String], delivered: &mut Delivered) -> Verdict {
         let (content_type, plain) = match self.settings.format {
@@ -208,8 +200,7 @@ impl Requests for Http {
 
 impl Output for Http {
     fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
-        let bounds = Bounds { bytes: self.settings.max_bytes, events: self.settings.max_events };
-        Box::pin(deliver(NAME, self, events, bounds, self.settings.dead_letters.as_ref()))
+        Box::pin(deliver(NAME, self, events, self.settings.bounds(), self.settings.dead_letters.as_ref()))
     }
 
     fn check<'a>(&'a mut self) -> Check<'a> {

@@ -24,6 +24,9 @@
 //! | the outputs themselves | `lines`, `files/event_file`, `http`, `elasticsearch`, `otlp`, `nats` |
 //! | what every output has to stand | `conformance` (a feature) |
 //!
+//! Each of these knows only what stands below it: `output`, `settings`, `document`; `worker`; `files`; `web`; `lines`, `http`,
+//! `elasticsearch`, `otlp`, `nats`; `conformance`.
+//!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! use event_output::{EventFile, FileSettings, Output};

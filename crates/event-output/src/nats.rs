@@ -20,8 +20,7 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use reqwest::Url;
 
 use crate::document::{Document, one_line};
-use crate::files::{DeadLetters, Letter, set_aside};
-use crate::http::check_dead_letters;
+use crate::files::{DeadLetters, Letter, check_dead_letters, set_aside};
 use crate::output::{Check, Closing, Delivered, Delivery, Output, OutputError};
 use crate::settings::{Problems, Secret, SettingsError};
 use crate::web::ClientCertificate;

@@ -39,7 +39,7 @@ impl DeadLetters {
     }
 
     /// Appends the text; without any, it tries whether that would work.
-    pub(crate) async fn append(&self, text: Vec<u8>) -> Result<(), OutputError> {
+    async fn append(&self, text: Vec<u8>) -> Result<(), OutputError> {
         let mut worker = self.worker.lock().await;
         let worker = match &mut *worker {
             Some(worker) => worker,
@@ -73,6 +73,14 @@ impl fmt::Debug for DeadLetters {
 pub(crate) struct Letter<'a> {
     pub event: &'a str,
     pub reason: String,
+}
+
+/// Whether events could be set aside, if there is a file for them.
+pub(crate) async fn check_dead_letters(file: Option<&DeadLetters>) -> Result<(), OutputError> {
+    match file {
+        Some(file) => file.append(Vec::new()).await,
+        None => Ok(()),
+    }
 }
 
 #[derive(Serialize)]

@@ -5,5 +5,5 @@ mod dead_letters;
 mod event_file;
 
 pub use dead_letters::DeadLetters;
-pub(crate) use dead_letters::{Letter, set_aside};
+pub(crate) use dead_letters::{Letter, check_dead_letters, set_aside};
 pub use event_file::{EventFile, FileSettings};

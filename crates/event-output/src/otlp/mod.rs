@@ -13,8 +13,7 @@ use prost::Message;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Url};
 
-use crate::files::DeadLetters;
-use crate::http::{check_bounds, check_dead_letters};
+use crate::files::{DeadLetters, check_dead_letters};
 use crate::output::{Check, Delivered, Delivery, Output, OutputError};
 use crate::settings::{Problems, Secret, SettingsError};
 use crate::web::answers::{Rules, Verdict, judge};
@@ -81,9 +80,13 @@ impl OtlpSettings {
         self.client().map(drop)
     }
 
+    fn bounds(&self) -> Bounds {
+        Bounds { bytes: self.max_bytes, events: self.max_events }
+    }
+
     fn client(&self) -> Result<Client, SettingsError> {
         let mut problems = Problems::default();
-        check_bounds(self.max_bytes, self.max_events, &mut problems);
+        self.bounds().check(&mut problems);
         problems.unless(!self.service_name.is_empty(), "service_name", "must not be empty");
         let client = Client::new(&self.url, &self.headers, &self.transport, &mut problems);
         problems.done(client)
@@ -240,8 +243,7 @@ impl Requests for Otlp {
 
 impl Output for Otlp {
     fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
-        let bounds = Bounds { bytes: self.settings.max_bytes, events: self.settings.max_events };
-        Box::pin(deliver(NAME, self, events, bounds, self.settings.dead_letters.as_ref()))
+        Box::pin(deliver(NAME, self, events, self.settings.bounds(), self.settings.dead_letters.as_ref()))
     }
 
     fn check<'a>(&'a mut self) -> Check<'a> {

@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 
-use super::tls::{self, Distrust};
+use super::tls::{self, ClientCertificate, Distrust};
 use crate::output::OutputError;
 use crate::settings::{Problems, Secret};
 
@@ -40,15 +40,6 @@ pub struct Transport {
     pub proxy: Option<Secret>,
     /// Whether credentials may travel without TLS to another machine. Not by default: whoever listens could use them.
     pub credentials_without_tls: bool,
-}
-
-/// A certificate for this side, and its key.
-#[derive(Clone, Debug)]
-pub struct ClientCertificate {
-    /// The chain in PEM, the own certificate first.
-    pub certificate_file: PathBuf,
-    /// The private key in PEM: PKCS#8, PKCS#1 or SEC1.
-    pub key_file: PathBuf,
 }
 
 impl Default for Transport {

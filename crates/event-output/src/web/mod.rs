@@ -7,4 +7,5 @@ pub(crate) mod pieces;
 pub(crate) mod tls;
 
 pub use body::Compression;
-pub use client::{ClientCertificate, Transport};
+pub use client::Transport;
+pub use tls::ClientCertificate;

@@ -5,12 +5,21 @@ use std::ops::Range;
 use super::answers::Verdict;
 use crate::files::{DeadLetters, Letter, set_aside};
 use crate::output::{Delivered, OutputError};
+use crate::settings::Problems;
 
 /// How much one request holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub bytes: usize,
     pub events: usize,
+}
+
+impl Bounds {
+    pub fn check(self, problems: &mut Problems) {
+        let fine = (1 << 10..=64 << 20).contains(&self.bytes);
+        problems.unless(fine, "max_bytes", "must be between 1 KiB and 64 MiB");
+        problems.unless((1..=100_000).contains(&self.events), "max_events", "must be between 1 and 100,000");
+    }
 }
 
 /// Sends a few events in one request.

@@ -2,14 +2,21 @@
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{AlertDescription, ClientConfig, RootCertStore};
 
-use super::client::ClientCertificate;
+/// A certificate for this side, and its key.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// The chain in PEM, the own certificate first.
+    pub certificate_file: PathBuf,
+    /// The private key in PEM: PKCS#8, PKCS#1 or SEC1.
+    pub key_file: PathBuf,
+}
 
 /// The settings for TLS: Mozilla's roots, and those of the settings. A problem is told with the setting.
 pub(crate) fn config(
