@@ -145,6 +145,12 @@ impl ElasticsearchSettings {
                 Some(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose()))))
             }
         };
+        let twice = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        problems.unless(
+            authorization.is_none() || !twice,
+            "headers",
+            "must hold no authorization beside that of `authentication`",
+        );
         headers.extend(authorization.map(|value| ("authorization".to_owned(), Secret::new(value))));
         let mut client = Client::new(&self.url, &headers, &self.transport, &mut problems);
         if let (Some(client), Some(hidden)) = (&mut client, hidden) {
@@ -379,10 +385,10 @@ impl Elasticsearch {
         let document = Document::read(event)?;
         let index = self.data_stream(&document)?;
         let mut create = serde_json::Map::new();
-        create.insert("_index".into(), index.into());
         if let Some(id) = document.id {
             create.insert("_id".into(), id.into());
         }
+        create.insert("_index".into(), index.into());
         Ok(serde_json::json!({ "create": create }).to_string())
     }
 

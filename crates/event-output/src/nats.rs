@@ -249,7 +249,9 @@ impl Nats {
             .connection_timeout(settings.connect_timeout)
             .tls_client_config(tls)
             .require_tls(settings.needs_tls())
-            .max_reconnects(1)
+            // Others than those of the settings are not contacted, whatever the servers say of their cluster.
+            .ignore_discovered_servers()
+            .max_reconnects(settings.servers.len())
             .event_callback(move |event| {
                 let text = match event {
                     Event::ServerError(ServerError::Other(text)) => Some(text),

@@ -322,6 +322,22 @@ mod tests {
         assert_eq!(names(folder.path()).len(), 3);
     }
 
+    #[tokio::test]
+    async fn a_delivery_that_is_dropped_leaves_whole_batches() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        let mut output = EventFile::open(FileSettings::new(&path)).unwrap();
+        let batch: Vec<String> = (0..1000).map(|n| format!("{{\"n\":{n}}}")).collect();
+        for _ in 0..20 {
+            let mut delivery = output.deliver(&batch);
+            std::future::poll_fn(|cx| std::task::Poll::Ready(delivery.as_mut().poll(cx).is_ready())).await;
+        }
+        output.deliver(&batch).await.unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let there: Vec<&str> = text.lines().collect();
+        assert!(!there.is_empty() && there.chunks(1000).all(|chunk| chunk == batch), "{} lines", there.len());
+    }
+
     #[test]
     fn a_rotated_file_never_replaces_another() {
         let folder = tempfile::tempdir().unwrap();

@@ -242,6 +242,24 @@ async fn a_server_that_wants_a_certificate_gets_it_or_says_so() {
     assert_eq!(settings.validate().unwrap_err().problems()[0].setting, "ca_file");
 }
 
+#[tokio::test]
+async fn outputs_of_one_process_share_a_dead_letter_file_and_another_process_does_not() {
+    let fake = Fake::start(|_| Answer::status(400)).await;
+    let place = Place::new();
+    let shared = http(&fake, &place);
+    for n in 0..3 {
+        Http::new(shared.clone()).unwrap().deliver(&events(n..n + 1)).await.unwrap();
+    }
+    assert_eq!(place.dead().len(), 3);
+    // Not a clone: as if another process had it.
+    let error = Http::new(http(&fake, &place)).unwrap().deliver(&events(3..4)).await.unwrap_err();
+    assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Mistake, 0));
+    assert!(
+        error.to_string().contains("dead-letter file") && error.to_string().contains("in use"),
+        "{error}"
+    );
+}
+
 /// A cluster that answers each document by its id.
 async fn cluster(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static) -> Fake {
     Fake::start(move |request| {

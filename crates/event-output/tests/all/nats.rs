@@ -293,6 +293,23 @@ async fn credentials_permissions_and_streams_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_away_does_not_matter_where_another_is_there() {
+    let Some(program) = program() else { return };
+    let server = with_stream(program).await;
+    // Nobody listens at port 1.
+    for servers in [["nats://127.0.0.1:1".into(), server.url()], [server.url(), "nats://127.0.0.1:1".into()]]
+    {
+        let mut settings = server.settings();
+        settings.servers = servers.into();
+        Nats::new(settings).unwrap().deliver(&events(0..3)).await.unwrap();
+    }
+    let mut settings = server.settings();
+    settings.servers = vec!["nats://127.0.0.1:1".into()];
+    let error = Nats::new(settings).unwrap().deliver(&events(0..3)).await.unwrap_err();
+    assert_eq!(error.kind(), OutputErrorKind::Unavailable, "{error}");
+}
+
+#[tokio::test]
 async fn a_server_with_tls_is_trusted_by_its_authority_alone() {
     let Some(program) = program() else { return };
     let authority = Authority::new();
