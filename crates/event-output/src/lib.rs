@@ -70,3 +70,8 @@ pub use otlp::{Otlp, OtlpSettings};
 pub use output::{Check, Closing, Delivered, Delivery, Output, OutputError, OutputErrorKind};
 pub use settings::{Secret, SettingProblem, SettingsError};
 pub use web::{ClientCertificate, Compression, Transport};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
