@@ -11,7 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::output::OutputError;
 
-type Job<S> = Box<dyn FnOnce(&mut S) + Send>;
+/// Works on the state, and returns what tells the result. That is called once the state is let go: whoever has the result
+/// may drop the worker, and finds the state free.
+type Job<S> = Box<dyn FnOnce(&mut S) -> Tell + Send>;
+type Tell = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Worker<S> {
     jobs: mpsc::Sender<Job<S>>,
@@ -26,8 +29,9 @@ impl<S: Send + 'static> Worker<S> {
         let held = state.clone();
         thread::Builder::new().name("event-output".into()).spawn(move || {
             while let Some(job) = queue.blocking_recv() {
-                if let Some(state) = held.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-                    job(state);
+                let tell = held.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(job);
+                if let Some(tell) = tell {
+                    tell();
                 }
             }
             held.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -42,10 +46,12 @@ impl<S: Send + 'static> Worker<S> {
     ) -> Result<T, OutputError> {
         let gone = || OutputError::unavailable("the thread that writes is gone; start the program again");
         let (reply, answer) = oneshot::channel();
-        let job = move |state: &mut S| {
-            if !reply.is_closed() {
-                let _ = reply.send(job(state));
+        let job = move |state: &mut S| -> Tell {
+            if reply.is_closed() {
+                return Box::new(|| ());
             }
+            let result = job(state);
+            Box::new(move || drop(reply.send(result)))
         };
         self.jobs.send(Box::new(job)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())
@@ -58,5 +64,42 @@ impl<S> Drop for Worker<S> {
         if let Ok(mut state) = self.state.try_lock() {
             state.take();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_has_a_result_finds_the_state_free_after_the_drop() {
+        for _ in 0..2000 {
+            let state = Arc::new(());
+            let worker = Worker::start(state.clone()).unwrap();
+            worker.run(|_| ()).await.unwrap();
+            drop(worker);
+            assert_eq!(Arc::strong_count(&state), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_nobody_waits_for_is_left_out_before_it_begins() {
+        let (go, stall) = std::sync::mpsc::channel::<()>();
+        let worker = Worker::start(Vec::new()).unwrap();
+        let mut first = Box::pin(worker.run(move |list: &mut Vec<u32>| {
+            stall.recv().unwrap();
+            list.push(1);
+        }));
+        let mut second = Box::pin(worker.run(|list| list.push(2)));
+        std::future::poll_fn(|cx| {
+            assert!(first.as_mut().poll(cx).is_pending());
+            assert!(second.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        drop(second);
+        go.send(()).unwrap();
+        first.await.unwrap();
+        assert_eq!(worker.run(|list| list.clone()).await.unwrap(), [1]);
     }
 }

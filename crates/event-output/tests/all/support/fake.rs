@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -50,6 +50,8 @@ pub struct Fake {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     running: Option<JoinHandle<()>>,
+    /// While it does not run its port is held, without listening, so that no other test gets it.
+    held: Option<TcpSocket>,
 }
 
 struct Shared {
@@ -79,7 +81,7 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let running = Some(tokio::spawn(serve(listener, shared.clone())));
-        Self { address, shared, running }
+        Self { address, shared, running, held: None }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -91,13 +93,15 @@ impl Fake {
         if let Some(running) = self.running.take() {
             running.abort();
             let _ = running.await;
+            self.held = Some(bind(self.address));
         }
     }
 
     /// Starts it at its old address, if it does not run.
     pub async fn revive(&mut self) {
         if self.running.as_ref().is_none_or(JoinHandle::is_finished) {
-            let listener = TcpListener::bind(self.address).await.unwrap();
+            let socket = self.held.take().unwrap_or_else(|| bind(self.address));
+            let listener = socket.listen(64).unwrap();
             self.running = Some(tokio::spawn(serve(listener, self.shared.clone())));
         }
     }
@@ -118,6 +122,13 @@ impl Drop for Fake {
             running.abort();
         }
     }
+}
+
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
