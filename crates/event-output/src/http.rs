@@ -51,7 +51,7 @@ pub struct HttpSettings {
     pub method: SendMethod,
     /// One event per line by default.
     pub format: Format,
-    /// gzip by default.
+    /// None by default: not every receiver knows what a compressed request is.
     pub compression: Compression,
     /// Headers of every request, such as credentials. Values are never shown.
     pub headers: Vec<(String, Secret)>,
@@ -73,7 +73,7 @@ impl HttpSettings {
             url: url.into(),
             method: SendMethod::default(),
             format: Format::default(),
-            compression: Compression::default(),
+            compression: Compression::None,
             headers: Vec::new(),
             max_bytes: 4 << 20,
             max_events: 5_000,

@@ -32,8 +32,13 @@ impl Appender {
     /// event and is none; a whole one gets its line break (and may come twice, as any event may after a kill), and
     /// anything else is not ours to touch.
     pub fn open(path: &Path) -> Result<Self, OutputError> {
-        let lock = lock(path)?;
-        Ok(Self { path: path.to_owned(), file: open_and_mend(path)?, torn: false, _lock: lock })
+        let (path, lock) = lock(path)?;
+        Ok(Self { file: open_and_mend(&path)?, path, torn: false, _lock: lock })
+    }
+
+    /// Where the file lies, all links followed.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// How long the file is, in bytes, and when it was created, where the file system knows.
@@ -122,7 +127,8 @@ pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn lock(path: &Path) -> Result<File, OutputError> {
+/// Takes hold of the file, and returns where it really lies.
+fn lock(path: &Path) -> Result<(PathBuf, File), OutputError> {
     let io = |reason: io::Error| failure(path, &reason);
     let Some(name) = path.file_name() else {
         return Err(OutputError::mistake(format!("{} is not the path of a file; name one", path.display())));
@@ -135,11 +141,11 @@ fn lock(path: &Path) -> Result<File, OutputError> {
     if real.exists() && !real.is_file() {
         return Err(OutputError::mistake(format!("{} is not a file; name one", path.display())));
     }
-    let mut beside = real.into_os_string();
+    let mut beside = real.clone().into_os_string();
     beside.push(".lock");
     let lock = private().truncate(false).write(true).open(beside).map_err(io)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok((real, lock)),
         Err(TryLockError::WouldBlock) => Err(OutputError::mistake(format!(
             "{} is in use by another host; stop that one, or give this one a file of its own",
             path.display()

@@ -174,9 +174,10 @@ impl Rotated {
             self.settings.rotate_after.is_some_and(|age| now.duration_since(created).is_ok_and(|a| a >= age));
         let long = self.settings.rotate_bytes.is_some_and(|most| metadata.len() + lines.len() as u64 > most);
         if metadata.len() > 0 && !lines.is_empty() && (old || long) {
-            appender.move_to(&free_name(&self.settings.path, now))?;
+            let name = free_name(appender.path(), now);
+            appender.move_to(&name)?;
             self.opened = now;
-            delete_old(&self.settings.path, self.settings.keep);
+            delete_old(appender.path(), self.settings.keep);
         }
         appender.append(lines)
     }
@@ -304,6 +305,25 @@ mod tests {
             names[1..3].iter().map(|name| fs::read_to_string(folder.path().join(name)).unwrap()).collect();
         assert_eq!(kept, ["{\"n\":2}\n{\"same\":\"batch\"}\n", "{\"n\":3}\n{\"same\":\"batch\"}\n"]);
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":4}\n{\"same\":\"batch\"}\n");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_behind_a_link_is_rotated_where_it_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real.ndjson");
+        let link = folder.path().join("link.ndjson");
+        fs::write(&real, "").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let mut settings = FileSettings::new(&link);
+        settings.rotate_bytes = Some(1);
+        let mut output = EventFile::open(settings).unwrap();
+        output.deliver(&events(&["{\"n\":1}"])).await.unwrap();
+        output.deliver(&events(&["{\"n\":2}"])).await.unwrap();
+        assert_eq!(fs::read_to_string(&link).unwrap(), "{\"n\":2}\n");
+        assert!(link.is_symlink());
+        // The link, the file, its lock, and the one that was rotated.
+        assert_eq!(names(folder.path()).len(), 4);
     }
 
     #[tokio::test]

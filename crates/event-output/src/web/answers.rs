@@ -46,6 +46,8 @@ pub(crate) fn judge(client: &Client, reply: &Reply, said: &str, rules: Rules) ->
         405 => refused("check the address and the method"),
         407 => refused("check the credentials of the proxy"),
         413 => Verdict::TooLarge,
+        // About the form of the request, whatever the events are.
+        415 => refused("set another format or compression"),
         408 | 425 | 429 | 500..=599 if rules == Rules::Http => unavailable(reply, what),
         429 | 502..=504 => unavailable(reply, what),
         _ => Verdict::Never(what),

@@ -176,7 +176,8 @@ impl Client {
         let mut text = text.to_owned();
         for secret in &self.secrets {
             // A value like "Bearer abc" may come back as "abc".
-            for part in std::iter::once(secret.expose()).chain(secret.expose().split(' ')) {
+            let whole = secret.expose();
+            for part in [whole, whole.split_once(' ').map_or(whole, |(_, token)| token)] {
                 if part.len() >= 4 {
                     text = text.replace(part, "***");
                 }
@@ -188,11 +189,12 @@ impl Client {
     }
 
     fn failure(&self, error: &reqwest::Error) -> OutputError {
-        let mut reason: &dyn Error = error;
-        while let Some(source) = reason.source() {
-            reason = source;
+        // The innermost reason: the outer ones name the address.
+        let mut reason = error.source();
+        while let Some(inner) = reason.and_then(Error::source) {
+            reason = Some(inner);
         }
-        let reason = reason.to_string();
+        let reason = reason.map_or("the request failed".into(), |reason| self.excerpt(&reason.to_string()));
         let origin = self.origin();
         if error.is_timeout() {
             return OutputError::unavailable(format!("{origin} did not answer in time"));
@@ -204,7 +206,7 @@ impl Client {
             Some(Distrust::OfClient) => OutputError::refused(format!(
                 "{origin} does not accept the certificate of this side ({reason}); check client_certificate"
             )),
-            None => OutputError::unavailable(format!("cannot talk to {origin}: {}", self.excerpt(&reason))),
+            None => OutputError::unavailable(format!("cannot talk to {origin}: {reason}")),
         }
     }
 }

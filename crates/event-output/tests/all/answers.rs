@@ -74,6 +74,7 @@ async fn every_status_over_http_leads_to_its_action() {
         (407, Some(Refused)),
         (408, Some(Unavailable)),
         (413, None),
+        (415, Some(Refused)),
         (422, None),
         (425, Some(Unavailable)),
         (429, Some(Unavailable)),
