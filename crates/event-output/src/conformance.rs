@@ -1,7 +1,7 @@
 //! What every output has to stand: a receiver that is down, slow, refuses, tears the connection, takes half, or dies.
 //!
-//! For outputs of your own: implement [`Rig`] over a fake of your receiver, and call [`conforms`] in a test. It panics with
-//! what is wrong.
+//! For outputs of your own: implement [`Rig`] over a fake of your receiver, and call [`conforms`] and [`endures`] in tests. They
+//! panic with what is wrong.
 //!
 //! - Nothing is lost: after an error the events behind [`OutputError::accepted`](crate::OutputError::accepted) come again,
 //!   and every event has arrived then, or was set aside.
@@ -135,6 +135,37 @@ pub async fn conforms<R: Rig>(rig: &mut R, size: usize) {
     }
     let closed = output.close().await;
     assert!(closed.is_ok(), "an output that works cannot be closed: {closed:?}");
+}
+
+/// Delivers batches while faults come and go by chance, as a host does: after an error the rest, with another fault or none.
+/// In the end everything has arrived. The same `seed` is the same run.
+pub async fn endures<R: Rig>(rig: &mut R, batches: usize, size: usize, seed: u64) {
+    let mut random = seed | 1;
+    let mut output = rig.output();
+    for number in 0..batches {
+        let batch = events(number * size..(number + 1) * size);
+        let mut safe = 0;
+        while safe < batch.len() {
+            // Xorshift is enough to choose by.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let fault = FAULTS.into_iter().nth((random % 11) as usize).unwrap_or(Fault::None);
+            if !rig.behave(fault).await {
+                continue;
+            }
+            if fault == Fault::Silent {
+                dropped_midway(rig, output.as_mut(), &batch[safe..]).await;
+                continue;
+            }
+            match output.deliver(&batch[safe..]).await {
+                Ok(_) => safe = batch.len(),
+                Err(error) => safe += error.accepted(),
+            }
+        }
+        assert!(rig.behave(Fault::None).await, "the receiver has to work");
+        complete(rig, (number + 1) * size).await;
+    }
 }
 
 /// Delivers while the receiver has a fault; returned is what was accepted.

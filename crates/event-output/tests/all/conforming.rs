@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::support::fake::{Answer, Fake, Request};
 use crate::support::{Log, SECRET, id_of};
-use event_output::conformance::{Fault, Rig, conforms};
+use event_output::conformance::{Fault, Rig, conforms, endures};
 use event_output::*;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -206,6 +206,15 @@ async fn otlp_stands_every_fault() {
     let log = Log::keep();
     conforms(&mut Promising::<true, false>(Web::start(Speaks::Otlp).await), 45).await;
     assert!(!log.text().contains(SECRET), "a secret is logged");
+}
+
+#[tokio::test]
+async fn no_event_is_lost_whatever_comes_after_what() {
+    for seed in 1..=5 {
+        endures(&mut Promising::<true, false>(Web::start(Speaks::Http).await), 12, 35, seed).await;
+        endures(&mut Promising::<false, true>(Web::start(Speaks::Elasticsearch).await), 12, 35, seed).await;
+        endures(&mut Promising::<true, false>(Web::start(Speaks::Otlp).await), 12, 35, seed).await;
+    }
 }
 
 /// A file whose folder may go away.

@@ -9,7 +9,7 @@ use crate::support::certificates::Authority;
 use crate::support::{Log, SECRET, id_of};
 use async_nats::jetstream;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
-use event_output::conformance::{Fault, Rig, conforms, events};
+use event_output::conformance::{Fault, Rig, conforms, endures, events};
 use event_output::{DeadLetters, Nats, NatsAuthentication, NatsSettings, Output, OutputErrorKind};
 
 fn program() -> Option<PathBuf> {
@@ -149,10 +149,13 @@ impl Rig for Real {
             self.server.signal("-CONT");
             self.stopped = false;
         }
+        if fault == Fault::Down {
+            self.server.kill();
+            return true;
+        }
+        self.server.revive();
         match fault {
-            Fault::Down => self.server.kill(),
             Fault::None => {
-                self.server.revive();
                 self.server.stream().await.update_stream(config()).await.unwrap();
             }
             Fault::Silent => {
@@ -201,6 +204,13 @@ async fn nats_stands_every_fault() {
     conforms(&mut Real { server, stopped: false }, 45).await;
     // The client of this test is made with the secret as well, and logs it no more than the output's.
     assert!(!log.text().contains(SECRET), "a secret is logged");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_event_is_lost_whatever_comes_after_what() {
+    let Some(program) = program() else { return };
+    let server = with_stream(program).await;
+    endures(&mut Real { server, stopped: false }, 6, 35, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
