@@ -25,7 +25,8 @@ pub trait Output: Send {
     /// Tries whether events would be taken now, without sending one, and says in words what was seen.
     fn check<'a>(&'a mut self) -> Check<'a>;
 
-    /// Opens again what is open: files after they were renamed, certificates after they were renewed. For SIGHUP.
+    /// Opens again what is open: connections, with certificates that were renewed. For SIGHUP. A file needs none: before each
+    /// batch it is looked at whether it is still the one of that name.
     fn reopen(&mut self) {}
 
     /// Lets go of what is held, so that another may take it at once. A delivery after it is an error or opens anew.

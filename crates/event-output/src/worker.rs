@@ -85,14 +85,17 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_nobody_waits_for_is_left_out_before_it_begins() {
         let (go, stall) = std::sync::mpsc::channel::<()>();
+        let (tell, begun) = std::sync::mpsc::channel();
         let worker = Worker::start(Vec::new()).unwrap();
         let mut first = Box::pin(worker.run(move |list: &mut Vec<u32>| {
+            tell.send(()).unwrap();
             stall.recv().unwrap();
             list.push(1);
         }));
         let mut second = Box::pin(worker.run(|list| list.push(2)));
         std::future::poll_fn(|cx| {
             assert!(first.as_mut().poll(cx).is_pending());
+            begun.recv().unwrap();
             assert!(second.as_mut().poll(cx).is_pending());
             std::task::Poll::Ready(())
         })

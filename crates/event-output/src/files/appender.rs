@@ -47,7 +47,7 @@ impl Appender {
     }
 
     /// Opens what stands under the name now.
-    pub fn reopen(&mut self) -> Result<(), OutputError> {
+    fn reopen(&mut self) -> Result<(), OutputError> {
         self.file = open_and_mend(&self.path)?;
         self.torn = false;
         Ok(())

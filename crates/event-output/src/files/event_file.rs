@@ -59,7 +59,7 @@ impl FileSettings {
 /// A batch stands there as a whole or not at all, as far as anybody but a kill is concerned; after a kill the same events
 /// come again. Order is kept. The file belongs to its owner alone (mode 0600) and to one host (see `<file>.lock`). Rotated
 /// by size and by age to `<file>.<time>`, never in the midst of a batch; if somebody else renames or deletes it
-/// (logrotate), the next batch begins a new one.
+/// (logrotate), the next batch begins a new one, with or without a signal.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -78,7 +78,6 @@ impl FileSettings {
 pub struct EventFile {
     path: PathBuf,
     worker: Worker<Rotated>,
-    reopen: bool,
 }
 
 /// What the time is.
@@ -110,14 +109,11 @@ impl EventFile {
         let rotated = Rotated { settings, appender: Some(appender), opened: clock(), clock };
         let worker = Worker::start(rotated)
             .map_err(|reason| OutputError::unavailable(format!("cannot start a thread: {reason}")))?;
-        Ok(Self { path, worker, reopen: false })
+        Ok(Self { path, worker })
     }
 
-    async fn write(&mut self, lines: Vec<u8>) -> Result<(), OutputError> {
-        let reopen = self.reopen;
-        self.worker.run(move |file| file.write(&lines, reopen)).await??;
-        self.reopen = false;
-        Ok(())
+    async fn write(&self, lines: Vec<u8>) -> Result<(), OutputError> {
+        self.worker.run(move |file| file.write(&lines)).await?
     }
 }
 
@@ -144,17 +140,13 @@ impl Output for EventFile {
         })
     }
 
-    fn reopen(&mut self) {
-        self.reopen = true;
-    }
-
     fn close<'a>(&'a mut self) -> Closing<'a> {
         Box::pin(async move { self.worker.run(|file| file.appender = None).await })
     }
 }
 
 impl Rotated {
-    fn write(&mut self, lines: &[u8], reopen: bool) -> Result<(), OutputError> {
+    fn write(&mut self, lines: &[u8]) -> Result<(), OutputError> {
         let now = (self.clock)();
         let appender = match &mut self.appender {
             Some(appender) => appender,
@@ -163,11 +155,7 @@ impl Rotated {
                 closed.insert(Appender::open(&self.settings.path)?)
             }
         };
-        if reopen {
-            appender.reopen()?;
-        } else {
-            appender.follow()?;
-        }
+        appender.follow()?;
         let metadata = appender.metadata()?;
         let created = metadata.created().unwrap_or(self.opened);
         let old =

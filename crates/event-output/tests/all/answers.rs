@@ -141,6 +141,20 @@ async fn what_is_never_taken_is_refused_without_a_dead_letter_file_and_nothing_i
 }
 
 #[tokio::test]
+async fn what_was_taken_before_a_failure_does_not_come_again() {
+    let fake = Fake::start(|request| {
+        let busy = request.lines().iter().any(|line| id_of(line) == "000005");
+        Answer::status(if busy { 503 } else { 200 })
+    })
+    .await;
+    let mut settings = HttpSettings::new(fake.url("/in"));
+    settings.max_events = 2;
+    let error = Http::new(settings).unwrap().deliver(&events(0..9)).await.unwrap_err();
+    assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Unavailable, 4));
+    assert_eq!((error.delivered().events, error.delivered().requests), (4, 3));
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed_and_its_target_is_named_without_what_may_be_a_token() {
     let other = Fake::start(|_| Answer::status(200)).await;
     let to = other.url(&format!("/v2/in?token={SECRET}"));
@@ -320,6 +334,21 @@ async fn only_documents_without_room_are_sent_again_and_nothing_is_set_aside_twi
     assert_eq!(place.dead().len(), 1);
     output.deliver(&events(2..5)).await.unwrap_err();
     assert_eq!(place.dead().len(), 1, "what comes again was set aside already");
+}
+
+#[tokio::test]
+async fn what_cannot_be_set_aside_is_not_accepted() {
+    let fake = cluster(|id| serde_json::json!({"status": if id == "000002" { 400 } else { 201 }})).await;
+    let mut settings = ElasticsearchSettings::new(fake.url(""));
+    settings.dead_letters = None;
+    let error = Elasticsearch::new(settings).unwrap().deliver(&events(0..5)).await.unwrap_err();
+    assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Refused, 2));
+    assert_eq!((error.delivered().events, error.delivered().set_aside), (2, 0));
+    let place = Place::new();
+    std::fs::create_dir(place.path()).unwrap();
+    let error =
+        Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&events(0..5)).await.unwrap_err();
+    assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Mistake, 2));
 }
 
 #[tokio::test]
