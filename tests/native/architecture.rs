@@ -9,19 +9,21 @@ use std::{
     path::Path,
 };
 
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "crates/documents",
     "crates/collector",
     "crates/component",
     "crates/salesforce-sim",
+    "crates/event-output",
     "host-harness",
     "crates/source-host-cli",
 ];
 /// Those that are large enough to have floors.
-const FLOORS: [&str; 5] = [
+const FLOORS: [&str; 6] = [
     "crates/documents",
     "crates/collector",
     "crates/salesforce-sim",
+    "crates/event-output",
     "host-harness",
     "crates/source-host-cli",
 ];

@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn refusal(batch: &Batch, limits: &Limits) -> String {
-        events(&batch, limits).unwrap_err().to_string()
+        events(batch, limits).unwrap_err().to_string()
     }
 
     #[test]
@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn a_state_beyond_its_limit_is_refused() {
         let limits = Limits::default();
-        let mut batch = batch(&[]);
-        batch.state = "x".repeat((1 << 20) + 1);
-        assert!(refusal(&batch, &limits).contains("1 MiB of its limit"));
+        let error = state(&"x".repeat((1 << 20) + 1), &limits).unwrap_err().to_string();
+        assert!(error.contains("1 MiB of its limit"), "{error}");
+        assert!(state("", &limits).unwrap_err().to_string().contains("an empty state"));
     }
 }

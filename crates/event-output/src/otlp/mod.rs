@@ -1,0 +1,269 @@
+//! Events as log records of OpenTelemetry, by OTLP/HTTP in protobuf.
+
+mod record;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, Url};
+
+use crate::files::{DeadLetters, check_dead_letters};
+use crate::output::{Check, Delivered, Delivery, Output, OutputError};
+use crate::settings::{Problems, Secret, SettingsError};
+use crate::web::answers::{Rules, Verdict, judge};
+use crate::web::client::{Client, Reply};
+use crate::web::pieces::{Bounds, Requests, deliver};
+use crate::web::{Compression, Transport};
+
+/// The name of this output in dead letters.
+const NAME: &str = "otlp";
+
+/// The most that is read of an answer, in bytes.
+const ANSWER: usize = 64 << 10;
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// Settings of [`Otlp`].
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct OtlpSettings {
+    /// The receiver: with a path, that is used as it is; without one, `/v1/logs` is added
+    /// (`http://localhost:4318` is `http://localhost:4318/v1/logs`).
+    pub url: String,
+    /// Headers of every request, such as credentials. Values are never shown.
+    pub headers: Vec<(String, Secret)>,
+    /// `service.name` of the resource: `event-output` by default.
+    pub service_name: String,
+    /// More attributes of the resource.
+    pub resource: Vec<(String, String)>,
+    /// gzip by default, which every receiver knows.
+    pub compression: Compression,
+    /// The most bytes of events in a request, counted as JSON: 4 MiB by default, 1 KiB to 64 MiB.
+    pub max_bytes: usize,
+    /// The most events in a request: 5,000 by default, 1 to 100,000. Where a receiver rejects some events of a request,
+    /// and does not tell which, all of that request are set aside: fewer are set aside where requests are smaller.
+    pub max_events: usize,
+    /// Where events are kept that the receiver never takes. Without it the delivery is refused until somebody acts.
+    pub dead_letters: Option<DeadLetters>,
+    /// Time limits, certificates, proxy.
+    pub transport: Transport,
+}
+
+impl OtlpSettings {
+    /// To this receiver, everything else as it is by default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            headers: Vec::new(),
+            service_name: "event-output".into(),
+            resource: Vec::new(),
+            compression: Compression::default(),
+            max_bytes: 4 << 20,
+            max_events: 5_000,
+            dead_letters: None,
+            transport: Transport::default(),
+        }
+    }
+
+    /// Names everything that is wrong. Reads the files that are named here.
+    ///
+    /// # Errors
+    ///
+    /// If something is.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        self.client().map(drop)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { bytes: self.max_bytes, events: self.max_events }
+    }
+
+    fn client(&self) -> Result<Client, SettingsError> {
+        let mut problems = Problems::default();
+        self.bounds().check(&mut problems);
+        problems.unless(!self.service_name.is_empty(), "service_name", "must not be empty");
+        let client = Client::new(&self.url, &self.headers, &self.transport, &mut problems);
+        problems.done(client)
+    }
+}
+
+/// The address is left out, since it may hold a token.
+impl std::fmt::Debug for OtlpSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OtlpSettings")
+            .field("headers", &self.headers)
+            .field("service_name", &self.service_name)
+            .field("resource", &self.resource)
+            .field("compression", &self.compression)
+            .field("max_bytes", &self.max_bytes)
+            .field("max_events", &self.max_events)
+            .field("dead_letters", &self.dead_letters)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sends events as log records of OpenTelemetry.
+///
+/// At least once; a receiver may drop repeats by the attribute `log.record.uid`, which is the event's id. Order is kept.
+///
+/// ```
+/// use event_output::{Otlp, OtlpSettings};
+///
+/// let mut settings = OtlpSettings::new("http://localhost:4318");
+/// settings.service_name = "salesforce".into();
+/// let output = Otlp::new(settings)?;
+/// # Ok::<(), event_output::SettingsError>(())
+/// ```
+#[derive(Debug)]
+pub struct Otlp {
+    settings: OtlpSettings,
+    client: Client,
+    url: Url,
+}
+
+/// `google.rpc.Status`, which an error's body is.
+#[derive(Clone, PartialEq, Message)]
+struct Status {
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+impl Otlp {
+    /// Checks the settings and prepares everything; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// If the settings are wrong.
+    pub fn new(settings: OtlpSettings) -> Result<Self, SettingsError> {
+        let client = settings.client()?;
+        let mut url = client.url().clone();
+        if url.path() == "/" {
+            url.set_path("/v1/logs");
+        }
+        Ok(Self { settings, client, url })
+    }
+
+    /// Encodes a request, beside the executor.
+    async fn encode(&self, events: Vec<String>) -> Result<Vec<u8>, OutputError> {
+        let mut attributes = vec![record::attribute("service.name", self.settings.service_name.clone())];
+        for (name, value) in &self.settings.resource {
+            attributes.push(record::attribute(name, value.clone()));
+        }
+        let resource = Some(Resource { attributes, ..Resource::default() });
+        let encode = move || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let observed = u64::try_from(now.as_nanos()).unwrap_or_default();
+            let scope = InstrumentationScope {
+                name: "event-output".into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                ..InstrumentationScope::default()
+            };
+            let log_records = events.iter().map(|event| record::of(event, observed)).collect();
+            let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records, schema_url: String::new() }];
+            let resource_logs = vec![ResourceLogs { resource, scope_logs, schema_url: String::new() }];
+            ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+        };
+        tokio::task::spawn_blocking(encode)
+            .await
+            .map_err(|error| OutputError::unavailable(format!("cannot encode events: {error}")))
+    }
+
+    async fn export(&self, body: Bytes, compression: Compression) -> Result<Reply, OutputError> {
+        let mut headers = vec![(CONTENT_TYPE, PROTOBUF)];
+        headers.extend(compression.header());
+        self.client.send(Method::POST, &self.url, &headers, body, ANSWER).await
+    }
+
+    fn verdict(&self, reply: &Reply, sent: usize) -> Verdict {
+        let verdict = judge(&self.client, reply, &words(reply), Rules::Otlp);
+        if !matches!(verdict, Verdict::Accepted) {
+            return verdict;
+        }
+        // A receiver that answers in something else took it all the same: that is what the status says.
+        let partial = is_protobuf(reply)
+            .then(|| ExportLogsServiceResponse::decode(&*reply.body).ok())
+            .flatten()
+            .and_then(|response| response.partial_success)
+            .unwrap_or_default();
+        let said = self.client.excerpt(&partial.error_message);
+        if partial.rejected_log_records > 0 {
+            return Verdict::Never(format!(
+                "{} rejected {} of {sent} log records, without telling which, and must not be sent them again: {said}",
+                self.client.origin(),
+                partial.rejected_log_records
+            ));
+        }
+        if !said.is_empty() {
+            tracing::warn!(receiver = self.client.origin(), said, "the receiver took the events and warns");
+        }
+        Verdict::Accepted
+    }
+
+    async fn look(&self) -> Result<String, OutputError> {
+        // A request without records: a receiver answers it like any other.
+        let reply = self.export(Bytes::new(), Compression::None).await?;
+        match self.verdict(&reply, 0) {
+            Verdict::Accepted => {}
+            Verdict::Failed(error) => return Err(error),
+            Verdict::TooLarge | Verdict::Never(_) => {
+                return Err(OutputError::refused(format!(
+                    "{} answered {} to a request without events; is this OTLP/HTTP?",
+                    self.client.origin(),
+                    reply.status
+                )));
+            }
+        }
+        check_dead_letters(self.settings.dead_letters.as_ref()).await?;
+        Ok(format!("{} takes log records", self.client.origin()))
+    }
+}
+
+impl Requests for Otlp {
+    async fn post(&self, events: &[String], delivered: &mut Delivered) -> Verdict {
+        let sent = async {
+            let plain = self.encode(events.to_vec()).await?;
+            let body = self.settings.compression.apply(plain).await?;
+            delivered.requests += 1;
+            delivered.bytes_sent += body.len() as u64;
+            self.export(body, self.settings.compression).await
+        };
+        match sent.await {
+            Ok(reply) => self.verdict(&reply, events.len()),
+            Err(error) => Verdict::Failed(error),
+        }
+    }
+}
+
+impl Output for Otlp {
+    fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
+        Box::pin(deliver(NAME, self, events, self.settings.bounds(), self.settings.dead_letters.as_ref()))
+    }
+
+    fn check<'a>(&'a mut self) -> Check<'a> {
+        Box::pin(self.look())
+    }
+
+    fn reopen(&mut self) {
+        self.client.reopen();
+    }
+}
+
+fn is_protobuf(reply: &Reply) -> bool {
+    reply.content_type.as_deref().is_some_and(|kind| kind.starts_with(PROTOBUF))
+}
+
+/// What an answer says to people.
+fn words(reply: &Reply) -> String {
+    if is_protobuf(reply) {
+        Status::decode(&*reply.body).map(|status| status.message).unwrap_or_default()
+    } else {
+        String::from_utf8_lossy(&reply.body).into_owned()
+    }
+}

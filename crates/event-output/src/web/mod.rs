@@ -1,0 +1,11 @@
+//! What all outputs over HTTP share.
+
+pub(crate) mod answers;
+pub(crate) mod body;
+pub(crate) mod client;
+pub(crate) mod pieces;
+pub(crate) mod tls;
+
+pub use body::Compression;
+pub use client::Transport;
+pub use tls::ClientCertificate;
