@@ -8,29 +8,51 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use source_host::{Egress, Limits};
+use source_host::{Admission, Digest, Egress, Limits, PublicKey};
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
-use crate::secrets::{Secret, Vault, join};
-use crate::units::{parse_size, parse_time};
+use self::lines::Lines;
+pub(crate) use self::output::KINDS;
+pub use self::output::Output;
+use self::reader::Reader;
+use crate::secrets::{Secret, Vault};
+
+mod lines;
+mod output;
+mod reader;
 
 /// The keys there are. `schema` describes them.
-const KEYS: [&str; 6] = ["component", "source", "state", "output", "egress", "limits"];
+const KEYS: [&str; 7] = ["component", "source", "state", "output", "egress", "limits", "admission"];
 const STATE: [&str; 1] = ["path"];
-const OUTPUT: [&str; 2] = ["kind", "path"];
 const EGRESS: [&str; 2] = ["allow", "ca_file"];
-const LIMITS: [&str; 2] = ["memory", "call_time"];
+const LIMITS: [&str; 12] = [
+    "memory",
+    "call_time",
+    "cpu_time",
+    "batch_bytes",
+    "event_bytes",
+    "connections",
+    "requests_per_second",
+    "request_bytes",
+    "received_bytes",
+    "request_time",
+    "longest_wait",
+    "log_lines_per_minute",
+];
+const ADMISSION: [&str; 5] = ["digest", "signed_by", "component_bytes", "functions", "function_bytes"];
 
 /// Everything a run needs.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The component's file.
     pub component: PathBuf,
+    /// What it has to be.
+    pub admission: Admission,
     /// The document for the component's `configure`, secrets included.
     pub source: Secret,
-    /// The file that holds the state between runs.
-    pub state: PathBuf,
+    /// The file that holds the state between runs; none where the host keeps the states of many tenants in one place.
+    pub state: Option<PathBuf>,
     /// Where events go.
     pub output: Output,
     /// Where the component may connect to.
@@ -43,18 +65,11 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// Where events go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Standard output, one event per line.
-    Stdout,
-    /// A file, one event per line, appended.
-    File(PathBuf),
-}
-
 /// One mistake in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
+    /// The line that it stands in, or that the table begins in where something is missing.
+    pub line: Option<usize>,
     /// Dotted keys; empty where the file as a whole is meant.
     pub path: String,
     /// What is wrong and what is expected. Never the value of a secret.
@@ -63,6 +78,9 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
         if self.path.is_empty() {
             f.write_str(&self.message)
         } else {
@@ -91,7 +109,7 @@ impl Config {
     /// All mistakes at once.
     pub fn read(path: &Path) -> Result<Self, Mistakes> {
         let failed = |message: String| Mistakes {
-            found: vec![Mistake { path: String::new(), message }],
+            found: vec![Mistake { line: None, path: String::new(), message }],
             component: None,
             source: None,
         };
@@ -108,7 +126,8 @@ impl Config {
     ///
     /// All mistakes at once.
     pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Mistakes> {
-        let mut reader = Reader { base, mistakes: Vec::new() };
+        let vault = Vault { base, env };
+        let mut reader = Reader { vault, lines: Lines::of(text), mistakes: Vec::new() };
         let table: Table = match text.parse() {
             Ok(table) => table,
             Err(error) => {
@@ -122,11 +141,10 @@ impl Config {
             None => reader.missing("component", "the component's file: component = \"source.wasm\""),
             Some(value) => reader.path(value, "component"),
         };
-        let vault = Vault { base, env };
         let source = match table.get("source") {
             None => Some(Secret::new("{}".into())),
             Some(Value::Table(source)) => {
-                vault.document(source, "source", |path, message| reader.note(path, message))
+                Vault { base, env }.document(source, "source", |path, message| reader.note(path, message))
             }
             Some(_) => reader.wrong("source", "a table is expected: [source]"),
         };
@@ -134,18 +152,24 @@ impl Config {
         let output = reader.output(&table);
         let (allow, egress, ca_file) = reader.egress(&table);
         let limits = reader.limits(&table);
+        let admission = reader.admission(&table);
         if let (Some(state), Some(Output::File(file))) = (&state, &output)
-            && state == file
+            && *state == file.path
         {
             reader.note("output.path".into(), "it is the same file as state.path".into());
         }
 
-        match (component, source, state, output) {
-            (Some(component), Some(source), Some(state), Some(output)) if reader.mistakes.is_empty() => {
-                Ok(Self { component, source, state, output, egress, allow, ca_file, limits })
+        match (component, source, output) {
+            (Some(component), Some(source), Some(output)) if reader.mistakes.is_empty() => {
+                Ok(Self { component, admission, source, state, output, egress, allow, ca_file, limits })
             }
-            (component, source, ..) => Err(Mistakes { found: reader.mistakes, component, source }),
+            (component, source, _) => Err(Mistakes { found: reader.mistakes, component, source }),
         }
+    }
+
+    /// The line of a key in the text that a configuration was read from: `source.streams.login`.
+    pub fn line_of(text: &str, path: &str) -> Option<usize> {
+        Lines::of(text).line(path)
     }
 }
 
@@ -161,86 +185,12 @@ fn not_toml(text: &str, error: &toml::de::Error) -> String {
     )
 }
 
-struct Reader<'a> {
-    base: &'a Path,
-    mistakes: Vec<Mistake>,
-}
-
 impl Reader<'_> {
-    fn note(&mut self, path: String, message: String) {
-        self.mistakes.push(Mistake { path, message });
-    }
-
-    fn wrong<T>(&mut self, path: &str, message: &str) -> Option<T> {
-        self.note(path.to_owned(), message.to_owned());
-        None
-    }
-
-    fn missing<T>(&mut self, path: &str, what: &str) -> Option<T> {
-        self.note(path.to_owned(), format!("is missing; it gives {what}"));
-        None
-    }
-
-    /// Refuses keys that are none of the allowed ones.
-    fn known(&mut self, table: &Table, path: &str, allowed: &[&str]) {
-        for key in table.keys().filter(|key| !allowed.contains(&key.as_str())) {
-            let meant =
-                nearest(key, allowed).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-            let allowed = allowed.join(", ");
-            self.note(join(path, key), format!("unknown key{meant} (allowed here: {allowed})"));
-        }
-    }
-
-    fn table<'t>(&mut self, root: &'t Table, key: &str, allowed: &[&str]) -> Option<&'t Table> {
-        match root.get(key)? {
-            Value::Table(table) => {
-                self.known(table, key, allowed);
-                Some(table)
-            }
-            _ => self.wrong(key, &format!("a table is expected: [{key}]")),
-        }
-    }
-
-    fn text<'t>(&mut self, value: &'t Value, path: &str) -> Option<&'t str> {
-        match value {
-            Value::String(text) if !text.is_empty() => Some(text),
-            _ => self.wrong(path, "a text that is not empty is expected"),
-        }
-    }
-
-    fn path(&mut self, value: &Value, path: &str) -> Option<PathBuf> {
-        let text = self.text(value, path)?;
-        Some(self.base.join(text))
-    }
-
     fn state(&mut self, root: &Table) -> Option<PathBuf> {
-        let what =
-            "the file that remembers how far collection has come:\n    [state]\n    path = \"state.json\"";
-        let Some(table) = self.table(root, "state", &STATE) else {
-            return if root.contains_key("state") { None } else { self.missing("state.path", what) };
-        };
+        let table = self.table(root, "state", &STATE)?;
         match table.get("path") {
-            None => self.missing("state.path", what),
+            None => self.missing("state.path", "the file that remembers how far collection has come"),
             Some(value) => self.path(value, "state.path"),
-        }
-    }
-
-    fn output(&mut self, root: &Table) -> Option<Output> {
-        let Some(table) = self.table(root, "output", &OUTPUT) else {
-            return if root.contains_key("output") { None } else { Some(Output::Stdout) };
-        };
-        let path = table.get("path");
-        match table.get("kind").map(|kind| kind.as_str()) {
-            Some(Some("stdout")) if path.is_some() => {
-                self.wrong("output.path", "kind = \"stdout\" has no path; for a file write kind = \"file\"")
-            }
-            Some(Some("stdout")) => Some(Output::Stdout),
-            Some(Some("file")) => match path {
-                Some(path) => self.path(path, "output.path").map(Output::File),
-                None => self.missing("output.path", "the file that events are appended to"),
-            },
-            None => self.missing("output.kind", "where events go: \"stdout\" or \"file\""),
-            Some(_) => self.wrong("output.kind", "\"stdout\" or \"file\" is expected"),
         }
     }
 
@@ -266,27 +216,67 @@ impl Reader<'_> {
                 self.note("egress.allow".into(), "a list is expected: allow = [\"logs.example.com\"]".into())
             }
         }
-        let ca_file = table.get("ca_file").and_then(|file| self.path(file, "egress.ca_file"));
+        let ca_file = self.path_of(table, "egress", "ca_file");
         let egress = Egress::allow(&allow).unwrap_or_default();
         (allow, egress, ca_file)
     }
 
     fn limits(&mut self, root: &Table) -> Limits {
+        const AT: &str = "limits";
         let mut limits = Limits::default();
-        let Some(table) = self.table(root, "limits", &LIMITS) else { return limits };
-        if let Some(text) = table.get("memory").and_then(|value| self.text(value, "limits.memory")) {
-            match parse_size(text) {
-                Ok(size) => limits.memory = size,
-                Err(message) => self.note("limits.memory".into(), message),
-            }
-        }
-        if let Some(text) = table.get("call_time").and_then(|value| self.text(value, "limits.call_time")) {
-            match parse_time(text) {
-                Ok(time) => limits.call_time = time,
-                Err(message) => self.note("limits.call_time".into(), message),
+        let Some(table) = self.table(root, AT, &LIMITS) else { return limits };
+        let size = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        limits.memory = self.size_of(table, AT, "memory").unwrap_or(limits.memory);
+        limits.call_time = self.time_of(table, AT, "call_time").unwrap_or(limits.call_time);
+        limits.cpu_time = self.time_of(table, AT, "cpu_time").unwrap_or(limits.cpu_time);
+        limits.batch_bytes = self.size_of(table, AT, "batch_bytes").map_or(limits.batch_bytes, size);
+        limits.event_bytes = self.size_of(table, AT, "event_bytes").map_or(limits.event_bytes, size);
+        limits.connections = self.count_of(table, AT, "connections").unwrap_or(limits.connections);
+        limits.requests_per_second =
+            self.count_of(table, AT, "requests_per_second").map_or(limits.requests_per_second, count);
+        limits.request_bytes = self.size_of(table, AT, "request_bytes").unwrap_or(limits.request_bytes);
+        limits.received_bytes = self.size_of(table, AT, "received_bytes").unwrap_or(limits.received_bytes);
+        limits.request_time = self.time_of(table, AT, "request_time").unwrap_or(limits.request_time);
+        limits.longest_wait = self.time_of(table, AT, "longest_wait").unwrap_or(limits.longest_wait);
+        limits.log_lines_per_minute =
+            self.count_of(table, AT, "log_lines_per_minute").map_or(limits.log_lines_per_minute, count);
+        for (key, is_none) in [
+            ("connections", limits.connections == 0),
+            ("requests_per_second", limits.requests_per_second == 0),
+        ] {
+            if is_none {
+                self.note(format!("{AT}.{key}"), "at least 1 is expected".to_owned());
             }
         }
         limits
+    }
+
+    fn admission(&mut self, root: &Table) -> Admission {
+        const AT: &str = "admission";
+        let mut admission = Admission::default();
+        let Some(table) = self.table(root, AT, &ADMISSION) else { return admission };
+        if let Some(text) = self.text_of(table, AT, "digest") {
+            match text.parse::<Digest>() {
+                Ok(digest) => admission.digest = Some(digest),
+                Err(error) => self.note("admission.digest".into(), error.to_string()),
+            }
+        }
+        if let Some(path) = self.path_of(table, AT, "signed_by") {
+            let read = std::fs::read_to_string(&path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()));
+            match read.and_then(|pem| PublicKey::from_pem(&pem).map_err(|error| error.to_string())) {
+                Ok(key) => admission.signed_by = Some(key),
+                Err(message) => self.note("admission.signed_by".into(), message),
+            }
+        }
+        let count = |count: usize| count as u64;
+        admission.component_bytes =
+            self.size_of(table, AT, "component_bytes").unwrap_or(admission.component_bytes);
+        admission.functions = self.count_of(table, AT, "functions").map_or(admission.functions, count);
+        admission.function_bytes =
+            self.size_of(table, AT, "function_bytes").unwrap_or(admission.function_bytes);
+        admission
     }
 }
 
@@ -295,28 +285,6 @@ pub fn lines_to_allow(allow: &[String], denied: &[String]) -> String {
     let all: BTreeSet<&str> = allow.iter().chain(denied).map(String::as_str).collect();
     let quoted: Vec<String> = all.into_iter().map(|rule| format!("{rule:?}")).collect();
     format!("[egress]\nallow = [{}]", quoted.join(", "))
-}
-
-/// The allowed key that a mistyped one was probably meant to be.
-fn nearest<'a>(key: &str, allowed: &[&'a str]) -> Option<&'a str> {
-    let far = key.chars().count() / 3 + 1;
-    allowed.iter().map(|a| (distance(key, a), *a)).filter(|(d, _)| *d <= far).min().map(|(_, a)| a)
-}
-
-/// Letters to add, drop or change to get from one word to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -361,8 +329,10 @@ mod tests {
     fn a_good_file_is_read_and_relative_paths_start_at_it() {
         let config = parse(GOOD).unwrap();
         assert_eq!(config.component, Path::new("/etc/host/dist/source.wasm"));
-        assert_eq!(config.state, Path::new("/etc/host/state.json"));
-        assert_eq!(config.output, Output::File("/var/log/events.ndjson".into()));
+        assert_eq!(config.state.as_deref(), Some(Path::new("/etc/host/state.json")));
+        assert!(
+            matches!(&config.output, Output::File(file) if file.path == Path::new("/var/log/events.ndjson"))
+        );
         assert_eq!(config.ca_file.as_deref(), Some(Path::new("/etc/host/ca.pem")));
         assert_eq!(config.source.expose(), r#"{"token":"s3cret","url":"https://logs.example.com"}"#);
         assert_eq!(config.limits.memory, 32 << 20);
@@ -384,21 +354,32 @@ mod tests {
         };
         assert_eq!(keys(""), sorted(&KEYS));
         for (table, read) in
-            [("state", &STATE[..]), ("output", &OUTPUT), ("egress", &EGRESS), ("limits", &LIMITS)]
+            [("state", &STATE[..]), ("egress", &EGRESS), ("limits", &LIMITS), ("admission", &ADMISSION)]
         {
             assert_eq!(keys(&format!("/properties/{table}")), sorted(read), "{table}");
         }
-        let limits = &schema["properties"]["limits"]["properties"];
-        let memory = limits["memory"]["default"].as_str().unwrap();
-        assert_eq!(parse_size(memory), Ok(Limits::default().memory));
-        let call_time = limits["call_time"]["default"].as_str().unwrap();
-        assert_eq!(parse_time(call_time), Ok(Limits::default().call_time));
+        let all: std::collections::BTreeSet<&str> =
+            KINDS.iter().flat_map(|(_, keys)| *keys).copied().collect();
+        assert_eq!(keys("/properties/output"), all.into_iter().collect::<Vec<_>>());
+        // Its defaults are those that are used where nothing is written.
+        let mut lines = String::from("component = \"c.wasm\"\n");
+        for table in ["limits", "admission"] {
+            lines.push_str(&format!("[{table}]\n"));
+            let properties = &schema["properties"][table]["properties"];
+            for (key, property) in properties.as_object().unwrap() {
+                if let Some(default) = property.get("default") {
+                    lines.push_str(&format!("{key} = {default}\n"));
+                }
+            }
+        }
+        let config = parse(&lines).unwrap();
+        assert_eq!((config.limits, config.admission), (Limits::default(), Admission::default()));
     }
 
     #[test]
     fn output_egress_and_limits_have_defaults() {
         let config = parse("component = \"c.wasm\"\n[state]\npath = \"s\"").unwrap();
-        assert_eq!(config.output, Output::Stdout);
+        assert_eq!(config.output.kind(), "stdout");
         assert_eq!(config.egress, Egress::deny_all());
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.source.expose(), "{}");
@@ -429,14 +410,13 @@ mod tests {
             call_time = 5
             "#,
         );
-        assert_eq!(found.len(), 8, "{found:#?}");
+        assert_eq!(found.len(), 7, "{found:#?}");
         let all = found.join("\n");
         for part in [
             "compnent: unknown key; did you mean `component`? (allowed here: component, source,",
             "component: is missing",
             "source.token: the environment variable NOT_SET is not set",
-            "state.path: is missing",
-            "output.kind: \"stdout\" or \"file\"",
+            "line 6: output.kind: one of \"stdout\", \"file\", \"http\"",
             "egress.alow: unknown key; did you mean `allow`?",
             "limits.memory: a size is expected",
             "limits.call_time: a text",
@@ -449,7 +429,7 @@ mod tests {
     fn text_that_is_not_toml_is_located_and_not_shown() {
         let found = mistakes("component = \"c.wasm\"\n[source]\npassword = \"s3cret\n");
         assert_eq!(found.len(), 1);
-        assert!(found[0].starts_with("not TOML at line 3"), "{found:?}");
+        assert!(found[0].contains("not TOML at line 3"), "{found:?}");
         assert!(!found[0].contains("s3cret"), "{found:?}");
     }
 
@@ -476,8 +456,8 @@ mod tests {
         let found = with(
             "[state]\npath = \"s\"\n[egress]\nallow = [\"ok.example.com\", \"https://x.example.com\", 3]",
         );
-        assert!(found[0].starts_with("egress.allow[1]: `https://x.example.com`"), "{found:?}");
-        assert!(found[1].starts_with("egress.allow[2]: "), "{found:?}");
+        assert!(found[0].starts_with("line 5: egress.allow[1]: `https://x.example.com`"), "{found:?}");
+        assert!(found[1].starts_with("line 5: egress.allow[2]: "), "{found:?}");
     }
 
     #[test]
@@ -493,8 +473,61 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_resembles_none_gets_no_suggestion() {
-        assert_eq!(nearest("memmory", &["memory", "call_time"]), Some("memory"));
-        assert_eq!(nearest("frobnicate", &["memory", "call_time"]), None);
+    fn every_kind_of_output_is_read_and_what_is_wrong_with_it_is_told_with_its_line() {
+        for (output, kind) in [
+            (
+                "kind = \"http\"\nurl = \"https://in.example.com\"\nheaders = { authorization = { env = \"TOKEN\" } }\nformat = \"json-array\"",
+                "http",
+            ),
+            (
+                "kind = \"elasticsearch\"\nurl = \"https://es.example.com\"\napi_key = { env = \"TOKEN\" }\ndead_letters = \"dead.ndjson\"",
+                "elasticsearch",
+            ),
+            (
+                "kind = \"otlp\"\nurl = \"https://otel.example.com\"\nresource = { \"service.namespace\" = \"logs\" }",
+                "otlp",
+            ),
+            (
+                "kind = \"nats\"\nservers = [\"tls://nats.example.com\"]\ntoken = { env = \"TOKEN\" }\nsubject = \"logs.{dataset}\"",
+                "nats",
+            ),
+            (
+                "kind = \"file\"\npath = \"e.ndjson\"\nrotate_size = \"1GiB\"\nrotate_after = \"1d\"\nkeep = 7",
+                "file",
+            ),
+        ] {
+            let config = parse(&format!("component = \"c.wasm\"\n[output]\n{output}")).unwrap();
+            assert_eq!(config.output.kind(), kind);
+            assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+        }
+        for (output, says) in [
+            ("kind = \"http\"", "line 3: output.url: is missing"),
+            ("kind = \"http\"\nurl = \"ftp://x\"", "line 4: output.url: "),
+            (
+                "kind = \"http\"\nurl = \"https://x.example.com\"\nmax_bytes = \"4MB\"",
+                "line 5: output.max_bytes: a size",
+            ),
+            (
+                "kind = \"http\"\nurl = \"https://x.example.com\"\nheaders = 3",
+                "line 5: output.headers: a table",
+            ),
+            (
+                "kind = \"elasticsearch\"\nurl = \"https://x.example.com\"\nuser = \"u\"",
+                "output.password: is missing",
+            ),
+            (
+                "kind = \"elasticsearch\"\nurl = \"https://x.example.com\"\ntoken = { env = \"NOT_SET\" }",
+                "NOT_SET is not set",
+            ),
+            ("kind = \"nats\"\nservers = \"nats://x\"", "line 4: output.servers: a list is expected"),
+            (
+                "kind = \"otlp\"\nurl = \"https://x.example.com\"\nclient_key = \"k.pem\"",
+                "output.client_certificate: is missing",
+            ),
+            ("kind = \"file\"\npath = \"e\"\nurl = \"https://x\"", "line 5: output.url: unknown key"),
+        ] {
+            let found = with(&format!("[output]\n{output}"));
+            assert!(found.iter().any(|message| message.contains(says)), "{says}: {found:?}");
+        }
     }
 }

@@ -1,17 +1,19 @@
 //! What the program `source-host` is made of: from a configuration file to events that are safe.
 //!
 //! - [`config`] is the configuration file, [`schema`] the JSON Schema of it.
-//! - [`Runner`] is the loop: it polls, delivers to a [`Sink`], saves to a [`StateStore`], waits out errors and starts
-//!   crashed components again.
+//! - [`Pipeline`] is a source, where its events go and where its state lies: it polls, delivers, saves, waits out errors and
+//!   starts crashed components again. [`Runner`] is the loop around one, [`serve`] what runs those of a folder.
 //!
 //! | to read about | look into |
 //! |---|---|
 //! | the configuration file, its schema, and secrets in it | `config`, `schema`, `secrets` |
-//! | the loop, and how a run ends | `run/runner`, `run/ending` |
-//! | where events and states go | `run/sink`, `run/state` |
+//! | one step of a pipeline, and how a run ends | `run/pipeline`, `run/ending` |
+//! | many tenants in one process | `serve` |
 //! | the program's flags and commands | `bin/source-host` |
 //!
-//! Each of these knows only what stands below it: `units`, `secrets`, `schema`; `config` and `run`; the program.
+//! Where events go is in the crate `event-output`, where states lie in `state-store`.
+//!
+//! Each of these knows only what stands below it: `units`, `secrets`; `config`; `schema` and `run`; the program.
 
 #![deny(missing_docs)]
 
@@ -22,10 +24,10 @@ mod secrets;
 mod units;
 
 pub use run::ending::{End, Finished, RunError};
+pub use run::pipeline::{HeldEvents, Next, Pipeline, Policy};
 pub use run::pollable::{Configured, Pollable};
 pub use run::report::{Progress, Report};
-pub use run::runner::{Policy, Runner, Stopper};
-pub use run::sink::{Delivery, EventFile, Lines, Sink, SinkError};
-pub use run::state::{StateError, StateFile, StateStore};
+pub use run::runner::{Runner, Stopper};
+pub use run::watcher::Watcher;
 pub use secrets::Secret;
 pub use units::{parse_size, parse_time};

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::config::KINDS;
+
 /// Where a reference into the component's own schema leads once that is a part of the whole.
 const SOURCE: &str = "#/properties/source";
 
@@ -23,7 +25,7 @@ pub fn whole(name: &str, mut source: Value) -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": format!("source-host configuration for {described}"),
         "type": "object",
-        "required": ["component", "source", "state"],
+        "required": ["component", "source"],
         "properties": own(),
         "additionalProperties": false,
         "$defs": {"elsewhere": {
@@ -47,7 +49,7 @@ pub(crate) fn own() -> Value {
         "component": {"type": "string", "minLength": 1, "description": "The component's file. Paths are relative to this file."},
         "state": {
             "type": "object",
-            "description": "How far collection has come.",
+            "description": "How far collection has come. `run` needs it; `serve` keeps it itself where it is left out.",
             "required": ["path"],
             "properties": {
                 "path": {"type": "string", "minLength": 1, "default": "state.json", "description": "The file that remembers it."},
@@ -58,10 +60,7 @@ pub(crate) fn own() -> Value {
             "type": "object",
             "description": "Where events go. To standard output if left out.",
             "required": ["kind"],
-            "properties": {
-                "kind": {"enum": ["stdout", "file"], "default": "stdout", "description": "Standard output, or a file."},
-                "path": {"type": "string", "minLength": 1, "description": "The file that events are appended to, with kind = \"file\"."},
-            },
+            "properties": output(),
             "additionalProperties": false,
         },
         "egress": {
@@ -73,7 +72,7 @@ pub(crate) fn own() -> Value {
                     "items": {"type": "string", "minLength": 1},
                     "description": "Hosts: \"logs.example.com\", \"*.example.com\", \"host:port\".",
                 },
-                "ca_file": {"type": "string", "minLength": 1, "description": "Certificates to trust besides the public authorities, in PEM form."},
+                "ca_file": text("Certificates to trust besides the public authorities, in PEM form."),
             },
             "additionalProperties": false,
         },
@@ -81,18 +80,115 @@ pub(crate) fn own() -> Value {
             "type": "object",
             "description": "What the component may use.",
             "properties": {
-                "memory": {
-                    "type": "string", "default": "64MiB", "pattern": "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB)?\\s*$",
-                    "description": "Its memory.",
-                },
-                "call_time": {
-                    "type": "string", "default": "300s", "pattern": "^\\s*[0-9]+\\s*(ms|s|m|h|d)\\s*$",
-                    "description": "The time of one call.",
-                },
+                "memory": size("64MiB", "Its memory."),
+                "call_time": time("300s", "The time of one call."),
+                "cpu_time": time("20s", "The time of the processor in one call, waiting not counted."),
+                "batch_bytes": size("32MiB", "The events of one batch."),
+                "event_bytes": size("8MiB", "One event."),
+                "connections": count(8, "Requests under way at the same time."),
+                "requests_per_second": count(1_000, "Requests a second; what comes sooner waits."),
+                "request_bytes": size("16MiB", "The body of one request."),
+                "received_bytes": size("4GiB", "Answers read in one call, as they come over the wire."),
+                "request_time": time("1h", "The time of one request, until its answer is read."),
+                "longest_wait": time("24h", "The longest wait between two polls that it may ask for."),
+                "log_lines_per_minute": count(60, "Lines of the log that it can cause."),
+            },
+            "additionalProperties": false,
+        },
+        "admission": {
+            "type": "object",
+            "description": "What the component has to be before it is compiled.",
+            "properties": {
+                "digest": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$", "description": "Its SHA-256, as `inspect` shows it."},
+                "signed_by": text("An Ed25519 public key in PEM form; the signature lies beside the component, its name with .sig."),
+                "component_bytes": size("32MiB", "Its file."),
+                "functions": count(40_000, "Its functions."),
+                "function_bytes": size("256KiB", "Its longest function."),
             },
             "additionalProperties": false,
         },
     })
+}
+
+fn text(description: &str) -> Value {
+    json!({"type": "string", "minLength": 1, "description": description})
+}
+
+fn size(default: &str, description: &str) -> Value {
+    let pattern = "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB)?\\s*$";
+    json!({"type": "string", "default": default, "pattern": pattern, "description": description})
+}
+
+fn time(default: &str, description: &str) -> Value {
+    let pattern = "^\\s*[0-9]+\\s*(ms|s|m|h|d)\\s*$";
+    json!({"type": "string", "default": default, "pattern": pattern, "description": description})
+}
+
+fn count(default: u32, description: &str) -> Value {
+    json!({"type": "integer", "minimum": 0, "default": default, "description": description})
+}
+
+/// The keys of all kinds of outputs, each with the kinds that have it.
+fn output() -> Value {
+    let secret = |description: &str| {
+        json!({
+            "anyOf": [{"$ref": "#/$defs/elsewhere"}, {"type": "string", "minLength": 1}],
+            "writeOnly": true,
+            "description": description,
+        })
+    };
+    let texts = |description: &str| {
+        let text = json!({"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/elsewhere"}]});
+        json!({"type": "object", "additionalProperties": text, "description": description})
+    };
+    let word = |words: &[&str], description: &str| json!({"enum": words, "description": description});
+    let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
+    let mut properties = json!({
+        "kind": {"enum": kinds, "default": "stdout", "description": "Standard output, a file, or a service."},
+        "path": text("The file that events are appended to."),
+        "rotate_size": size("1GiB", "A new file is begun before this one would be larger. Never if left out."),
+        "rotate_after": time("1d", "A new file is begun after so long. Never if left out."),
+        "keep": count(0, "How many rotated files are kept; 0 for all."),
+        "url": text("Where events are sent."),
+        "method": word(&["post", "put"], "How they are sent."),
+        "format": word(&["ndjson", "json-array"], "One event per line, or an array."),
+        "compression": word(&["none", "gzip", "zstd"], "How bodies are compressed."),
+        "headers": texts("Further headers."),
+        "max_bytes": size("4MiB", "The longest body, before compression."),
+        "max_events": count(5_000, "The most events in one request."),
+        "dead_letters": text("The file that takes events which are never taken."),
+        "ca_file": text("Certificates to trust besides the public authorities, in PEM form."),
+        "client_certificate": text("The certificate that is shown to the server, in PEM form."),
+        "client_key": text("Its key, in PEM form."),
+        "proxy": secret("A proxy: http://[user:password@]host:port. The environment is not asked."),
+        "timeout": time("60s", "A request with its answer."),
+        "connect_timeout": time("10s", "A connection with its TLS."),
+        "credentials_without_tls": {"type": "boolean", "default": false, "description": "Whether credentials may travel in the clear."},
+        "api_key": secret("An API key, encoded."),
+        "user": text("A user."),
+        "password": secret("The user's password."),
+        "token": secret("A token."),
+        "default_dataset": text("The dataset of events that name none."),
+        "default_namespace": text("The namespace of events that name none."),
+        "service_name": text("service.name of the resource."),
+        "resource": texts("Further attributes of the resource."),
+        "servers": {"type": "array", "items": {"type": "string", "minLength": 1}, "description": "The servers: \"nats://nats.example.com\"."},
+        "subject": text("The subject; {dataset} and {namespace} stand for those of the event."),
+        "stream": text("The stream that has to have it."),
+        "credentials_file": text("A file with a user's JWT and seed."),
+        "in_flight": count(256, "Messages that wait for their acknowledgement at the same time."),
+        "ack_timeout": time("30s", "An acknowledgement."),
+    });
+    for (key, property) in properties.as_object_mut().into_iter().flatten() {
+        let having: Vec<&str> =
+            KINDS.iter().filter(|(_, keys)| keys.contains(&key.as_str())).map(|(kind, _)| *kind).collect();
+        if having.len() < KINDS.len()
+            && let Some(Value::String(description)) = property.get_mut("description")
+        {
+            description.push_str(&format!(" With kind = {}.", having.join(", ")));
+        }
+    }
+    properties
 }
 
 /// Makes a schema fit for a place inside another, and texts in it such that they may lie elsewhere.

@@ -104,6 +104,18 @@ impl Vault<'_> {
         }
     }
 
+    /// A text, or one that lies elsewhere.
+    pub(crate) fn secret(&self, value: &toml::Value) -> Result<Secret, String> {
+        match value {
+            toml::Value::String(text) if !text.is_empty() => Ok(Secret::new(text.clone())),
+            toml::Value::Table(table) => match reference(table) {
+                Some(reference) => self.fetch(reference).map(Secret::new),
+                None => Err(ELSEWHERE.to_owned()),
+            },
+            _ => Err(ELSEWHERE.to_owned()),
+        }
+    }
+
     fn fetch(&self, reference: Reference<'_>) -> Result<String, String> {
         match reference {
             Reference::Env(name) => {
@@ -146,6 +158,9 @@ impl Vault<'_> {
         }
     }
 }
+
+const ELSEWHERE: &str =
+    "a text is expected, or one that lies elsewhere: { file = \"...\" } or { env = \"...\" }";
 
 /// Why a name is missing in a message.
 const NOT_SHOWN: &str = "; its name is not shown, since it may be the secret itself";

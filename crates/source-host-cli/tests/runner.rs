@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
-use source_host_cli::{
-    Delivery, End, Finished, Policy, Pollable, RunError, Runner, Sink, SinkError, StateError, StateStore,
-};
+use event_output::{Check, Delivered, Delivery, Output, OutputError, OutputErrorKind};
+use source_host_cli::{End, Finished, HeldEvents, Next, Pipeline, Policy, Pollable, RunError, Runner};
+use state_store::{Answer, Memory, MemoryState, Owner, Past, Settings, StateError, StateStore, Stored};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -42,17 +42,17 @@ impl Diary {
     }
 }
 
-type Answer = Result<Batch, Error>;
+type Polled = Result<Batch, Error>;
 
 struct Scripted {
-    answers: VecDeque<Answer>,
+    answers: VecDeque<Polled>,
     renewals: VecDeque<Result<(), Error>>,
     diary: Diary,
     started: Instant,
 }
 
 impl Pollable for Scripted {
-    async fn poll(&mut self, state: Option<&str>) -> Answer {
+    async fn poll(&mut self, state: Option<&str>) -> Polled {
         let at = self.started.elapsed().as_secs();
         self.diary.note(format!("poll({}) at {at} s", state.unwrap_or("-")));
         match self.answers.pop_front() {
@@ -71,45 +71,80 @@ impl Pollable for Scripted {
     }
 }
 
-struct Memory {
+/// What the output answers, one after the other; then it takes everything.
+#[derive(Default)]
+struct Receiver {
     diary: Diary,
-    closed: bool,
+    answers: VecDeque<OutputError>,
 }
 
-impl Sink for Memory {
+impl Output for Receiver {
     fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
         self.diary.note(format!("deliver {}", events.join(",")));
-        let result = if self.closed { Err(SinkError::Closed) } else { Ok(()) };
-        Box::pin(async { result })
+        let answer = self.answers.pop_front();
+        Box::pin(async { answer.map_or_else(|| Ok(Delivered::default()), Err) })
+    }
+
+    fn check<'a>(&'a mut self) -> Check<'a> {
+        Box::pin(async { Ok(String::new()) })
     }
 }
 
+/// A store in memory, whose next saves fail as often as it says.
 struct Kept {
     diary: Diary,
-    state: Option<String>,
+    store: MemoryState,
+    /// What was saved by a run before.
+    earlier: Option<String>,
+    fails: usize,
 }
 
 impl StateStore for Kept {
-    fn load(&mut self) -> Result<Option<String>, StateError> {
-        Ok(self.state.clone())
+    fn load(&mut self) -> Answer<'_, Option<Stored>> {
+        Box::pin(async {
+            if let Some(earlier) = self.earlier.take() {
+                self.store.save(&earlier, None).await?;
+            }
+            self.store.load().await
+        })
     }
 
-    fn save(&mut self, state: &str) -> Result<(), StateError> {
+    fn save<'a>(&'a mut self, state: &'a str, expected: Option<u64>) -> Answer<'a, u64> {
+        if self.fails > 0 {
+            self.fails -= 1;
+            self.diary.note(format!("save {state} fails"));
+            let reason = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            let error = StateError::Io { action: "write the state", location: "state.json".into(), reason };
+            return Box::pin(async { Err(error) });
+        }
         self.diary.note(format!("save {state}"));
-        Ok(())
+        self.store.save(state, expected)
+    }
+
+    fn history(&mut self) -> Answer<'_, Vec<Past>> {
+        self.store.history()
+    }
+
+    fn roll_back(&mut self, to: u64) -> Answer<'_, Stored> {
+        self.store.roll_back(to)
+    }
+
+    fn check(&mut self) -> Answer<'_, ()> {
+        self.store.check()
     }
 }
 
-fn runner(answers: Vec<Answer>, until_caught_up: bool) -> (Runner<Scripted>, Diary) {
-    build(answers, until_caught_up, None, false)
+fn runner(answers: Vec<Polled>, until_caught_up: bool) -> (Runner<Scripted>, Diary) {
+    build(answers, until_caught_up, None, Vec::new(), 0)
 }
 
-fn build(
-    answers: Vec<Answer>,
+fn pipeline(
+    answers: Vec<Polled>,
     until_caught_up: bool,
-    state: Option<&str>,
-    closed: bool,
-) -> (Runner<Scripted>, Diary) {
+    earlier: Option<&str>,
+    refusals: Vec<OutputError>,
+    fails: usize,
+) -> (Pipeline<Scripted>, Diary) {
     let diary = Diary::default();
     let source = Scripted {
         answers: answers.into(),
@@ -117,10 +152,27 @@ fn build(
         diary: diary.clone(),
         started: Instant::now(),
     };
-    let sink = Memory { diary: diary.clone(), closed };
-    let store = Kept { diary: diary.clone(), state: state.map(str::to_owned) };
+    let receiver = Receiver { diary: diary.clone(), answers: refusals.into() };
+    let memory = Memory::new(Settings::default());
+    let store = memory.tenant(Owner::new("tenant", "scripted", "1.0.0")).unwrap();
+    let store = Kept { diary: diary.clone(), store, earlier: earlier.map(str::to_owned), fails };
     let policy = Policy { until_caught_up, ..Policy::default() };
-    (Runner::new(source, Box::new(sink), Box::new(store)).policy(policy), diary)
+    (Pipeline::new(source, Box::new(receiver), Box::new(store)).policy(policy), diary)
+}
+
+fn build(
+    answers: Vec<Polled>,
+    until_caught_up: bool,
+    earlier: Option<&str>,
+    refusals: Vec<OutputError>,
+    fails: usize,
+) -> (Runner<Scripted>, Diary) {
+    let (pipeline, diary) = pipeline(answers, until_caught_up, earlier, refusals, fails);
+    (Runner::new(pipeline), diary)
+}
+
+fn down(accepted: usize) -> OutputError {
+    OutputError::new(OutputErrorKind::Unavailable, "the receiver is down").with_accepted(accepted)
 }
 
 fn batch(events: &[&str], state: &str, next_poll_ms: u32) -> Batch {
@@ -137,11 +189,11 @@ fn problem(kind: ProblemKind, retry_after_ms: Option<u32>) -> Problem {
     Problem { kind, stream: None, path: None, message: "trouble".into(), hint: None, retry_after_ms }
 }
 
-fn troubled(kind: ProblemKind, state: &str, next_poll_ms: u32) -> Answer {
+fn troubled(kind: ProblemKind, state: &str, next_poll_ms: u32) -> Polled {
     Ok(Batch { problems: vec![problem(kind, None)], ..batch(&[], state, next_poll_ms) })
 }
 
-fn failure(kind: ProblemKind, retry_after_ms: Option<u32>, state: Option<&str>) -> Answer {
+fn failure(kind: ProblemKind, retry_after_ms: Option<u32>, state: Option<&str>) -> Polled {
     let problem = problem(kind, retry_after_ms);
     Err(Error::Failure(Box::new(Failure { problem, state: state.map(str::to_owned) })))
 }
@@ -150,7 +202,7 @@ fn in_stream(kind: ProblemKind, stream: &str, retry_after_ms: u32) -> Problem {
     Problem { stream: Some(stream.into()), ..problem(kind, Some(retry_after_ms)) }
 }
 
-fn trap() -> Answer {
+fn trap() -> Polled {
     Err(Error::Trap { call: "poll", reason: "unreachable".into() })
 }
 
@@ -174,7 +226,7 @@ async fn events_are_delivered_before_their_state_is_saved() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_goes_on_from_the_stored_state() {
-    let (runner, diary) = build(vec![Ok(batch(&[], "b", 1000))], true, Some("a"), false);
+    let (runner, diary) = build(vec![Ok(batch(&[], "b", 1000))], true, Some("a"), Vec::new(), 0);
     runner.run().await.end.unwrap();
     assert_eq!(diary.entries(), ["poll(a) at 0 s", "save b"]);
 }
@@ -200,14 +252,14 @@ async fn a_stop_lets_the_batch_under_way_be_delivered_and_saved() {
     let (runner, diary) = runner(vec![Ok(batch(&["{1}"], "a", 0)), Ok(batch(&["{2}"], "b", 0))], false);
     let stopper = runner.stopper();
     // Called after the first batch, before the second poll.
-    let finished = runner.watch(move |_| stopper.stop()).run().await;
+    let finished = runner.show(move |_| stopper.stop()).run().await;
     assert_eq!(finished.end.unwrap(), End::Stopped);
     assert_eq!(diary.entries(), ["poll(-) at 0 s", "deliver {1}", "save a"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_has_gone_ends_the_run_well_and_leaves_the_state_of_what_was_read() {
-    let (runner, diary) = build(vec![Ok(batch(&["{1}"], "b", 0))], false, Some("a"), true);
+    let (runner, diary) = build(vec![Ok(batch(&["{1}"], "b", 0))], false, Some("a"), vec![OutputError::new(OutputErrorKind::Closed, "gone")], 0);
     assert_eq!(runner.run().await.end.unwrap(), End::ReaderGone);
     assert_eq!(diary.entries(), ["poll(a) at 0 s", "deliver {1}"]);
 }
@@ -219,7 +271,7 @@ async fn a_failure_is_waited_out_with_its_back_off_stored() {
         failure(ProblemKind::RateLimited, None, None),
         Ok(batch(&["{1}"], "b", 1000)),
     ];
-    let (runner, diary) = build(answers, true, Some("a"), false);
+    let (runner, diary) = build(answers, true, Some("a"), Vec::new(), 0);
     assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
     let expected = [
         "poll(a) at 0 s",
@@ -245,7 +297,7 @@ async fn a_failure_that_asks_for_no_wait_gets_one_all_the_same() {
 async fn a_foreign_state_ends_the_run_at_once_and_is_not_overwritten() {
     for until_caught_up in [true, false] {
         let answers = vec![failure(ProblemKind::State, None, Some("overwritten"))];
-        let (runner, diary) = build(answers, until_caught_up, Some("foreign"), false);
+        let (runner, diary) = build(answers, until_caught_up, Some("foreign"), Vec::new(), 0);
         assert!(failed(runner.run().await).is_users());
         assert_eq!(diary.entries(), ["poll(foreign) at 0 s"]);
     }
@@ -257,7 +309,7 @@ async fn what_concerns_one_stream_ends_no_run_whatever_it_is_and_its_back_off_is
         let failed =
             Failure { problem: in_stream(kind, "history", 10_000), state: Some("a+back-off".into()) };
         let answers = vec![Err(Error::Failure(Box::new(failed))), Ok(batch(&["{1}"], "b", 1000))];
-        let (runner, diary) = build(answers, false, Some("a"), false);
+        let (runner, diary) = build(answers, false, Some("a"), Vec::new(), 0);
         let stopper = runner.stopper();
         let (finished, ()) = tokio::join!(runner.run(), async {
             diary.has("save b").await;
@@ -286,7 +338,7 @@ async fn what_comes_up_after_the_source_has_worked_ends_no_run() {
     assert_eq!(finished.end.unwrap(), End::Stopped);
     assert_eq!(diary.polls(), ["poll(-) at 0 s", "poll(a) at 1 s", "poll(a+back-off) at 61 s"]);
     // Before it has worked, nobody is helped by going on.
-    let (runner, _) = build(vec![failure(ProblemKind::Config, Some(60_000), None)], false, None, false);
+    let (runner, _) = build(vec![failure(ProblemKind::Config, Some(60_000), None)], false, None, Vec::new(), 0);
     assert!(failed(runner.run().await).is_users());
 }
 
@@ -389,7 +441,7 @@ async fn progress_renews_the_patience() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_starts_a_new_instance_with_the_same_state() {
-    let (runner, diary) = build(vec![trap(), trap(), Ok(batch(&["{1}"], "b", 1000))], true, Some("a"), false);
+    let (runner, diary) = build(vec![trap(), trap(), Ok(batch(&["{1}"], "b", 1000))], true, Some("a"), Vec::new(), 0);
     let finished = runner.run().await;
     assert_eq!(finished.end.unwrap(), End::CaughtUp);
     let expected =
@@ -450,7 +502,7 @@ async fn the_watcher_sees_the_backlog_and_the_wait() {
     (waiting.stats.backlog_files, waiting.stats.backlog_bytes) = (3, 4_000);
     let (runner, _) = runner(vec![Ok(waiting), Ok(batch(&[], "b", 1000))], true);
     let (sender, receiver) = std::sync::mpsc::channel();
-    let runner = runner.watch(move |p| {
+    let runner = runner.show(move |p| {
         sender
             .send((p.report.events, p.backlog_files, p.backlog_bytes, p.wait.map(|w| w.as_secs())))
             .unwrap();
@@ -473,4 +525,86 @@ fn the_summary_is_one_line_for_people() {
     let line =
         "50,123 events from 24 files, 1.4 MiB received in 30 requests, 4.2 s, component's peak memory 3 MiB";
     assert_eq!(report.to_string(), line);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_is_down_pauses_its_source_and_gets_the_rest_when_it_is_up_again() {
+    let answers = vec![Ok(batch(&["{1}", "{2}", "{3}"], "a", 0)), Ok(batch(&["{4}"], "b", 1000))];
+    let (runner, diary) = build(answers, true, None, vec![down(1), down(0), down(1)], 0);
+    let finished = runner.run().await;
+    assert_eq!(finished.end.unwrap(), End::CaughtUp);
+    let expected = [
+        "poll(-) at 0 s",
+        "deliver {1},{2},{3}",
+        "deliver {2},{3}",
+        "deliver {2},{3}",
+        "deliver {3}",
+        "save a",
+        "poll(a) at 7 s",
+        "deliver {4}",
+        "save b",
+    ];
+    assert_eq!(diary.entries(), expected);
+    assert_eq!(finished.report.events, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_full_is_tried_again_before_anything_else_is_read() {
+    let answers = vec![Ok(batch(&["{1}"], "a", 0)), Ok(batch(&["{2}"], "b", 1000))];
+    let (runner, diary) = build(answers, true, None, Vec::new(), 2);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+    let expected = [
+        "poll(-) at 0 s",
+        "deliver {1}",
+        "save a fails",
+        "save a fails",
+        "save a",
+        "poll(a) at 3 s",
+        "deliver {2}",
+        "save b",
+    ];
+    assert_eq!(diary.entries(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_stays_down_ends_a_run_that_should_end_and_names_what_it_said() {
+    let (runner, diary) = build(vec![Ok(batch(&["{1}"], "a", 0))], true, None, vec![down(0); 100], 0);
+    let error = failed(runner.run().await);
+    assert!(matches!(error, RunError::NoProgress { .. }), "{error}");
+    assert!(error.to_string().contains("the receiver is down"), "{error}");
+    assert!(!diary.entries().iter().any(|entry| entry.starts_with("save")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_refuses_from_the_start_ends_the_run_at_once() {
+    let refused = OutputError::new(OutputErrorKind::Refused, "the key is wrong");
+    let (runner, _) = build(vec![Ok(batch(&["{1}"], "a", 0))], false, None, vec![refused], 0);
+    let error = failed(runner.run().await);
+    assert!(matches!(error, RunError::Output(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_for_which_there_is_no_room_are_let_go_and_polled_for_again() {
+    let answers = || vec![Ok(batch(&["{1}", "{2}"], "a", 0)), Ok(batch(&["{1}", "{2}"], "a", 1000))];
+    for (room, polls) in [(1_000, 1), (3, 2)] {
+        let held = HeldEvents::new(room);
+        let (pipeline, diary) = pipeline(answers(), false, None, vec![down(0)], 0);
+        let mut pipeline = pipeline.held_events(held.clone());
+        assert_eq!(pipeline.step().await.unwrap(), Next::Wait(Duration::from_secs(1)));
+        assert_eq!(held.bytes(), if polls == 1 { 6 } else { 0 });
+        pipeline.step().await.unwrap();
+        assert_eq!(held.bytes(), 0);
+        assert_eq!(diary.polls().len(), polls);
+        assert_eq!(diary.entries().last().unwrap(), "save a");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_dropped_half_way_is_done_again() {
+    let (mut pipeline, diary) = pipeline(Vec::new(), false, Some("a"), Vec::new(), 0);
+    for _ in 0..3 {
+        let step = pipeline.step();
+        assert!(tokio::time::timeout(Duration::from_secs(1), step).await.is_err());
+    }
+    assert_eq!(diary.polls(), ["poll(a) at 0 s", "poll(a) at 1 s", "poll(a) at 2 s"]);
 }

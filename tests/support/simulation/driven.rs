@@ -16,7 +16,9 @@ use super::{
 };
 use anyhow::{Context as _, Result, bail};
 use source_host::{Answer, Clock, Egress, Options, Plugin, Timeouts, Transport, WasiBody};
-use source_host_cli::{Configured, Delivery, End, Runner, Secret, Sink, StateError, StateStore};
+use event_output::{Check, Delivered, Delivery, Output};
+use source_host_cli::{Configured, End, Pipeline, Runner, Secret};
+use state_store::{Memory, Owner, Settings};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -77,7 +79,6 @@ impl Transport for TimedTransport {
 struct Kept {
     ledger: Ledger,
     library: Library,
-    state: Option<String>,
     generation: u32,
     wrong: Option<anyhow::Error>,
 }
@@ -91,7 +92,7 @@ impl Keeper {
     }
 }
 
-impl Sink for Keeper {
+impl Output for Keeper {
     fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
         let kept = &mut *self.kept();
         let mut numbers = Vec::with_capacity(events.len());
@@ -105,18 +106,11 @@ impl Sink for Keeper {
         }
         kept.ledger.deliver(&numbers, &kept.library, self.1.world.org_ms());
         kept.ledger.save(numbers);
-        Box::pin(async { Ok(()) })
-    }
-}
-
-impl StateStore for Keeper {
-    fn load(&mut self) -> Result<Option<String>, StateError> {
-        Ok(self.kept().state.clone())
+        Box::pin(async { Ok(Delivered::default()) })
     }
 
-    fn save(&mut self, state: &str) -> Result<(), StateError> {
-        self.kept().state = Some(state.to_owned());
-        Ok(())
+    fn check<'a>(&'a mut self) -> Check<'a> {
+        Box::pin(async { Ok(String::new()) })
     }
 }
 
@@ -132,6 +126,7 @@ pub fn drive(plan: &Plan, plugin: &Plugin, world: Arc<World>, truth: &Truth) -> 
 async fn go(plan: &Plan, plugin: &Plugin, world: Arc<World>, truth: &Truth) -> Result<()> {
     let timed = Arc::new(Timed { org_began: world.org_ms(), began: Instant::now(), world });
     let keeper = Keeper(Arc::default(), Arc::clone(&timed));
+    let states = Memory::new(Settings::default());
     let end = plan.end + GRACE;
     loop {
         timed.catch_up();
@@ -156,7 +151,8 @@ async fn go(plan: &Plan, plugin: &Plugin, world: Arc<World>, truth: &Truth) -> R
             .clock(Arc::clone(&timed));
         let opened = Configured::open(plugin, options, Secret::new(config.json.clone())).await;
         let (source, _) = opened.context("the configuration")?;
-        let runner = Runner::new(source, Box::new(keeper.clone()), Box::new(keeper.clone()));
+        let store = states.tenant(Owner::new("tenant", "salesforce", "0"))?;
+        let runner = Runner::new(Pipeline::new(source, Box::new(keeper.clone()), Box::new(store)));
         let stopper = runner.stopper();
         let stop = async {
             sleep_until(timed.instant(until)).await;

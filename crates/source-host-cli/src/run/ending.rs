@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::report::Report;
-use super::sink::SinkError;
-use super::state::StateError;
+use event_output::{OutputError, OutputErrorKind};
 use source_host::Error;
 use source_host::Problem;
+use state_store::StateError;
 
 /// How a run ended, when it ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum RunError {
     State(#[from] StateError),
     /// Events cannot be delivered.
     #[error(transparent)]
-    Sink(SinkError),
+    Output(#[from] OutputError),
     /// The component crashed too often.
     #[error("given up after {times} failures in a row: {last}")]
     Crashed {
@@ -57,7 +57,7 @@ impl RunError {
     pub fn is_users(&self) -> bool {
         match self {
             Self::State(error) => error.is_users(),
-            Self::Sink(error) => error.is_users(),
+            Self::Output(error) => error.kind() == OutputErrorKind::Mistake,
             Self::Problem(problem) => problem.kind.is_users(),
             Self::Crashed { .. } | Self::NoProgress { .. } => false,
         }

@@ -13,7 +13,9 @@ use source_host::{bytes, grouped};
 pub struct Report {
     /// Events delivered.
     pub events: u64,
-    /// Their bytes, line breaks not counted.
+    /// Events among them that the output never takes, written to the dead-letter file instead.
+    pub events_set_aside: u64,
+    /// Bytes of all events, line breaks not counted.
     pub event_bytes: u64,
     /// Files read to their end.
     pub files: u64,
@@ -73,6 +75,9 @@ impl fmt::Display for Report {
             self.seconds,
             bytes(self.peak_memory_bytes),
         )?;
+        if self.events_set_aside > 0 {
+            write!(f, "; {} events were set aside", grouped(self.events_set_aside))?;
+        }
         match self.files_given_up {
             0 => Ok(()),
             1 => write!(f, "; 1 file was given up"),

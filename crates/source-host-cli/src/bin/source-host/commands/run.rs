@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use source_host_cli::config::Output;
-use source_host_cli::{
-    End, EventFile, Lines, Policy, Report, RunError, Runner, Sink, StateFile, StateStore, Stopper,
-};
+use source_host_cli::{End, Pipeline, Policy, Report, RunError, Runner, Stopper};
+use state_store::{Settings, StateFile, StateStore as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Exit;
@@ -18,17 +16,21 @@ use crate::console::Console;
 const INTERRUPTED: i32 = 130;
 
 pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) -> Result<ExitCode, Exit> {
-    let (config, source) = setup::source(&args.config, cache).await?;
-    // The state before the output: who does not hold the state must not touch the events of another host.
-    let mut store = StateFile::open(&config.state).map_err(|e| exit(&RunError::State(e)))?;
-    store.load().map_err(|e| exit(&RunError::State(e)))?;
-    let sink: Box<dyn Sink> = match &config.output {
-        Output::Stdout => Box::new(Lines::stdout()),
-        Output::File(path) => Box::new(EventFile::open(path).map_err(|e| exit(&RunError::Sink(e)))?),
+    let setup::Opened { config, source, owner } = setup::source(&args.config, cache).await?;
+    let Some(state) = &config.state else {
+        return Err(Exit::mistake(format!(
+            "{} says not where the state lies, which remembers how far collection has come. Write:\n\n    [state]\n    path = \"state.json\"\n",
+            args.config.display()
+        )));
     };
+    // The state before the output: who does not hold the state must not touch the events of another host.
+    let mut store = StateFile::open(state, owner, Settings::default()).map_err(|e| exit(&e.into()))?;
+    store.load().await.map_err(|e| exit(&e.into()))?;
+    let output = config.output.open().map_err(|e| exit(&e.into()))?;
     let policy = Policy { until_caught_up: args.until_caught_up, give_up_after: args.give_up_after };
     let shown = console.clone();
-    let runner = Runner::new(source, sink, Box::new(store)).policy(policy).watch(move |p| shown.show(p));
+    let pipeline = Pipeline::new(source, output, Box::new(store)).policy(policy);
+    let runner = Runner::new(pipeline).show(move |progress| shown.show(progress));
     stop_on_signals(runner.stopper())?;
 
     let finished = runner.run().await;

@@ -5,6 +5,7 @@ use std::path::Path;
 use source_host::{Admission, Error, HttpTransport, Options, Plugin, Problem, Runtime};
 use source_host_cli::config::{Config, Mistakes, lines_to_allow};
 use source_host_cli::{Configured, Secret};
+use state_store::Owner;
 
 use super::exit::Exit;
 
@@ -22,13 +23,21 @@ pub(crate) async fn load(cache: Option<&Path>, component: &Path) -> Result<Plugi
     Ok(runtime(cache)?.load(component, &Admission::default()).await?)
 }
 
+/// All that one source needs.
+pub(crate) struct Opened {
+    pub(crate) config: Config,
+    pub(crate) source: Configured,
+    /// Whose state it is: that of this component, in this file.
+    pub(crate) owner: Owner,
+}
+
 /// Reads the configuration, loads the component and configures it.
-pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<(Config, Configured), Exit> {
+pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<Opened, Exit> {
     let config = match Config::read(path) {
         Ok(config) => config,
         Err(mistakes) => return Err(everything_wrong(path, mistakes, cache).await),
     };
-    let plugin = load(cache, &config.component).await?;
+    let plugin = runtime(cache)?.load(&config.component, &config.admission).await?;
     let transport = match &config.ca_file {
         Some(file) => HttpTransport::with_ca_file(file)?,
         None => HttpTransport::new()?,
@@ -38,7 +47,9 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<(Config,
     let (mut source, grants) = match Configured::open(&plugin, options, config.source.clone()).await {
         Ok(opened) => opened,
         Err(Error::Configuration(problems)) => {
-            return Err(listed(path, &problems.iter().map(in_source).collect::<Vec<_>>()));
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let found = problems.iter().map(|problem| with_line(&text, problem)).collect::<Vec<_>>();
+            return Err(listed(path, &found));
         }
         Err(error) => return Err(error.into()),
     };
@@ -54,7 +65,12 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<(Config,
             denied.join(", "),
         )));
     }
-    Ok((config, source))
+    let described = source.source().describe().await?;
+    // One configuration is one tenant; its name is that of the file.
+    let tenant = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let owner =
+        Owner::new(tenant, described.name, described.version).with_digest(plugin.digest().to_string());
+    Ok(Opened { config, source, owner })
 }
 
 /// The host's own findings, and the component's about `[source]` where it can be asked.
@@ -65,7 +81,10 @@ async fn everything_wrong(path: &Path, mistakes: Mistakes, cache: Option<&Path>)
             Err(exit) => lines.push(exit.message),
             Ok(plugin) => {
                 if let Some(source) = mistakes.source {
-                    lines.extend(opinion(&plugin, &source).await);
+                    let text = std::fs::read_to_string(path).unwrap_or_default();
+                    lines.extend(
+                        opinion(&plugin, &source).await.iter().map(|problem| with_line(&text, problem)),
+                    );
                 }
             }
         }
@@ -73,10 +92,10 @@ async fn everything_wrong(path: &Path, mistakes: Mistakes, cache: Option<&Path>)
     listed(path, &lines)
 }
 
-async fn opinion(plugin: &Plugin, source: &Secret) -> Vec<String> {
-    let Ok(mut opened) = plugin.open(Options::default()).await else { return Vec::new() };
+async fn opinion(plugin: &Plugin, source: &Secret) -> Vec<Problem> {
+    let Ok(mut opened) = plugin.open(Options::new()).await else { return Vec::new() };
     match opened.configure(source.expose()).await {
-        Err(Error::Configuration(problems)) => problems.iter().map(in_source).collect(),
+        Err(Error::Configuration(problems)) => problems,
         _ => Vec::new(),
     }
 }
@@ -88,6 +107,13 @@ fn in_source(problem: &Problem) -> String {
         Some(path) => format!("source.{path}"),
     };
     Problem { path: Some(path), ..problem.clone() }.to_string()
+}
+
+/// The same with the line it stands in.
+fn with_line(text: &str, problem: &Problem) -> String {
+    let path = format!("source.{}", problem.path.as_deref().unwrap_or_default());
+    let words = in_source(problem);
+    Config::line_of(text, &path).map_or(words.clone(), |line| format!("line {line}: {words}"))
 }
 
 fn listed(path: &Path, lines: &[String]) -> Exit {

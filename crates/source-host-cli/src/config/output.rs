@@ -1,0 +1,403 @@
+//! `[output]`: where events go.
+
+use event_output::{
+    Authentication, ClientCertificate, Compression, DeadLetters, Elasticsearch, ElasticsearchSettings,
+    EventFile, FileSettings, Format, Http, HttpSettings, Lines, Nats, NatsAuthentication, NatsSettings, Otlp,
+    OtlpSettings, Output as EventOutput, OutputError, OutputErrorKind, SendMethod, SettingsError, Transport,
+};
+use toml::{Table, Value};
+
+use super::reader::Reader;
+use crate::secrets::{Secret, join};
+
+const OUTPUT: &str = "output";
+
+/// The keys of each kind; `schema` describes them.
+pub(crate) const KINDS: [(&str, &[&str]); 6] = [
+    ("stdout", &["kind"]),
+    ("file", &["kind", "path", "rotate_size", "rotate_after", "keep"]),
+    (
+        "http",
+        &[
+            "kind",
+            "url",
+            "method",
+            "format",
+            "compression",
+            "headers",
+            "max_bytes",
+            "max_events",
+            "dead_letters",
+            "ca_file",
+            "client_certificate",
+            "client_key",
+            "proxy",
+            "timeout",
+            "connect_timeout",
+            "credentials_without_tls",
+        ],
+    ),
+    (
+        "elasticsearch",
+        &[
+            "kind",
+            "url",
+            "api_key",
+            "user",
+            "password",
+            "token",
+            "compression",
+            "headers",
+            "max_bytes",
+            "max_events",
+            "default_dataset",
+            "default_namespace",
+            "dead_letters",
+            "ca_file",
+            "client_certificate",
+            "client_key",
+            "proxy",
+            "timeout",
+            "connect_timeout",
+            "credentials_without_tls",
+        ],
+    ),
+    (
+        "otlp",
+        &[
+            "kind",
+            "url",
+            "compression",
+            "headers",
+            "service_name",
+            "resource",
+            "max_bytes",
+            "max_events",
+            "dead_letters",
+            "ca_file",
+            "client_certificate",
+            "client_key",
+            "proxy",
+            "timeout",
+            "connect_timeout",
+            "credentials_without_tls",
+        ],
+    ),
+    (
+        "nats",
+        &[
+            "kind",
+            "servers",
+            "subject",
+            "stream",
+            "credentials_file",
+            "token",
+            "user",
+            "password",
+            "default_dataset",
+            "default_namespace",
+            "in_flight",
+            "ack_timeout",
+            "connect_timeout",
+            "dead_letters",
+            "ca_file",
+            "client_certificate",
+            "client_key",
+            "credentials_without_tls",
+        ],
+    ),
+];
+
+/// Where events go.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Standard output, one event per line.
+    Stdout,
+    /// A file, one event per line, appended.
+    File(FileSettings),
+    /// Anything that takes lines or arrays of JSON.
+    Http(HttpSettings),
+    /// Data streams of Elasticsearch.
+    Elasticsearch(ElasticsearchSettings),
+    /// OpenTelemetry.
+    Otlp(OtlpSettings),
+    /// A stream of NATS JetStream.
+    Nats(NatsSettings),
+}
+
+impl Output {
+    /// What it is called in a configuration.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::File(_) => "file",
+            Self::Http(_) => "http",
+            Self::Elasticsearch(_) => "elasticsearch",
+            Self::Otlp(_) => "otlp",
+            Self::Nats(_) => "nats",
+        }
+    }
+
+    /// Opens it. Contacts nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// If a file is not there, or is somebody else's.
+    pub fn open(&self) -> Result<Box<dyn EventOutput>, OutputError> {
+        let mistake =
+            |error: SettingsError| OutputError::new(OutputErrorKind::Mistake, format!("output.{error}"));
+        let unavailable = |error: std::io::Error| {
+            OutputError::new(
+                OutputErrorKind::Unavailable,
+                format!("cannot write to standard output: {error}"),
+            )
+        };
+        Ok(match self.clone() {
+            Self::Stdout => Box::new(Lines::stdout().map_err(unavailable)?),
+            Self::File(settings) => Box::new(EventFile::open(settings)?),
+            Self::Http(settings) => Box::new(Http::new(settings).map_err(mistake)?),
+            Self::Elasticsearch(settings) => Box::new(Elasticsearch::new(settings).map_err(mistake)?),
+            Self::Otlp(settings) => Box::new(Otlp::new(settings).map_err(mistake)?),
+            Self::Nats(settings) => Box::new(Nats::new(settings).map_err(mistake)?),
+        })
+    }
+}
+
+fn handed_on(secret: &Secret) -> event_output::Secret {
+    event_output::Secret::new(secret.expose())
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+impl Reader<'_> {
+    pub(super) fn output(&mut self, root: &Table) -> Option<Output> {
+        let table = match root.get(OUTPUT) {
+            None => return Some(Output::Stdout),
+            Some(Value::Table(table)) => table,
+            Some(_) => return self.wrong(OUTPUT, "a table is expected: [output]"),
+        };
+        let kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("{kind:?}")).collect();
+        let kinds = kinds.join(", ");
+        let kind = match table.get("kind") {
+            None => return self.missing("output.kind", &format!("where events go: one of {kinds}")),
+            Some(kind) => kind.as_str().unwrap_or_default(),
+        };
+        let Some((kind, keys)) = KINDS.iter().find(|(known, _)| *known == kind) else {
+            return self.wrong("output.kind", &format!("one of {kinds} is expected"));
+        };
+        if *kind == "stdout" && table.contains_key("path") {
+            return self
+                .wrong("output.path", "kind = \"stdout\" has no path; for a file write kind = \"file\"");
+        }
+        self.known(table, OUTPUT, keys);
+        let before = self.mistakes.len();
+        let output = match *kind {
+            "stdout" => Some(Output::Stdout),
+            "file" => self.file(table),
+            "http" => self.http(table),
+            "elasticsearch" => self.elasticsearch(table),
+            "otlp" => self.otlp(table),
+            _ => self.nats(table),
+        };
+        if self.mistakes.len() > before { None } else { output }
+    }
+
+    /// What the output itself finds wrong with its settings.
+    fn judged(&mut self, verdict: Result<(), SettingsError>) {
+        for problem in verdict.err().iter().flat_map(SettingsError::problems) {
+            self.note(join(OUTPUT, problem.setting), problem.message.clone());
+        }
+    }
+
+    fn file(&mut self, table: &Table) -> Option<Output> {
+        let Some(path) = table.get("path") else {
+            return self.missing("output.path", "the file that events are appended to");
+        };
+        let mut settings = FileSettings::new(self.path(path, "output.path")?);
+        settings.rotate_bytes = self.size_of(table, OUTPUT, "rotate_size");
+        settings.rotate_after = self.time_of(table, OUTPUT, "rotate_after");
+        settings.keep = self.count_of(table, OUTPUT, "keep").unwrap_or(settings.keep);
+        self.judged(settings.validate());
+        Some(Output::File(settings))
+    }
+
+    fn url(&mut self, table: &Table) -> Option<String> {
+        match table.contains_key("url") {
+            true => self.text_of(table, OUTPUT, "url"),
+            false => self.missing("output.url", "where events are sent"),
+        }
+    }
+
+    fn compression(&mut self, table: &Table) -> Option<Compression> {
+        let words = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+        self.choice_of(table, OUTPUT, "compression", &words)
+    }
+
+    fn headers(&mut self, table: &Table) -> Vec<(String, event_output::Secret)> {
+        let headers = self.secrets_of(table, OUTPUT, "headers");
+        headers.into_iter().map(|(name, value)| (name, handed_on(&value))).collect()
+    }
+
+    fn dead_letters(&mut self, table: &Table) -> Option<DeadLetters> {
+        self.path_of(table, OUTPUT, "dead_letters").map(DeadLetters::new)
+    }
+
+    fn client_certificate(&mut self, table: &Table) -> Option<ClientCertificate> {
+        let certificate_file = self.path_of(table, OUTPUT, "client_certificate");
+        let key_file = self.path_of(table, OUTPUT, "client_key");
+        match (certificate_file, key_file) {
+            (Some(certificate_file), Some(key_file)) => {
+                Some(ClientCertificate { certificate_file, key_file })
+            }
+            (Some(_), None) => self.missing("output.client_key", "the key of the client certificate"),
+            (None, Some(_)) => self.missing("output.client_certificate", "the certificate of the client key"),
+            (None, None) => None,
+        }
+    }
+
+    fn transport(&mut self, table: &Table) -> Transport {
+        let mut transport = Transport::default();
+        transport.timeout = self.time_of(table, OUTPUT, "timeout").unwrap_or(transport.timeout);
+        transport.connect_timeout =
+            self.time_of(table, OUTPUT, "connect_timeout").unwrap_or(transport.connect_timeout);
+        transport.ca_file = self.path_of(table, OUTPUT, "ca_file");
+        transport.client_certificate = self.client_certificate(table);
+        transport.proxy = self.secret_of(table, OUTPUT, "proxy").as_ref().map(handed_on);
+        transport.credentials_without_tls =
+            self.flag_of(table, OUTPUT, "credentials_without_tls").unwrap_or_default();
+        transport
+    }
+
+    fn http(&mut self, table: &Table) -> Option<Output> {
+        let mut settings = HttpSettings::new(self.url(table)?);
+        let methods = [("post", SendMethod::Post), ("put", SendMethod::Put)];
+        let formats = [("ndjson", Format::Ndjson), ("json-array", Format::JsonArray)];
+        settings.method = self.choice_of(table, OUTPUT, "method", &methods).unwrap_or(settings.method);
+        settings.format = self.choice_of(table, OUTPUT, "format", &formats).unwrap_or(settings.format);
+        settings.compression = self.compression(table).unwrap_or(settings.compression);
+        settings.headers = self.headers(table);
+        settings.max_bytes = self.size_of(table, OUTPUT, "max_bytes").map_or(settings.max_bytes, bytes);
+        settings.max_events = self.count_of(table, OUTPUT, "max_events").unwrap_or(settings.max_events);
+        settings.dead_letters = self.dead_letters(table);
+        settings.transport = self.transport(table);
+        self.judged(settings.validate());
+        Some(Output::Http(settings))
+    }
+
+    fn user(&mut self, table: &Table) -> Option<(String, Secret)> {
+        let (user, password) =
+            (self.text_of(table, OUTPUT, "user"), self.secret_of(table, OUTPUT, "password"));
+        match (user, password) {
+            (Some(user), Some(password)) => Some((user, password)),
+            (Some(_), None) if !table.contains_key("password") => {
+                self.missing("output.password", "the password of the user")
+            }
+            (None, Some(_)) if !table.contains_key("user") => {
+                self.missing("output.user", "whose password it is")
+            }
+            _ => None,
+        }
+    }
+
+    fn elasticsearch(&mut self, table: &Table) -> Option<Output> {
+        let mut settings = ElasticsearchSettings::new(self.url(table)?);
+        let given = ["api_key", "user", "token"].into_iter().filter(|key| table.contains_key(*key)).count();
+        if given > 1 {
+            return self
+                .wrong("output.api_key", "one of `api_key`, `user` with `password`, and `token` is enough");
+        }
+        if let Some(key) = self.secret_of(table, OUTPUT, "api_key") {
+            settings.authentication = Authentication::ApiKey(handed_on(&key));
+        }
+        if let Some(token) = self.secret_of(table, OUTPUT, "token") {
+            settings.authentication = Authentication::Bearer(handed_on(&token));
+        }
+        if let Some((user, password)) = self.user(table) {
+            settings.authentication = Authentication::Basic { user, password: handed_on(&password) };
+        }
+        settings.compression = self.compression(table).unwrap_or(settings.compression);
+        settings.headers = self.headers(table);
+        settings.max_bytes = self.size_of(table, OUTPUT, "max_bytes").map_or(settings.max_bytes, bytes);
+        settings.max_events = self.count_of(table, OUTPUT, "max_events").unwrap_or(settings.max_events);
+        if let Some(dataset) = self.text_of(table, OUTPUT, "default_dataset") {
+            settings.default_dataset = dataset;
+        }
+        if let Some(namespace) = self.text_of(table, OUTPUT, "default_namespace") {
+            settings.default_namespace = namespace;
+        }
+        settings.dead_letters = self.dead_letters(table);
+        settings.transport = self.transport(table);
+        self.judged(settings.validate());
+        Some(Output::Elasticsearch(settings))
+    }
+
+    fn otlp(&mut self, table: &Table) -> Option<Output> {
+        let mut settings = OtlpSettings::new(self.url(table)?);
+        settings.compression = self.compression(table).unwrap_or(settings.compression);
+        settings.headers = self.headers(table);
+        if let Some(name) = self.text_of(table, OUTPUT, "service_name") {
+            settings.service_name = name;
+        }
+        let resource = self.secrets_of(table, OUTPUT, "resource");
+        settings.resource =
+            resource.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
+        settings.max_bytes = self.size_of(table, OUTPUT, "max_bytes").map_or(settings.max_bytes, bytes);
+        settings.max_events = self.count_of(table, OUTPUT, "max_events").unwrap_or(settings.max_events);
+        settings.dead_letters = self.dead_letters(table);
+        settings.transport = self.transport(table);
+        self.judged(settings.validate());
+        Some(Output::Otlp(settings))
+    }
+
+    fn nats(&mut self, table: &Table) -> Option<Output> {
+        let servers: Vec<String> = match table.get("servers") {
+            None => {
+                return self.missing("output.servers", "the servers: servers = [\"nats://nats.example.com\"]");
+            }
+            Some(Value::Array(servers)) => {
+                let texts = servers.iter().enumerate();
+                texts
+                    .filter_map(|(n, server)| {
+                        self.text(server, &format!("output.servers[{n}]")).map(str::to_owned)
+                    })
+                    .collect()
+            }
+            Some(_) => return self.wrong("output.servers", "a list is expected: servers = [\"nats://...\"]"),
+        };
+        let mut settings = NatsSettings::new(servers.first().cloned().unwrap_or_default());
+        settings.servers = servers;
+        if let Some(subject) = self.text_of(table, OUTPUT, "subject") {
+            settings.subject = subject;
+        }
+        settings.stream = self.text_of(table, OUTPUT, "stream");
+        if let Some(file) = self.path_of(table, OUTPUT, "credentials_file") {
+            settings.authentication = NatsAuthentication::CredentialsFile(file);
+        }
+        if let Some(token) = self.secret_of(table, OUTPUT, "token") {
+            settings.authentication = NatsAuthentication::Token(handed_on(&token));
+        }
+        if let Some((user, password)) = self.user(table) {
+            settings.authentication = NatsAuthentication::User { user, password: handed_on(&password) };
+        }
+        if let Some(dataset) = self.text_of(table, OUTPUT, "default_dataset") {
+            settings.default_dataset = dataset;
+        }
+        if let Some(namespace) = self.text_of(table, OUTPUT, "default_namespace") {
+            settings.default_namespace = namespace;
+        }
+        settings.in_flight = self.count_of(table, OUTPUT, "in_flight").unwrap_or(settings.in_flight);
+        settings.ack_timeout = self.time_of(table, OUTPUT, "ack_timeout").unwrap_or(settings.ack_timeout);
+        settings.connect_timeout =
+            self.time_of(table, OUTPUT, "connect_timeout").unwrap_or(settings.connect_timeout);
+        settings.ca_file = self.path_of(table, OUTPUT, "ca_file");
+        settings.client_certificate = self.client_certificate(table);
+        settings.credentials_without_tls =
+            self.flag_of(table, OUTPUT, "credentials_without_tls").unwrap_or_default();
+        settings.dead_letters = self.dead_letters(table);
+        self.judged(settings.validate());
+        Some(Output::Nats(settings))
+    }
+}

@@ -1,0 +1,40 @@
+//! Who is told what a pipeline does: for metrics and for health.
+
+use std::time::Duration;
+
+use event_output::{Delivered, OutputError};
+use source_host::{Batch, ProblemKind};
+use state_store::StateError;
+
+/// Is told what a pipeline does. Each method returns at once and does not block.
+pub trait Watcher: Send + Sync {
+    /// A poll has brought a batch.
+    fn polled(&self, batch: &Batch, took: Duration) {
+        let _ = (batch, took);
+    }
+
+    /// A poll has brought none: the source could do nothing at all, or (without a kind) the component failed.
+    fn poll_failed(&self, kind: Option<ProblemKind>, took: Duration) {
+        let _ = (kind, took);
+    }
+
+    /// Events are safe.
+    fn delivered(&self, delivered: &Delivered, event_bytes: u64, took: Duration) {
+        let _ = (delivered, event_bytes, took);
+    }
+
+    /// The output has not taken everything.
+    fn output_failed(&self, error: &OutputError) {
+        let _ = error;
+    }
+
+    /// A state of so many bytes is stored.
+    fn saved(&self, bytes: usize) {
+        let _ = bytes;
+    }
+
+    /// A state could not be stored, and is tried again.
+    fn save_failed(&self, error: &StateError) {
+        let _ = error;
+    }
+}

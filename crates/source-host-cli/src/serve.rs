@@ -1,0 +1,497 @@
+//! Many tenants in one process: a folder with a file for each.
+//!
+//! A tenant that waits is a record and not an instance: what it needs to go on stands in its state, and ten thousand of them
+//! wake nobody. When one is due it gets one of a bounded number of turns, and of the processor what is fair. What goes wrong
+//! with one (a file that cannot be read, credentials that are refused, an output that is down) stays with it.
+
+mod control;
+mod folder;
+mod tenant;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+use source_host::Runtime;
+use state_store::{Database, Settings as StateSettings};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::time::DelayQueue;
+use tokio_util::time::delay_queue::Key;
+use tracing::Instrument as _;
+
+pub use self::control::{Answer, Ask, TenantStatus, ask, socket};
+use self::control::{Control, Request};
+use self::folder::{Changes, TenantFile, scan};
+use self::tenant::{Shared, Tenant, Turn};
+
+/// How a folder is served.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The folder: `acme.toml` is the tenant `acme`.
+    pub folder: PathBuf,
+    /// Where the states lie of tenants that say nothing else. Default `states.sqlite` in the folder.
+    pub states: PathBuf,
+    /// Turns at the same time. Default 16.
+    pub turns: usize,
+    /// How long a tenant that has more to do may go on before others have their turn. Default 2 s.
+    pub slice: Duration,
+    /// Instances that are kept between two turns, with what they have in memory. Default 64.
+    pub instances: usize,
+    /// The longest wait for which an instance is kept. Default 60 s.
+    pub keep_for: Duration,
+    /// Bytes of memory of all instances together. Default 4 GiB.
+    pub memory: u64,
+    /// Bytes of events that wait for outputs, all together. Default 256 MiB.
+    pub held_events: usize,
+    /// When a tenant that could not be opened, or cannot go on, is tried again. Default 5 min.
+    pub retry_after: Duration,
+    /// How long turns may go on after a stop. Default 25 s.
+    pub drain: Duration,
+}
+
+impl Settings {
+    /// Those of a folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        Self {
+            states: folder.join("states.sqlite"),
+            folder,
+            turns: 16,
+            slice: Duration::from_secs(2),
+            instances: 64,
+            keep_for: Duration::from_secs(60),
+            memory: 4 << 30,
+            held_events: 256 << 20,
+            retry_after: Duration::from_secs(300),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+/// Why a folder cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The folder cannot be read or watched.
+    #[error("cannot read the folder {}: {reason}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The states cannot be used.
+    #[error(transparent)]
+    States(#[from] state_store::StateError),
+    /// The socket for commands cannot be used.
+    #[error("cannot listen at {}: {reason}", path.display())]
+    Control {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a served folder came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Served {
+    /// Tenants at the end.
+    pub tenants: usize,
+    /// Turns that had to be broken off, as they took longer than the drain.
+    pub broken_off: usize,
+    /// Events delivered.
+    pub events: u64,
+}
+
+/// What stops a server, and what has it look at its files again.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    /// Ends it.
+    pub stop: CancellationToken,
+    /// Has it read the folder again and outputs opened again.
+    pub reload: Arc<tokio::sync::Notify>,
+}
+
+/// Serves the tenants of a folder until it is stopped.
+///
+/// # Errors
+///
+/// If the folder, its states or the socket cannot be used. What is wrong with one tenant is logged, and stops nobody.
+pub async fn serve(settings: Settings, runtime: Runtime, signals: Signals) -> Result<Served, ServeError> {
+    let folder_error = |reason: &dyn std::fmt::Display| ServeError::Folder {
+        folder: settings.folder.clone(),
+        reason: reason.to_string(),
+    };
+    let mut changes = Changes::of(&settings.folder).map_err(|error| folder_error(&error))?;
+    let files = scan(&settings.folder).map_err(|error| folder_error(&error))?;
+    let states = Database::open(&settings.states, StateSettings::default())?;
+    let mut control = Control::listen(&settings.folder).await?;
+    let shared = Arc::new(Shared::new(runtime, settings.memory, settings.held_events, states));
+    let mut server = Server::new(settings, shared, signals.stop.clone());
+    server.adopt(files);
+    tracing::info!(tenants = server.slots.len(), "serving");
+    loop {
+        server.start_turns();
+        tokio::select! {
+            () = signals.stop.cancelled() => break,
+            Some(due) = server.due.next() => server.is_due(due.into_inner()),
+            Some(done) = server.running.join_next_with_id() => server.turned(done),
+            Some(()) = changes.seen.recv() => server.reread(),
+            () = signals.reload.notified() => {
+                server.reread();
+                server.reopen();
+            }
+            Some(request) = control.requests.recv() => server.answer(request),
+        }
+    }
+    server.drain().await
+}
+
+/// What a tenant is at.
+enum Slot {
+    /// It waits until it is due.
+    Waiting { tenant: Option<Box<Tenant>>, key: Key, until: Instant },
+    /// It is due and waits for its turn.
+    Ready { tenant: Option<Box<Tenant>> },
+    /// It has its turn.
+    Running { cancel: CancellationToken },
+    /// Somebody has paused it.
+    Paused { tenant: Option<Box<Tenant>> },
+}
+
+/// What is known of a tenant besides.
+struct Record {
+    file: TenantFile,
+    slot: Slot,
+    /// To be done when its turn is over.
+    removed: bool,
+    changed: bool,
+    paused: bool,
+    reopen: bool,
+    failed: Option<(String, SystemTime)>,
+    events: u64,
+    polls: u64,
+    last_turn: Option<SystemTime>,
+}
+
+type Turned = (String, Option<Box<Tenant>>, Turn);
+
+struct Server {
+    settings: Settings,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    slots: BTreeMap<String, Record>,
+    due: DelayQueue<String>,
+    ready: VecDeque<String>,
+    running: JoinSet<Turned>,
+    /// Instances that are kept by tenants that wait.
+    kept: usize,
+    /// Never ends, so that the queue is waited for although it is empty.
+    _events: mpsc::Sender<()>,
+    delivered: u64,
+}
+
+impl Server {
+    fn new(settings: Settings, shared: Arc<Shared>, stop: CancellationToken) -> Self {
+        let (_events, _) = mpsc::channel(1);
+        Self {
+            settings,
+            shared,
+            stop,
+            slots: BTreeMap::new(),
+            due: DelayQueue::new(),
+            ready: VecDeque::new(),
+            running: JoinSet::new(),
+            kept: 0,
+            _events,
+            delivered: 0,
+        }
+    }
+
+    /// Takes over what lies in the folder now.
+    fn adopt(&mut self, mut files: BTreeMap<String, TenantFile>) {
+        let known: Vec<String> = self.slots.keys().cloned().collect();
+        for name in known {
+            let Some(record) = self.slots.get_mut(&name) else { continue };
+            match files.remove(&name) {
+                None => self.remove(&name),
+                Some(file) if file != record.file => {
+                    record.file = file;
+                    record.changed = true;
+                    record.failed = None;
+                    tracing::info!(tenant = name, "changed");
+                    // A turn under way ends first.
+                    if !matches!(record.slot, Slot::Running { .. }) {
+                        self.schedule(&name, None, Duration::ZERO);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, file) in files {
+            tracing::info!(tenant = name, "added");
+            let slot = Slot::Ready { tenant: None };
+            let record = Record {
+                file,
+                slot,
+                removed: false,
+                changed: false,
+                paused: false,
+                reopen: false,
+                failed: None,
+                events: 0,
+                polls: 0,
+                last_turn: None,
+            };
+            self.slots.insert(name.clone(), record);
+            self.ready.push_back(name);
+        }
+    }
+
+    fn reread(&mut self) {
+        match scan(&self.settings.folder) {
+            Ok(files) => self.adopt(files),
+            Err(error) => {
+                tracing::error!(%error, folder = %self.settings.folder.display(), "cannot read the folder; all goes on as it is");
+            }
+        }
+    }
+
+    fn reopen(&mut self) {
+        for record in self.slots.values_mut() {
+            match &mut record.slot {
+                Slot::Waiting { tenant: Some(tenant), .. }
+                | Slot::Ready { tenant: Some(tenant) }
+                | Slot::Paused { tenant: Some(tenant) } => tenant.reopen(),
+                _ => record.reopen = true,
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Some(record) = self.slots.get_mut(name) else { return };
+        tracing::info!(tenant = name, "removed");
+        if let Slot::Running { .. } = record.slot {
+            record.removed = true;
+            return;
+        }
+        if let Some(record) = self.slots.remove(name) {
+            self.forget(record.slot);
+        }
+    }
+
+    /// Takes a tenant out of the queue, if it stands there.
+    fn forget(&mut self, slot: Slot) -> Option<Box<Tenant>> {
+        match slot {
+            Slot::Waiting { tenant, key, .. } => {
+                self.due.try_remove(&key);
+                tenant
+            }
+            Slot::Ready { tenant } | Slot::Paused { tenant } => tenant,
+            Slot::Running { .. } => None,
+        }
+    }
+
+    /// Puts a tenant into the queue. One that is to be opened anew has no instance.
+    fn schedule(&mut self, name: &str, tenant: Option<Box<Tenant>>, wait: Duration) {
+        let Some(record) = self.slots.get_mut(name) else { return };
+        let before = std::mem::replace(&mut record.slot, Slot::Ready { tenant: None });
+        let paused = record.paused;
+        let earlier = self.forget(before);
+        let Some(record) = self.slots.get_mut(name) else { return };
+        let tenant = if record.changed { None } else { tenant.or(earlier) };
+        record.changed = false;
+        record.slot = if paused {
+            Slot::Paused { tenant }
+        } else if wait.is_zero() {
+            self.ready.push_back(name.to_owned());
+            Slot::Ready { tenant }
+        } else {
+            let key = self.due.insert(name.to_owned(), wait);
+            Slot::Waiting { tenant, key, until: Instant::now() + wait }
+        };
+    }
+
+    fn is_due(&mut self, name: String) {
+        let Some(record) = self.slots.get_mut(&name) else { return };
+        if let Slot::Waiting { tenant, .. } = &mut record.slot {
+            record.slot = Slot::Ready { tenant: tenant.take() };
+            self.ready.push_back(name);
+        }
+    }
+
+    /// Starts as many turns as there is room for.
+    fn start_turns(&mut self) {
+        while self.running.len() < self.settings.turns {
+            let Some(name) = self.ready.pop_front() else { return };
+            let Some(record) = self.slots.get_mut(&name) else { continue };
+            let Slot::Ready { tenant } = &mut record.slot else { continue };
+            let tenant = tenant.take();
+            // Before it is opened there is nothing to cancel.
+            let cancel = tenant.as_ref().map(|tenant| tenant.cancel.clone()).unwrap_or_default();
+            record.slot = Slot::Running { cancel };
+            let span = tracing::info_span!("tenant", name);
+            let turn = turn(
+                name,
+                record.file.clone(),
+                tenant,
+                Arc::clone(&self.shared),
+                self.settings.slice,
+                self.settings.keep_for,
+                self.stop.clone(),
+            );
+            self.running.spawn(turn.instrument(span));
+        }
+    }
+
+    fn turned(&mut self, done: Result<(tokio::task::Id, Turned), tokio::task::JoinError>) {
+        let (name, tenant, turn) = match done {
+            Ok((_, turned)) => turned,
+            Err(error) => {
+                tracing::error!(%error, "a turn ended by a mistake of the host");
+                return;
+            }
+        };
+        let Some(record) = self.slots.get_mut(&name) else { return };
+        record.last_turn = Some(SystemTime::now());
+        if let Some(tenant) = &tenant {
+            let report = tenant.report();
+            self.delivered += report.events.saturating_sub(record.events);
+            record.events = report.events;
+            record.polls = report.polls;
+        }
+        if record.removed {
+            self.slots.remove(&name);
+            return;
+        }
+        let mut tenant = tenant;
+        if std::mem::take(&mut record.reopen)
+            && let Some(tenant) = &mut tenant
+        {
+            tenant.reopen();
+        }
+        let (tenant, wait) = match turn {
+            Turn::More => (tenant, Duration::ZERO),
+            Turn::Wait(wait) => {
+                record.failed = None;
+                (tenant, wait)
+            }
+            Turn::Failed(why) => {
+                tracing::error!(tenant = name, again_in_s = self.settings.retry_after.as_secs(), "{why}");
+                record.failed = Some((why, SystemTime::now()));
+                record.events = 0;
+                (None, self.settings.retry_after)
+            }
+        };
+        let wait = if record.changed { Duration::ZERO } else { wait };
+        self.schedule(&name, tenant, wait);
+    }
+
+    fn answer(&mut self, request: Request) {
+        let answer = match request.ask {
+            Ask::Status => Answer::Tenants(self.slots.iter().map(|(name, record)| status(name, record)).collect()),
+            Ask::Pause { tenant } => self.pause(&tenant, true),
+            Ask::Resume { tenant } => self.pause(&tenant, false),
+            Ask::Poll { tenant } => match self.slots.get_mut(&tenant) {
+                None => unknown(&tenant),
+                Some(record) if record.paused => Answer::Refused(format!("{tenant} is paused")),
+                Some(record) => {
+                    if !matches!(record.slot, Slot::Running { .. } | Slot::Ready { .. }) {
+                        self.schedule(&tenant, None, Duration::ZERO);
+                    }
+                    Answer::Done(format!("{tenant} is polled"))
+                }
+            },
+        };
+        // Who asked may have gone.
+        let _ = request.answer.send(answer);
+    }
+
+    fn pause(&mut self, name: &str, paused: bool) -> Answer {
+        let Some(record) = self.slots.get_mut(name) else { return unknown(name) };
+        let was = std::mem::replace(&mut record.paused, paused);
+        if was != paused && !matches!(record.slot, Slot::Running { .. }) {
+            self.schedule(name, None, Duration::ZERO);
+        }
+        Answer::Done(format!("{name} is {}", if paused { "paused" } else { "resumed" }))
+    }
+
+    /// Lets turns under way come to an end, and breaks off those that take too long. Nothing is lost either way.
+    async fn drain(mut self) -> Result<Served, ServeError> {
+        tracing::info!(turns = self.running.len(), "stopping; turns under way come to an end first");
+        let deadline = Instant::now() + self.settings.drain;
+        let mut served = Served { tenants: self.slots.len(), ..Served::default() };
+        while !self.running.is_empty() {
+            tokio::select! {
+                Some(done) = self.running.join_next_with_id() => self.turned(done),
+                () = sleep_until(deadline) => {
+                    served.broken_off = self.running.len();
+                    tracing::warn!(turns = served.broken_off, "breaking off; what they had read comes again");
+                    for record in self.slots.values() {
+                        if let Slot::Running { cancel } = &record.slot {
+                            cancel.cancel();
+                        }
+                    }
+                    self.running.shutdown().await;
+                }
+            }
+        }
+        served.events = self.delivered;
+        Ok(served)
+    }
+}
+
+fn unknown(name: &str) -> Answer {
+    Answer::Refused(format!("there is no tenant {name}"))
+}
+
+fn status(name: &str, record: &Record) -> TenantStatus {
+    let (state, next) = match &record.slot {
+        Slot::Paused { .. } => ("paused", None),
+        Slot::Running { .. } => ("running", None),
+        Slot::Ready { .. } => ("ready", None),
+        Slot::Waiting { until, .. } if record.failed.is_some() => ("failed", Some(*until)),
+        Slot::Waiting { until, .. } => ("waiting", Some(*until)),
+    };
+    TenantStatus {
+        tenant: name.to_owned(),
+        state: state.to_owned(),
+        next_poll_ms: next.map(|until| until.saturating_duration_since(Instant::now()).as_millis() as u64),
+        events: record.events,
+        polls: record.polls,
+        failed: record.failed.as_ref().map(|(why, _)| why.clone()),
+    }
+}
+
+/// One turn: opens the tenant if it is not open, lets it go on for a while, and lets go of what it does not need then.
+async fn turn(
+    name: String,
+    file: TenantFile,
+    tenant: Option<Box<Tenant>>,
+    shared: Arc<Shared>,
+    slice: Duration,
+    keep_for: Duration,
+    stop: CancellationToken,
+) -> Turned {
+    let mut tenant = match tenant {
+        Some(tenant) => tenant,
+        None => match Tenant::open(&name, &file, &shared).await {
+            Ok(tenant) => Box::new(tenant),
+            Err(why) => return (name, None, Turn::Failed(why)),
+        },
+    };
+    let turn = tenant.turn(slice, &stop).await;
+    if !matches!(turn, Turn::Wait(wait) if wait < keep_for) && !matches!(turn, Turn::More) {
+        tenant.rest().await;
+    }
+    (name, Some(tenant), turn)
+}
+

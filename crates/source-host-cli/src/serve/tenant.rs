@@ -1,0 +1,230 @@
+//! One tenant: its file, and the pipeline that it says.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use event_output::{Check, Closing, Delivery, Output as EventOutput, OutputError};
+use source_host::{
+    Admission, Error, HttpTransport, MemoryBudget, Options, Plugin, Problem, Runtime, Scheduler,
+};
+use state_store::{Database, Owner, Settings as StateSettings, StateFile, StateStore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::folder::{Stamp, TenantFile};
+use crate::config::{Config, Output, lines_to_allow};
+use crate::run::ending::End;
+use crate::run::pipeline::{HeldEvents, Next, Pipeline};
+use crate::run::pollable::Configured;
+
+/// What all tenants share.
+pub(super) struct Shared {
+    pub(super) runtime: Runtime,
+    pub(super) scheduler: Scheduler,
+    pub(super) memory: MemoryBudget,
+    pub(super) held: HeldEvents,
+    /// Where the states lie of those that say nothing else.
+    pub(super) states: Database,
+    plugins: Mutex<HashMap<PathBuf, (Stamp, Admission, Plugin)>>,
+}
+
+impl Shared {
+    pub(super) fn new(runtime: Runtime, memory: u64, held: usize, states: Database) -> Self {
+        Self {
+            runtime,
+            scheduler: Scheduler::default(),
+            memory: MemoryBudget::new(memory),
+            held: HeldEvents::new(held),
+            states,
+            plugins: Mutex::default(),
+        }
+    }
+
+    /// A component, compiled once for all tenants that want the same.
+    async fn plugin(&self, path: &Path, admission: &Admission) -> Result<Plugin, Error> {
+        let metadata = std::fs::metadata(path);
+        let metadata = metadata.map_err(|reason| Error::Unreadable { path: path.to_owned(), reason })?;
+        let stamp = Stamp::of(&metadata);
+        let known = {
+            let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+            plugins.get(path).cloned()
+        };
+        if let Some((known, admitted, plugin)) = known
+            && known == stamp
+            && admitted == *admission
+        {
+            return Ok(plugin);
+        }
+        let plugin = self.runtime.load(path, admission).await?;
+        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        plugins.insert(path.to_owned(), (stamp, admission.clone(), plugin.clone()));
+        Ok(plugin)
+    }
+}
+
+/// A tenant that can be polled.
+pub(super) struct Tenant {
+    pipeline: Pipeline<Configured>,
+    /// Stops a call that is under way.
+    pub(super) cancel: CancellationToken,
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// It has more to do at once.
+    More,
+    /// Nothing until then.
+    Wait(Duration),
+    /// It cannot go on as it is: it has to be opened again, later.
+    Failed(String),
+}
+
+impl Tenant {
+    /// Opens what a tenant's file says.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in words, each with its line.
+    pub(super) async fn open(name: &str, file: &TenantFile, shared: &Shared) -> Result<Self, String> {
+        let path = &file.path;
+        let in_file = |found: Vec<String>| format!("{}: {}", path.display(), found.join("; "));
+        let config = Config::read(path)
+            .map_err(|mistakes| in_file(mistakes.found.iter().map(ToString::to_string).collect()))?;
+        let plugin = shared.plugin(&config.component, &config.admission).await.map_err(|e| e.to_string())?;
+        let transport = match &config.ca_file {
+            Some(file) => HttpTransport::with_ca_file(file),
+            None => HttpTransport::new(),
+        };
+        let cancel = CancellationToken::new();
+        let options = Options::new()
+            .limits(config.limits.clone())
+            .egress(config.egress.clone())
+            .transport(transport.map_err(|error| error.to_string())?)
+            .scheduler(shared.scheduler.clone())
+            .memory_budget(shared.memory.clone())
+            .cancelled_by(cancel.clone());
+        let opened = Configured::open(&plugin, options, config.source.clone()).await;
+        let (mut source, grants) = opened.map_err(|error| match error {
+            Error::Configuration(problems) => {
+                let text = std::fs::read_to_string(path).unwrap_or_default();
+                in_file(problems.iter().map(|problem| in_source(&text, problem)).collect())
+            }
+            error => error.to_string(),
+        })?;
+        for warning in &grants.warnings {
+            tracing::warn!("{warning}");
+        }
+        let denied = source.source().denied();
+        if !denied.is_empty() {
+            let lines = lines_to_allow(&config.allow, denied).replace('\n', " ");
+            return Err(in_file(vec![format!(
+                "does not allow what the source has to contact: {}; if it may, write {lines}",
+                denied.join(", ")
+            )]));
+        }
+        let described = source.source().describe().await.map_err(|error| error.to_string())?;
+        let owner =
+            Owner::new(name, described.name, described.version).with_digest(plugin.digest().to_string());
+        let store: Box<dyn StateStore> = match &config.state {
+            Some(path) => {
+                let store = StateFile::open(path, owner, StateSettings::default());
+                Box::new(store.map_err(|error| error.to_string())?)
+            }
+            None => Box::new(shared.states.tenant(owner).map_err(|error| error.to_string())?),
+        };
+        let output = Box::new(OnDemand { output: config.output, open: None });
+        let pipeline = Pipeline::new(source, output, store).held_events(shared.held.clone());
+        Ok(Self { pipeline, cancel })
+    }
+
+    /// Polls and delivers for a while.
+    pub(super) async fn turn(&mut self, slice: Duration, stopping: &CancellationToken) -> Turn {
+        let started = Instant::now();
+        loop {
+            match self.pipeline.step().await {
+                Ok(Next::Again) if started.elapsed() < slice && !stopping.is_cancelled() => {}
+                Ok(Next::Again) => return Turn::More,
+                Ok(Next::Wait(wait)) => return Turn::Wait(wait),
+                Ok(Next::End(End::ReaderGone)) => {
+                    return Turn::Failed("the reader of the events is gone".to_owned());
+                }
+                // It is not asked to end when it has caught up.
+                Ok(Next::End(_)) => return Turn::Wait(Duration::ZERO),
+                Err(error) => return Turn::Failed(error.to_string()),
+            }
+        }
+    }
+
+    /// Lets go of all that a tenant does not need while it waits.
+    pub(super) async fn rest(&mut self) {
+        self.pipeline.source().suspend().await;
+        if !self.pipeline.has_pending() {
+            // What could not be closed is opened anew.
+            let _ = self.pipeline.output().close().await;
+        }
+    }
+
+    /// Opens again what is open: for SIGHUP.
+    pub(super) fn reopen(&mut self) {
+        self.pipeline.output().reopen();
+    }
+
+    /// What it has done.
+    pub(super) fn report(&self) -> &crate::run::report::Report {
+        self.pipeline.report()
+    }
+}
+
+/// The component's problem, with its line and the path as it stands in the file.
+fn in_source(text: &str, problem: &Problem) -> String {
+    let path = match problem.path.as_deref() {
+        None | Some("") => "source".to_owned(),
+        Some(path) => format!("source.{path}"),
+    };
+    let line = Config::line_of(text, &path).map_or(String::new(), |line| format!("line {line}: "));
+    format!("{line}{}", Problem { path: Some(path), ..problem.clone() })
+}
+
+/// An output that is opened when there is something for it. Ten thousand that wait hold no file and no connection.
+struct OnDemand {
+    output: Output,
+    open: Option<Box<dyn EventOutput>>,
+}
+
+impl OnDemand {
+    fn opened(&mut self) -> Result<&mut Box<dyn EventOutput>, OutputError> {
+        match &mut self.open {
+            Some(open) => Ok(open),
+            none => Ok(none.insert(self.output.open()?)),
+        }
+    }
+}
+
+impl EventOutput for OnDemand {
+    fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
+        Box::pin(async { self.opened()?.deliver(events).await })
+    }
+
+    fn check<'a>(&'a mut self) -> Check<'a> {
+        Box::pin(async { self.opened()?.check().await })
+    }
+
+    fn reopen(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.reopen();
+        }
+    }
+
+    fn close<'a>(&'a mut self) -> Closing<'a> {
+        Box::pin(async {
+            match self.open.take() {
+                Some(mut open) => open.close().await,
+                None => Ok(()),
+            }
+        })
+    }
+}
+
