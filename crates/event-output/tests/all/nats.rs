@@ -1,6 +1,6 @@
 //! JetStream, with a real server. Left out, and said so, where there is none: set `NATS_SERVER` to one of 2.14 or newer.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -19,7 +19,8 @@ fn program() -> Option<PathBuf> {
         std::env::split_paths(&folders).chain([clients]).map(|f| f.join("nats-server")).find(|p| p.is_file())
     });
     if found.is_none() {
-        eprintln!("left out: there is no nats-server; name one in NATS_SERVER");
+        // Not by the macro, whose text is kept back from those whose tests pass.
+        let _ = writeln!(std::io::stderr(), "left out: there is no nats-server; name one in NATS_SERVER");
     }
     found
 }

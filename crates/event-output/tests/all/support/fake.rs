@@ -50,8 +50,8 @@ pub struct Fake {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     running: Option<JoinHandle<()>>,
-    /// While it does not run its port is held, without listening, so that no other test gets it.
-    held: Option<TcpSocket>,
+    /// Holds the port without listening, so that nobody else gets it while the server is killed.
+    _held: TcpSocket,
 }
 
 struct Shared {
@@ -78,10 +78,11 @@ impl Fake {
             die: Notify::new(),
             tls,
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let held = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let address = held.local_addr().unwrap();
+        let listener = bind(address).listen(64).unwrap();
         let running = Some(tokio::spawn(serve(listener, shared.clone())));
-        Self { address, shared, running, held: None }
+        Self { address, shared, running, _held: held }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -93,15 +94,13 @@ impl Fake {
         if let Some(running) = self.running.take() {
             running.abort();
             let _ = running.await;
-            self.held = Some(bind(self.address));
         }
     }
 
     /// Starts it at its old address, if it does not run.
     pub async fn revive(&mut self) {
         if self.running.as_ref().is_none_or(JoinHandle::is_finished) {
-            let socket = self.held.take().unwrap_or_else(|| bind(self.address));
-            let listener = socket.listen(64).unwrap();
+            let listener = bind(self.address).listen(64).unwrap();
             self.running = Some(tokio::spawn(serve(listener, self.shared.clone())));
         }
     }
