@@ -13,7 +13,7 @@
 //!
 //! Where events go is in the crate `event-output`, where states lie in `state-store`.
 //!
-//! Each of these knows only what stands below it: `units`, `secrets`; `config`; `schema` and `run`; the program.
+//! Each of these knows only what stands below it: `units`, `secrets`; `config`; `schema` and `run`; `serve`; the program.
 
 #![deny(missing_docs)]
 
@@ -21,6 +21,7 @@ pub mod config;
 mod run;
 pub mod schema;
 mod secrets;
+pub mod serve;
 mod units;
 
 pub use run::ending::{End, Finished, RunError};

@@ -8,15 +8,14 @@ mod control;
 mod folder;
 mod tenant;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use source_host::Runtime;
 use state_store::{Database, Settings as StateSettings};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -134,7 +133,7 @@ pub async fn serve(settings: Settings, runtime: Runtime, signals: Signals) -> Re
     let files = scan(&settings.folder).map_err(|error| folder_error(&error))?;
     let states = Database::open(&settings.states, StateSettings::default())?;
     let mut control = Control::listen(&settings.folder).await?;
-    let shared = Arc::new(Shared::new(runtime, settings.memory, settings.held_events, states));
+    let shared = Arc::new(Shared::new(runtime, &settings, states));
     let mut server = Server::new(settings, shared, signals.stop.clone());
     server.adopt(files);
     tracing::info!(tenants = server.slots.len(), "serving");
@@ -192,16 +191,13 @@ struct Server {
     due: DelayQueue<String>,
     ready: VecDeque<String>,
     running: JoinSet<Turned>,
-    /// Instances that are kept by tenants that wait.
-    kept: usize,
-    /// Never ends, so that the queue is waited for although it is empty.
-    _events: mpsc::Sender<()>,
+    /// Whose turn a task is.
+    turns: HashMap<tokio::task::Id, String>,
     delivered: u64,
 }
 
 impl Server {
     fn new(settings: Settings, shared: Arc<Shared>, stop: CancellationToken) -> Self {
-        let (_events, _) = mpsc::channel(1);
         Self {
             settings,
             shared,
@@ -210,8 +206,7 @@ impl Server {
             due: DelayQueue::new(),
             ready: VecDeque::new(),
             running: JoinSet::new(),
-            kept: 0,
-            _events,
+            turns: HashMap::new(),
             delivered: 0,
         }
     }
@@ -340,7 +335,7 @@ impl Server {
             record.slot = Slot::Running { cancel };
             let span = tracing::info_span!("tenant", name);
             let turn = turn(
-                name,
+                name.clone(),
                 record.file.clone(),
                 tenant,
                 Arc::clone(&self.shared),
@@ -348,16 +343,20 @@ impl Server {
                 self.settings.keep_for,
                 self.stop.clone(),
             );
-            self.running.spawn(turn.instrument(span));
+            let task = self.running.spawn(turn.instrument(span));
+            self.turns.insert(task.id(), name);
         }
     }
 
     fn turned(&mut self, done: Result<(tokio::task::Id, Turned), tokio::task::JoinError>) {
         let (name, tenant, turn) = match done {
-            Ok((_, turned)) => turned,
+            Ok((id, turned)) => {
+                self.turns.remove(&id);
+                turned
+            }
             Err(error) => {
-                tracing::error!(%error, "a turn ended by a mistake of the host");
-                return;
+                let Some(name) = self.turns.remove(&error.id()) else { return };
+                (name, None, Turn::Failed(format!("a mistake of the host ended its turn: {error}")))
             }
         };
         let Some(record) = self.slots.get_mut(&name) else { return };
@@ -397,7 +396,9 @@ impl Server {
 
     fn answer(&mut self, request: Request) {
         let answer = match request.ask {
-            Ask::Status => Answer::Tenants(self.slots.iter().map(|(name, record)| status(name, record)).collect()),
+            Ask::Status => {
+                Answer::Tenants(self.slots.iter().map(|(name, record)| status(name, record)).collect())
+            }
             Ask::Pause { tenant } => self.pause(&tenant, true),
             Ask::Resume { tenant } => self.pause(&tenant, false),
             Ask::Poll { tenant } => match self.slots.get_mut(&tenant) {
@@ -488,10 +489,14 @@ async fn turn(
             Err(why) => return (name, None, Turn::Failed(why)),
         },
     };
+    tenant.kept = None;
     let turn = tenant.turn(slice, &stop).await;
-    if !matches!(turn, Turn::Wait(wait) if wait < keep_for) && !matches!(turn, Turn::More) {
+    let is_soon = matches!(turn, Turn::Wait(wait) if wait < keep_for);
+    if is_soon {
+        tenant.kept = Arc::clone(&shared.instances).try_acquire_owned().ok();
+    }
+    if !matches!(turn, Turn::More) && tenant.kept.is_none() {
         tenant.rest().await;
     }
     (name, Some(tenant), turn)
 }
-

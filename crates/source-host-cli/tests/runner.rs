@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
 use event_output::{Check, Delivered, Delivery, Output, OutputError, OutputErrorKind};
+use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
 use source_host_cli::{End, Finished, HeldEvents, Next, Pipeline, Policy, Pollable, RunError, Runner};
 use state_store::{Answer, Memory, MemoryState, Owner, Past, Settings, StateError, StateStore, Stored};
 use tokio::sync::Notify;
@@ -259,7 +259,13 @@ async fn a_stop_lets_the_batch_under_way_be_delivered_and_saved() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_has_gone_ends_the_run_well_and_leaves_the_state_of_what_was_read() {
-    let (runner, diary) = build(vec![Ok(batch(&["{1}"], "b", 0))], false, Some("a"), vec![OutputError::new(OutputErrorKind::Closed, "gone")], 0);
+    let (runner, diary) = build(
+        vec![Ok(batch(&["{1}"], "b", 0))],
+        false,
+        Some("a"),
+        vec![OutputError::new(OutputErrorKind::Closed, "gone")],
+        0,
+    );
     assert_eq!(runner.run().await.end.unwrap(), End::ReaderGone);
     assert_eq!(diary.entries(), ["poll(a) at 0 s", "deliver {1}"]);
 }
@@ -338,7 +344,8 @@ async fn what_comes_up_after_the_source_has_worked_ends_no_run() {
     assert_eq!(finished.end.unwrap(), End::Stopped);
     assert_eq!(diary.polls(), ["poll(-) at 0 s", "poll(a) at 1 s", "poll(a+back-off) at 61 s"]);
     // Before it has worked, nobody is helped by going on.
-    let (runner, _) = build(vec![failure(ProblemKind::Config, Some(60_000), None)], false, None, Vec::new(), 0);
+    let (runner, _) =
+        build(vec![failure(ProblemKind::Config, Some(60_000), None)], false, None, Vec::new(), 0);
     assert!(failed(runner.run().await).is_users());
 }
 
@@ -441,7 +448,8 @@ async fn progress_renews_the_patience() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_starts_a_new_instance_with_the_same_state() {
-    let (runner, diary) = build(vec![trap(), trap(), Ok(batch(&["{1}"], "b", 1000))], true, Some("a"), Vec::new(), 0);
+    let (runner, diary) =
+        build(vec![trap(), trap(), Ok(batch(&["{1}"], "b", 1000))], true, Some("a"), Vec::new(), 0);
     let finished = runner.run().await;
     assert_eq!(finished.end.unwrap(), End::CaughtUp);
     let expected =

@@ -15,8 +15,8 @@ use super::{
     world::World,
 };
 use anyhow::{Context as _, Result, bail};
-use source_host::{Answer, Clock, Egress, Options, Plugin, Timeouts, Transport, WasiBody};
 use event_output::{Check, Delivered, Delivery, Output};
+use source_host::{Answer, Clock, Egress, Options, Plugin, Timeouts, Transport, WasiBody};
 use source_host_cli::{Configured, End, Pipeline, Runner, Secret};
 use state_store::{Memory, Owner, Settings};
 use std::{

@@ -355,7 +355,8 @@ impl Reader<'_> {
     fn nats(&mut self, table: &Table) -> Option<Output> {
         let servers: Vec<String> = match table.get("servers") {
             None => {
-                return self.missing("output.servers", "the servers: servers = [\"nats://nats.example.com\"]");
+                return self
+                    .missing("output.servers", "the servers: servers = [\"nats://nats.example.com\"]");
             }
             Some(Value::Array(servers)) => {
                 let texts = servers.iter().enumerate();

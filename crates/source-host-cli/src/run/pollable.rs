@@ -24,6 +24,7 @@ pub trait Pollable: Send {
 pub struct Configured {
     config: Secret,
     source: Source,
+    suspended: bool,
 }
 
 impl Configured {
@@ -35,7 +36,13 @@ impl Configured {
     pub async fn open(plugin: &Plugin, options: Options, config: Secret) -> Result<(Self, Grants), Error> {
         let mut source = plugin.open(options).await?;
         let grants = source.configure(config.expose()).await?;
-        Ok((Self { config, source }, grants))
+        Ok((Self { config, source, suspended: false }, grants))
+    }
+
+    /// Drops the instance, until it is polled again.
+    pub async fn suspend(&mut self) {
+        self.source.suspend();
+        self.suspended = true;
     }
 
     /// The source itself, for [`Source::check`] and [`Source::denied`].
@@ -46,10 +53,14 @@ impl Configured {
 
 impl Pollable for Configured {
     async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
+        if self.suspended {
+            self.renew().await?;
+        }
         self.source.poll(state).await
     }
 
     async fn renew(&mut self) -> Result<(), Error> {
+        self.suspended = false;
         self.source.renew().await?;
         self.source.configure(self.config.expose()).await.map(drop)
     }

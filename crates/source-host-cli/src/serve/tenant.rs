@@ -10,9 +10,11 @@ use source_host::{
     Admission, Error, HttpTransport, MemoryBudget, Options, Plugin, Problem, Runtime, Scheduler,
 };
 use state_store::{Database, Owner, Settings as StateSettings, StateFile, StateStore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Settings;
 use super::folder::{Stamp, TenantFile};
 use crate::config::{Config, Output, lines_to_allow};
 use crate::run::ending::End;
@@ -27,17 +29,20 @@ pub(super) struct Shared {
     pub(super) held: HeldEvents,
     /// Where the states lie of those that say nothing else.
     pub(super) states: Database,
+    /// How many instances may be kept by tenants that wait.
+    pub(super) instances: Arc<Semaphore>,
     plugins: Mutex<HashMap<PathBuf, (Stamp, Admission, Plugin)>>,
 }
 
 impl Shared {
-    pub(super) fn new(runtime: Runtime, memory: u64, held: usize, states: Database) -> Self {
+    pub(super) fn new(runtime: Runtime, settings: &Settings, states: Database) -> Self {
         Self {
             runtime,
             scheduler: Scheduler::default(),
-            memory: MemoryBudget::new(memory),
-            held: HeldEvents::new(held),
+            memory: MemoryBudget::new(settings.memory),
+            held: HeldEvents::new(settings.held_events),
             states,
+            instances: Arc::new(Semaphore::new(settings.instances)),
             plugins: Mutex::default(),
         }
     }
@@ -69,6 +74,8 @@ pub(super) struct Tenant {
     pipeline: Pipeline<Configured>,
     /// Stops a call that is under way.
     pub(super) cancel: CancellationToken,
+    /// What it holds while it waits with its instance.
+    pub(super) kept: Option<OwnedSemaphorePermit>,
 }
 
 /// How a turn ended.
@@ -137,7 +144,7 @@ impl Tenant {
         };
         let output = Box::new(OnDemand { output: config.output, open: None });
         let pipeline = Pipeline::new(source, output, store).held_events(shared.held.clone());
-        Ok(Self { pipeline, cancel })
+        Ok(Self { pipeline, cancel, kept: None })
     }
 
     /// Polls and delivers for a while.
@@ -227,4 +234,3 @@ impl EventOutput for OnDemand {
         })
     }
 }
-

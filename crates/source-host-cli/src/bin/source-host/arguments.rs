@@ -86,6 +86,15 @@ pub(crate) enum Command {
     },
     /// Write a configuration to start with. Asks for what is required; never overwrites a file.
     Init(InitArgs),
+    /// Collect for many tenants in one process: a folder with a configuration file for each.
+    Serve(ServeArgs),
+    /// Ask the server of a folder what its tenants are at, or have it pause one.
+    Tenants {
+        /// The folder that is served.
+        folder: PathBuf,
+        #[command(subcommand)]
+        command: TenantsCommand,
+    },
     /// Print the JSON Schema of the configuration file for a component, for an editor to complete and check it with.
     Schema {
         /// The component's file.
@@ -106,6 +115,56 @@ pub(crate) struct InitArgs {
     /// required and not given is asked for if there is a terminal, and otherwise left to be filled in.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+/// Serves the tenants of a folder. acme.toml is the tenant `acme`; files are added, changed and removed while it runs.
+///
+/// A file is what `run` takes. Where it has no [state], its state lies with the others in the folder's states.sqlite. SIGHUP reads
+/// all files again; SIGTERM ends turns under way and loses nothing.
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+    /// How many tenants may have their turn at the same time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) turns: usize,
+    /// How many instances are kept in memory for tenants that are due again soon.
+    #[arg(long, value_name = "NUMBER", default_value_t = 64)]
+    pub(crate) instances: usize,
+    /// Memory of all instances together.
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = source_host_cli::parse_size)]
+    pub(crate) memory: u64,
+    /// How long turns may go on after a stop.
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = source_host_cli::parse_time)]
+    pub(crate) drain: Duration,
+    /// Where states lie of tenants that say nothing else [default: states.sqlite in the folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) states: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TenantsCommand {
+    /// What all of them are at.
+    List {
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Poll a tenant no more, until it is resumed.
+    Pause {
+        /// Its name.
+        tenant: String,
+    },
+    /// Poll a tenant again, now.
+    Resume {
+        /// Its name.
+        tenant: String,
+    },
+    /// Poll a tenant now, whenever it would be due.
+    Poll {
+        /// Its name.
+        tenant: String,
+    },
 }
 
 #[derive(Args)]

@@ -7,5 +7,6 @@ pub(crate) mod describe;
 pub(crate) mod init;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod serve;
 mod setup;
 mod starter;

@@ -20,6 +20,8 @@ async fn main() -> ExitCode {
         Command::Check { config, json } => commands::check::run(&config, json, cache).await,
         Command::Describe { component, json } => commands::describe::run(&component, json, cache).await,
         Command::Init(args) => commands::init::run(args, cache).await,
+        Command::Serve(args) => commands::serve::run(args, cache).await,
+        Command::Tenants { folder, command } => commands::serve::tenants(&folder, command).await,
         Command::Schema { component } => commands::schema::run(&component, cache).await,
     };
     console.clear();

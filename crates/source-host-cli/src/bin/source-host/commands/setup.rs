@@ -9,7 +9,7 @@ use state_store::Owner;
 
 use super::exit::Exit;
 
-fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
+pub(crate) fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
     let Some(folder) = cache else { return Ok(Runtime::new()?) };
     // The cache wants an absolute path.
     std::fs::create_dir_all(folder)
