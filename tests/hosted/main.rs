@@ -14,6 +14,7 @@ mod mistakes;
 mod objects;
 mod portable;
 mod readme;
+mod serve;
 mod sign_in;
 mod slow;
 

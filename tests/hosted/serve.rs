@@ -1,0 +1,309 @@
+//! Many tenants in one process: the program as an operator runs it, against simulated orgs.
+
+use e2e::{hosted::component_path, org::TestOrg, truth::Delivered};
+use salesforce_sim::{Interval, OrgSettings, Rows, Workload};
+use serde_json::Value;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Far beyond what anything here takes on any machine that can build it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn org(rows: u64) -> TestOrg {
+    let workload = Workload { hours: 4, rows: Rows::Total(rows), ..Workload::default() };
+    TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await.expect("an org")
+}
+
+/// A folder that is served, with what lies beside it.
+struct Place {
+    folder: TempDir,
+    beside: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            beside: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.toml"))
+    }
+
+    fn output(&self, name: &str) -> PathBuf {
+        self.beside.path().join(format!("{name}.ndjson"))
+    }
+
+    /// A tenant that collects from an org into a file of its own; its state is kept by the server.
+    fn add(&self, name: &str, org: &TestOrg) {
+        self.write(name, &self.config(name, org));
+    }
+
+    fn config(&self, name: &str, org: &TestOrg) -> String {
+        let own = self.beside.path().join(name);
+        fs::create_dir_all(&own).expect("a folder");
+        let output = format!("kind = \"file\"\npath = {:?}", self.output(name));
+        let config = org.write_config(&own, &output, "").expect("a configuration");
+        let text = fs::read_to_string(config).expect("a configuration");
+        let key = format!("{:?}", own.join("client-key.pem"));
+        text.replace("\"client-key.pem\"", &key).replace("[state]\npath = \"state.json\"\n", "")
+    }
+
+    /// Takes its place at once, as a careful operator's file does.
+    fn write(&self, name: &str, text: &str) {
+        let draft = self.beside.path().join("draft");
+        fs::write(&draft, text).expect("written");
+        fs::rename(draft, self.file(name)).expect("moved");
+    }
+
+    fn serve(&self) -> Server<'_> {
+        let said = File::options().create(true).append(true).open(self.said()).expect("a file");
+        let mut command = crate::host();
+        command.arg("serve").arg(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        Server { place: self, child: command.spawn().expect("the host") }
+    }
+
+    fn said(&self) -> PathBuf {
+        self.beside.path().join("said.txt")
+    }
+
+    fn tenants(&self, arguments: &[&str]) -> Option<String> {
+        let mut command = crate::host();
+        let output =
+            command.arg("tenants").arg(self.folder.path()).args(arguments).output().expect("the host");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// What a tenant is at, if there is a server and it knows it.
+    fn status(&self, name: &str) -> Option<Value> {
+        let all: Vec<Value> = serde_json::from_str(&self.tenants(&["list", "--json"])?).expect("JSON");
+        all.into_iter().find(|one| one["tenant"] == name)
+    }
+
+    /// Comes back once a tenant is at what is asked for.
+    fn wait(&self, name: &str, what: &str, is: impl Fn(Option<&Value>) -> bool) {
+        let started = Instant::now();
+        loop {
+            let status = self.status(name);
+            if is(status.as_ref()) {
+                return;
+            }
+            let said = fs::read_to_string(self.said()).unwrap_or_default();
+            assert!(started.elapsed() < PATIENCE, "{name} is never {what}: {status:?}\n{said}");
+        }
+    }
+
+    fn wait_for_events(&self, name: &str, rows: u64) {
+        self.wait(name, "done", |status| {
+            status.is_some_and(|one| one["events"].as_u64() >= Some(rows) && one["state"] == "waiting")
+        });
+    }
+
+    fn delivered(&self, name: &str) -> Delivered {
+        let mut delivered = Delivered::default();
+        delivered.read(File::open(self.output(name)).expect("its events")).expect("events");
+        delivered
+    }
+}
+
+struct Server<'a> {
+    place: &'a Place,
+    child: Child,
+}
+
+impl Server<'_> {
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
+    /// Ends it as a service manager does, and returns what it said.
+    fn stop(mut self) -> String {
+        self.signal("-TERM");
+        let status = self.child.wait().expect("an end");
+        let said = fs::read_to_string(self.place.said()).expect("what it said");
+        assert!(status.success(), "{said}");
+        said
+    }
+
+    fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an end");
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        // Where a test fails before its end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_complete(delivered: &Delivered, org: &TestOrg) {
+    let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
+    assert!(comparison.is_complete(), "{comparison}");
+}
+
+fn is_clean(delivered: &Delivered, org: &TestOrg) {
+    let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
+    assert!(comparison.is_clean(), "{comparison}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tenant_of_a_folder_gets_its_own_events_and_what_is_wrong_with_one_stays_with_it() {
+    const ROWS: u64 = 2_000;
+    let (one, other) = (org(ROWS).await, org(ROWS).await);
+    let place = Place::new();
+    place.add("acme", &one);
+    place.add("globex", &other);
+    // A file that is none, one with mistakes, a component that computes without end, an output that is down, and a server
+    // that refuses the credentials.
+    place.write("broken", "component = \"c.wasm\n");
+    place.write(
+        "mistaken",
+        &place.config("mistaken", &one).replace("flow = \"jwt-bearer\"", "flow = \"jwt\""),
+    );
+    let hostile = component_path().with_file_name("hostile-source.wasm");
+    place.write(
+        "spinner",
+        &format!("component = {hostile:?}\n[source]\ndo = \"spin\"\n[limits]\ncpu_time = \"1s\"\n"),
+    );
+    let down = place.config("down", &one);
+    let file = format!("kind = \"file\"\npath = {:?}", place.output("down"));
+    place.write("down", &down.replace(&file, "kind = \"http\"\nurl = \"http://127.0.0.1:9/\""));
+    place.write("refused", &place.config("refused", &one).replace("username = \"", "username = \"nobody-"));
+
+    let server = place.serve();
+    place.wait_for_events("acme", ROWS);
+    place.wait_for_events("globex", ROWS);
+    for (name, says) in
+        [("broken", "not TOML at line 1"), ("mistaken", "line 7: source.auth.flow"), ("refused", "user")]
+    {
+        place.wait(name, "failed", |status| {
+            status.is_some_and(|one| one["failed"].as_str().is_some_and(|why| why.contains(says)))
+        });
+    }
+    let said = server.stop();
+    assert!(said.contains("the output cannot take events; they wait"), "{said}");
+    assert!(said.contains("computed for longer than its limit of 1 s"), "{said}");
+    is_clean(&place.delivered("acme"), &one);
+    is_clean(&place.delivered("globex"), &other);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_goes_on_where_it_was_and_loses_nothing() {
+    const ROWS: u64 = 30_000;
+    let org = org(ROWS).await;
+    let place = Place::new();
+    for name in ["acme", "globex", "initech"] {
+        place.write(
+            name,
+            &place.config(name, &org).replace("[source.auth]", "batch.max_events = 500\n[source.auth]"),
+        );
+    }
+    for _ in 0..4 {
+        let server = place.serve();
+        let before = place.output("acme").metadata().map_or(0, |file| file.len());
+        let started = Instant::now();
+        // In the midst of it, wherever that is.
+        while place.output("acme").metadata().map_or(0, |file| file.len()) <= before + 500_000 {
+            assert!(started.elapsed() < PATIENCE, "{}", fs::read_to_string(place.said()).unwrap_or_default());
+            tokio::task::yield_now().await;
+        }
+        server.kill();
+    }
+    let server = place.serve();
+    for name in ["acme", "globex", "initech"] {
+        place.wait(name, "done", |status| status.is_some_and(|one| one["state"] == "waiting"));
+    }
+    server.stop();
+    for name in ["acme", "globex", "initech"] {
+        is_complete(&place.delivered(name), &org);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_come_change_pause_and_go_while_the_others_go_on() {
+    const ROWS: u64 = 400;
+    let org = org(ROWS).await;
+    let place = Place::new();
+    place.add("acme", &org);
+    let server = place.serve();
+    place.wait_for_events("acme", ROWS);
+
+    place.add("globex", &org);
+    place.wait_for_events("globex", ROWS);
+
+    // Mended as soon as its file is.
+    place.write("initech", "component = \"no/such.wasm\"");
+    place.wait("initech", "failed", |status| status.is_some_and(|one| one["state"] == "failed"));
+    place.add("initech", &org);
+    place.wait_for_events("initech", ROWS);
+
+    assert_eq!(place.tenants(&["pause", "globex"]).as_deref(), Some("globex is paused\n"));
+    place.wait("globex", "paused", |status| status.is_some_and(|one| one["state"] == "paused"));
+    assert_eq!(place.tenants(&["poll", "globex"]), None, "it is paused");
+    assert_eq!(place.tenants(&["resume", "globex"]).as_deref(), Some("globex is resumed\n"));
+    place.wait("globex", "waiting", |status| status.is_some_and(|one| one["state"] == "waiting"));
+    assert_eq!(place.tenants(&["pause", "nobody"]), None);
+
+    fs::remove_file(place.file("acme")).expect("removed");
+    place.wait("acme", "gone", |status| status.is_none());
+    let polls = |name| place.status(name).and_then(|one| one["polls"].as_u64()).unwrap_or_default();
+    let before = polls("globex");
+    assert!(place.tenants(&["poll", "globex"]).is_some());
+    place.wait("globex", "polled", |status| status.and_then(|one| one["polls"].as_u64()) > Some(before));
+    server.stop();
+    is_clean(&place.delivered("globex"), &org);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_has_one_server_and_who_asks_without_one_is_told() {
+    let org = org(10).await;
+    let place = Place::new();
+    place.add("acme", &org);
+    let mut command = crate::host();
+    let asked = command.arg("tenants").arg(place.folder.path()).arg("list").output().expect("the host");
+    let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(!asked.status.success() && said.contains("source-host serve"), "{said}");
+    let server = place.serve();
+    place.wait_for_events("acme", 10);
+    let mut second = crate::host();
+    let second = second.arg("serve").arg(place.folder.path()).output().expect("the host");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    assert!(said.contains("another server serves this folder"), "{said}");
+    server.stop();
+    assert!(!Path::new(&place.folder.path().join("control.sock")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_turns_come_to_their_end_and_breaks_off_those_that_do_not() {
+    let place = Place::new();
+    let hostile = component_path().with_file_name("hostile-source.wasm");
+    place.write("spinner", &format!("component = {hostile:?}\n[source]\ndo = \"spin\"\n[limits]\ncpu_time = \"1h\"\ncall_time = \"1h\"\n"));
+    let server = {
+        let said = File::options().create(true).append(true).open(place.said()).expect("a file");
+        let mut command = crate::host();
+        command
+            .arg("serve")
+            .arg(place.folder.path())
+            .args(["--drain", "300ms"])
+            .stdin(Stdio::null())
+            .stderr(said);
+        Server { place: &place, child: command.spawn().expect("the host") }
+    };
+    place.wait("spinner", "running", |status| status.is_some_and(|one| one["state"] == "running"));
+    let started = Instant::now();
+    let said = server.stop();
+    assert!(said.contains("breaking off"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
