@@ -9,9 +9,10 @@
 //! | the configuration file, its schema, and secrets in it | `config`, `schema`, `secrets` |
 //! | the loop, and how a run ends | `run/runner`, `run/ending` |
 //! | where events and states go | `run/sink`, `run/state` |
+//! | metrics, health, and the audit trail | `watch` |
 //! | the program's flags and commands | `bin/source-host` |
 //!
-//! Each of these knows only what stands below it: `units`, `secrets`, `schema`; `config` and `run`; the program.
+//! Each of these knows only what stands below it: `units`, `secrets`, `schema`, `watch`; `config` and `run`; the program.
 
 #![deny(missing_docs)]
 
@@ -20,6 +21,7 @@ mod run;
 pub mod schema;
 mod secrets;
 mod units;
+pub mod watch;
 
 pub use run::ending::{End, Finished, RunError};
 pub use run::pollable::{Configured, Pollable};

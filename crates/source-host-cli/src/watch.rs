@@ -1,0 +1,29 @@
+//! What a host of many tenants shows of itself: metrics, health, and an audit trail.
+//!
+//! [`Metrics`] counts, [`Health`] judges what was counted, [`Server`] answers `/metrics`, `/healthz` and `/readyz`, [`Audit`]
+//! writes one line for each request. None of them can hold up a poll: counting is an atomic addition, and an audit line that
+//! finds no place is dropped and counted.
+//!
+//! | to read about | look into |
+//! |---|---|
+//! | what time it is, and how a test says so | `clock` |
+//! | every metric, and what a loop has to tell | `metrics` |
+//! | when a tenant is stuck, and when the host is ready | `health` |
+//! | one line for each request | `audit` |
+//! | the three addresses | `server` |
+//!
+//! The metrics are listed in `docs/metrics.md`, the rules that watch them stand in `docs/alerts.yml`.
+
+mod audit;
+mod clock;
+mod health;
+mod metrics;
+mod observers;
+mod server;
+
+pub use audit::{Audit, TenantAudit};
+pub use clock::{Clock, SystemClock};
+pub use health::{Health, Report, Stuck, Thresholds};
+pub use metrics::{Delivered, Metrics, TenantMetrics};
+pub use observers::Observers;
+pub use server::{DEFAULT_ADDRESS, Server, ServerError, ServerLimits};
