@@ -833,10 +833,6 @@ impl Metrics {
         text
     }
 
-    pub(super) fn clock(&self) -> &dyn Clock {
-        &*self.shared.clock
-    }
-
     pub(super) fn standings(&self) -> Vec<Standing> {
         let now = self.shared.clock.now();
         self.shared.all().iter().map(|tenant| tenant.standing(now)).collect()
