@@ -7,7 +7,9 @@
 //! | to read about | look into |
 //! |---|---|
 //! | what time it is, and how a test says so | `clock` |
-//! | every metric, and what a loop has to tell | `metrics` |
+//! | every metric: its name, its meaning, its words | `families` |
+//! | what a loop has to tell of a tenant | `tenant` |
+//! | all tenants together, and a scrape | `metrics` |
 //! | when a tenant is stuck, and when the host is ready | `health` |
 //! | one line for each request | `audit` |
 //! | the three addresses | `server` |
@@ -16,14 +18,17 @@
 
 mod audit;
 mod clock;
+mod families;
 mod health;
 mod metrics;
 mod observers;
 mod server;
+mod tenant;
 
 pub use audit::{Audit, TenantAudit};
 pub use clock::{Clock, SystemClock};
 pub use health::{Health, Report, Stuck, Thresholds};
-pub use metrics::{Delivered, Metrics, TenantMetrics};
+pub use metrics::Metrics;
 pub use observers::Observers;
 pub use server::{DEFAULT_ADDRESS, Server, ServerError, ServerLimits};
+pub use tenant::{Delivered, TenantMetrics};

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::metrics::{Metrics, Standing};
+use super::metrics::Metrics;
+use super::tenant::Standing;
 
 /// How many tenants an answer names.
 const NAMED: usize = 100;
