@@ -103,6 +103,14 @@ test: setup lint build transpile ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 
+.PHONY: test-alerts
+test-alerts: ## Tries the alert rules of docs/alerts.yml with promtool, which comes with Prometheus.
+	@if command -v promtool >/dev/null; then \
+		promtool check rules docs/alerts.yml && promtool test rules docs/alerts.test.yml; \
+	else \
+		echo "There is no promtool (Debian: prometheus): the alert rules are not tried."; \
+	fi
+
 # SEEDS=n runs so many seeds, SEED=n one of them step by step, HOSTED=1 through the component; KNOBS says what of all that can
 # go wrong, and of what is demanded, is switched on; FAILURES=n goes on until so many seeds do not hold.
 .PHONY: simulate

@@ -37,7 +37,7 @@ pub trait Observer: Send + Sync {
 }
 
 /// A request from beginning to end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestRecord<'a> {
     /// `GET`
@@ -63,7 +63,7 @@ pub struct RequestRecord<'a> {
 }
 
 /// A call from beginning to end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct CallRecord {
     /// `poll`

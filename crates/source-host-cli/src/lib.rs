@@ -9,11 +9,12 @@
 //! | the configuration file, its schema, and secrets in it | `config`, `schema`, `secrets` |
 //! | one step of a pipeline, and how a run ends | `run/pipeline`, `run/ending` |
 //! | many tenants in one process | `serve` |
+//! | metrics, health, and the audit trail | `watch` |
 //! | the program's flags and commands | `bin/source-host` |
 //!
 //! Where events go is in the crate `event-output`, where states lie in `state-store`.
 //!
-//! Each of these knows only what stands below it: `units`, `secrets`; `config`; `schema` and `run`; `serve`; the program.
+//! Each of these knows only what stands below it: `units`, `secrets`, `watch`; `config`; `schema` and `run`; `serve`; the program.
 
 #![deny(missing_docs)]
 
@@ -23,6 +24,7 @@ pub mod schema;
 mod secrets;
 pub mod serve;
 mod units;
+pub mod watch;
 
 pub use run::ending::{End, Finished, RunError};
 pub use run::pipeline::{HeldEvents, Next, Pipeline, Policy};
