@@ -194,7 +194,7 @@ async fn requests_that_are_sent_and_dropped_count_until_they_are_gone() {
     let server = Server::start().await.expect("a server");
     let (mut source, told) = attacking("dropped-requests", &server.authority, Limits::default()).await;
     let batch = source.poll(None).await.expect("a batch");
-    assert_eq!(batch.state, "sent 8, refused 9992: ErrorCode::ConnectionLimitReached");
+    assert_eq!(batch.state, "sent 10000, refused 0: ");
     assert!(server.most.load(Ordering::SeqCst) <= 8);
     assert!(told.limits.lock().expect("no panic").contains(&"connections"));
     // They go with the source.
@@ -253,13 +253,9 @@ impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
 #[tokio::test]
 async fn of_many_problems_the_first_hundred_are_told_and_the_others_counted() {
     let (mut source, _) = attacking("many-problems", "127.0.0.1:9", Limits::default()).await;
-    let error = source.poll(None).await.map(|batch| batch.problems);
-    match error {
-        // 70 MB of them are more than a batch may copy; fewer would be told.
-        Err(Error::Refused(_)) => {}
-        Ok(problems) => assert!(problems.len() <= 101, "{}", problems.len()),
-        Err(error) => panic!("{error}"),
-    }
+    let problems = source.poll(None).await.expect("a batch").problems;
+    assert_eq!(problems.len(), 101);
+    assert_eq!(problems[100].message, "4,900 more were reported and are not shown");
 }
 
 #[tokio::test]
@@ -404,7 +400,7 @@ async fn a_body_without_end_ends_at_what_a_call_may_read() {
     let bounds = limits(|limits| limits.received_bytes = 20_000_000);
     let (mut source, _) = attacking("endless-body", &server.authority, bounds).await;
     let batch = source.poll(None).await.expect("a batch");
-    assert!(batch.state.contains("HttpResponseBodySize"), "{}", batch.state);
+    assert!(batch.state.contains("body size exceeds limit"), "{}", batch.state);
 }
 
 #[tokio::test]
@@ -464,7 +460,7 @@ async fn events_that_a_reader_would_choke_on_are_refused() {
     }
     let (mut source, _) = attacking("large-event", "127.0.0.1:9", Limits::default()).await;
     let error = source.poll(None).await.expect_err("too large").to_string();
-    assert!(error.contains("an event of 8 MiB, more than the 8 MiB of its limit"), "{error}");
+    assert!(error.contains("an event of 8.0 MiB, more than the 8 MiB of its limit"), "{error}");
 }
 
 #[tokio::test]
@@ -572,8 +568,8 @@ async fn waits(scheduler: &Scheduler, polls: usize) -> Vec<Duration> {
         let started = Instant::now();
         good.poll(None).await.expect("a batch");
         waits.push(started.elapsed());
-        // As a source that is due now and then, and not at once again.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // As a source that is due now and then, and not at once again: this is how often it is due, and not a wait for anything.
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
     waits.sort();
     waits

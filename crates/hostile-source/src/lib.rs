@@ -73,7 +73,7 @@ impl Guest for Hostile {
         match BEFORE_CONFIGURATION.as_str() {
             "large-schema" => {
                 // As far as its memory reaches. One text, which is valid JSON.
-                let text = "x".repeat(40 << 20);
+                let text = "x".repeat(12 << 20);
                 description.config_schema = format!(r#"{{"description":"{text}"}}"#);
             }
             "many-streams" => description.streams = vec![good; MANY],
@@ -137,7 +137,7 @@ impl Guest for Hostile {
         match attack.as_str() {
             "spin" => spin(),
             "spin-a-little" => {
-                for n in 0..300_000_000_u64 {
+                for n in 0..10_000_000_u64 {
                     std::hint::black_box(n);
                 }
             }
@@ -150,7 +150,7 @@ impl Guest for Hostile {
             "large-request" => batch.state = network::large_request(&authority, 2 << 30),
             "many-requests" => batch.state = network::many_requests(&authority, 2_000),
             "one-request" => batch.state = network::read_all(&authority, "/"),
-            "many-problems" => batch.problems = vec![problem(&"p".repeat(4096)); 17_000],
+            "many-problems" => batch.problems = vec![problem(&"p".repeat(4096)); 5_000],
             "empty-state" => batch.state.clear(),
             "silent" => batch.next_poll_ms = u32::MAX,
             "large-event" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(8 << 20))],

@@ -107,7 +107,11 @@ pub fn dropped_requests(authority: &str, number: usize) -> String {
 }
 
 pub fn denied_requests(number: usize) -> String {
-    let denied = (0..number).filter(|n| send(&format!("h{n}.attacker.example.net"), "/").is_err()).count();
+    let denied = |n: &usize| {
+        let sent = send(&format!("h{n}.attacker.example.net"), "/");
+        sent.and_then(|future| read(&future)).is_err()
+    };
+    let denied = (0..number).filter(denied).count();
     format!("denied {denied}")
 }
 

@@ -4,6 +4,7 @@
 //! `configure` takes it; in the file, a text may lie elsewhere: `{ file = "…" }` or `{ env = "…" }`.
 
 use serde_json::{Map, Value, json};
+use source_host::printable;
 
 use crate::config::KINDS;
 
@@ -13,6 +14,7 @@ const SOURCE: &str = "#/properties/source";
 /// The schema of the file for a component with this `config_schema`. `name` is what the component calls itself.
 #[must_use]
 pub fn whole(name: &str, mut source: Value) -> Value {
+    harmless(&mut source);
     let described = source.get("title").and_then(Value::as_str).unwrap_or(name).to_owned();
     embed(&mut source);
     if let Value::Object(source) = &mut source {
@@ -35,6 +37,60 @@ pub fn whole(name: &str, mut source: Value) -> Value {
     });
     whole["properties"]["source"] = source;
     whole
+}
+
+/// Takes from a component's schema what would make a file of the component's choice of it: names that are no bare keys, control
+/// characters, tables that refer to files and variables of this machine, and addresses that nobody gave.
+fn harmless(schema: &mut Value) {
+    match schema {
+        Value::String(text) => *text = printable(std::mem::take(text)),
+        Value::Array(items) => items.iter_mut().for_each(harmless),
+        Value::Object(object) => {
+            let required = object.get("required").cloned().unwrap_or_default();
+            for key in ["properties", "$defs", "definitions", "patternProperties", "dependentSchemas"] {
+                if let Some(Value::Object(named)) = object.get_mut(key) {
+                    named.retain(|name, _| is_bare(name) || key == "patternProperties");
+                    for (name, property) in named {
+                        let is_required =
+                            required.as_array().is_some_and(|all| all.iter().any(|one| one == name));
+                        if is_required && property.get("default").is_some_and(is_address) {
+                            property.as_object_mut().and_then(|property| property.remove("default"));
+                        }
+                    }
+                }
+            }
+            if is_reference(object) {
+                *object = Map::new();
+                object.insert("type".into(), json!("string"));
+                object.insert("writeOnly".into(), json!(true));
+            }
+            object.values_mut().for_each(harmless);
+        }
+        _ => {}
+    }
+}
+
+fn is_bare(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    !name.is_empty() && name.len() <= 64 && name.chars().all(fits)
+}
+
+/// Whether a default is an address, or holds one.
+fn is_address(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("://"),
+        Value::Array(items) => items.iter().any(is_address),
+        Value::Object(object) => object.values().any(is_address),
+        _ => false,
+    }
+}
+
+/// Whether a table looks as if it referred to a file or a variable: that is for the one who writes the file to do.
+fn is_reference(object: &Map<String, Value>) -> bool {
+    let properties = object.get("properties").and_then(Value::as_object);
+    properties.is_some_and(|properties| {
+        !properties.is_empty() && properties.keys().all(|key| matches!(key.as_str(), "file" | "env"))
+    })
 }
 
 fn reference(key: &str) -> Value {

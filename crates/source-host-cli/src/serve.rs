@@ -9,6 +9,7 @@ mod folder;
 mod tenant;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -27,6 +28,7 @@ pub use self::control::{Answer, Ask, TenantStatus, ask, socket};
 use self::control::{Control, Request};
 use self::folder::{Changes, TenantFile, scan};
 use self::tenant::{Shared, Tenant, Turn};
+use crate::watch::{self, Audit, Health, Metrics, ServerLimits, TenantMetrics, Thresholds};
 
 /// How a folder is served.
 #[derive(Clone, Debug)]
@@ -52,6 +54,12 @@ pub struct Settings {
     pub retry_after: Duration,
     /// How long turns may go on after a stop. Default 25 s.
     pub drain: Duration,
+    /// Where metrics and health are told. Nowhere by default.
+    pub metrics: Option<SocketAddr>,
+    /// Whether metrics are told for each tenant, and not for all together. Default yes.
+    pub metrics_per_tenant: bool,
+    /// The file that gets a line for each request. None by default.
+    pub audit: Option<PathBuf>,
 }
 
 impl Settings {
@@ -69,6 +77,9 @@ impl Settings {
             held_events: 256 << 20,
             retry_after: Duration::from_secs(300),
             drain: Duration::from_secs(25),
+            metrics: None,
+            metrics_per_tenant: true,
+            audit: None,
         }
     }
 }
@@ -88,6 +99,17 @@ pub enum ServeError {
     /// The states cannot be used.
     #[error(transparent)]
     States(#[from] state_store::StateError),
+    /// Metrics cannot be told there.
+    #[error(transparent)]
+    Metrics(#[from] watch::ServerError),
+    /// The audit trail cannot be written.
+    #[error("cannot write the audit trail {}: {reason}", path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
     /// The socket for commands cannot be used.
     #[error("cannot listen at {}: {reason}", path.display())]
     Control {
@@ -133,8 +155,27 @@ pub async fn serve(settings: Settings, runtime: Runtime, signals: Signals) -> Re
     let files = scan(&settings.folder).map_err(|error| folder_error(&error))?;
     let states = Database::open(&settings.states, StateSettings::default())?;
     let mut control = Control::listen(&settings.folder).await?;
-    let shared = Arc::new(Shared::new(runtime, &settings, states));
-    let mut server = Server::new(settings, shared, signals.stop.clone());
+    let metrics = Metrics::new(settings.metrics_per_tenant);
+    let audit = match &settings.audit {
+        None => None,
+        Some(path) => {
+            let audit = Audit::to_file(path);
+            let audit = audit.map_err(|reason| ServeError::Audit { path: path.clone(), reason })?;
+            metrics.watch_audit(&audit);
+            Some(audit)
+        }
+    };
+    let health = Health::new(metrics.clone(), Thresholds::default());
+    if let Some(address) = settings.metrics {
+        let limits = ServerLimits::default();
+        let bound = watch::Server::bind(address, metrics.clone(), health.clone(), limits).await?;
+        tracing::info!(address = %bound.address(), "metrics and health are told");
+        // It is asked for until the last turn has ended.
+        tokio::spawn(bound.run(CancellationToken::new()));
+    }
+    let shared = Arc::new(Shared::new(runtime, &settings, states, metrics, audit));
+    let mut server = Server::new(settings, shared, health, signals.stop.clone());
+    server.health.folder_read(files.len());
     server.adopt(files);
     tracing::info!(tenants = server.slots.len(), "serving");
     loop {
@@ -170,6 +211,7 @@ enum Slot {
 struct Record {
     file: TenantFile,
     slot: Slot,
+    metrics: Arc<TenantMetrics>,
     /// To be done when its turn is over.
     removed: bool,
     changed: bool,
@@ -186,6 +228,7 @@ type Turned = (String, Option<Box<Tenant>>, Turn);
 struct Server {
     settings: Settings,
     shared: Arc<Shared>,
+    health: Health,
     stop: CancellationToken,
     slots: BTreeMap<String, Record>,
     due: DelayQueue<String>,
@@ -197,10 +240,11 @@ struct Server {
 }
 
 impl Server {
-    fn new(settings: Settings, shared: Arc<Shared>, stop: CancellationToken) -> Self {
+    fn new(settings: Settings, shared: Arc<Shared>, health: Health, stop: CancellationToken) -> Self {
         Self {
             settings,
             shared,
+            health,
             stop,
             slots: BTreeMap::new(),
             due: DelayQueue::new(),
@@ -234,9 +278,11 @@ impl Server {
         for (name, file) in files {
             tracing::info!(tenant = name, "added");
             let slot = Slot::Ready { tenant: None };
+            let metrics = self.shared.metrics.tenant(&name, "");
             let record = Record {
                 file,
                 slot,
+                metrics,
                 removed: false,
                 changed: false,
                 paused: false,
@@ -261,6 +307,9 @@ impl Server {
     }
 
     fn reopen(&mut self) {
+        if let Some(audit) = &self.shared.audit {
+            audit.reopen();
+        }
         for record in self.slots.values_mut() {
             match &mut record.slot {
                 Slot::Waiting { tenant: Some(tenant), .. }
@@ -280,6 +329,7 @@ impl Server {
         }
         if let Some(record) = self.slots.remove(name) {
             self.forget(record.slot);
+            self.shared.metrics.remove(name);
         }
     }
 
@@ -303,6 +353,10 @@ impl Server {
         let earlier = self.forget(before);
         let Some(record) = self.slots.get_mut(name) else { return };
         let tenant = if record.changed { None } else { tenant.or(earlier) };
+        record.metrics.paused(paused);
+        if !paused {
+            record.metrics.scheduled(wait);
+        }
         record.changed = false;
         record.slot = if paused {
             Slot::Paused { tenant }
@@ -339,6 +393,7 @@ impl Server {
                 record.file.clone(),
                 tenant,
                 Arc::clone(&self.shared),
+                Arc::clone(&record.metrics),
                 self.settings.slice,
                 self.settings.keep_for,
                 self.stop.clone(),
@@ -360,7 +415,10 @@ impl Server {
             }
         };
         let Some(record) = self.slots.get_mut(&name) else { return };
-        record.last_turn = Some(SystemTime::now());
+        record.metrics.running(false);
+        if record.last_turn.replace(SystemTime::now()).is_none() {
+            self.health.settled();
+        }
         if let Some(tenant) = &tenant {
             let report = tenant.report();
             self.delivered += report.events.saturating_sub(record.events);
@@ -369,6 +427,7 @@ impl Server {
         }
         if record.removed {
             self.slots.remove(&name);
+            self.shared.metrics.remove(&name);
             return;
         }
         let mut tenant = tenant;
@@ -380,7 +439,8 @@ impl Server {
         let (tenant, wait) = match turn {
             Turn::More => (tenant, Duration::ZERO),
             Turn::Wait(wait) => {
-                record.failed = None;
+                let trouble = tenant.as_ref().and_then(|tenant| tenant.trouble());
+                record.failed = trouble.map(|why| (why.to_owned(), SystemTime::now()));
                 (tenant, wait)
             }
             Turn::Failed(why) => {
@@ -427,6 +487,7 @@ impl Server {
 
     /// Lets turns under way come to an end, and breaks off those that take too long. Nothing is lost either way.
     async fn drain(mut self) -> Result<Served, ServeError> {
+        self.health.draining();
         tracing::info!(turns = self.running.len(), "stopping; turns under way come to an end first");
         let deadline = Instant::now() + self.settings.drain;
         let mut served = Served { tenants: self.slots.len(), ..Served::default() };
@@ -446,6 +507,9 @@ impl Server {
             }
         }
         served.events = self.delivered;
+        if let Some(audit) = &self.shared.audit {
+            audit.flush();
+        }
         Ok(served)
     }
 }
@@ -478,13 +542,15 @@ async fn turn(
     file: TenantFile,
     tenant: Option<Box<Tenant>>,
     shared: Arc<Shared>,
+    metrics: Arc<TenantMetrics>,
     slice: Duration,
     keep_for: Duration,
     stop: CancellationToken,
 ) -> Turned {
+    metrics.running(true);
     let mut tenant = match tenant {
         Some(tenant) => tenant,
-        None => match Tenant::open(&name, &file, &shared).await {
+        None => match Tenant::open(&name, &file, &shared, &metrics).await {
             Ok(tenant) => Box::new(tenant),
             Err(why) => return (name, None, Turn::Failed(why)),
         },
@@ -497,6 +563,9 @@ async fn turn(
     }
     if !matches!(turn, Turn::More) && tenant.kept.is_none() {
         tenant.rest().await;
+        metrics.instance_open(false);
+    } else {
+        metrics.instance_open(true);
     }
     (name, Some(tenant), turn)
 }

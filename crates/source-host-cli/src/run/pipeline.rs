@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use event_output::{Output, OutputError, OutputErrorKind};
-use source_host::{Batch, Error, Problem, ProblemKind, Throttle};
+use source_host::{Batch, Error, Failure, Problem, ProblemKind, Throttle};
 use state_store::{StateError, StateStore};
 use tokio::time::Instant;
 
@@ -122,6 +122,8 @@ pub struct Pipeline<P> {
     tally: Tally,
     throttle: Throttle,
     report: Report,
+    /// What keeps it from going on, until something is delivered again.
+    trouble: Option<String>,
 }
 
 #[derive(Default)]
@@ -152,6 +154,7 @@ impl<P: Pollable> Pipeline<P> {
             tally: Tally::new(),
             throttle: Throttle::per_minute(PROBLEM_LINES),
             report: Report::default(),
+            trouble: None,
         }
     }
 
@@ -197,6 +200,11 @@ impl<P: Pollable> Pipeline<P> {
         &mut *self.output
     }
 
+    /// What keeps it from going on, in words: the last poll failed, or its events or its state wait.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// Whether events wait for the output.
     pub fn has_pending(&self) -> bool {
         self.pending.is_some()
@@ -240,25 +248,29 @@ impl<P: Pollable> Pipeline<P> {
                 self.pending = Some(Pending { batch, delivered: 0, held: None });
                 self.deliver().await
             }
-            Err(Error::Failure(failure)) => {
-                self.tally.crashes = 0;
-                self.report.problems += 1;
-                self.log(&failure.problem);
-                self.tell(|watcher| watcher.poll_failed(Some(failure.problem.kind), started.elapsed()));
-                self.tally.note_problem(&failure.problem);
-                if let Some(new) = failure.state
-                    && failure.problem.kind != ProblemKind::State
-                {
-                    self.save(new).await?;
-                }
-                self.after_failure(failure.problem)
-            }
             Err(error) => {
                 self.report.problems += 1;
-                self.tell(|watcher| watcher.poll_failed(None, started.elapsed()));
-                self.after_crash(error)
+                self.tell(|watcher| watcher.poll_failed(&error));
+                match error {
+                    Error::Failure(failure) => self.failed(*failure).await,
+                    error => self.after_crash(error),
+                }
             }
         }
+    }
+
+    /// The source could do nothing at all.
+    async fn failed(&mut self, failure: Failure) -> Result<Next, RunError> {
+        self.tally.crashes = 0;
+        self.trouble = Some(failure.problem.to_string());
+        self.log(&failure.problem);
+        self.tally.note_problem(&failure.problem);
+        if let Some(new) = failure.state
+            && failure.problem.kind != ProblemKind::State
+        {
+            self.save(new).await?;
+        }
+        self.after_failure(failure.problem)
     }
 
     /// Delivers the batch that waits, as far as it is not delivered, and saves its state.
@@ -269,11 +281,10 @@ impl<P: Pollable> Pipeline<P> {
             let started = Instant::now();
             match self.output.deliver(events).await {
                 Ok(delivered) => {
-                    let bytes = events.iter().map(|event| event.len() as u64).sum();
                     self.report.events_set_aside += delivered.set_aside;
                     pending.delivered = pending.batch.events.len();
                     if let Some(watcher) = &self.watcher {
-                        watcher.delivered(&delivered, bytes, started.elapsed());
+                        watcher.delivered(&delivered, events, started.elapsed());
                     }
                 }
                 Err(error) => return self.after_refusal(error),
@@ -287,6 +298,7 @@ impl<P: Pollable> Pipeline<P> {
         let Some(Pending { batch, .. }) = self.pending.take() else { return Ok(Next::Again) };
         self.report.add(&batch);
         self.tally.note(&batch);
+        self.trouble = None;
         tracing::info!(
             target: "source_host_cli::progress",
             events = batch.events.len(),
@@ -315,6 +327,7 @@ impl<P: Pollable> Pipeline<P> {
         if let Some(watcher) = &self.watcher {
             watcher.output_failed(&error);
         }
+        self.trouble = Some(error.to_string());
         let Some(pending) = &mut self.pending else { return Ok(Next::Again) };
         let safe = pending.delivered + error.accepted();
         pending.delivered = safe.min(pending.batch.events.len());
@@ -353,6 +366,7 @@ impl<P: Pollable> Pipeline<P> {
         if !error.passes() {
             return Err(error.into());
         }
+        self.trouble = Some(error.to_string());
         self.tell(|watcher| watcher.save_failed(&error));
         self.tally.unsaved += 1;
         let back_off = back_off(self.tally.unsaved);
@@ -401,6 +415,7 @@ impl<P: Pollable> Pipeline<P> {
 
     fn after_crash(&mut self, error: Error) -> Result<Next, RunError> {
         self.tally.crashes += 1;
+        self.trouble = Some(error.to_string());
         if self.policy.until_caught_up && self.tally.crashes >= CRASHES {
             return Err(RunError::Crashed { times: self.tally.crashes, last: error });
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_output::{Delivered, OutputError};
-use source_host::{Batch, ProblemKind};
+use source_host::{Batch, Error};
 use state_store::StateError;
 
 /// Is told what a pipeline does. Each method returns at once and does not block.
@@ -13,14 +13,14 @@ pub trait Watcher: Send + Sync {
         let _ = (batch, took);
     }
 
-    /// A poll has brought none: the source could do nothing at all, or (without a kind) the component failed.
-    fn poll_failed(&self, kind: Option<ProblemKind>, took: Duration) {
-        let _ = (kind, took);
+    /// A poll has brought none: the source could do nothing at all, or the component failed.
+    fn poll_failed(&self, error: &Error) {
+        let _ = error;
     }
 
-    /// Events are safe.
-    fn delivered(&self, delivered: &Delivered, event_bytes: u64, took: Duration) {
-        let _ = (delivered, event_bytes, took);
+    /// These events are safe.
+    fn delivered(&self, delivered: &Delivered, events: &[String], took: Duration) {
+        let _ = (delivered, events, took);
     }
 
     /// The output has not taken everything.

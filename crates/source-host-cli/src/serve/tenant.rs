@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use event_output::{Check, Closing, Delivery, Output as EventOutput, OutputError};
 use source_host::{
-    Admission, Error, HttpTransport, MemoryBudget, Options, Plugin, Problem, Runtime, Scheduler,
+    Admission, Batch, Error, HttpTransport, MemoryBudget, Observer, Options, Plugin, Problem, Runtime,
+    Scheduler,
 };
-use state_store::{Database, Owner, Settings as StateSettings, StateFile, StateStore};
+use state_store::{Database, Owner, Settings as StateSettings, StateError, StateFile, StateStore};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ use crate::config::{Config, Output, lines_to_allow};
 use crate::run::ending::End;
 use crate::run::pipeline::{HeldEvents, Next, Pipeline};
 use crate::run::pollable::Configured;
+use crate::run::watcher::Watcher;
+use crate::watch::{Audit, Delivered, Metrics, Observers, TenantMetrics};
 
 /// What all tenants share.
 pub(super) struct Shared {
@@ -31,11 +34,19 @@ pub(super) struct Shared {
     pub(super) states: Database,
     /// How many instances may be kept by tenants that wait.
     pub(super) instances: Arc<Semaphore>,
+    pub(super) metrics: Metrics,
+    pub(super) audit: Option<Audit>,
     plugins: Mutex<HashMap<PathBuf, (Stamp, Admission, Plugin)>>,
 }
 
 impl Shared {
-    pub(super) fn new(runtime: Runtime, settings: &Settings, states: Database) -> Self {
+    pub(super) fn new(
+        runtime: Runtime,
+        settings: &Settings,
+        states: Database,
+        metrics: Metrics,
+        audit: Option<Audit>,
+    ) -> Self {
         Self {
             runtime,
             scheduler: Scheduler::default(),
@@ -43,6 +54,8 @@ impl Shared {
             held: HeldEvents::new(settings.held_events),
             states,
             instances: Arc::new(Semaphore::new(settings.instances)),
+            metrics,
+            audit,
             plugins: Mutex::default(),
         }
     }
@@ -95,7 +108,12 @@ impl Tenant {
     /// # Errors
     ///
     /// Everything that is wrong, in words, each with its line.
-    pub(super) async fn open(name: &str, file: &TenantFile, shared: &Shared) -> Result<Self, String> {
+    pub(super) async fn open(
+        name: &str,
+        file: &TenantFile,
+        shared: &Shared,
+        metrics: &Arc<TenantMetrics>,
+    ) -> Result<Self, String> {
         let path = &file.path;
         let in_file = |found: Vec<String>| format!("{}: {}", path.display(), found.join("; "));
         let config = Config::read(path)
@@ -106,7 +124,13 @@ impl Tenant {
             None => HttpTransport::new(),
         };
         let cancel = CancellationToken::new();
+        let mut observers = vec![Arc::clone(metrics) as Arc<dyn Observer>];
+        if let Some(audit) = &shared.audit {
+            observers.push(audit.tenant(name, &plugin.digest().to_string()));
+        }
+        metrics.call_time(config.limits.call_time);
         let options = Options::new()
+            .observer(Arc::new(Observers::new(observers)))
             .limits(config.limits.clone())
             .egress(config.egress.clone())
             .transport(transport.map_err(|error| error.to_string())?)
@@ -114,13 +138,14 @@ impl Tenant {
             .memory_budget(shared.memory.clone())
             .cancelled_by(cancel.clone());
         let opened = Configured::open(&plugin, options, config.source.clone()).await;
-        let (mut source, grants) = opened.map_err(|error| match error {
-            Error::Configuration(problems) => {
-                let text = std::fs::read_to_string(path).unwrap_or_default();
-                in_file(problems.iter().map(|problem| in_source(&text, problem)).collect())
-            }
-            error => error.to_string(),
-        })?;
+        let (mut source, grants) =
+            opened.inspect_err(|error| metrics.poll_failed(error)).map_err(|error| match error {
+                Error::Configuration(problems) => {
+                    let text = std::fs::read_to_string(path).unwrap_or_default();
+                    in_file(problems.iter().map(|problem| in_source(&text, problem)).collect())
+                }
+                error => error.to_string(),
+            })?;
         for warning in &grants.warnings {
             tracing::warn!("{warning}");
         }
@@ -133,6 +158,8 @@ impl Tenant {
             )]));
         }
         let described = source.source().describe().await.map_err(|error| error.to_string())?;
+        // The same as before, which knows now what it is of.
+        shared.metrics.tenant(name, &described.name);
         let owner =
             Owner::new(name, described.name, described.version).with_digest(plugin.digest().to_string());
         let store: Box<dyn StateStore> = match &config.state {
@@ -143,7 +170,8 @@ impl Tenant {
             None => Box::new(shared.states.tenant(owner).map_err(|error| error.to_string())?),
         };
         let output = Box::new(OnDemand { output: config.output, open: None });
-        let pipeline = Pipeline::new(source, output, store).held_events(shared.held.clone());
+        let told = Arc::new(Told(Arc::clone(metrics)));
+        let pipeline = Pipeline::new(source, output, store).held_events(shared.held.clone()).watcher(told);
         Ok(Self { pipeline, cancel, kept: None })
     }
 
@@ -179,6 +207,11 @@ impl Tenant {
         self.pipeline.output().reopen();
     }
 
+    /// What keeps it from going on.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.pipeline.trouble()
+    }
+
     /// What it has done.
     pub(super) fn report(&self) -> &crate::run::report::Report {
         self.pipeline.report()
@@ -193,6 +226,53 @@ fn in_source(text: &str, problem: &Problem) -> String {
     };
     let line = Config::line_of(text, &path).map_or(String::new(), |line| format!("line {line}: "));
     format!("{line}{}", Problem { path: Some(path), ..problem.clone() })
+}
+
+/// What the metrics of a tenant are told.
+struct Told(Arc<TenantMetrics>);
+
+impl Watcher for Told {
+    fn polled(&self, batch: &Batch, took: Duration) {
+        self.0.polled(batch, took);
+    }
+
+    fn poll_failed(&self, error: &Error) {
+        self.0.poll_failed(error);
+    }
+
+    fn delivered(&self, delivered: &event_output::Delivered, events: &[String], took: Duration) {
+        // They come in the order of their files and windows: the first and the last are about as old as it gets.
+        let mut times = [events.first(), events.last()].map(|event| event.and_then(|event| time_of(event)));
+        times.sort();
+        let [oldest, newest] = times;
+        self.0.delivered(&Delivered {
+            events: events.len() as u64 - delivered.set_aside.min(events.len() as u64),
+            bytes: events.iter().map(|event| event.len() as u64).sum(),
+            set_aside: delivered.set_aside,
+            oldest,
+            newest,
+            took,
+        });
+    }
+
+    fn output_failed(&self, _: &OutputError) {
+        self.0.output_failed();
+    }
+
+    fn saved(&self, bytes: usize) {
+        self.0.saved(bytes as u64);
+    }
+
+    fn save_failed(&self, _: &StateError) {
+        self.0.save_failed();
+    }
+}
+
+/// When an event happened: its `@timestamp`.
+fn time_of(event: &str) -> Option<SystemTime> {
+    let (_, rest) = event.split_once("\"@timestamp\":\"")?;
+    let (text, _) = rest.split_once('"')?;
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(SystemTime::from)
 }
 
 /// An output that is opened when there is something for it. Ten thousand that wait hold no file and no connection.

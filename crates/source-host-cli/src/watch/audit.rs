@@ -334,7 +334,7 @@ mod tests {
     use std::sync::{Mutex, PoisonError, mpsc};
 
     /// Holds each write until it is let through.
-    struct Gate(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
+    struct Gate(Receiver<()>, Arc<Mutex<Vec<u8>>>);
 
     impl Write for Gate {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

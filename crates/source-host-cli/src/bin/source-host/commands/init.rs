@@ -4,6 +4,7 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
 use source_host::printable;
 
 use super::exit::Exit;
@@ -16,7 +17,8 @@ pub(crate) async fn run(args: InitArgs, cache: Option<&Path>) -> Result<ExitCode
     if args.output.exists() {
         return Err(there(&args.output));
     }
-    let schema = schema::of(&args.component, cache).await?;
+    let mut schema = schema::of(&args.component, cache).await?;
+    for_a_start(&mut schema);
     let mut starter = Starter::new(&schema);
     let component = from_folder_of(&args.output, &args.component)?;
     starter.set(&format!("component={}", component.display())).map_err(Exit::mistake)?;
@@ -39,6 +41,17 @@ pub(crate) async fn run(args: InitArgs, cache: Option<&Path>) -> Result<ExitCode
     }
     say!("Then try: source-host check {output}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a first configuration is made of: one source with its own state, and the two outputs that need nothing else.
+fn for_a_start(schema: &mut Value) {
+    const OUTPUT: [&str; 5] = ["kind", "path", "rotate_size", "rotate_after", "keep"];
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.push(json!("state"));
+    }
+    if let Some(output) = schema.pointer_mut("/properties/output/properties").and_then(Value::as_object_mut) {
+        output.retain(|key, _| OUTPUT.contains(&key.as_str()));
+    }
 }
 
 /// The component's path as it has to stand in the file.

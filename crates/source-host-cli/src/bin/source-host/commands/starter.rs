@@ -1,6 +1,8 @@
 //! A first configuration, made from the JSON Schema of the file alone: what is required is asked for, and what is not
 //! stands there as a comment, with its default.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use toml::{Table, Value as Toml};
 
@@ -24,6 +26,8 @@ pub(super) struct Starter<'a> {
     values: Table,
     /// Paths that are required, and that nobody gave.
     pub(super) missing: Vec<String>,
+    /// Hosts of addresses that somebody gave. Those of the component's own defaults are not meant until somebody says so.
+    hosts: BTreeSet<String>,
 }
 
 /// Columns of a comment.
@@ -32,7 +36,7 @@ const WIDTH: usize = 116;
 impl<'a> Starter<'a> {
     /// Begins with nothing given.
     pub(super) fn new(schema: &'a Value) -> Self {
-        Self { schema, values: Table::new(), missing: Vec::new() }
+        Self { schema, values: Table::new(), missing: Vec::new(), hosts: BTreeSet::new() }
     }
 
     /// Takes `source.auth.flow=jwt-bearer`.
@@ -45,6 +49,7 @@ impl<'a> Starter<'a> {
         let keys: Vec<&str> = path.trim().split('.').collect();
         let schema = find(self.schema, &keys).ok_or_else(|| format!("there is no key `{path}`"))?;
         let value = read(schema, text).map_err(|problem| format!("{path}: {problem}"))?;
+        self.hosts.extend(hosts(&value));
         put(&mut self.values, &keys, value)
             .ok_or_else(|| format!("{path}: a value was given for a part of it"))
     }
@@ -53,7 +58,7 @@ impl<'a> Starter<'a> {
     pub(super) fn ask(&mut self, ask: &mut dyn FnMut(&Question<'_>) -> Option<String>) {
         let mut values = std::mem::take(&mut self.values);
         self.ask_table(self.schema, "", &mut values, ask);
-        let hosts: Vec<Toml> = values.get("source").map(hosts).unwrap_or_default();
+        let hosts = self.hosts.iter().cloned().map(Toml::String).collect();
         let egress = values.entry("egress").or_insert_with(|| Toml::Table(Table::new()));
         if let Toml::Table(egress) = egress {
             egress.entry("allow").or_insert(Toml::Array(hosts));
@@ -160,7 +165,7 @@ impl<'a> Starter<'a> {
             secret: is_secret(schema),
         };
         let value = match ask(&question).filter(|answer| !answer.trim().is_empty()) {
-            Some(answer) => read(schema, &answer).ok(),
+            Some(answer) => read(schema, &answer).ok().inspect(|value| self.hosts.extend(hosts(value))),
             None => default.and_then(|default| read(schema, &default).ok()),
         };
         values.insert(
@@ -329,7 +334,7 @@ fn elsewhere(kind: &str, name: &str) -> Toml {
 }
 
 /// The hosts of all addresses in a value.
-fn hosts(value: &Toml) -> Vec<Toml> {
+fn hosts(value: &Toml) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut open = vec![value];
     while let Some(value) = open.pop() {
@@ -346,9 +351,7 @@ fn hosts(value: &Toml) -> Vec<Toml> {
             _ => {}
         }
     }
-    found.sort();
-    found.dedup();
-    found.into_iter().map(Toml::String).collect()
+    found
 }
 
 fn put(table: &mut Table, keys: &[&str], value: Toml) -> Option<()> {
