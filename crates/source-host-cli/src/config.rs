@@ -40,7 +40,8 @@ const LIMITS: [&str; 12] = [
     "longest_wait",
     "log_lines_per_minute",
 ];
-const ADMISSION: [&str; 5] = ["digest", "signed_by", "component_bytes", "functions", "function_bytes"];
+const ADMISSION: [&str; 6] =
+    ["digest", "signed_by", "component_bytes", "functions", "function_bytes", "code_bytes"];
 
 /// Everything a run needs.
 #[derive(Clone, Debug)]
@@ -276,6 +277,7 @@ impl Reader<'_> {
         admission.functions = self.count_of(table, AT, "functions").map_or(admission.functions, count);
         admission.function_bytes =
             self.size_of(table, AT, "function_bytes").unwrap_or(admission.function_bytes);
+        admission.code_bytes = self.size_of(table, AT, "code_bytes").unwrap_or(admission.code_bytes);
         admission
     }
 }

@@ -160,6 +160,7 @@ pub(crate) fn own() -> Value {
                 "component_bytes": size("32MiB", "Its file."),
                 "functions": count(40_000, "Its functions."),
                 "function_bytes": size("256KiB", "Its longest function."),
+                "code_bytes": size("8MiB", "All its functions."),
             },
             "additionalProperties": false,
         },

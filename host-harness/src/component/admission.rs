@@ -38,6 +38,8 @@ pub struct Admission {
     pub functions: u64,
     /// Bytes of the longest function. Default 256 KiB.
     pub function_bytes: u64,
+    /// Bytes of all functions. Default 8 MiB.
+    pub code_bytes: u64,
     /// All else that is declared: types, imports, exports, globals, instances. Default 100,000.
     pub declarations: u64,
     /// The component itself, by its SHA-256.
@@ -52,6 +54,7 @@ impl Default for Admission {
             component_bytes: 32 << 20,
             functions: 40_000,
             function_bytes: 256 << 10,
+            code_bytes: 8 << 20,
             declarations: 100_000,
             digest: None,
             signed_by: None,
@@ -206,7 +209,7 @@ pub(crate) fn inspect(
 
 /// Counts what it would cost to compile, without any of the work.
 fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
-    let (mut functions, mut declarations, mut longest) = (0_u64, 0_u64, 0_u64);
+    let (mut functions, mut declarations, mut longest, mut code) = (0_u64, 0_u64, 0_u64, 0_u64);
     for payload in Parser::new(0).parse_all(content) {
         let payload = payload.map_err(|error| format!("it is damaged: {}", printable(error.to_string())))?;
         declarations += u64::from(match &payload {
@@ -216,6 +219,7 @@ fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
             }
             Payload::CodeSectionEntry(body) => {
                 longest = longest.max(body.as_bytes().len() as u64);
+                code += body.as_bytes().len() as u64;
                 0
             }
             Payload::TypeSection(section) => section.count(),
@@ -246,6 +250,10 @@ fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
                 let (count, limit) = (grouped(count), grouped(limit));
                 return Err(format!("it has {count} {what}, more than its limit of {limit} (`{name}`)"));
             }
+        }
+        if code > admission.code_bytes {
+            let limit = bytes(admission.code_bytes);
+            return Err(format!("its functions are longer than their limit of {limit} (`code_bytes`)"));
         }
         if longest > admission.function_bytes {
             let (longest, limit) = (bytes(longest), bytes(admission.function_bytes));
