@@ -12,6 +12,7 @@ mod contenders;
 mod cpu;
 mod end_to_end;
 mod report;
+mod served;
 mod tenants;
 
 use anyhow::{Context, Result, ensure};
@@ -21,9 +22,10 @@ use e2e::inputs::{Input, Kind};
 use end_to_end::EndToEnd;
 use indicatif::{ProgressBar, ProgressStyle};
 use report::Measured;
+use served::Served;
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -39,6 +41,7 @@ use std::{
   bench --only component --rounds 20     one contender, and no ratios, which need two
   bench --rounds 1 --megabytes 4         whether it works at all
   bench --end-to-end --rounds 0          source-host with a gigabyte and with 10,000 files
+  bench --tenants 1,1000,10000           what a tenant costs that waits
   bench --end-to-end --rounds 0 --gigabytes 5   whether it takes more memory then
 
 A contender is faster than another where least and most of the ratio are both above 1. Where these are far apart, something else \
@@ -70,6 +73,10 @@ struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=20))]
     gigabytes: u64,
 
+    /// How much a tenant costs that waits, in folders of so many; and nothing else
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    tenants: Vec<usize>,
+
     /// Where the JSON goes
     #[arg(long, value_name = "FILE", default_value = "dist/bench.json")]
     output: PathBuf,
@@ -81,6 +88,13 @@ fn main() -> Result<()> {
     let budget = Duration::from_secs(arguments.seconds);
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(100));
+    if !arguments.tenants.is_empty() {
+        let served: Vec<Served> =
+            arguments.tenants.iter().map(|tenants| Served::measure(*tenants, &bar)).collect::<Result<_>>()?;
+        bar.finish_and_clear();
+        print!("{}", Served::text(&served));
+        return write(&arguments.output, &format!("{:#}\n", serde_json::to_value(&served)?));
+    }
     let (measured, notes) = match arguments.rounds {
         0 => (Vec::new(), Vec::new()),
         _ => rounds(&arguments, &bar, started + budget)?,
@@ -88,13 +102,15 @@ fn main() -> Result<()> {
     let end_to_end = EndToEnd::measure(arguments.end_to_end.then_some(arguments.gigabytes), &bar)?;
     bar.finish_and_clear();
     print!("{}", report::text(&measured, &end_to_end, &notes));
-    if let Some(folder) = arguments.output.parent() {
+    write(&arguments.output, &format!("{:#}\n", report::json(&measured, &end_to_end, &notes)))
+}
+
+fn write(output: &Path, json: &str) -> Result<()> {
+    if let Some(folder) = output.parent() {
         fs::create_dir_all(folder)?;
     }
-    let json = format!("{:#}\n", report::json(&measured, &end_to_end, &notes));
-    fs::write(&arguments.output, json)
-        .with_context(|| format!("cannot write {}", arguments.output.display()))?;
-    println!("\nEach round: {}", arguments.output.display());
+    fs::write(output, json).with_context(|| format!("cannot write {}", output.display()))?;
+    println!("\nEach round: {}", output.display());
     Ok(())
 }
 
