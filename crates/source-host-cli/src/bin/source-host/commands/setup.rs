@@ -29,10 +29,9 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<(Config,
         Err(mistakes) => return Err(everything_wrong(path, mistakes, cache).await),
     };
     let plugin = load(cache, &config.component).await?;
-    let transport = match &config.ca_file {
-        Some(file) => HttpTransport::with_ca_file(file)?,
-        None => HttpTransport::new()?,
-    };
+    let transport =
+        config.ca_file.iter().fold(HttpTransport::builder(), |builder, file| builder.extra_ca_file(file));
+    let transport = transport.build()?;
     let options =
         Options::new().limits(config.limits.clone()).egress(config.egress.clone()).transport(transport);
     let (mut source, grants) = match Configured::open(&plugin, options, config.source.clone()).await {
