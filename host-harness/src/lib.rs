@@ -15,6 +15,7 @@
 //! | what a component says, in plain types | `contract` |
 //! | where a component may connect to | `network/egress` |
 //! | what becomes of a request | `network/outgoing`, `network/transport` |
+//! | how it connects, through which proxy, and whom it trusts | `network/dial`, `network/proxy`, `network/tls` |
 //! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
 //! | what it may use, and what a call comes to | `component/limits`, `component/source` |
 //!
@@ -59,7 +60,8 @@ pub use contract::{
 };
 pub use error::Error;
 pub use network::egress::{Egress, RuleError};
-pub use network::transport::{Answer, HttpTransport, Timeouts, Transport};
+pub use network::tls::Roots;
+pub use network::transport::{Answer, HttpTransport, HttpTransportBuilder, Timeouts, Transport};
 pub use observer::{CallRecord, Observer, RequestRecord};
 pub use throttle::Throttle;
 pub use units::{bytes, grouped};

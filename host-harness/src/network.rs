@@ -1,5 +1,8 @@
 //! The network as a component has it: where it may connect to, how its requests travel, and the one door they go through.
 
+mod dial;
 pub(crate) mod egress;
 pub(crate) mod outgoing;
+mod proxy;
+pub(crate) mod tls;
 pub(crate) mod transport;

@@ -17,5 +17,6 @@ mod mapping;
 mod objects;
 mod polls;
 mod public_cases;
+mod security;
 mod session;
 mod sign_in;

@@ -7,6 +7,7 @@
 //! | attack | what stops it |
 //! |---|---|
 //! | a request to a host nobody meant | [`Gate::admit`]: the authority must match a rule of the operator **and** a grant of the component, for every single request |
+//! | a rule that lets in more than was meant: `*.com`, `*.co.uk` | under a public suffix anybody can own a name, so it is no rule |
 //! | a look-alike: `evil-example.com`, `example.com.evil.net`, `example.com@evil.net` | rules compare whole labels; user information in an authority is refused |
 //! | an address in disguise: `0x7f.1`, `2130706433`, `127.1` | no rule can name such a host, so none matches |
 //! | a listed name that resolves to an inner address, at once or later (DNS rebinding) | [`name_may_resolve_to`] looks at each address after resolution, and the connection goes to those very addresses |
@@ -16,18 +17,32 @@
 //!
 //! Literal addresses count only where they are listed literally. One that is listed may be private, since the operator
 //! said so; link-local (where metadata services live), multicast and unspecified addresses are refused even then.
+//!
+//! A service that is reached through the operator's own network (AWS PrivateLink, Salesforce Private Connect) has a name that
+//! resolves to a private address. [`Egress::allow_private`] says so for that name and those networks; nothing else changes.
+//!
+//! # Which suffixes are public
+//!
+//! Those of the Public Suffix List's ICANN section (<https://publicsuffix.org>), as it was when this was built: registries,
+//! where a name is a matter of minutes. The list's private section (`github.io`, `s3.amazonaws.com`) is allowed, with a
+//! warning in the log. There one provider hands out the names, vendors put the hosts of their customers on such domains, and
+//! a vendor may have a domain entered there at any time: a rule such as `*.my.salesforce.com` must not end with an upgrade.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use http::Uri;
 use http::uri::Scheme;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use psl::{Psl, Type};
 
 /// The operator's allow-list. The default allows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Egress {
     rules: Vec<Rule>,
+    private: Vec<Private>,
 }
 
 impl Egress {
@@ -40,7 +55,12 @@ impl Egress {
     ///
     /// # Errors
     ///
-    /// The first rule that is none, and why.
+    /// The first rule that is none, and why. A suffix under which anybody can own a name is none.
+    ///
+    /// ```
+    /// let error = source_host::Egress::allow(["*.co.uk"]).unwrap_err();
+    /// assert!(error.to_string().contains("`*.example.co.uk`"));
+    /// ```
     ///
     /// ```
     /// let egress = source_host::Egress::allow(["*.example.com", "127.0.0.1:8080"])?;
@@ -53,8 +73,70 @@ impl Egress {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let rules = rules.into_iter().map(|rule| rule.as_ref().parse()).collect::<Result<_, _>>()?;
-        Ok(Self { rules })
+        let rules: Vec<Rule> =
+            rules.into_iter().map(|rule| rule.as_ref().parse()).collect::<Result<_, _>>()?;
+        for Rule { pattern, .. } in &rules {
+            if let Pattern::Suffix(suffix) = pattern
+                && public_suffix(&suffix[1..]) == Some(Type::Private)
+            {
+                tracing::warn!(
+                    "the egress rule `*{suffix}` allows hosts of everybody who is a customer there"
+                );
+            }
+        }
+        Ok(Self { rules, private: Vec::new() })
+    }
+
+    /// Says that a name (`host` or `*.suffix`) may resolve to private addresses, if they lie in one of these networks.
+    ///
+    /// For services that are reached through the operator's own network, such as AWS PrivateLink or Salesforce Private
+    /// Connect. It allows no request by itself: the name needs a rule as any other does. Networks are within `10.0.0.0/8`,
+    /// `172.16.0.0/12`, `192.168.0.0/16`, `100.64.0.0/10` and `fc00::/7`. What is never allowed stays so, whatever is written:
+    /// loopback, link-local, multicast and unspecified addresses, and those of metadata services.
+    ///
+    /// It has no effect on names that a proxy resolves.
+    ///
+    /// # Errors
+    ///
+    /// If the name is no host name or suffix, or one of the networks is no private network; and why.
+    ///
+    /// ```
+    /// let egress = source_host::Egress::allow(["acme.my.salesforce.com"])?
+    ///     .allow_private("acme.my.salesforce.com", ["10.20.0.0/16"])?;
+    /// assert!(egress.clone().allow_private("acme.my.salesforce.com", ["169.254.0.0/16"]).is_err());
+    /// # Ok::<(), source_host::RuleError>(())
+    /// ```
+    pub fn allow_private<I>(mut self, name: &str, networks: I) -> Result<Self, RuleError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let bad = |reason: &'static str| {
+            RuleError::new(name, "a name that may resolve to private addresses", reason)
+        };
+        let Rule { pattern, port } = name.parse()?;
+        match &pattern {
+            _ if port.is_some() => {
+                return Err(bad("a name resolves the same for every port: leave the port out"));
+            }
+            Pattern::Host(Host::Address(_)) => {
+                return Err(bad("it is an address already, which needs a rule and no more"));
+            }
+            Pattern::Host(host) if host.is_loopback() => {
+                return Err(bad("it means loopback and nothing else"));
+            }
+            _ => {}
+        }
+        let networks = networks
+            .into_iter()
+            .map(|network| {
+                let network = network.as_ref();
+                private_network(network)
+                    .map_err(|reason| RuleError::new(network, "a private network", reason))
+            })
+            .collect::<Result<_, _>>()?;
+        self.private.push(Private { pattern, networks });
+        Ok(self)
     }
 
     /// Whether requests to this authority (`host` or `host:port`), as a component grants it, would be allowed.
@@ -73,6 +155,67 @@ impl Egress {
                 }
         })
     }
+}
+
+/// A name that may resolve to addresses that are not public.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Private {
+    pattern: Pattern,
+    networks: Vec<IpNet>,
+}
+
+/// The networks, besides what is public, that the name of one request may resolve to. It travels with the request, as an
+/// extension of it, from the gate to whoever connects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PrivateNetworks(pub(super) Vec<IpNet>);
+
+impl PrivateNetworks {
+    /// Asks twice what the rules were asked already, for this is the last look before a connection.
+    fn contain(&self, address: IpAddr) -> bool {
+        let is_private = PRIVATE_USE.iter().any(|network| network.contains(&address));
+        is_private && !never(address) && self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// What networks use inside and nobody reaches from outside: RFC 1918, RFC 6598, RFC 4193.
+const PRIVATE_USE: [IpNet; 5] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8)),
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(172, 16, 0, 0), 12)),
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 0, 0), 16)),
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7)),
+];
+
+/// A network in CIDR notation, or one address.
+fn private_network(text: &str) -> Result<IpNet, Cow<'static, str>> {
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network = network.map_err(|_| "write it as `10.20.0.0/16` or `fd12:3456::/48`")?;
+    if network.trunc() != network {
+        return Err(format!("it begins elsewhere: write `{}`", network.trunc()).into());
+    }
+    if !PRIVATE_USE.iter().any(|private| private.contains(&network)) {
+        return Err("private are 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7, and what is in them".into());
+    }
+    if never(network.network()) && never(network.broadcast()) {
+        return Err("such addresses are never allowed".into());
+    }
+    Ok(network)
+}
+
+/// Which section of the Public Suffix List the names under this one belong to, if it is a public suffix.
+fn public_suffix(name: &str) -> Option<Type> {
+    let suffix = |name: &str| {
+        let suffix =
+            psl::List.suffix(name.as_bytes()).filter(|suffix| suffix.as_bytes() == name.as_bytes())?;
+        suffix.typ()
+    };
+    // The list says `*.kawasaki.jp` and not `kawasaki.jp`: then each name below is a public suffix.
+    suffix(name).or_else(|| suffix(&format!("any-name-at-all.{name}")))
+}
+
+/// Whether a host, as a URI has it, is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    Host::parse(host).is_some_and(|host| host.is_loopback())
 }
 
 /// One line of an allow-list.
@@ -157,17 +300,28 @@ impl Rule {
 
 /// Why a text is no rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{rule}` is not a host to allow: {reason}")]
+#[error("`{rule}` is not {what}: {reason}")]
 pub struct RuleError {
     rule: String,
-    reason: &'static str,
+    what: &'static str,
+    reason: Cow<'static, str>,
+}
+
+impl RuleError {
+    fn new(rule: &str, what: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { rule: crate::contract::printable(rule.to_owned()), what, reason: reason.into() }
+    }
+
+    fn no_host(rule: &str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(rule, "a host to allow", reason)
+    }
 }
 
 impl FromStr for Rule {
     type Err = RuleError;
 
     fn from_str(text: &str) -> Result<Self, RuleError> {
-        let bad = |reason| RuleError { rule: crate::contract::printable(text.to_owned()), reason };
+        let bad = |reason: &'static str| RuleError::no_host(text, reason);
         if text.contains("://") || text.contains('/') {
             return Err(bad("write the host alone, without scheme and path"));
         }
@@ -189,6 +343,12 @@ impl FromStr for Rule {
         let pattern = match host.strip_prefix("*.") {
             None => Pattern::Host(Host::parse(host).ok_or_else(|| bad(form))?),
             Some(suffix) => match Host::parse(suffix) {
+                Some(Host::Name(name)) if public_suffix(&name) == Some(Type::Icann) && name.contains('.') => {
+                    let reason = format!(
+                        "anybody can own a name under `{name}`; write the host in full, or the domain of one owner, as in `*.example.{name}`"
+                    );
+                    return Err(RuleError::no_host(text, reason));
+                }
                 Some(Host::Name(name)) if name.contains('.') => Pattern::Suffix(format!(".{name}")),
                 Some(Host::Name(_)) => {
                     return Err(bad("a suffix needs at least two labels, as in `*.example.com`"));
@@ -260,10 +420,9 @@ impl Gate {
                 let rule: Rule = authority.parse()?;
                 match rule.pattern {
                     Pattern::Host(_) => Ok(rule),
-                    Pattern::Suffix(_) => Err(RuleError {
-                        rule: authority.clone(),
-                        reason: "a component names each host in full",
-                    }),
+                    Pattern::Suffix(_) => {
+                        Err(RuleError::no_host(authority, "a component names each host in full"))
+                    }
                 }
             })
             .collect::<Result<_, _>>()?;
@@ -273,6 +432,12 @@ impl Gate {
     /// Those of the authorities that the operator does not allow.
     pub(crate) fn denied(&self, authorities: &[String]) -> Vec<String> {
         authorities.iter().filter(|a| !self.allowed.covers(a)).cloned().collect()
+    }
+
+    /// Where else than to public addresses the name of a target may lead.
+    pub(crate) fn private_networks(&self, target: &Target) -> PrivateNetworks {
+        let named = self.allowed.private.iter().filter(|private| private.pattern.matches(&target.host));
+        PrivateNetworks(named.flat_map(|private| private.networks.iter().copied()).collect())
     }
 
     /// Whether a request may be sent, and where to; or why not.
@@ -295,11 +460,11 @@ impl Gate {
 }
 
 /// Whether a connection for this name may go to this address that it resolved to.
-pub(crate) fn name_may_resolve_to(name: &str, address: IpAddr) -> bool {
+pub(crate) fn name_may_resolve_to(name: &str, address: IpAddr, private: &PrivateNetworks) -> bool {
     let address = address.to_canonical();
     match name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case("localhost") {
         true => address.is_loopback(),
-        false => is_public(address),
+        false => is_public(address) || private.contain(address),
     }
 }
 
@@ -319,7 +484,8 @@ fn never(address: IpAddr) -> bool {
             a.is_unspecified()
                 || a.is_multicast()
                 || a.is_unicast_link_local()
-                || a.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+                // What AWS, Google and Oracle have their metadata services at, besides the link-local address.
+                || matches!(a.segments(), [0xfd00, 0xec2, ..] | [0xfd20, 0xce, ..] | [.., 0xa9fe, 0xa9fe])
                 || (embedded && !a.is_loopback())
         }
     }
@@ -537,20 +703,24 @@ mod tests {
             "ff02::1",
             "100::1",
         ];
+        let none = PrivateNetworks::default();
         for address in inner {
-            assert!(!name_may_resolve_to("logs.example.com", address.parse().unwrap()), "{address}");
+            assert!(!name_may_resolve_to("logs.example.com", address.parse().unwrap(), &none), "{address}");
         }
         for address in ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"] {
-            assert!(name_may_resolve_to("logs.example.com", address.parse().unwrap()), "{address}");
+            assert!(name_may_resolve_to("logs.example.com", address.parse().unwrap(), &none), "{address}");
         }
     }
 
     #[test]
     fn localhost_is_loopback_and_nothing_else() {
-        assert!(name_may_resolve_to("localhost", "127.0.0.1".parse().unwrap()));
-        assert!(name_may_resolve_to("localhost", "::1".parse().unwrap()));
-        assert!(!name_may_resolve_to("localhost", "93.184.216.34".parse().unwrap()));
-        assert!(!name_may_resolve_to("localhost.example.com", "127.0.0.1".parse().unwrap()));
+        let may = |name, address: &str| {
+            name_may_resolve_to(name, address.parse().unwrap(), &PrivateNetworks::default())
+        };
+        assert!(may("localhost", "127.0.0.1"));
+        assert!(may("localhost", "::1"));
+        assert!(!may("localhost", "93.184.216.34"));
+        assert!(!may("localhost.example.com", "127.0.0.1"));
     }
 
     #[test]
@@ -570,6 +740,129 @@ mod tests {
             let error = rule.parse::<Rule>().unwrap_err().to_string();
             assert!(error.contains(says), "{rule}: {error}");
         }
+    }
+
+    #[test]
+    fn a_suffix_under_which_anybody_can_own_a_name_is_no_rule() {
+        for suffix in ["co.uk", "CO.UK.", "com.au", "kawasaki.jp", "anything.ck", "xn--55qx5d.cn"] {
+            let rule = format!("*.{suffix}");
+            let error = Egress::allow([&rule]).unwrap_err().to_string();
+            let instead = format!("`*.example.{}`", suffix.trim_end_matches('.').to_lowercase());
+            assert!(error.contains(&format!("`{rule}`")) && error.contains(&instead), "{error}");
+            assert!(format!("{rule}:8443").parse::<Rule>().is_err(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_with_one_owner_is_a_rule_and_so_is_one_whose_owner_hands_out_names() {
+        let owned = [
+            "*.example.co.uk",
+            "*.my.salesforce.com",
+            "*.force.com",
+            "*.city.kawasaki.jp",
+            "*.corp.internal",
+        ];
+        let handed_out = ["*.s3.amazonaws.com", "*.github.io"];
+        for rule in owned.iter().chain(&handed_out) {
+            assert!(Egress::allow([rule]).is_ok(), "{rule}");
+        }
+        assert_eq!(public_suffix("github.io"), Some(Type::Private));
+    }
+
+    fn private(name: &str, networks: &[&str]) -> Result<Egress, RuleError> {
+        Egress::allow(["*.example.com", "127.0.0.1:8443", "localhost"]).unwrap().allow_private(name, networks)
+    }
+
+    #[test]
+    fn a_name_may_resolve_to_the_private_networks_that_are_written_for_it_and_to_no_other() {
+        let egress = private("logs.example.com", &["10.20.0.0/16", "fd12:3456::/48"]).unwrap();
+        let mut gate = Gate::new(egress);
+        gate.grant(&["logs.example.com".into(), "other.example.com".into()]).unwrap();
+        let may = |name: &str, address: &str| {
+            let target = gate.admit(&format!("https://{name}/").parse().unwrap()).unwrap();
+            name_may_resolve_to(name, address.parse().unwrap(), &gate.private_networks(&target))
+        };
+        for address in ["10.20.0.1", "10.20.255.255", "::ffff:10.20.0.1", "fd12:3456::1", "93.184.216.34"] {
+            assert!(may("logs.example.com", address), "{address}");
+        }
+        for address in ["10.21.0.1", "192.168.0.1", "fd12:3457::1", "127.0.0.1", "64:ff9b::a14:1"] {
+            assert!(!may("logs.example.com", address), "{address}");
+        }
+        assert!(!may("other.example.com", "10.20.0.1"));
+    }
+
+    #[test]
+    fn a_name_that_may_be_private_still_needs_a_rule() {
+        let egress = Egress::deny_all().allow_private("logs.example.com", ["10.0.0.0/8"]).unwrap();
+        assert!(!egress.covers("logs.example.com"));
+    }
+
+    #[test]
+    fn a_private_network_that_is_none_says_what_to_write() {
+        for (network, says) in [
+            ("10.20.0.1/16", "write `10.20.0.0/16`"),
+            ("0.0.0.0/0", "private are 10.0.0.0/8"),
+            ("::/0", "private are 10.0.0.0/8"),
+            ("10.0.0.0/7", "private are 10.0.0.0/8"),
+            ("127.0.0.0/8", "private are 10.0.0.0/8"),
+            ("169.254.0.0/16", "private are 10.0.0.0/8"),
+            ("169.254.169.254", "private are 10.0.0.0/8"),
+            ("::ffff:10.0.0.0/104", "private are 10.0.0.0/8"),
+            ("fe80::/10", "private are 10.0.0.0/8"),
+            ("224.0.0.0/4", "private are 10.0.0.0/8"),
+            ("93.184.216.0/24", "private are 10.0.0.0/8"),
+            ("100.100.100.200", "never allowed"),
+            ("fd00:ec2::254", "never allowed"),
+            ("fd00:ec2::/32", "never allowed"),
+            ("my network", "write it as"),
+        ] {
+            let error = private("logs.example.com", &[network]).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains(network), "{network}: {error}");
+        }
+        for (name, says) in [
+            ("10.0.0.1", "an address already"),
+            ("localhost", "loopback and nothing else"),
+            ("logs.example.com:443", "leave the port out"),
+            ("*.co.uk", "anybody can own a name"),
+            ("*", "is expected"),
+        ] {
+            let error = private(name, &["10.0.0.0/8"]).unwrap_err().to_string();
+            assert!(error.contains(says), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_exception_reaches_a_metadata_service_loopback_or_the_like() {
+        // More than any rule can say, so that the last look is looked at alone.
+        let all = PrivateNetworks(vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()]);
+        for address in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "::ffff:a9fe:a9fe",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "169.254.170.2",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "100.100.100.200",
+            "168.63.129.16",
+            "127.0.0.1",
+            "::1",
+            "::ffff:127.0.0.1",
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "ff02::1",
+            "fe80::1",
+            "255.255.255.255",
+            "192.0.2.1",
+        ] {
+            assert!(!name_may_resolve_to("logs.example.com", address.parse().unwrap(), &all), "{address}");
+        }
+        assert!(name_may_resolve_to("logs.example.com", "10.0.0.1".parse().unwrap(), &all));
     }
 
     #[test]

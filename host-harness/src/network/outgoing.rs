@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, Uri};
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -27,6 +27,18 @@ use crate::throttle::Throttle;
 
 /// Bytes of a request's body that the host holds for a component, for each body that it has open.
 const CHUNK: usize = 16 << 10;
+
+/// Headers that speak to whoever is next on the way (RFC 9110 section 7.6.1), and that the host alone may say. wasmtime refuses
+/// them to a component already; a credential that reaches a proxy should not hang on that.
+const FOR_THE_NEXT_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 /// What requests may come to. The meaning of each is that of [`crate::Limits`].
 #[derive(Clone, Debug)]
@@ -98,7 +110,12 @@ impl Outgoing {
         let mut parts = request.uri().clone().into_parts();
         parts.authority = Some(authority.parse().map_err(|_| Error::HttpRequestUriInvalid)?);
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Error::HttpRequestUriInvalid)?;
-        request.headers_mut().insert(header::HOST, host);
+        let headers = request.headers_mut();
+        for name in FOR_THE_NEXT_HOP {
+            headers.remove(name);
+        }
+        headers.insert(header::HOST, host);
+        request.extensions_mut().insert(self.gate.private_networks(&target));
         Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
             self.limit("connections");
             Error::ConnectionLimitReached
@@ -402,6 +419,19 @@ mod tests {
         let sent = recorder.0.lock().unwrap();
         assert_eq!(sent[0].0, "https://logs.example.com/a?b=c");
         assert_eq!(sent[0].1, "logs.example.com");
+    }
+
+    #[tokio::test]
+    async fn what_speaks_to_the_next_hop_is_left_out() {
+        let recorder = Arc::new(Recorder::default());
+        let mut outgoing = outgoing(Arc::clone(&recorder));
+        let mut request = Request::get("https://logs.example.com/").body(empty()).unwrap();
+        for name in FOR_THE_NEXT_HOP.into_iter().chain([header::HOST, header::ACCEPT]) {
+            request.headers_mut().insert(name, HeaderValue::from_static("x"));
+        }
+        let _permit = outgoing.admit(&mut request).unwrap();
+        assert_eq!(request.headers().len(), 2);
+        assert_eq!(request.headers()[header::HOST], "logs.example.com");
     }
 
     #[tokio::test]

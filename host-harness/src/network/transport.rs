@@ -3,18 +3,13 @@
 //! [`Transport`] is the seam: tests and benches answer from memory, the default goes over TCP and TLS. The default keeps
 //! connections open between requests, in a pool of its own: what a connection may carry besides requests (a server's
 //! idea of who is calling, a TLS session) must not leak from one tenant to another, so each source has its own.
-//!
-//! Names are resolved here and not by the operating system's `connect`, so that the addresses that were checked are the
-//! ones connected to: asking twice would let a name server answer "public" the first time and "127.0.0.1" the second.
 
 #[cfg(test)]
 mod tests;
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,23 +17,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use tokio::net::TcpStream;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep, timeout};
-use tower_service::Service;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::egress::name_may_resolve_to;
+use super::dial::{DIALING, Dial, Dialer, Dialing, Lookup, USUAL_CONNECT, cause, system_lookup};
+use super::egress::PrivateNetworks;
+use super::proxy::{Proxy, ProxyError};
+use super::tls::{Identity, Roots, client_config};
 
 /// The answer to a request, to come.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<WasiBody>, Error>> + Send>>;
@@ -64,7 +55,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
+            connect: USUAL_CONNECT,
             first_byte: Duration::from_secs(60),
             between_bytes: Duration::from_secs(30),
         }
@@ -92,8 +83,8 @@ impl Timeouts {
     }
 }
 
-/// The default transport: HTTP/1.1 over TCP and TLS, with Mozilla's roots and a pool of connections. No proxy, no
-/// redirects, no cookies.
+/// The default transport: HTTP/1.1 over TCP and TLS, with a pool of connections. No redirects, no cookies, nothing from the
+/// environment.
 pub struct HttpTransport {
     client: Client<Dialer, WasiBody>,
 }
@@ -105,42 +96,128 @@ impl fmt::Debug for HttpTransport {
 }
 
 impl HttpTransport {
-    /// With Mozilla's roots alone.
+    /// With Mozilla's roots, no client certificate and no proxy.
     ///
     /// # Errors
     ///
     /// If TLS cannot be set up.
     pub fn new() -> Result<Self, crate::error::Error> {
-        Self::build(None, system_lookup())
+        Self::builder().build()
     }
 
-    /// With the certificates of a PEM file as roots besides Mozilla's.
+    /// What else there is to say: whom to trust, as whom to appear, and through which proxy to go.
+    ///
+    /// ```no_run
+    /// use source_host::{HttpTransport, Roots};
+    ///
+    /// let transport = HttpTransport::builder()
+    ///     .roots(Roots::System)
+    ///     .extra_ca_file("/etc/pki/proxy-ca.pem")
+    ///     .client_certificate("/etc/source-host/client.pem", "/run/secrets/client-key.pem")
+    ///     .proxy("http://collector:secret@proxy.internal:3128")?
+    ///     .build()?;
+    /// # Ok::<(), source_host::Error>(())
+    /// ```
+    pub fn builder() -> HttpTransportBuilder {
+        HttpTransportBuilder::default()
+    }
+}
+
+/// Builds an [`HttpTransport`]. Whatever is left out is as in [`HttpTransport::new`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct HttpTransportBuilder {
+    roots: Roots,
+    ca_files: Vec<PathBuf>,
+    identity: Option<Identity>,
+    proxy: Option<Proxy>,
+    idle_timeout: Duration,
+    idle_per_host: usize,
+}
+
+impl Default for HttpTransportBuilder {
+    fn default() -> Self {
+        Self {
+            roots: Roots::default(),
+            ca_files: Vec::new(),
+            identity: None,
+            proxy: None,
+            idle_timeout: Duration::from_secs(50),
+            idle_per_host: 4,
+        }
+    }
+}
+
+impl HttpTransportBuilder {
+    /// Which certificate authorities are trusted. Mozilla's by default.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// A PEM file with certificate authorities that are trusted besides. May be called several times.
+    pub fn extra_ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.ca_files.push(file.into());
+        self
+    }
+
+    /// The certificate (with those between it and its root, if there are any) that servers see who ask for one, and its
+    /// private key: two PEM files, the key without passphrase. Needed where an org demands mutual TLS.
+    pub fn client_certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.identity = Some(Identity { certificate: certificate.into(), key: key.into() });
+        self
+    }
+
+    /// The HTTP proxy that all requests go through but those to this machine: `http://host:port` or
+    /// `http://user:password@host:port`, with what is special in a URL percent-encoded. By default there is none: variables
+    /// such as `HTTPS_PROXY` are never looked at.
+    ///
+    /// The way to the proxy is not encrypted, what goes through it is: TLS is with the target. The credentials are for the
+    /// proxy alone, and are sent in clear to it, so it should be near. It may have a private address.
+    ///
+    /// The proxy resolves the names of targets, so that it alone can refuse one that leads inside
+    /// ([`crate::Egress::allow_private`] has no effect then). Its own rules should do that.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or holds no certificate.
-    pub fn with_ca_file(file: &Path) -> Result<Self, crate::error::Error> {
-        Self::build(Some(file), system_lookup())
+    /// If it is no such URL. The error does not quote it.
+    pub fn proxy(mut self, url: &str) -> Result<Self, crate::error::Error> {
+        self.proxy = Some(Proxy::parse(url)?);
+        Ok(self)
     }
 
-    fn build(ca_file: Option<&Path>, lookup: Lookup) -> Result<Self, crate::error::Error> {
-        let mut tcp = HttpConnector::new_with_resolver(CheckedResolver { lookup });
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls(ca_file)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+    /// How long a connection is kept that nothing is on. 50 s by default, at most a minute: for longer, what a firewall
+    /// between forgot is not noticed in time.
+    pub fn pool_idle_timeout(mut self, time: Duration) -> Self {
+        self.idle_timeout = time.min(Duration::from_secs(60));
+        self
+    }
+
+    /// How many such connections are kept for each host. 4 by default; 0 = none.
+    pub fn pool_idle_per_host(mut self, connections: usize) -> Self {
+        self.idle_per_host = connections;
+        self
+    }
+
+    /// Reads the files and sets up TLS. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or does not hold what it should, with its name; or if nobody is trusted.
+    pub fn build(self) -> Result<HttpTransport, crate::error::Error> {
+        self.build_with(system_lookup())
+    }
+
+    fn build_with(self, lookup: Lookup) -> Result<HttpTransport, crate::error::Error> {
+        let tls = client_config(self.roots, &self.ca_files, self.identity.as_ref())?;
         let client = Client::builder(TokioExecutor::new())
             .http1_max_buf_size(LONGEST_HEAD)
             .http1_max_headers(MOST_HEADERS)
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(50))
-            .pool_max_idle_per_host(4)
-            .build(Dialer { https });
-        Ok(Self { client })
+            .pool_idle_timeout(self.idle_timeout)
+            .pool_max_idle_per_host(self.idle_per_host)
+            .build(Dialer::new(tls, lookup, self.proxy));
+        Ok(HttpTransport { client })
     }
 }
 
@@ -159,8 +236,9 @@ impl Transport for HttpTransport {
                 tell.notify_one();
             }
         });
+        let private = request.extensions_mut().remove::<PrivateNetworks>().unwrap_or_default();
         let response = self.client.request(request);
-        let response = CONNECT_TIMEOUT.scope(timeouts.connect, response);
+        let response = DIALING.scope(Dialing { within: timeouts.connect, private }, response);
         Box::pin(async move {
             // Connecting has its own timeout inside; a pooled connection needs none of it.
             let response = tokio::select! {
@@ -178,153 +256,11 @@ impl Transport for HttpTransport {
     }
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, crate::error::Error> {
-    let setup = |message: String| crate::error::Error::Setup(message);
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
-    if let Some(file) = ca_file {
-        let unusable =
-            |e: &dyn fmt::Display| setup(format!("the CA file {} is not usable: {e}", file.display()));
-        let mut found = 0;
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|e| unusable(&e))? {
-            roots.add(certificate.map_err(|e| unusable(&e))?).map_err(|e| unusable(&e))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err(unusable(&"it holds no certificate in PEM form"));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| setup(e.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
-}
-
-tokio::task_local! {
-    /// The client has no way to pass anything from a request to the connection made for it; this is one.
-    static CONNECT_TIMEOUT: Duration;
-}
-
-/// Makes connections within the time the request allows.
-#[derive(Clone)]
-struct Dialer {
-    https: HttpsConnector<HttpConnector<CheckedResolver>>,
-}
-
-type BoxError = Box<dyn StdError + Send + Sync>;
-
-impl Service<Uri> for Dialer {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.https.poll_ready(context)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        // A connection that the pool finishes in the background after its request was served belongs to no request.
-        let within = CONNECT_TIMEOUT.try_with(|t| *t).unwrap_or(Timeouts::default().connect);
-        let connecting = self.https.call(uri);
-        Box::pin(async move {
-            match timeout(within, connecting).await {
-                Ok(connected) => connected,
-                Err(_) => Err(Dial::Timeout.into()),
-            }
-        })
-    }
-}
-
-/// Why no connection was made, where the cause is our own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dial {
-    Timeout,
-    Prohibited,
-    NotFound,
-}
-
-impl fmt::Display for Dial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout => "connecting took too long",
-            Self::Prohibited => "the name resolves to addresses that are not allowed",
-            Self::NotFound => "the name does not resolve",
-        })
-    }
-}
-
-impl StdError for Dial {}
-
-type Addresses = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
-type Lookup = Arc<dyn Fn(String) -> Addresses + Send + Sync>;
-
-fn system_lookup() -> Lookup {
-    Arc::new(|name| {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        })
-    })
-}
-
-/// Resolves a name and passes on those addresses alone that may be connected to.
-#[derive(Clone)]
-struct CheckedResolver {
-    lookup: Lookup,
-}
-
-impl Service<Name> for CheckedResolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Dial;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Dial>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Dial>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let found = (self.lookup)(name.as_str().to_owned());
-        Box::pin(async move {
-            let found = found.await.map_err(|error| {
-                tracing::debug!(%name, %error, "name resolution failed");
-                Dial::NotFound
-            })?;
-            if found.is_empty() {
-                return Err(Dial::NotFound);
-            }
-            let allowed: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| name_may_resolve_to(name.as_str(), *address))
-                .map(|address| SocketAddr::new(address, 0))
-                .collect();
-            if allowed.is_empty() {
-                tracing::warn!(%name, "resolves to addresses that are not allowed, and to no other");
-                return Err(Dial::Prohibited);
-            }
-            Ok(allowed.into_iter())
-        })
-    }
-}
-
-/// Finds an error of a type among the causes of another, also where an `io::Error` hides it from `source`.
-fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = match inside {
-            Some(inner) => Some(inner as &(dyn StdError + 'static)),
-            None => error.source(),
-        };
-    }
-    None
-}
-
 /// The word of WASI for a request that got no response.
 fn sending_failed(error: &ClientError) -> Error {
+    if let Some(error) = cause::<ProxyError>(error) {
+        return proxy_failed(error);
+    }
     match cause::<Dial>(error) {
         Some(Dial::Timeout) => return Error::ConnectionTimeout,
         Some(Dial::Prohibited) => return Error::DestinationIpProhibited,
@@ -357,6 +293,20 @@ fn sending_failed(error: &ClientError) -> Error {
         Some(io::ErrorKind::UnexpectedEof) if error.is_connect() => Error::TlsProtocolError,
         _ if error.is_connect() => Error::DestinationUnavailable,
         _ => Error::ConnectionTerminated,
+    }
+}
+
+/// The word of WASI for a proxy that gave no tunnel. They are those of RFC 9209, which has them from proxies. Which proxy it was
+/// and what it said is in the host's log: a component needs to know who must act and no more.
+fn proxy_failed(error: &ProxyError) -> Error {
+    match error {
+        ProxyError::Unreachable(Some(io::ErrorKind::ConnectionRefused)) => Error::ConnectionRefused,
+        ProxyError::Unreachable(_) => Error::DestinationUnavailable,
+        ProxyError::Timeout | ProxyError::Answered(StatusCode::GATEWAY_TIMEOUT) => Error::ConnectionTimeout,
+        // Its credentials or its rules: the operator's matter, as no later attempt will be.
+        ProxyError::Answered(status) if status.is_client_error() => Error::ConfigurationError,
+        ProxyError::Answered(_) => Error::DestinationUnavailable,
+        ProxyError::Protocol => Error::HttpProtocolError,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The transport against servers on loopback that answer as each test says.
 
+mod secured;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,7 +66,7 @@ fn fixed_lookup(answers: Vec<&'static str>) -> Lookup {
 }
 
 fn transport(lookup: Lookup) -> HttpTransport {
-    HttpTransport::build(None, lookup).unwrap()
+    HttpTransport::builder().build_with(lookup).unwrap()
 }
 
 async fn get(transport: &HttpTransport, uri: &str, timeouts: Timeouts) -> Result<Response<WasiBody>, Error> {
@@ -123,15 +125,6 @@ async fn a_name_that_resolves_to_loopback_is_refused_before_any_connection() {
         assert_eq!(code(result), "DestinationIpProhibited", "{inner}");
     }
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);
-}
-
-#[tokio::test]
-async fn a_name_that_is_rebound_to_loopback_is_refused_the_second_time() {
-    let mut resolver = CheckedResolver { lookup: fixed_lookup(vec!["93.184.216.34,127.0.0.1", "127.0.0.1"]) };
-    let name: Name = "logs.example.com".parse().unwrap();
-    let first: Vec<SocketAddr> = resolver.call(name.clone()).await.unwrap().collect();
-    assert_eq!(first, ["93.184.216.34:0".parse().unwrap()], "and what is connected to is what was checked");
-    assert_eq!(resolver.call(name).await.unwrap_err(), Dial::Prohibited);
 }
 
 #[tokio::test]
@@ -258,15 +251,6 @@ async fn a_reader_that_takes_its_time_loses_nothing() {
         sender.send("piece").unwrap();
         assert!(body.frame().await.unwrap().is_ok());
     }
-}
-
-#[test]
-fn a_ca_file_without_a_certificate_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.pem");
-    std::fs::write(&file, "no certificate here").unwrap();
-    assert!(HttpTransport::with_ca_file(&file).unwrap_err().to_string().contains("no certificate"));
-    assert!(HttpTransport::with_ca_file(&folder.path().join("none.pem")).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use source_host::{Admission, Error, HttpTransport, Options, Plugin, Problem, Runtime};
+use source_host::{Admission, Error, Options, Plugin, Problem, Runtime};
 use source_host_cli::config::{Config, Mistakes, lines_to_allow};
 use source_host_cli::{Configured, Secret};
 use state_store::Owner;
@@ -38,10 +38,7 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<Opened, 
         Err(mistakes) => return Err(everything_wrong(path, mistakes, cache).await),
     };
     let plugin = runtime(cache)?.load(&config.component, &config.admission).await?;
-    let transport = match &config.ca_file {
-        Some(file) => HttpTransport::with_ca_file(file)?,
-        None => HttpTransport::new()?,
-    };
+    let transport = config.transport.build()?;
     let options =
         Options::new().limits(config.limits.clone()).egress(config.egress.clone()).transport(transport);
     let (mut source, grants) = match Configured::open(&plugin, options, config.source.clone()).await {
