@@ -17,6 +17,7 @@
 //! | what becomes of a request | `network/outgoing`, `network/transport` |
 //! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
 //! | what it may use, and what a call comes to | `component/limits`, `component/source` |
+//! | what a dropped instance leaves to the next | `component/session` |
 //!
 //! Each of these knows only what stands below it: `units`, `bindings`, `throttle`, `observer`; `contract`; `error`; `network`;
 //! `component`.
@@ -52,6 +53,7 @@ pub use component::limits::{Limits, MemoryBudget};
 pub use component::options::{Clock, Options};
 pub use component::plugin::Plugin;
 pub use component::runtime::Runtime;
+pub use component::session::Session;
 pub use component::source::Source;
 pub use contract::{
     ApiUsage, Batch, Description, Failure, Finding, Grants, Problem, ProblemKind, Stats, StreamDescription,

@@ -87,7 +87,17 @@ fn the_component_is_glue_between_the_contract_and_the_collector() {
 fn programs_and_tests_are_built_with_the_same_features_so_that_wasmtime_is_built_once() {
     let tree = |edges: &str| {
         let tree = Command::new(env!("CARGO"))
-            .args(["tree", "--workspace", "--exclude", "salesforce-source", "--exclude", "hostile-source", "--offline", "--prefix", "none"])
+            .args([
+                "tree",
+                "--workspace",
+                "--exclude",
+                "salesforce-source",
+                "--exclude",
+                "hostile-source",
+                "--offline",
+                "--prefix",
+                "none",
+            ])
             .args(["--no-dedupe", "-f", "{p} {f}", "-e", edges])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()

@@ -67,7 +67,8 @@ impl Observer for Told {
 async fn attacking(attack: &str, authority: &str, limits: Limits) -> (Source, Arc<Told>) {
     let told = Arc::new(Told::default());
     let egress = Egress::allow([authority]).expect("a rule");
-    let options = Options::new().limits(limits).egress(egress).observer(Arc::clone(&told) as Arc<dyn Observer>);
+    let options =
+        Options::new().limits(limits).egress(egress).observer(Arc::clone(&told) as Arc<dyn Observer>);
     let mut source = PLUGIN.open(options).await.expect("an instance");
     let config = json!({"do": attack, "authority": authority}).to_string();
     source.configure(&config).await.expect("configured");
@@ -232,7 +233,7 @@ impl Log {
 
 impl std::io::Write for Log {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic").write(text)
+        std::io::Write::write(&mut *self.0.lock().expect("no panic"), text)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -282,6 +283,34 @@ async fn answers_that_are_too_long_are_refused_before_they_are_copied() {
     let (mut source, _) = attacking("many-findings", "127.0.0.1:9", Limits::default()).await;
     let error = source.check().await.expect_err("too many");
     assert!(matches!(error, Error::Refused(_)), "{error}");
+    for attack in ["large-session", "session-over-its-limit"] {
+        let (mut source, _) = attacking(attack, "127.0.0.1:9", Limits::default()).await;
+        let before = resident();
+        let error = source.suspend().await.expect_err(attack);
+        assert!(matches!(error, Error::Refused(_)) && !source.is_usable(), "{attack}: {error}");
+        if let (Some(before), Some(after)) = (before, resident()) {
+            assert!(after.saturating_sub(before) < 100 << 20, "{attack}: {before} to {after}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_component_that_misuses_its_session_is_as_good_as_one_that_has_none() {
+    let limits = limits(|limits| limits.cpu_time = Duration::from_millis(100));
+    let (mut source, told) = attacking("spin-in-suspend", "127.0.0.1:9", limits.clone()).await;
+    let error = source.suspend().await.expect_err("endless");
+    assert!(matches!(error, Error::CpuTime { call: "suspend", .. }), "{error}");
+    assert!(!source.is_usable() && !format!("{:?}", told.calls).contains("hunter2"));
+    assert!(source.suspend().await.expect("nothing is left").is_none());
+
+    for attack in ["spin-in-resume", "trap-in-resume"] {
+        let (mut source, _) = attacking(attack, "127.0.0.1:9", limits.clone()).await;
+        let session = source.suspend().await.expect(attack);
+        assert!(session.is_some() && !format!("{session:?}").contains("hunter2"));
+        let config = json!({"do": attack, "authority": "127.0.0.1:9"}).to_string();
+        source.revive(&config, session).await.expect(attack);
+        assert_eq!(source.poll(None).await.expect(attack).events.len(), 1);
+    }
 }
 
 #[tokio::test]
@@ -352,7 +381,8 @@ async fn a_component_is_taken_with_a_signature_of_the_expected_key_alone() {
         runtime.load(at("source.wasm"), &admission(key)).await.expect_err("not admitted").to_string()
     };
     assert!(refusal("key").await.contains("there is no signature"), "unsigned");
-    let sign = ["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "source.wasm", "-out", "source.wasm.sig"];
+    let sign =
+        ["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "source.wasm", "-out", "source.wasm.sig"];
     assert!(openssl(&sign), "openssl signs");
     runtime.load(at("source.wasm"), &admission("key")).await.expect("admitted");
     assert!(refusal("other").await.contains("not one of the expected key"), "another key");
@@ -369,7 +399,11 @@ async fn a_component_that_computes_without_end_is_stopped_by_the_time_it_compute
     assert!(matches!(error, Error::CpuTime { call: "poll", .. }), "{error}");
     let call = *told.calls.lock().expect("no panic").last().expect("a call");
     assert_eq!((call.function, call.ended_by), ("poll", Some("cpu")));
-    assert!(call.cpu >= Duration::from_millis(200) && call.cpu < Duration::from_millis(400), "{:?}", call.cpu);
+    assert!(
+        call.cpu >= Duration::from_millis(200) && call.cpu < Duration::from_millis(400),
+        "{:?}",
+        call.cpu
+    );
     assert!(!source.is_usable());
     let runtime = Runtime::new().expect("a runtime");
     let plugin = runtime.load_bytes("spin", patched("spin-in-describe"), &Admission::default()).await;
@@ -407,7 +441,11 @@ async fn a_request_without_end_ends_at_what_a_request_may_send() {
     let (mut source, _) = attacking("large-request", &server.authority, bounds).await;
     let batch = source.poll(None).await.expect("a batch");
     assert!(batch.state.starts_with("wrote "), "{}", batch.state);
-    assert!(server.received.load(Ordering::SeqCst) <= 1_100_000, "{}", server.received.load(Ordering::SeqCst));
+    assert!(
+        server.received.load(Ordering::SeqCst) <= 1_100_000,
+        "{}",
+        server.received.load(Ordering::SeqCst)
+    );
 }
 
 #[tokio::test]
@@ -445,7 +483,10 @@ async fn events_that_a_reader_would_choke_on_are_refused() {
     for attack in ["surrogate", "number", "nested"] {
         let (mut source, _) = attacking(attack, "127.0.0.1:9", Limits::default()).await;
         let error = source.poll(None).await.expect_err(attack);
-        assert!(error.to_string().contains("not one JSON object on one line") || attack == "nested", "{error}");
+        assert!(
+            error.to_string().contains("not one JSON object on one line") || attack == "nested",
+            "{error}"
+        );
         assert!(matches!(error, Error::Refused(_) | Error::Memory { .. }), "{attack}: {error}");
     }
     let (mut source, _) = attacking("large-event", "127.0.0.1:9", Limits::default()).await;
@@ -506,7 +547,8 @@ async fn names_that_a_component_gives_itself_reach_no_terminal_as_they_are() {
     let core = folder.path().join("core.wasm");
     fs::write(&core, test_guests::from_text(forged).expect("a component")).expect("written");
     for path in [&names, &core] {
-        let output = Command::new(program("source-host")).arg("describe").arg(path).output().expect("the host");
+        let output =
+            Command::new(program("source-host")).arg("describe").arg(path).output().expect("the host");
         for text in [output.stdout, output.stderr] {
             let text = String::from_utf8_lossy(&text).into_owned();
             let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
@@ -566,8 +608,11 @@ async fn waits(scheduler: &Scheduler, polls: usize) -> Vec<Duration> {
 
 #[test]
 fn twenty_sources_that_compute_without_end_make_no_other_wait() {
-    let executor =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("an executor");
+    let executor = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("an executor");
     executor.block_on(async {
         let scheduler = Scheduler::new(2);
         let alone = tokio::spawn({

@@ -14,6 +14,7 @@ mod mistakes;
 mod objects;
 mod portable;
 mod readme;
+mod sessions;
 mod sign_in;
 mod slow;
 

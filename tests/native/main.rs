@@ -17,5 +17,6 @@ mod mapping;
 mod objects;
 mod polls;
 mod public_cases;
+mod resumption;
 mod session;
 mod sign_in;
