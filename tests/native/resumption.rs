@@ -110,14 +110,14 @@ fn where_the_clocks_of_the_host_disagree_the_org_is_asked_what_time_it_is_and_fo
     struct SetBack(StillClock);
     impl collector::io::Clock for SetBack {
         fn now_ms(&self) -> i64 {
-            self.0.now_ms() - 2 * HOUR
+            self.0.now_ms() - HOUR
         }
         fn elapsed(&self) -> std::time::Duration {
             self.0.elapsed()
         }
     }
-    clock.advance(HOUR);
-    org.canned.date = Some("Mon, 01 Jun 2026 15:00:00 GMT");
+    clock.advance(3 * HOUR);
+    org.canned.date = Some("Mon, 01 Jun 2026 17:00:00 GMT");
     let mut next = configured("");
     next.resume(session.reveal());
     next.poll(&mut org, &SetBack(clock), Some(&batch.state)).expect("a batch");

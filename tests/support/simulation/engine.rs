@@ -135,7 +135,7 @@ impl Clock for HostClock {
 /// When the configuration is refused, or it could not sign in.
 pub fn foreign_session(config: &str) -> Result<Secret> {
     let mut config: serde_json::Value = serde_json::from_str(config)?;
-    config["auth"]["client_id"] = "a stranger".into();
+    config["auth"]["client_id"] = "stranger".into();
     let mut stranger = Collector::new();
     if let Err(problems) = stranger.configure(&config.to_string()) {
         bail!("the configuration is refused: {problems:?}");
