@@ -283,6 +283,10 @@ async fn answers_that_are_too_long_are_refused_before_they_are_copied() {
     let (mut source, _) = attacking("many-findings", "127.0.0.1:9", Limits::default()).await;
     let error = source.check().await.expect_err("too many");
     assert!(matches!(error, Error::Refused(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_too_long_is_refused_before_it_is_copied() {
     for attack in ["large-session", "session-over-its-limit"] {
         let (mut source, _) = attacking(attack, "127.0.0.1:9", Limits::default()).await;
         let before = resident();

@@ -102,7 +102,8 @@ fn a_collector_that_goes_on_with_a_session_asks_just_what_one_that_stayed_would(
 #[test]
 fn where_the_clocks_of_the_host_disagree_the_org_is_asked_what_time_it_is_and_for_no_token() {
     let (mut org, clock) = (Org::new(), StillClock::at(NOW));
-    let mut first = configured("");
+    let collector = || configured_with(&[("event_log_file", "object")]);
+    let mut first = collector();
     let batch = poll(&mut first, &mut org, &clock, None);
     let session = first.suspend().expect("a session");
 
@@ -118,7 +119,7 @@ fn where_the_clocks_of_the_host_disagree_the_org_is_asked_what_time_it_is_and_fo
     }
     clock.advance(3 * HOUR);
     org.canned.date = Some("Mon, 01 Jun 2026 17:00:00 GMT");
-    let mut next = configured("");
+    let mut next = collector();
     next.resume(session.reveal());
     next.poll(&mut org, &SetBack(clock), Some(&batch.state)).expect("a batch");
     assert_eq!(
