@@ -18,7 +18,7 @@ fn every_event_is_delivered_and_only_an_unsaved_state_repeats_one_natively() {
     let total = Total::of(1..=seeds(), &Engines::Native, Knobs::all(), &|_, _| ()).expect("each seed holds");
     println!("{total}");
     // What is claimed to be survived must have happened.
-    assert!(total.faults > 0 && total.restarts > 0 && total.unsaved > 0, "{total}");
+    assert!(total.faults > 0 && total.restarts > 0 && total.resumed > 0 && total.unsaved > 0, "{total}");
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn no_event_is_late_and_no_source_is_passed_over_and_no_request_is_without_a_rea
     let seeds = 1..=seeds().div_ceil(3);
     let total = Total::of(seeds, &Engines::Native, Knobs::timely(), &|_, _| ()).expect("each seed holds");
     println!("{total}");
-    assert!(total.faults > 0 && total.restarts > 0 && total.unsaved > 0, "{total}");
+    assert!(total.faults > 0 && total.restarts > 0 && total.resumed > 0 && total.unsaved > 0, "{total}");
 }
 
 #[test]

@@ -10,4 +10,5 @@ pub(crate) mod limits;
 pub(crate) mod options;
 pub(crate) mod plugin;
 pub(crate) mod runtime;
+pub(crate) mod session;
 pub(crate) mod source;

@@ -18,6 +18,7 @@
 //! | how it connects, through which proxy, and whom it trusts | `network/dial`, `network/proxy`, `network/tls` |
 //! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
 //! | what it may use, and what a call comes to | `component/limits`, `component/source` |
+//! | what a dropped instance leaves to the next | `component/session` |
 //!
 //! Each of these knows only what stands below it: `units`, `bindings`, `throttle`, `observer`; `contract`; `error`; `network`;
 //! `component`.
@@ -53,6 +54,7 @@ pub use component::limits::{Limits, MemoryBudget};
 pub use component::options::{Clock, Options};
 pub use component::plugin::Plugin;
 pub use component::runtime::Runtime;
+pub use component::session::Session;
 pub use component::source::Source;
 pub use contract::{
     ApiUsage, Batch, Description, Failure, Finding, Grants, Problem, ProblemKind, Stats, StreamDescription,

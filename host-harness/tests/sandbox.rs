@@ -45,6 +45,31 @@ async fn a_well_behaved_source_describes_configures_and_polls() {
 }
 
 #[tokio::test]
+async fn a_source_that_was_suspended_goes_on_with_its_session_once_it_is_revived() {
+    let mut source = plugin().await.open(options(Limits::default())).await.unwrap();
+    source.configure("{}").await.unwrap();
+    let session = source.suspend().await.unwrap();
+    assert!(!source.is_usable());
+    assert!(matches!(source.poll(None).await.unwrap_err(), Error::Spent));
+    assert_eq!(format!("{session:?}"), "Some(Session(not shown))");
+    assert!(source.suspend().await.unwrap().is_none(), "there is no instance");
+
+    source.revive("{}", session).await.unwrap();
+    assert_eq!(source.poll(None).await.unwrap().next_poll_ms, 60_005);
+    source.revive("{}", None).await.unwrap();
+    assert_eq!(source.poll(None).await.unwrap().next_poll_ms, 60_000);
+}
+
+#[tokio::test]
+async fn a_session_beyond_its_limit_is_refused_and_the_instance_is_gone() {
+    let mut source = plugin().await.open(options(limits(|l| l.session_bytes = 4))).await.unwrap();
+    source.configure("{}").await.unwrap();
+    let error = source.suspend().await.unwrap_err();
+    assert!(error.to_string().contains("a session of 5 bytes"), "{error}");
+    assert!(!error.to_string().contains("guest") && !source.is_usable());
+}
+
+#[tokio::test]
 async fn what_the_operator_does_not_allow_is_listed_after_configuring() {
     let mut source = plugin().await.open(Options::new()).await.unwrap();
     source.configure("{}").await.unwrap();

@@ -283,6 +283,38 @@ async fn answers_that_are_too_long_are_refused_before_they_are_copied() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_too_long_is_refused_before_it_is_copied() {
+    for attack in ["large-session", "session-over-its-limit"] {
+        let (mut source, _) = attacking(attack, "127.0.0.1:9", Limits::default()).await;
+        let before = resident();
+        let error = source.suspend().await.expect_err(attack);
+        assert!(matches!(error, Error::Refused(_)) && !source.is_usable(), "{attack}: {error}");
+        if let (Some(before), Some(after)) = (before, resident()) {
+            assert!(after.saturating_sub(before) < 100 << 20, "{attack}: {before} to {after}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_component_that_misuses_its_session_is_as_good_as_one_that_has_none() {
+    let limits = limits(|limits| limits.cpu_time = Duration::from_millis(100));
+    let (mut source, told) = attacking("spin-in-suspend", "127.0.0.1:9", limits.clone()).await;
+    let error = source.suspend().await.expect_err("endless");
+    assert!(matches!(error, Error::CpuTime { call: "suspend", .. }), "{error}");
+    assert!(!source.is_usable() && !format!("{:?}", told.calls).contains("hunter2"));
+    assert!(source.suspend().await.expect("nothing is left").is_none());
+
+    for attack in ["spin-in-resume", "trap-in-resume"] {
+        let (mut source, _) = attacking(attack, "127.0.0.1:9", limits.clone()).await;
+        let session = source.suspend().await.expect(attack);
+        assert!(session.is_some() && !format!("{session:?}").contains("hunter2"));
+        let config = json!({"do": attack, "authority": "127.0.0.1:9"}).to_string();
+        source.revive(&config, session).await.expect(attack);
+        assert_eq!(source.poll(None).await.expect(attack).events.len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_component_that_would_take_long_to_compile_is_refused_before_it_is_compiled() {
     let many = format!("(component (core module {}))", "(func)".repeat(200_000));
     let long = format!("(component (core module (func {})))", "(drop (i32.const 1))".repeat(500_000));

@@ -15,6 +15,7 @@ mod objects;
 mod portable;
 mod readme;
 mod serve;
+mod sessions;
 mod sign_in;
 mod slow;
 

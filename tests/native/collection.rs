@@ -90,7 +90,7 @@ impl Collection {
 
     /// Forgets all but the state.
     pub fn restart(&mut self) {
-        self.native.renew(&self.config).expect("a valid configuration");
+        self.native.renew(&self.config, None).expect("a valid configuration");
     }
 
     pub fn poll(&mut self) -> Polled {

@@ -17,6 +17,7 @@ mod mapping;
 mod objects;
 mod polls;
 mod public_cases;
+mod resumption;
 mod security;
 mod session;
 mod sign_in;

@@ -3,7 +3,7 @@
 //!
 //! A seed decides all of it: what the org is like and what it is asked for ([`plan`]), and what goes wrong when
 //! ([`timeline`]): which requests fail and how, how far the host's clock is off, when the host is off, polls too early or
-//! loses states. Each seed is run twice, with one instance and with a fresh one for each poll ([`run`]). One run takes a
+//! loses states, and which session a new instance is given. Each seed is run twice, with one instance and with a fresh one for each poll ([`run`]). One run takes a
 //! fraction of a second, since nothing waits: clocks are moved. So a seed that fails can be run again, step by step.
 //!
 //! The same code drives the collector natively and the component in wasmtime ([`engine`]). What must hold at the end is

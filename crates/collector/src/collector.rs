@@ -13,6 +13,7 @@ use crate::{
         backoff::Backoff,
         batch::{Batch, Failure, Progress},
     },
+    secret::Secret,
     sources::{self, Outcome, Work},
     state::State,
 };
@@ -86,6 +87,24 @@ impl Collector {
         match &mut self.configured {
             Some(configured) => configured.poll(http, clock, state),
             None => Err(Failure { problem: not_configured(), state: None }),
+        }
+    }
+
+    /// What the next collector with this configuration can go on with, so that it need not sign in: a secret. None if this one
+    /// has not signed in.
+    pub fn suspend(&self) -> Option<Secret> {
+        let configured = self.configured.as_ref()?;
+        configured.session.suspend(&configured.config)
+    }
+
+    /// Goes on with what an earlier collector was signed in with. What does not fit is ignored, and so is whatever comes once
+    /// this one has signed in itself.
+    pub fn resume(&mut self, session: &str) {
+        if let Some(Configured { config, session: own, .. }) = &mut self.configured
+            && !own.is_signed_in()
+            && let Some(earlier) = Session::resume(config, session)
+        {
+            *own = earlier;
         }
     }
 }

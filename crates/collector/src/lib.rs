@@ -10,6 +10,7 @@
 //! | which source has its turn when | `sources` |
 //! | how a configuration is checked, and what can be configured | `schema`, `config` |
 //! | signing in | `sign_in`, `org/session` |
+//! | going on with another instance's sign-in | `org/session/resumption` |
 //! | what an error means, and how much may be asked | `org/errors`, `org/quota` |
 //! | what is asked, and how answers of several pages are read | `org/soql`, `org/pages` |
 //! | how a compressed answer is read | `org/gzip` |

@@ -56,6 +56,16 @@ impl Guest for Plugin {
             .with_borrow_mut(|collector| collector.poll(&mut http::WasiHttp, &WasiClock, state.as_deref()));
         result.map(Batch::from).map_err(Failure::from)
     }
+
+    fn suspend() -> Option<String> {
+        // The copy that goes to the host cannot be wiped here: it goes with the instance.
+        COLLECTOR.with_borrow(Collector::suspend).map(|session| session.reveal().to_owned())
+    }
+
+    fn resume(session: String) {
+        let session = Secret::new(session);
+        COLLECTOR.with_borrow_mut(|collector| collector.resume(session.reveal()));
+    }
 }
 
 struct WasiClock;

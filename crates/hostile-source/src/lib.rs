@@ -172,7 +172,29 @@ impl Guest for Hostile {
         }
         Ok(batch)
     }
+
+    fn suspend() -> Option<String> {
+        match attack().as_str() {
+            "large-session" => Some("s".repeat(40 << 20)),
+            "session-over-its-limit" => Some("s".repeat((16 << 10) + 1)),
+            "spin-in-suspend" => spin(),
+            _ => Some(SESSION.to_owned()),
+        }
+    }
+
+    fn resume(session: String) {
+        // Whatever it is given is its own.
+        assert_eq!(session, SESSION);
+        match attack().as_str() {
+            "spin-in-resume" => spin(),
+            "trap-in-resume" => panic!("resumed"),
+            _ => {}
+        }
+    }
 }
+
+/// What it hands to its next instance.
+const SESSION: &str = "hunter2";
 
 /// A schema whose names and defaults would become a configuration of the attacker's choice, if they were written as they are.
 const WRITES: &str = r#"{

@@ -31,6 +31,16 @@
     (i64.store (i32.const 256) (i64.const 0))
     (i32.const 256))
 
+  ;; Always "guest".
+  (func (export "pipeline:source/source@0.1.0#suspend") (result i32)
+    (i32.store8 (i32.const 256) (i32.const 1))
+    (i32.store (i32.const 260) (i32.const 1024)) (i32.store (i32.const 264) (i32.const 5))
+    (i32.const 256))
+
+  ;; Its polls ask for as many milliseconds more as the session has bytes.
+  (func (export "pipeline:source/source@0.1.0#resume") (param $at i32) (param $length i32)
+    (i32.store (i32.const 1000) (local.get $length)))
+
   (func (export "pipeline:source/source@0.1.0#poll")
     (param $some i32) (param $at i32) (param $length i32) (result i32)
     (local $letter i32) (local $n i32)
@@ -40,7 +50,7 @@
     (i32.store (i32.const 2048) (i32.const 1036)) (i32.store (i32.const 2052) (i32.const 7))
     (i32.store (i32.const 520) (i32.const 2048)) (i32.store (i32.const 524) (i32.const 1))
     (i32.store (i32.const 528) (i32.const 1034)) (i32.store (i32.const 532) (i32.const 2))
-    (i32.store (i32.const 536) (i32.const 60000))
+    (i32.store (i32.const 536) (i32.add (i32.const 60000) (i32.load (i32.const 1000))))
 
     ;; t: trap
     (if (i32.eq (local.get $letter) (i32.const 116)) (then (unreachable)))

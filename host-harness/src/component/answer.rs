@@ -5,6 +5,7 @@
 
 use super::event::is_object_on_a_line;
 use super::limits::Limits;
+use super::session::Session;
 use crate::bindings::exports::pipeline::source::source as wit;
 use crate::contract::{Batch, Description, Failure, Finding, Grants, Problem, ProblemKind};
 use crate::error::Error;
@@ -81,6 +82,17 @@ pub(super) fn failure(failure: Failure, limits: &Limits) -> Result<Failure, Erro
         state(text, limits)?;
     }
     Ok(failure)
+}
+
+pub(super) fn session(answer: Option<String>, limits: &Limits) -> Result<Option<Session>, Error> {
+    // In custody first: one that is refused is wiped as well.
+    let session = answer.map(Session::new);
+    let size = session.as_ref().map_or(0, |session| session.text().len());
+    if size > limits.session_bytes {
+        let (size, limit) = (bytes(size as u64), bytes(limits.session_bytes as u64));
+        return refused(format!("a session of {size}, more than the {limit} of its limit"));
+    }
+    Ok(session)
 }
 
 fn events(batch: &Batch, limits: &Limits) -> Result<(), Error> {

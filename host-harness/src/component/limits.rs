@@ -40,7 +40,9 @@ pub struct Limits {
     pub event_bytes: usize,
     /// Bytes of a state. Default 1 MiB, as the contract says.
     pub state_bytes: usize,
-    /// Bytes of all that `describe`, `configure` and `check` return. Default 1 MiB.
+    /// Bytes of a session. Default 16 KiB, as the contract says.
+    pub session_bytes: usize,
+    /// Bytes of all that `describe`, `configure`, `check` and `suspend` return. Default 1 MiB.
     pub answer_bytes: usize,
     /// Bytes of the schema of a configuration. Default 256 KiB.
     pub schema_bytes: usize,
@@ -76,6 +78,7 @@ impl Default for Limits {
             batch_bytes: 32 << 20,
             event_bytes: 8 << 20,
             state_bytes: 1 << 20,
+            session_bytes: 16 << 10,
             answer_bytes: 1 << 20,
             schema_bytes: 256 << 10,
             list_length: 100,

@@ -1,8 +1,8 @@
 //! How one source is run: what it may use, where it may connect to, and what its clocks show.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,22 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 
     fn elapsed(&self) -> Duration {
         (**self).elapsed()
+    }
+}
+
+/// The system's clocks. The monotonic one counts from the same moment for all instances of the process, so that one that goes
+/// on with the session of another knows how much time has passed.
+pub(super) struct SystemClock;
+
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn elapsed(&self) -> Duration {
+        BEGAN.elapsed()
     }
 }
 

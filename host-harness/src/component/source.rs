@@ -4,6 +4,8 @@
 //! way to other tasks, and traps when its time is up; a guest that waits for the network is stopped by a timer outside.
 //! Either way, and after any trap, the instance is in no state to be trusted: it refuses all further calls, and the
 //! caller opens a new one with the same state ([`Source::renew`]). Nothing is lost by that, as the contract's first rule says.
+//!
+//! A host of many sources drops instances that only wait: [`Source::suspend`] before the wait, [`Source::revive`] after it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +21,8 @@ use super::answer;
 use super::cpu::{Metered, Scheduler, Usage};
 use super::guest::{Guest, Injected};
 use super::limits::{Exceeded, Limits, Meter};
-use super::options::{Clock, Options};
+use super::options::{Clock, Options, SystemClock};
+use super::session::Session;
 use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
 use crate::error::Error;
@@ -94,13 +97,11 @@ impl Source {
     ///
     /// If it needs more than the limits from the start.
     pub async fn renew(&mut self) -> Result<(), Error> {
-        self.suspend();
+        self.discard();
         let limits = self.options.limits.clone();
+        let clock = self.options.clock.clone().unwrap_or_else(|| Arc::new(SystemClock) as Arc<dyn Clock>);
         let mut wasi = WasiCtx::builder();
-        if let Some(clock) = &self.options.clock {
-            let (one, other): (Arc<dyn Clock>, _) = (Arc::clone(clock), Arc::clone(clock));
-            wasi.wall_clock(Injected(one)).monotonic_clock(Injected(other));
-        }
+        wasi.wall_clock(Injected(Arc::clone(&clock))).monotonic_clock(Injected(clock));
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes);
         let mut table = ResourceTable::new();
@@ -147,10 +148,70 @@ impl Source {
         Ok(())
     }
 
-    /// Drops the instance and its memory, until [`Source::renew`].
-    pub fn suspend(&mut self) {
+    fn discard(&mut self) {
         self.denied.clear();
         self.instance = None;
+    }
+
+    /// Drops the instance and its memory, until [`Source::renew`] or [`Source::revive`], and returns what the next one can go
+    /// on with, so that it need not sign in. None where there is nothing worth keeping.
+    ///
+    /// ```no_run
+    /// # async fn example(mut source: source_host::Source, config: &str) -> Result<(), source_host::Error> {
+    /// let batch = source.poll(None).await?;
+    /// let session = source.suspend().await.unwrap_or_default();
+    /// // For as long as `batch.next_poll_ms` says, it takes no memory of the component.
+    /// source.revive(config, session).await?;
+    /// let batch = source.poll(Some(&batch.state)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the component fails or exceeds a limit. The instance is gone in any case, and the next one signs in.
+    pub async fn suspend(&mut self) -> Result<Option<Session>, Error> {
+        if self.instance.is_none() {
+            return Ok(None);
+        }
+        let answer = self.call_suspend().await;
+        self.discard();
+        answer::session(answer?, &self.options.limits)
+    }
+
+    async fn call_suspend(&mut self) -> Result<Option<String>, Error> {
+        Ok(call!(self, call_suspend, "suspend", self.options.limits.answer_fuel()))
+    }
+
+    /// Gives back what [`Source::suspend`] returned, of this source or of another with the same component and configuration:
+    /// after [`Source::configure`], before the first [`Source::poll`]. Nobody else is to have it.
+    ///
+    /// # Errors
+    ///
+    /// If the component fails or exceeds a limit. That a session is not fit to go on with is no error.
+    pub async fn resume(&mut self, session: Session) -> Result<(), Error> {
+        call!(self, call_resume, "resume", self.options.limits.answer_fuel(), session.text());
+        Ok(())
+    }
+
+    /// Puts a fresh instance in the place of one that was suspended: [`Source::renew`], [`Source::configure`], and
+    /// [`Source::resume`] if there is a session. An instance that fails over its session is replaced by one that has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::renew`] and [`Source::configure`].
+    pub async fn revive(&mut self, config: &str, session: Option<Session>) -> Result<Grants, Error> {
+        self.renew().await?;
+        let grants = self.configure(config).await?;
+        let Some(session) = session else { return Ok(grants) };
+        match self.resume(session).await {
+            Ok(()) => Ok(grants),
+            Err(cancelled @ Error::Cancelled { .. }) => Err(cancelled),
+            Err(_) => {
+                self.renew().await?;
+                self.configure(config).await
+            }
+        }
     }
 
     /// What this component is. Needs neither configuration nor network.

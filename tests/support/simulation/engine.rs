@@ -1,13 +1,17 @@
 //! What is put to the test: the collector itself, or the component in the host.
 
 use super::world::World;
+use crate::canned::{CannedOrg, StillClock};
 use anyhow::{Context as _, Result, bail};
 use collector::{
     Collector,
     io::{Clock, Http, Request, Response, TransportError},
+    secret::Secret,
 };
 use http_body_util::BodyExt;
-use source_host::{Answer, Egress, Error, Limits, Options, Plugin, Source, Timeouts, Transport, WasiBody};
+use source_host::{
+    Answer, Egress, Error, Limits, Options, Plugin, Session, Source, Timeouts, Transport, WasiBody,
+};
 use std::{sync::Arc, time::Duration};
 
 /// The host name of the org.
@@ -41,13 +45,27 @@ impl Polled {
     }
 }
 
+/// What one instance hands to the next.
+pub enum Handed {
+    /// Of the collector.
+    Native(Secret),
+    /// Of the component.
+    Hosted(Session),
+}
+
 /// Something that can be polled.
 pub trait Engine {
-    /// A new instance, configured anew.
+    /// Drops the instance, and returns what it hands to the next.
+    ///
+    /// # Errors
+    /// When it breaks the contract.
+    fn suspend(&mut self) -> Result<Option<Handed>>;
+
+    /// A new instance, configured anew, that is given a session if there is one.
     ///
     /// # Errors
     /// When the configuration is refused.
-    fn renew(&mut self, config: &str) -> Result<()>;
+    fn renew(&mut self, config: &str, session: Option<Handed>) -> Result<()>;
 
     /// Polls.
     ///
@@ -111,13 +129,38 @@ impl Clock for HostClock {
     }
 }
 
+/// The session of a collector with another configuration, which signed in to another org.
+///
+/// # Errors
+/// When the configuration is refused, or it could not sign in.
+pub fn foreign_session(config: &str) -> Result<Secret> {
+    let mut config: serde_json::Value = serde_json::from_str(config)?;
+    config["auth"]["client_id"] = "stranger".into();
+    let mut stranger = Collector::new();
+    if let Err(problems) = stranger.configure(&config.to_string()) {
+        bail!("the configuration is refused: {problems:?}");
+    }
+    // How the poll ends does not matter: it has signed in.
+    let _ = stranger.poll(&mut CannedOrg::default(), &StillClock::at(0), None);
+    stranger.suspend().context("it has not signed in")
+}
+
 impl Engine for Native {
-    fn renew(&mut self, config: &str) -> Result<()> {
+    fn suspend(&mut self) -> Result<Option<Handed>> {
+        let session = self.collector.suspend().map(Handed::Native);
         self.collector = Collector::new();
-        match self.collector.configure(config) {
-            Ok(_) => Ok(()),
-            Err(problems) => bail!("the configuration is refused: {problems:?}"),
+        Ok(session)
+    }
+
+    fn renew(&mut self, config: &str, session: Option<Handed>) -> Result<()> {
+        self.collector = Collector::new();
+        if let Err(problems) = self.collector.configure(config) {
+            bail!("the configuration is refused: {problems:?}");
         }
+        if let Some(Handed::Native(session)) = session {
+            self.collector.resume(session.reveal());
+        }
+        Ok(())
     }
 
     fn poll(&mut self, state: Option<&str>) -> Result<Polled> {
@@ -169,7 +212,12 @@ impl Hosted {
 }
 
 impl Engine for Hosted {
-    fn renew(&mut self, config: &str) -> Result<()> {
+    fn suspend(&mut self) -> Result<Option<Handed>> {
+        let Some(source) = &mut self.source else { return Ok(None) };
+        Ok(self.runtime.block_on(source.suspend())?.map(Handed::Hosted))
+    }
+
+    fn renew(&mut self, config: &str, session: Option<Handed>) -> Result<()> {
         let mut limits = Limits::default();
         limits.memory = MEMORY;
         limits.requests_per_second = u32::MAX;
@@ -179,7 +227,11 @@ impl Engine for Hosted {
             .transport(WorldTransport(Arc::clone(&self.world)))
             .clock(HostClock(Arc::clone(&self.world)));
         let mut source = self.runtime.block_on(self.plugin.open(options))?;
-        self.runtime.block_on(source.configure(config)).context("the configuration")?;
+        let session = session.and_then(|session| match session {
+            Handed::Hosted(session) => Some(session),
+            Handed::Native(_) => None,
+        });
+        self.runtime.block_on(source.revive(config, session)).context("the configuration")?;
         self.source = Some(source);
         Ok(())
     }

@@ -38,6 +38,8 @@ pub struct Evidence<'e> {
     pub truth: &'e Truth,
     /// Whether each poll had an instance of its own.
     pub fresh: bool,
+    /// How many instances were given a session.
+    pub given: u64,
 }
 
 impl Evidence<'_> {
@@ -308,9 +310,11 @@ impl Evidence<'_> {
         struck + others as u64 + 12 * timeline.busy_org.len() as u64
     }
 
-    /// Requests that may have been refused because a session had ended.
+    /// Requests that may have been refused because a session had ended: an instance that is fresh for its poll has none but
+    /// one that it was given.
     fn renewals(&self) -> u64 {
-        if self.fresh { 0 } else { self.count(|asks| *asks == Asks::Token) }
+        let tokens = self.count(|asks| *asks == Asks::Token);
+        if self.fresh { self.given.min(tokens) } else { tokens }
     }
 
     fn count(&self, which: impl Fn(&Asks) -> bool) -> u64 {

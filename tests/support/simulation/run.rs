@@ -2,7 +2,7 @@
 
 use super::{
     driven,
-    engine::{Engine, Hosted, Native, Polled},
+    engine::{Engine, Handed, Hosted, Native, Polled, foreign_session},
     journal::Poll,
     knobs::{Knob, Knobs},
     ledger::{Ledger, Tally, Truth},
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::random::Random;
 use anyhow::{Context as _, Result, ensure};
+use collector::secret::Secret;
 use salesforce_sim::Simulator;
 use serde_json::Value;
 use source_host::Plugin;
@@ -32,6 +33,8 @@ const TICKS: i64 = 20;
 const CALL_TIME: i64 = 300_000;
 /// How long a poll goes on before it returns what it has, in milliseconds: what is configured for `max_time`.
 const BATCH_TIME: i64 = 10_000;
+/// How many sessions are kept that no instance was given.
+const MOST_SESSIONS: usize = 8;
 /// How long after the planned end a run may go on.
 const GRACE: i64 = 24 * HOUR;
 
@@ -66,6 +69,8 @@ pub struct Summary {
     pub faults: u32,
     /// New instances.
     pub restarts: u32,
+    /// New instances that were given a session, of whatever kind.
+    pub resumed: u32,
     /// States that were not saved.
     pub unsaved: u32,
     /// What was delivered.
@@ -120,6 +125,8 @@ pub fn simulate(seed: u64, engines: &Engines, knobs: Knobs, say: &mut Say<'_>) -
                 config: 0,
                 lost: plan.timeline.lost.clone(),
                 restarts: plan.restarts.clone(),
+                sessions: Vec::new(),
+                hand: Random::new(!seed),
                 next: None,
                 polls: Vec::new(),
                 summary: Summary::default(),
@@ -161,6 +168,7 @@ impl Summary {
         self.requests += other.requests;
         self.faults += other.faults;
         self.restarts += other.restarts;
+        self.resumed += other.resumed;
         self.unsaved += other.unsaved;
         self.tally.events = self.tally.events.max(other.tally.events);
         self.tally.deliveries += other.tally.deliveries;
@@ -194,6 +202,10 @@ struct Run<'r> {
     lost: Vec<Lost>,
     /// Restarts that are still to come.
     restarts: Vec<i64>,
+    /// What earlier instances were signed in with and no later one was given.
+    sessions: Vec<Handed>,
+    /// Decides about sessions, apart from all else.
+    hand: Random,
     /// When the last poll said that there is something to do, on the host's clock; none once that may have changed.
     next: Option<i64>,
     polls: Vec<Poll>,
@@ -253,6 +265,7 @@ impl Run<'_> {
             library: self.library,
             truth,
             fresh: self.instances == Instances::Fresh,
+            given: u64::from(self.summary.resumed),
         };
         evidence.judge(knobs)
     }
@@ -287,9 +300,47 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// A new instance. It gets the session of the one before, if there is one; or none, an older one, one of somebody else, or
+    /// one that is damaged.
     fn renew(&mut self) -> Result<()> {
         self.summary.restarts += 1;
-        self.engine.renew(&self.plan.configs[self.config].json)
+        let config = &self.plan.configs[self.config].json;
+        let last = self.engine.suspend()?;
+        let drawn = self.hand.below(100);
+        let (session, left) = match (drawn, last) {
+            (0..50, Some(last)) => (Some(last), None),
+            (50..65, last) => (self.older_session(), last),
+            (65..75, Some(Handed::Native(last))) => (Some(self.damaged(&last)), Some(Handed::Native(last))),
+            (75..85, Some(last @ Handed::Native(_))) => {
+                (Some(Handed::Native(foreign_session(config)?)), Some(last))
+            }
+            (_, last) => (None, last),
+        };
+        self.summary.resumed += u32::from(session.is_some());
+        self.sessions.extend(left);
+        if self.sessions.len() > MOST_SESSIONS {
+            self.sessions.remove(0);
+        }
+        self.engine.renew(config, session)
+    }
+
+    /// A session that was left, of whichever time and configuration.
+    fn older_session(&mut self) -> Option<Handed> {
+        let at = usize::try_from(self.hand.below(self.sessions.len() as u64)).unwrap_or_default();
+        (at < self.sessions.len()).then(|| self.sessions.remove(at))
+    }
+
+    /// A session with a part missing, or with a letter that was another one.
+    fn damaged(&mut self, session: &Secret) -> Handed {
+        let mut text = session.reveal().to_owned();
+        let at = usize::try_from(self.hand.below(text.len() as u64)).unwrap_or_default();
+        if self.hand.percent(50) {
+            text.truncate(at);
+        } else {
+            // All of it is ASCII.
+            text.replace_range(at..=at, "~");
+        }
+        Handed::Native(Secret::new(text))
     }
 
     fn poll(&mut self) -> Result<Polled> {
@@ -362,6 +413,8 @@ impl Run<'_> {
             problems: polled.problems.clone(),
         });
         if stopped {
+            // What was stopped hands nothing on.
+            drop(self.engine.suspend()?);
             self.renew()?;
         }
         Ok(polled)

@@ -39,6 +39,8 @@ pub struct Total {
     pub faults: u64,
     /// New instances.
     pub restarts: u64,
+    /// New instances that were given a session, of whatever kind.
+    pub resumed: u64,
     /// States that were not saved.
     pub unsaved: u64,
     /// Different events.
@@ -111,6 +113,7 @@ impl Total {
         self.requests += summary.requests;
         self.faults += u64::from(summary.faults);
         self.restarts += u64::from(summary.restarts);
+        self.resumed += u64::from(summary.resumed);
         self.unsaved += u64::from(summary.unsaved);
         self.events += summary.tally.events;
         self.deliveries += summary.tally.deliveries;
@@ -121,7 +124,7 @@ impl Total {
 
 impl fmt::Display for Total {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [seeds, events, deliveries, polls, requests, faults, restarts, unsaved] = [
+        let [seeds, events, deliveries, polls, requests, faults, restarts, resumed, unsaved] = [
             self.seeds,
             self.events,
             self.deliveries,
@@ -129,13 +132,14 @@ impl fmt::Display for Total {
             self.requests,
             self.faults,
             self.restarts,
+            self.resumed,
             self.unsaved,
         ]
         .map(source_host::grouped);
         write!(
             f,
             "{seeds} seeds hold: {events} events in {deliveries} deliveries, {polls} polls, {requests} requests, {faults} \
-             faults, {restarts} instances, {unsaved} states not saved, largest state {}",
+             faults, {restarts} instances, {resumed} with a session, {unsaved} states not saved, largest state {}",
             source_host::bytes(self.largest_state as u64)
         )?;
         match self.peak_memory {

@@ -17,6 +17,12 @@
 //!
 //! To the host of `instance_url`, or to the one that the token answer names, if that is an org of Salesforce and the host
 //! allows it. What the answer names otherwise is not followed: whoever could forge it would be handed the token.
+//!
+//! # From one instance to the next
+//!
+//! What is worth it can be handed on (`resumption`). All that is said here of a token holds for one that was handed on.
+
+mod resumption;
 
 use crate::{
     about::{NAME, VERSION},
@@ -35,7 +41,7 @@ use crate::{
     secret::{Secret, wipe},
 };
 use documents::{quoted, time::Time};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     cell::Cell,
@@ -103,7 +109,7 @@ pub struct Session {
 }
 
 /// What time it was when the org last answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct ToldTime {
     /// On the org's clock, if it told: milliseconds since 1970.
     org: Option<i64>,
@@ -565,8 +571,7 @@ impl Org<'_> {
 
     /// Takes note of where the org is, as the token answer has it.
     fn learn_instance(&mut self, told: Option<&str>) {
-        let told =
-            told.and_then(|told| Origin::parse(told).ok()).filter(|told| *told != self.config.instance);
+        let told = elsewhere(told, self.config);
         // Once the host has denied it, it is not tried again.
         if told != self.session.told {
             self.session.follows = told.as_ref().is_some_and(Origin::is_salesforce);
@@ -645,6 +650,16 @@ impl Org<'_> {
     }
 }
 
+/// Where the org is said to be, if that is an address and not the configured one.
+fn elsewhere(told: Option<&str>, config: &Config) -> Option<Origin> {
+    told.and_then(|told| Origin::parse(told).ok()).filter(|told| *told != config.instance)
+}
+
+/// Whether a text can be a token: it becomes a header.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// The token, and where the org is; or what the answer is instead.
 fn token_answer(body: &[u8]) -> Result<(Secret, Option<String>), String> {
     if body.len() as u64 > SMALL_BODY {
@@ -666,8 +681,7 @@ fn token_answer(body: &[u8]) -> Result<(Secret, Option<String>), String> {
     let (token, instance_url) = (text("access_token"), text("instance_url"));
     wipe(&mut answer);
     let token = Secret::new(token.unwrap_or_default());
-    // It becomes a header.
-    if token.reveal().is_empty() || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !is_token(token.reveal()) {
         return Err(String::from("holds no access_token"));
     }
     Ok((token, instance_url))

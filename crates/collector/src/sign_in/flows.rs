@@ -223,6 +223,26 @@ impl Auth {
         }
     }
 
+    /// All that decides who signs in, part by part. Secrets are among them.
+    pub fn identify(&self, tell: &mut dyn FnMut(&[u8])) {
+        tell(self.flow().as_bytes());
+        tell(self.client_id.as_bytes());
+        tell(self.token_host.to_string().as_bytes());
+        match &self.flow {
+            Flow::JwtBearer { username, private_key, audience } => {
+                tell(username.as_bytes());
+                tell(&private_key.modulus());
+                tell(audience.as_bytes());
+            }
+            Flow::ClientCredentials { client_secret } => tell(client_secret.reveal().as_bytes()),
+            Flow::UsernamePassword { client_secret, username, password } => {
+                tell(client_secret.reveal().as_bytes());
+                tell(username.as_bytes());
+                tell(password.reveal().as_bytes());
+            }
+        }
+    }
+
     /// What is allowed and probably not meant.
     pub fn warning(&self) -> Option<Problem> {
         matches!(self.flow, Flow::UsernamePassword { .. }).then(|| {

@@ -59,6 +59,11 @@ impl PrivateKey {
         Ok(Self(SigningKey::new(key)))
     }
 
+    /// What tells this key from others and is no secret.
+    pub fn modulus(&self) -> Box<[u8]> {
+        self.0.as_ref().n_bytes()
+    }
+
     /// The signature of a text. The same text gets the same signature.
     pub fn sign(&self, text: &str) -> Result<Vec<u8>, Problem> {
         let signature = self.0.try_sign(text.as_bytes());
