@@ -12,12 +12,14 @@ use source_host::{Admission, Digest, Egress, Limits, PublicKey};
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
+pub use self::egress::Transport;
 use self::lines::Lines;
 pub(crate) use self::output::KINDS;
 pub use self::output::Output;
 use self::reader::Reader;
 use crate::secrets::{Secret, Vault};
 
+mod egress;
 mod lines;
 mod output;
 mod reader;
@@ -25,7 +27,6 @@ mod reader;
 /// The keys there are. `schema` describes them.
 const KEYS: [&str; 7] = ["component", "source", "state", "output", "egress", "limits", "admission"];
 const STATE: [&str; 1] = ["path"];
-const EGRESS: [&str; 2] = ["allow", "ca_file"];
 const LIMITS: [&str; 12] = [
     "memory",
     "call_time",
@@ -60,8 +61,8 @@ pub struct Config {
     pub egress: Egress,
     /// The rules of `egress` as they were written.
     pub allow: Vec<String>,
-    /// Certificates to trust besides Mozilla's.
-    pub ca_file: Option<PathBuf>,
+    /// How its requests travel.
+    pub transport: Transport,
     /// What the component may use.
     pub limits: Limits,
 }
@@ -151,7 +152,7 @@ impl Config {
         };
         let state = reader.state(&table);
         let output = reader.output(&table);
-        let (allow, egress, ca_file) = reader.egress(&table);
+        let (allow, egress, transport) = reader.egress(&table);
         let limits = reader.limits(&table);
         let admission = reader.admission(&table);
         if let (Some(state), Some(Output::File(file))) = (&state, &output)
@@ -162,7 +163,7 @@ impl Config {
 
         match (component, source, output) {
             (Some(component), Some(source), Some(output)) if reader.mistakes.is_empty() => {
-                Ok(Self { component, admission, source, state, output, egress, allow, ca_file, limits })
+                Ok(Self { component, admission, source, state, output, egress, allow, transport, limits })
             }
             (component, source, _) => Err(Mistakes { found: reader.mistakes, component, source }),
         }
@@ -193,33 +194,6 @@ impl Reader<'_> {
             None => self.missing("state.path", "the file that remembers how far collection has come"),
             Some(value) => self.path(value, "state.path"),
         }
-    }
-
-    fn egress(&mut self, root: &Table) -> (Vec<String>, Egress, Option<PathBuf>) {
-        let Some(table) = self.table(root, "egress", &EGRESS) else {
-            return (Vec::new(), Egress::deny_all(), None);
-        };
-        let mut allow = Vec::new();
-        match table.get("allow") {
-            None => {}
-            Some(Value::Array(rules)) => {
-                for (index, rule) in rules.iter().enumerate() {
-                    let path = format!("egress.allow[{index}]");
-                    if let Some(rule) = self.text(rule, &path) {
-                        match Egress::allow([rule]) {
-                            Ok(_) => allow.push(rule.to_owned()),
-                            Err(error) => self.note(path, error.to_string()),
-                        }
-                    }
-                }
-            }
-            Some(_) => {
-                self.note("egress.allow".into(), "a list is expected: allow = [\"logs.example.com\"]".into())
-            }
-        }
-        let ca_file = self.path_of(table, "egress", "ca_file");
-        let egress = Egress::allow(&allow).unwrap_or_default();
-        (allow, egress, ca_file)
     }
 
     fn limits(&mut self, root: &Table) -> Limits {
@@ -335,7 +309,7 @@ mod tests {
         assert!(
             matches!(&config.output, Output::File(file) if file.path == Path::new("/var/log/events.ndjson"))
         );
-        assert_eq!(config.ca_file.as_deref(), Some(Path::new("/etc/host/ca.pem")));
+        assert_eq!(config.transport.ca_file.as_deref(), Some(Path::new("/etc/host/ca.pem")));
         assert_eq!(config.source.expose(), r#"{"token":"s3cret","url":"https://logs.example.com"}"#);
         assert_eq!(config.limits.memory, 32 << 20);
         assert_eq!(config.limits.call_time, Duration::from_secs(90));
@@ -356,7 +330,7 @@ mod tests {
         };
         assert_eq!(keys(""), sorted(&KEYS));
         for (table, read) in
-            [("state", &STATE[..]), ("egress", &EGRESS), ("limits", &LIMITS), ("admission", &ADMISSION)]
+            [("state", &STATE[..]), ("egress", &egress::KEYS), ("limits", &LIMITS), ("admission", &ADMISSION)]
         {
             assert_eq!(keys(&format!("/properties/{table}")), sorted(read), "{table}");
         }
@@ -528,6 +502,34 @@ mod tests {
             ("kind = \"file\"\npath = \"e\"\nurl = \"https://x\"", "line 5: output.url: unknown key"),
         ] {
             let found = with(&format!("[output]\n{output}"));
+            assert!(found.iter().any(|message| message.contains(says)), "{says}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn how_requests_travel_is_read_and_what_is_wrong_with_it_is_told() {
+        let egress = |lines: &str| {
+            format!("component = \"c.wasm\"\n[egress]\nallow = [\"acme.my.salesforce.com\"]\n{lines}")
+        };
+        let good = egress(
+            "private = { \"acme.my.salesforce.com\" = [\"10.1.0.0/16\"] }\nroots = \"system\"\nclient_certificate = \"c.pem\"\nclient_key = \"k.pem\"\nproxy = { env = \"PROXY\" }",
+        );
+        let env =
+            |name: &str| (name == "PROXY").then(|| OsString::from("http://me:s3cret@proxy.example.com:3128"));
+        let config = Config::parse(&good, Path::new("/etc/host"), &env).unwrap();
+        assert!(config.transport.client_certificate.is_some() && config.transport.proxy.is_some());
+        assert!(!format!("{config:?}").contains("s3cret"));
+        for (lines, says) in [
+            ("private = 3", "line 4: egress.private: a table"),
+            (
+                "private = { \"acme.my.salesforce.com\" = [\"169.254.0.0/16\"] }",
+                "egress.private.\"acme.my.salesforce.com\": ",
+            ),
+            ("roots = \"all\"", "line 4: egress.roots: one of"),
+            ("client_key = \"k.pem\"", "egress.client_certificate: is missing"),
+            ("proxy = \"ftp://x\"", "line 4: egress.proxy: "),
+        ] {
+            let found = mistakes(&egress(lines));
             assert!(found.iter().any(|message| message.contains(says)), "{says}: {found:?}");
         }
     }

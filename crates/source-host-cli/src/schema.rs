@@ -128,7 +128,16 @@ pub(crate) fn own() -> Value {
                     "items": {"type": "string", "minLength": 1},
                     "description": "Hosts: \"logs.example.com\", \"*.example.com\", \"host:port\".",
                 },
-                "ca_file": text("Certificates to trust besides the public authorities, in PEM form."),
+                "private": {
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": {"type": "string", "minLength": 1}},
+                    "description": "Names that may resolve to private addresses, and to which: { \"acme.my.salesforce.com\" = [\"10.1.0.0/16\"] }.",
+                },
+                "ca_file": text("Certificates to trust besides the roots, in PEM form."),
+                "roots": {"enum": ["mozilla", "system", "none"], "default": "mozilla", "description": "Whom to trust."},
+                "client_certificate": text("The certificate that is shown to servers that ask for one, in PEM form."),
+                "client_key": text("Its key, in PEM form."),
+                "proxy": secret("A proxy: http://[user:password@]host:port. The environment is not asked."),
             },
             "additionalProperties": false,
         },
@@ -171,6 +180,14 @@ fn text(description: &str) -> Value {
     json!({"type": "string", "minLength": 1, "description": description})
 }
 
+fn secret(description: &str) -> Value {
+    json!({
+        "anyOf": [{"$ref": "#/$defs/elsewhere"}, {"type": "string", "minLength": 1}],
+        "writeOnly": true,
+        "description": description,
+    })
+}
+
 fn size(default: &str, description: &str) -> Value {
     let pattern = "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB)?\\s*$";
     json!({"type": "string", "default": default, "pattern": pattern, "description": description})
@@ -187,13 +204,6 @@ fn count(default: u32, description: &str) -> Value {
 
 /// The keys of all kinds of outputs, each with the kinds that have it.
 fn output() -> Value {
-    let secret = |description: &str| {
-        json!({
-            "anyOf": [{"$ref": "#/$defs/elsewhere"}, {"type": "string", "minLength": 1}],
-            "writeOnly": true,
-            "description": description,
-        })
-    };
     let texts = |description: &str| {
         let text = json!({"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/elsewhere"}]});
         json!({"type": "object", "additionalProperties": text, "description": description})

@@ -4,8 +4,8 @@ use crate::secrets::Secret;
 use source_host::Error;
 use source_host::Options;
 use source_host::Plugin;
-use source_host::Source;
 use source_host::{Batch, Grants};
+use source_host::{Session, Source};
 
 /// What the runner polls: a [`Configured`] source, or a stand-in for tests.
 pub trait Pollable: Send {
@@ -24,7 +24,16 @@ pub trait Pollable: Send {
 pub struct Configured {
     config: Secret,
     source: Source,
-    suspended: bool,
+    rest: Rest,
+}
+
+/// Whether there is an instance.
+#[derive(Debug)]
+enum Rest {
+    /// There is.
+    Awake,
+    /// It was dropped, and this is what the next one goes on with.
+    Suspended(Option<Session>),
 }
 
 impl Configured {
@@ -36,13 +45,20 @@ impl Configured {
     pub async fn open(plugin: &Plugin, options: Options, config: Secret) -> Result<(Self, Grants), Error> {
         let mut source = plugin.open(options).await?;
         let grants = source.configure(config.expose()).await?;
-        Ok((Self { config, source, suspended: false }, grants))
+        Ok((Self { config, source, rest: Rest::Awake }, grants))
     }
 
-    /// Drops the instance, until it is polled again.
+    /// Drops the instance until the source is polled again. The next one goes on with its session, so that it need not sign in.
     pub async fn suspend(&mut self) {
-        self.source.suspend();
-        self.suspended = true;
+        if matches!(self.rest, Rest::Suspended(_)) {
+            return;
+        }
+        // Without a session the next instance signs in, which is what it does anyway after a crash.
+        let session = self.source.suspend().await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "no session");
+            None
+        });
+        self.rest = Rest::Suspended(session);
     }
 
     /// The source itself, for [`Source::check`] and [`Source::denied`].
@@ -53,14 +69,14 @@ impl Configured {
 
 impl Pollable for Configured {
     async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
-        if self.suspended {
-            self.renew().await?;
+        if let Rest::Suspended(session) = std::mem::replace(&mut self.rest, Rest::Awake) {
+            self.source.revive(self.config.expose(), session).await?;
         }
         self.source.poll(state).await
     }
 
     async fn renew(&mut self) -> Result<(), Error> {
-        self.suspended = false;
+        self.rest = Rest::Awake;
         self.source.renew().await?;
         self.source.configure(self.config.expose()).await.map(drop)
     }

@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use event_output::{Check, Closing, Delivery, Output as EventOutput, OutputError};
 use source_host::{
-    Admission, Batch, Error, HttpTransport, MemoryBudget, Observer, Options, Plugin, Problem, Runtime,
-    Scheduler,
+    Admission, Batch, Error, MemoryBudget, Observer, Options, Plugin, Problem, Runtime, Scheduler,
 };
 use state_store::{Database, Owner, Settings as StateSettings, StateError, StateFile, StateStore};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -119,10 +118,6 @@ impl Tenant {
         let config = Config::read(path)
             .map_err(|mistakes| in_file(mistakes.found.iter().map(ToString::to_string).collect()))?;
         let plugin = shared.plugin(&config.component, &config.admission).await.map_err(|e| e.to_string())?;
-        let transport = match &config.ca_file {
-            Some(file) => HttpTransport::with_ca_file(file),
-            None => HttpTransport::new(),
-        };
         let cancel = CancellationToken::new();
         let mut observers = vec![Arc::clone(metrics) as Arc<dyn Observer>];
         if let Some(audit) = &shared.audit {
@@ -133,7 +128,7 @@ impl Tenant {
             .observer(Arc::new(Observers::new(observers)))
             .limits(config.limits.clone())
             .egress(config.egress.clone())
-            .transport(transport.map_err(|error| error.to_string())?)
+            .transport(config.transport.build().map_err(|error| error.to_string())?)
             .scheduler(shared.scheduler.clone())
             .memory_budget(shared.memory.clone())
             .cancelled_by(cancel.clone());
