@@ -107,7 +107,10 @@ fn programs_and_tests_are_built_with_the_same_features_so_that_wasmtime_is_built
     let (programs, tests) = (tree("normal,build"), tree("normal,build,dev"));
     let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
     let shared: BTreeSet<String> = programs.iter().map(|line| name(line)).collect();
-    let changed: Vec<_> = tests.difference(&programs).filter(|line| shared.contains(&name(line))).collect();
+    // Crates of this repository are small; it is those that wasmtime is built with that must not change.
+    let own = |line: &&String| line.contains("(/");
+    let changed: Vec<_> =
+        tests.difference(&programs).filter(|line| shared.contains(&name(line)) && !own(line)).collect();
     assert!(programs.len() > 100, "{programs:?}");
     assert!(changed.is_empty(), "built twice, with other features for the tests: {changed:?}");
 }

@@ -10,6 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 /// Far beyond what anything here takes on any machine that can build it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -306,4 +310,60 @@ async fn a_stop_lets_turns_come_to_their_end_and_breaks_off_those_that_do_not() 
     let said = server.stop();
     assert!(said.contains("breaking off"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+/// What a page of the server says.
+async fn page(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).await.expect("the server");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_waits_is_no_instance_signs_in_once_and_is_told_of() {
+    const ROWS: u64 = 300;
+    let org = org(ROWS).await;
+    let place = Place::new();
+    place.add("acme", &org);
+    let said = File::options().create(true).append(true).open(place.said()).expect("a file");
+    let audit = place.beside.path().join("audit.ndjson");
+    let mut command = crate::host();
+    command.arg("serve").arg(place.folder.path()).args(["--instances", "0", "--metrics", "127.0.0.1:0"]);
+    command.arg("--audit").arg(&audit).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+    let server = Server { place: &place, child: command.spawn().expect("the host") };
+    place.wait_for_events("acme", ROWS);
+    for _ in 0..3 {
+        let polls = place.status("acme").and_then(|one| one["polls"].as_u64());
+        assert!(place.tenants(&["poll", "acme"]).is_some());
+        place.wait("acme", "polled again", |status| {
+            status.is_some_and(|one| one["polls"].as_u64() > polls && one["state"] == "waiting")
+        });
+    }
+    assert_eq!(org.simulator.org().requests().count("/oauth2/token"), 1);
+
+    let log = fs::read_to_string(place.said()).expect("what it said");
+    let (_, rest) = log.split_once("address=").expect("where metrics are told");
+    let address = rest.split_whitespace().next().expect("an address").to_owned();
+    let (status, metrics) = page(&address, "/metrics").await;
+    assert!(status.contains("200"), "{status}");
+    for line in [
+        format!("source_host_events_total{{tenant=\"acme\"}} {ROWS}"),
+        "source_host_output_up{tenant=\"acme\"} 1".to_owned(),
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing in:\n{metrics}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        let (status, body) = page(&address, path).await;
+        assert!(status.contains("200"), "{path}: {status} {body}");
+    }
+    server.stop();
+    let trail = fs::read_to_string(audit).expect("an audit trail");
+    let requests: Vec<Value> = trail.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(requests.len() >= 4, "{trail}");
+    assert!(requests.iter().all(|one| one["tenant"] == "acme"), "{trail}");
+    assert!(!trail.contains("SELECT") && !trail.contains("q="), "no queries: {trail}");
 }
