@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use source_host::{Admission, Digest, Egress, Limits, PublicKey};
@@ -14,6 +13,7 @@ use zeroize::Zeroizing;
 
 pub use self::egress::Transport;
 use self::lines::Lines;
+pub use self::mistake::Mistake;
 pub(crate) use self::output::KINDS;
 pub use self::output::Output;
 use self::reader::Reader;
@@ -21,6 +21,7 @@ use crate::secrets::{Secret, Vault};
 
 mod egress;
 mod lines;
+mod mistake;
 mod output;
 mod reader;
 
@@ -65,30 +66,6 @@ pub struct Config {
     pub transport: Transport,
     /// What the component may use.
     pub limits: Limits,
-}
-
-/// One mistake in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// The line that it stands in, or that the table begins in where something is missing.
-    pub line: Option<usize>,
-    /// Dotted keys; empty where the file as a whole is meant.
-    pub path: String,
-    /// What is wrong and what is expected. Never the value of a secret.
-    pub message: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
-        }
-        if self.path.is_empty() {
-            f.write_str(&self.message)
-        } else {
-            write!(f, "{}: {}", self.path, self.message)
-        }
-    }
 }
 
 /// A configuration with mistakes, and what could be read of it all the same: enough to ask the component for its

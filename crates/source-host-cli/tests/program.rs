@@ -40,6 +40,13 @@ impl Place {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
+    /// The component's text in the file of its state.
+    fn state(&self) -> String {
+        let bytes = std::fs::read(self.path("state.json")).unwrap();
+        let text = bytes.splitn(3, |byte| *byte == b'\n').nth(2).unwrap();
+        String::from_utf8(text.to_owned()).unwrap()
+    }
+
     fn write(&self, name: &str, content: &str) {
         std::fs::write(self.path(name), content).unwrap();
     }
@@ -85,7 +92,7 @@ fn a_run_delivers_events_keeps_the_state_and_sums_up() {
     let output = run_through(&place);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(place.read("events.ndjson"), "{\"n\":1}\n");
-    assert_eq!(place.read("state.json"), "{}");
+    assert_eq!(place.state(), "{}");
     assert!(stderr(&output).contains("caught up: 1 events from 0 files"), "{}", stderr(&output));
     let report: Value = serde_json::from_str(&place.read("report.json")).unwrap();
     assert_eq!((&report["events"], &report["caught_up"]), (&1.into(), &true.into()));
@@ -130,8 +137,21 @@ fn a_signal_ends_a_run_well() {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
         assert!(child.wait().unwrap().success());
         assert!(lines.any(|line| line.starts_with("stopped: 1 events")));
-        assert_eq!(place.read("state.json"), "{}");
+        assert_eq!(place.state(), "{}");
     }
+}
+
+#[test]
+fn a_check_beside_a_host_that_runs_says_that_its_state_is_in_use_and_fails_for_nothing_else() {
+    let place = Place::new(GOOD);
+    let mut child = place.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line.contains("batch delivered")).unwrap();
+    let checked = place.run(&["check", "config.toml"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(checked.status.success(), "{}{}", stdout(&checked), stderr(&checked));
+    assert!(stdout(&checked).contains("in use by another host"), "{}", stdout(&checked));
 }
 
 #[test]
@@ -177,10 +197,9 @@ fn mistakes_of_host_and_component_are_reported_together() {
     refused(
         &place,
         &[
-            "config.toml has 4 mistakes",
+            "config.toml has 3 mistakes",
             "stat: unknown key; did you mean `state`?",
-            "state.path: is missing",
-            "limits.memory: a size is expected",
+            "line 6: limits.memory: a size is expected",
             "source: nothing [2Jworks",
         ],
     );
@@ -271,8 +290,14 @@ fn check_ends_well_where_nothing_fails() {
     let place = Place::new(GOOD);
     let output = place.run(&["check", "config.toml", "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(stdout(&output).trim(), "[]");
-    assert!(!place.path("state.json.lock").exists(), "a check touches no state");
+    let findings: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let names: Vec<_> =
+        findings.as_array().unwrap().iter().map(|one| (&one["name"], &one["verdict"])).collect();
+    assert_eq!(
+        format!("{names:?}"),
+        r#"[(String("state"), String("pass")), (String("output"), String("pass"))]"#
+    );
+    assert!(!place.path("state.json").exists(), "a check saves no state");
 }
 
 #[test]

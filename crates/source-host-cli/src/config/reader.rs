@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::Mistake;
 use super::lines::Lines;
+use super::mistake::Mistake;
 use crate::secrets::{Secret, Vault, join};
 use crate::units::{parse_size, parse_time};
 

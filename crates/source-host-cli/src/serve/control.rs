@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::ServeError;
+use super::error::ServeError;
 
 /// The longest line that is read as a command, in bytes.
 const LONGEST: u64 = 64 << 10;

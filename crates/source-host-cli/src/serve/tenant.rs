@@ -14,8 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Settings;
 use super::folder::{Stamp, TenantFile};
+use super::settings::Settings;
 use crate::config::{Config, Output, lines_to_allow};
 use crate::run::ending::End;
 use crate::run::pipeline::{HeldEvents, Next, Pipeline};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use source_host::{Finding, Verdict};
 use source_host_cli::config::Config;
-use state_store::{Owner, Settings, StateFile, StateStore as _};
+use state_store::{Owner, Settings, StateError, StateFile, StateStore as _};
 
 use super::exit::Exit;
 use super::setup;
@@ -13,8 +13,13 @@ use super::setup;
 pub(crate) async fn run(config: &Path, json: bool, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     let setup::Opened { config, mut source, owner } = setup::source(config, cache).await?;
     let mut findings = source.source().check().await?;
-    findings.push(state(&config, owner).await);
-    findings.push(output(&config).await);
+    let state = state(&config, owner).await;
+    // Who has the state has the output as well.
+    let is_running = state.verdict == Verdict::Warn;
+    findings.push(state);
+    if !is_running {
+        findings.push(output(&config).await);
+    }
     if json {
         say!("{}", serde_json::to_string_pretty(&findings).map_err(Exit::failure)?)?;
     } else {
@@ -51,7 +56,11 @@ async fn state(config: &Config, owner: Owner) -> Finding {
         let stored = store.load().await?;
         store.check().await.map(|()| stored)
     };
-    let outcome = checked.await.map_err(|error| error.to_string()).map(|stored| match stored {
+    let checked = checked.await;
+    if let Err(error @ StateError::InUse { .. }) = &checked {
+        return Finding { verdict: Verdict::Warn, ..finding("state", Err(error.to_string())) };
+    }
+    let outcome = checked.map_err(|error| error.to_string()).map(|stored| match stored {
         Some(stored) => format!("{} is ours, at revision {}", path.display(), stored.revision),
         None => format!("{} does not exist yet and can be written", path.display()),
     });
