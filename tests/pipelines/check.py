@@ -477,7 +477,7 @@ def nats(case):
     program = pathlib.Path(sys.prefix) / "bin/nats-server"
     try:
         import nats as client
-        from nats.js.api import ConsumerConfig, DeliverPolicy, StreamConfig
+        from nats.js.api import ConsumerConfig, DeliverPolicy, DiscardPolicy, StreamConfig
     except ImportError:
         client = None
     if not client or not program.exists():
@@ -492,7 +492,8 @@ def nats(case):
 
     async def make():
         connection = await client.connect(address)
-        stream = StreamConfig(name="LOGS", subjects=["logs.>"], duplicate_window=3600)
+        full = {"discard": DiscardPolicy.NEW, "max_bytes": 100_000_000}
+        stream = StreamConfig(name="LOGS", subjects=["logs.>"], duplicate_window=3600, **full)
         await connection.jetstream().add_stream(stream)
         await connection.close()
 
