@@ -154,6 +154,20 @@ $(CLIENTS_NODE_STAMP): tests/clients/node/package.json tests/clients/node/packag
 	@cd tests/clients/node && npm ci --silent --no-audit --no-fund
 	@touch $@
 
+# The pipelines have folders of their own. Debian's programs are looked for on PATH; INSTALL=1 unpacks those that lack. PROGRAMS=folder
+# takes source-host and salesforce-sim from there instead of building them; ONLY="nats rsyslog" chooses.
+PIPELINES_STAMP := tests/pipelines/.venv/.installed
+.PHONY: test-pipelines
+test-pipelines: $(if $(PROGRAMS),,build) $(PIPELINES_STAMP) ## Kills source-host before real pipelines, and compares what arrives; INSTALL=1, ONLY, PROGRAMS.
+	@INSTALL=$(INSTALL) tests/pipelines/.venv/bin/python tests/pipelines/check.py --component $(COMPONENT) \
+		--host $(or $(PROGRAMS),target/release)/source-host --simulator $(or $(PROGRAMS),target/release)/salesforce-sim $(ONLY)
+
+$(PIPELINES_STAMP): tests/pipelines/requirements.txt
+	@echo "Installing rotel, nats-server and chdb into tests/pipelines/.venv (a gigabyte)"
+	@$(PYTHON) -m venv --clear tests/pipelines/.venv
+	@tests/pipelines/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 .PHONY: lint
 lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) fmt --all --check
@@ -179,4 +193,5 @@ update-bench: build ## Writes down how many instructions the component needs for
 .PHONY: clean
 clean: ## Removes everything that was built, installed or collected.
 	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \
-		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules
+		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules \
+		tests/pipelines/.venv tests/pipelines/debian
