@@ -283,7 +283,7 @@ async fn no_secret_shows_in_any_output_whatever_happens() {
                     all.push_str(&String::from_utf8_lossy(&output.stderr));
                 }
                 for name in ["state.json", "report.json"] {
-                    all.push_str(&fs::read_to_string(path.join(name)).unwrap_or_default());
+                    all.push_str(&String::from_utf8_lossy(&fs::read(path.join(name)).unwrap_or_default()));
                 }
                 let events = fs::read_to_string(path.join("events.ndjson")).unwrap_or_default();
                 (all, events)

@@ -88,7 +88,9 @@ async fn a_sound_org_passes_with_one_finding_for_each_thing_that_a_poll_needs() 
             "streams.logout.event_log_file",
             "streams.login.object",
             "streams.logout.object",
-            "streams.setupaudittrail.object"
+            "streams.setupaudittrail.object",
+            "state",
+            "output"
         ]
     );
     for finding in findings.as_array().expect("a list") {

@@ -352,7 +352,7 @@ async fn a_tenant_that_waits_is_no_instance_signs_in_once_and_is_told_of() {
     assert!(status.contains("200"), "{status}");
     for line in [
         format!("source_host_events_total{{tenant=\"acme\"}} {ROWS}"),
-        "source_host_output_up{tenant=\"acme\"} 1".to_owned(),
+        "source_host_output_up{tenant=\"acme\"} 1.0".to_owned(),
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is missing in:\n{metrics}");
     }

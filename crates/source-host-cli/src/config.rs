@@ -453,7 +453,7 @@ mod tests {
             assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
         }
         for (output, says) in [
-            ("kind = \"http\"", "line 3: output.url: is missing"),
+            ("kind = \"http\"", "line 2: output.url: is missing"),
             ("kind = \"http\"\nurl = \"ftp://x\"", "line 4: output.url: "),
             (
                 "kind = \"http\"\nurl = \"https://x.example.com\"\nmax_bytes = \"4MB\"",

@@ -97,8 +97,8 @@ fn a_run_delivers_events_keeps_the_state_and_sums_up() {
     let report: Value = serde_json::from_str(&place.read("report.json")).unwrap();
     assert_eq!((&report["events"], &report["caught_up"]), (&1.into(), &true.into()));
     assert_eq!(report["peak_memory_bytes"], 40 * 65_536);
-    let keys = "bytes_read bytes_received caught_up event_bytes events files files_given_up peak_memory_bytes polls problems \
-                requests rows rows_malformed seconds token_requests";
+    let keys = "bytes_read bytes_received caught_up event_bytes events events_set_aside files files_given_up peak_memory_bytes \
+                polls problems requests rows rows_malformed seconds token_requests";
     let found: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(found.join(" "), keys);
 }
