@@ -216,6 +216,8 @@ impl CannedOrg {
     }
 }
 
+type Pages = BTreeMap<(usize, usize), Arc<[u8]>>;
+
 /// Records of a big object in the order of their dates, each written before anything is measured: what is left to do for a
 /// query is to copy those between two dates. A compressed answer is kept, so that who asks the same again gets it without
 /// work.
@@ -223,7 +225,7 @@ impl CannedOrg {
 pub struct History {
     json: String,
     /// Of each page that was asked for compressed, from which record to which, the answer.
-    compressed: Mutex<BTreeMap<(usize, usize), Arc<[u8]>>>,
+    compressed: Mutex<Pages>,
     /// Of each record its EventDate, in milliseconds since 1970, and where it begins.
     places: Vec<(i64, usize)>,
 }

@@ -306,8 +306,6 @@ impl Server {
                 tenant,
                 Arc::clone(&self.shared),
                 Arc::clone(&record.metrics),
-                self.settings.slice,
-                self.settings.keep_for,
                 self.stop.clone(),
             );
             let task = self.running.spawn(turn.instrument(span));
@@ -455,8 +453,6 @@ async fn turn(
     tenant: Option<Box<Tenant>>,
     shared: Arc<Shared>,
     metrics: Arc<TenantMetrics>,
-    slice: Duration,
-    keep_for: Duration,
     stop: CancellationToken,
 ) -> Turned {
     metrics.running(true);
@@ -468,8 +464,8 @@ async fn turn(
         },
     };
     tenant.kept = None;
-    let turn = tenant.turn(slice, &stop).await;
-    let is_soon = matches!(turn, Turn::Wait(wait) if wait < keep_for);
+    let turn = tenant.turn(shared.slice, &stop).await;
+    let is_soon = matches!(turn, Turn::Wait(wait) if wait < shared.keep_for);
     if is_soon {
         tenant.kept = Arc::clone(&shared.instances).try_acquire_owned().ok();
     }

@@ -1,5 +1,4 @@
 //! A source that a run keeps: opened again after a crash, configured the same way.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use source_host::{Admission, Options, Runtime};
 use source_host_cli::{Configured, Pollable as _, Secret};

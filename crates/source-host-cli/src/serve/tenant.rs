@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) held: HeldEvents,
     /// Where the states lie of those that say nothing else.
     pub(super) states: Database,
+    pub(super) slice: Duration,
+    pub(super) keep_for: Duration,
     /// How many instances may be kept by tenants that wait.
     pub(super) instances: Arc<Semaphore>,
     pub(super) metrics: Metrics,
@@ -52,6 +54,8 @@ impl Shared {
             memory: MemoryBudget::new(settings.memory),
             held: HeldEvents::new(settings.held_events),
             states,
+            slice: settings.slice,
+            keep_for: settings.keep_for,
             instances: Arc::new(Semaphore::new(settings.instances)),
             metrics,
             audit,
