@@ -590,7 +590,8 @@ async fn a_cache_that_others_can_write_to_is_refused() {
     Runtime::with_cache(&cache).expect("its own");
 }
 
-/// What a good tenant waits for its poll, which computes for some milliseconds, beside so many that never wait.
+/// What a good tenant waits for its poll, which computes for some 40 ms, beside so many that never wait. It uses less than its
+/// share of the processors.
 async fn waits(scheduler: Option<&Scheduler>, spinners: usize) -> Vec<Duration> {
     let options = || match scheduler {
         Some(scheduler) => Options::new().scheduler(scheduler.clone()),
@@ -610,12 +611,12 @@ async fn waits(scheduler: Option<&Scheduler>, spinners: usize) -> Vec<Duration> 
     let mut good = PLUGIN.open(options()).await.expect("an instance");
     good.configure(r#"{"do":"spin-a-little"}"#).await.expect("configured");
     let mut waits = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..8 {
         let started = Instant::now();
         good.poll(None).await.expect("a batch");
         waits.push(started.elapsed());
         // As a source that is due now and then, and not at once again: this is how often it is due, and not a wait for anything.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
     }
     stop.cancel();
     for spinner in spinning {
@@ -649,6 +650,6 @@ fn twenty_sources_that_compute_without_end_make_no_other_wait() {
             text(&unfair)
         );
         // Whatever else this machine does slows all three: with the scheduler is compared with without.
-        assert!(beside[10] * 3 < unfair[10], "{} with, {} without", text(&beside), text(&unfair));
+        assert!(beside[4] * 2 < unfair[4], "{} with, {} without", text(&beside), text(&unfair));
     });
 }

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::cpu::Scheduler;
 use super::limits::{Limits, MemoryBudget};
+use crate::error::Error;
 use crate::network::egress::Egress;
-use crate::network::transport::Transport;
+use crate::network::transport::{HttpTransport, Transport};
 use crate::observer::Observer;
 
 /// Clocks other than the system's, for tests that travel in time.
@@ -47,6 +48,29 @@ impl Clock for SystemClock {
     }
 }
 
+/// The transport that a source is to have.
+#[derive(Default)]
+pub(crate) enum Wanted {
+    /// The host's own.
+    #[default]
+    Usual,
+    /// This one.
+    Given(Arc<dyn Transport>),
+    /// A new one for each instance.
+    MadeBy(Box<dyn Fn() -> Result<Arc<dyn Transport>, Error> + Send + Sync>),
+}
+
+impl Wanted {
+    /// That of an instance.
+    pub(crate) fn transport(&self) -> Result<Arc<dyn Transport>, Error> {
+        match self {
+            Self::Usual => Ok(Arc::new(HttpTransport::new()?)),
+            Self::Given(transport) => Ok(Arc::clone(transport)),
+            Self::MadeBy(make) => make(),
+        }
+    }
+}
+
 /// How one source is run. Each is for one source: it cannot be copied, so that no transport is shared by mistake.
 ///
 /// ```
@@ -62,7 +86,7 @@ impl Clock for SystemClock {
 pub struct Options {
     pub(crate) limits: Limits,
     pub(crate) egress: Egress,
-    pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) transport: Wanted,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) cancel: CancellationToken,
     pub(crate) observer: Option<Arc<dyn Observer>>,
@@ -92,7 +116,18 @@ impl Options {
     ///
     /// It is taken by value: connections carry what a server thinks of who calls, and are not for other tenants.
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
-        self.transport = Some(Arc::new(transport));
+        self.transport = Wanted::Given(Arc::new(transport));
+        self
+    }
+
+    /// The same, made when there is an instance that needs it and dropped with it: a source that is suspended holds no
+    /// connection and no memory for any.
+    pub fn transport_made_by<T, F>(mut self, make: F) -> Self
+    where
+        T: Transport + 'static,
+        F: Fn() -> Result<T, Error> + Send + Sync + 'static,
+    {
+        self.transport = Wanted::MadeBy(Box::new(move || Ok(Arc::new(make()?))));
         self
     }
 

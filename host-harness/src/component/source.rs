@@ -28,7 +28,7 @@ use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
 use crate::error::Error;
 use crate::network::egress::Gate;
 use crate::network::outgoing::{Bounds, Outgoing};
-use crate::network::transport::{HttpTransport, Transport};
+use crate::network::transport::Transport;
 use crate::observer::CallRecord;
 
 /// One instance of a component: `configure` once, then `poll` in a loop.
@@ -36,7 +36,8 @@ pub struct Source {
     /// What a new instance is made of.
     pre: PluginPre<Guest>,
     options: Options,
-    transport: Arc<dyn Transport>,
+    /// Kept from one instance to the next that takes its place at once.
+    transport: Option<Arc<dyn Transport>>,
     usage: Arc<Usage>,
     instance: Option<Instance>,
     denied: Vec<String>,
@@ -73,15 +74,11 @@ macro_rules! call {
 }
 
 impl Source {
-    pub(crate) async fn open(pre: &PluginPre<Guest>, mut options: Options) -> Result<Self, Error> {
-        let transport = match options.transport.take() {
-            Some(transport) => transport,
-            None => Arc::new(HttpTransport::new()?),
-        };
+    pub(crate) async fn open(pre: &PluginPre<Guest>, options: Options) -> Result<Self, Error> {
         let mut source = Self {
             pre: pre.clone(),
             options,
-            transport,
+            transport: None,
             usage: Arc::default(),
             instance: None,
             denied: Vec::new(),
@@ -98,6 +95,10 @@ impl Source {
     /// If it needs more than the limits from the start.
     pub async fn renew(&mut self) -> Result<(), Error> {
         self.discard();
+        let transport = match &self.transport {
+            Some(transport) => Arc::clone(transport),
+            None => Arc::clone(self.transport.insert(self.options.transport.transport()?)),
+        };
         let limits = self.options.limits.clone();
         let clock = self.options.clock.clone().unwrap_or_else(|| Arc::new(SystemClock) as Arc<dyn Clock>);
         let mut wasi = WasiCtx::builder();
@@ -120,7 +121,7 @@ impl Source {
             table,
             wasi: wasi.build(),
             http,
-            outgoing: Outgoing::new(gate, Arc::clone(&self.transport), bounds, observer),
+            outgoing: Outgoing::new(gate, transport, bounds, observer),
             meter: Meter::new(limits.memory, self.options.memory.clone()),
             usage: Arc::clone(&self.usage),
             deadline: Instant::now() + limits.call_time,
@@ -176,6 +177,7 @@ impl Source {
         }
         let answer = self.call_suspend().await;
         self.discard();
+        self.transport = None;
         answer::session(answer?, &self.options.limits)
     }
 

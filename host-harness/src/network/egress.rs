@@ -18,7 +18,7 @@
 //! Literal addresses count only where they are listed literally. One that is listed may be private, since the operator
 //! said so; link-local (where metadata services live), multicast and unspecified addresses are refused even then.
 //!
-//! A service that is reached through the operator's own network (AWS PrivateLink, Salesforce Private Connect) has a name that
+//! A service that is reached through the operator's own network (AWS PrivateLink and its like) has a name that
 //! resolves to a private address. [`Egress::allow_private`] says so for that name and those networks; nothing else changes.
 //!
 //! # Which suffixes are public
@@ -26,7 +26,7 @@
 //! Those of the Public Suffix List's ICANN section (<https://publicsuffix.org>), as it was when this was built: registries,
 //! where a name is a matter of minutes. The list's private section (`github.io`, `s3.amazonaws.com`) is allowed, with a
 //! warning in the log. There one provider hands out the names, vendors put the hosts of their customers on such domains, and
-//! a vendor may have a domain entered there at any time: a rule such as `*.my.salesforce.com` must not end with an upgrade.
+//! a vendor may have a domain entered there at any time: a rule such as `*.my.example.com` must not end with an upgrade.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -89,8 +89,8 @@ impl Egress {
 
     /// Says that a name (`host` or `*.suffix`) may resolve to private addresses, if they lie in one of these networks.
     ///
-    /// For services that are reached through the operator's own network, such as AWS PrivateLink or Salesforce Private
-    /// Connect. It allows no request by itself: the name needs a rule as any other does. Networks are within `10.0.0.0/8`,
+    /// For services that are reached through the operator's own network, such as AWS PrivateLink and its like.
+    /// It allows no request by itself: the name needs a rule as any other does. Networks are within `10.0.0.0/8`,
     /// `172.16.0.0/12`, `192.168.0.0/16`, `100.64.0.0/10` and `fc00::/7`. What is never allowed stays so, whatever is written:
     /// loopback, link-local, multicast and unspecified addresses, and those of metadata services.
     ///
@@ -101,9 +101,9 @@ impl Egress {
     /// If the name is no host name or suffix, or one of the networks is no private network; and why.
     ///
     /// ```
-    /// let egress = source_host::Egress::allow(["acme.my.salesforce.com"])?
-    ///     .allow_private("acme.my.salesforce.com", ["10.20.0.0/16"])?;
-    /// assert!(egress.clone().allow_private("acme.my.salesforce.com", ["169.254.0.0/16"]).is_err());
+    /// let egress = source_host::Egress::allow(["acme.my.example.com"])?
+    ///     .allow_private("acme.my.example.com", ["10.20.0.0/16"])?;
+    /// assert!(egress.clone().allow_private("acme.my.example.com", ["169.254.0.0/16"]).is_err());
     /// # Ok::<(), source_host::RuleError>(())
     /// ```
     pub fn allow_private<I>(mut self, name: &str, networks: I) -> Result<Self, RuleError>
@@ -755,13 +755,8 @@ mod tests {
 
     #[test]
     fn a_suffix_with_one_owner_is_a_rule_and_so_is_one_whose_owner_hands_out_names() {
-        let owned = [
-            "*.example.co.uk",
-            "*.my.salesforce.com",
-            "*.force.com",
-            "*.city.kawasaki.jp",
-            "*.corp.internal",
-        ];
+        let owned =
+            ["*.example.co.uk", "*.my.example.com", "*.force.com", "*.city.kawasaki.jp", "*.corp.internal"];
         let handed_out = ["*.s3.amazonaws.com", "*.github.io"];
         for rule in owned.iter().chain(&handed_out) {
             assert!(Egress::allow([rule]).is_ok(), "{rule}");

@@ -123,6 +123,7 @@ impl Tenant {
             .map_err(|mistakes| in_file(mistakes.found.iter().map(ToString::to_string).collect()))?;
         let plugin = shared.plugin(&config.component, &config.admission).await.map_err(|e| e.to_string())?;
         let cancel = CancellationToken::new();
+        let transport = config.transport.clone();
         let mut observers = vec![Arc::clone(metrics) as Arc<dyn Observer>];
         if let Some(audit) = &shared.audit {
             observers.push(audit.tenant(name, &plugin.digest().to_string()));
@@ -132,7 +133,7 @@ impl Tenant {
             .observer(Arc::new(Observers::new(observers)))
             .limits(config.limits.clone())
             .egress(config.egress.clone())
-            .transport(config.transport.build().map_err(|error| error.to_string())?)
+            .transport_made_by(move || transport.build())
             .scheduler(shared.scheduler.clone())
             .memory_budget(shared.memory.clone())
             .cancelled_by(cancel.clone());
