@@ -83,8 +83,8 @@ native:
 .PHONY: component
 component: setup-wasm native
 	@$(CARGO) build --profile component --target $(WASM) --package salesforce-source --package hostile-source --locked
-	@if ! [ $(COMPONENT) -nt $(MODULE) ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
-	@if ! [ $(HOSTILE) -nt $(HOSTILE_MODULE) ]; then target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE); fi
+	@if ! [ $(COMPONENT) -nt $(MODULE) -a $(COMPONENT) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
+	@if ! [ $(HOSTILE) -nt $(HOSTILE_MODULE) -a $(HOSTILE) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE); fi
 
 # The component as the Node host loads it.
 .PHONY: transpile

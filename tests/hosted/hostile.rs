@@ -357,6 +357,17 @@ async fn a_component_that_is_not_the_one_that_was_looked_at_is_refused() {
     assert!(error.to_string().contains("its digest is sha256:"), "{error}");
 }
 
+#[test]
+fn an_operator_is_told_which_component_it_is_and_what_it_may_do_in_words() {
+    let output =
+        Command::new(program("source-host")).arg("inspect").arg(component_path()).output().expect("the host");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let digest = Digest::of(&fs::read(component_path()).expect("the component")).to_string();
+    for part in [&*digest, "Apache-2.0", env!("CARGO_PKG_VERSION"), "send HTTP requests", "no files"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn a_component_is_taken_with_a_signature_of_the_expected_key_alone() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -592,8 +603,8 @@ async fn a_cache_that_others_can_write_to_is_refused() {
 
 /// What a good tenant waits for its poll, which computes for some 40 ms, beside so many that never wait. It uses less than its
 /// share of the processors.
-async fn waits(scheduler: Option<&Scheduler>, spinners: usize) -> Vec<Duration> {
-    let options = || match scheduler {
+async fn waits(scheduler: Option<Scheduler>, spinners: usize) -> Vec<Duration> {
+    let options = || match &scheduler {
         Some(scheduler) => Options::new().scheduler(scheduler.clone()),
         None => Options::new(),
     };
@@ -636,10 +647,12 @@ fn twenty_sources_that_compute_without_end_make_no_other_wait() {
         .expect("an executor");
     executor.block_on(async {
         let scheduler = Scheduler::new(2);
-        let [alone, beside, unfair] = [(Some(&scheduler), 0), (Some(&scheduler), 20), (None, 20)];
-        let alone = waits(alone.0, alone.1).await;
-        let beside = waits(beside.0, beside.1).await;
-        let unfair = waits(unfair.0, unfair.1).await;
+        // A task like all others, and not the one that the test runs in, which has a thread of its own.
+        let waits =
+            async |scheduler, spinners| tokio::spawn(waits(scheduler, spinners)).await.expect("no panic");
+        let alone = waits(Some(scheduler.clone()), 0).await;
+        let beside = waits(Some(scheduler), 20).await;
+        let unfair = waits(None, 20).await;
         let text = |waits: &[Duration]| {
             format!("{:?} (at most {:?})", waits[waits.len() / 2], waits[waits.len() - 1])
         };

@@ -137,7 +137,7 @@ impl Guest for Hostile {
         match attack.as_str() {
             "spin" => spin(),
             "spin-a-little" => {
-                for n in 0..130_000_000_u64 {
+                for n in 0..60_000_000_u64 {
                     std::hint::black_box(n);
                 }
             }

@@ -36,10 +36,36 @@ fn main() -> Result<()> {
     }
 }
 
+/// Appends a section that tools and registries show: a custom section with this name, whose content is the text.
+fn annotate(component: &mut Vec<u8>, name: &str, text: &str) {
+    let mut section = Vec::new();
+    length(&mut section, name.len());
+    section.extend_from_slice(name.as_bytes());
+    section.extend_from_slice(text.as_bytes());
+    component.push(0);
+    length(component, section.len());
+    component.extend_from_slice(&section);
+}
+
+/// A length as WebAssembly writes it: seven bits a byte, the low ones first (LEB128).
+fn length(out: &mut Vec<u8>, mut length: usize) {
+    loop {
+        let low = (length & 0x7f) as u8;
+        length >>= 7;
+        if length == 0 {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
+    }
+}
+
 /// The WIT stands in a section of the module that `wit_bindgen::generate!` wrote, so nothing else is needed.
 fn componentize(module: &PathBuf, component: &PathBuf) -> Result<()> {
     let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
-    let encoded = wit_component::ComponentEncoder::default().validate(true).module(&bytes)?.encode()?;
+    let mut encoded = wit_component::ComponentEncoder::default().validate(true).module(&bytes)?.encode()?;
+    annotate(&mut encoded, "version", env!("CARGO_PKG_VERSION"));
+    annotate(&mut encoded, "licenses", env!("CARGO_PKG_LICENSE"));
     if let Some(folder) = component.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }

@@ -6,6 +6,7 @@
 //! grows with the number of functions and, faster, with the length of the longest (200,000 of them took 1.07 GiB, one of 2 MB
 //! 417 MiB and 33 s), so both have limits of their own.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -205,6 +206,29 @@ pub(crate) fn inspect(
     }
     survey(content, admission)?;
     Ok(digest)
+}
+
+/// What a component says of itself beside its code: the annotations that registries know too, each a section of its own
+/// at its outermost level (`version`, `licenses`, `source`, …).
+pub(crate) fn annotations(content: &[u8]) -> BTreeMap<&'static str, String> {
+    const KNOWN: [&str; 7] =
+        ["authors", "description", "homepage", "licenses", "revision", "source", "version"];
+    let mut found = BTreeMap::new();
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(content).map_while(Result::ok) {
+        match payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if depth == 0 => {
+                let known = KNOWN.iter().find(|name| **name == section.name());
+                if let (Some(name), Ok(text)) = (known, std::str::from_utf8(section.data())) {
+                    found.insert(*name, printable(text.to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Counts what it would cost to compile, without any of the work.

@@ -3,6 +3,8 @@
 //! Admission happens before any of its code runs: the imports are compared with the list of what a source gets, so that
 //! an operator reads "it wants `wasi:filesystem/types`" and not a failure at some later moment.
 
+use std::collections::BTreeMap;
+
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
@@ -34,6 +36,7 @@ pub struct Plugin {
     name: String,
     digest: Digest,
     imports: Vec<String>,
+    annotations: BTreeMap<&'static str, String>,
     pre: PluginPre<Guest>,
 }
 
@@ -47,6 +50,12 @@ impl Plugin {
     /// Which component it is.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// What it says of itself beside its code, by name: `version`, `licenses`, `source`, `authors`, `homepage`, `revision`,
+    /// `description`. Nobody has vouched for it.
+    pub fn annotations(&self) -> &BTreeMap<&'static str, String> {
+        &self.annotations
     }
 
     /// What it imports, sorted: `wasi:http/types@0.2.0`.
@@ -103,7 +112,8 @@ pub(crate) fn admit(
         .instantiate_pre(&component)
         .and_then(PluginPre::new)
         .map_err(|error| refuse(format!("it does not fit the contract: {error:#}")))?;
-    Ok(Plugin { name: name.to_owned(), digest, imports, pre })
+    let annotations = admission::annotations(content);
+    Ok(Plugin { name: name.to_owned(), digest, imports, annotations, pre })
 }
 
 fn is_offered(import: &str) -> bool {

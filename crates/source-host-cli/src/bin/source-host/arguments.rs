@@ -23,12 +23,14 @@ const EXAMPLE: &str = r#"Configuration, CONFIG.toml (paths are relative to it):
   call_time = "300s"
 
 Start with:
+  source-host inspect source.wasm                 which component it is, and what it could do
   source-host describe source.wasm                what it collects and how it is configured
   source-host init source.wasm                    writes a configuration to start with
   source-host schema source.wasm                  the JSON Schema of a configuration, for editors
   source-host check CONFIG.toml                   whether everything is in place
   source-host run CONFIG.toml --until-caught-up   collect what is there, then end
   source-host run CONFIG.toml                     collect until stopped (Ctrl-C loses nothing)
+  source-host serve FOLDER                        the same for many tenants, a file each
 
 Exit status: 0 done, 1 something failed, 2 a mistake in what was given (configuration, component, state)."#;
 
@@ -81,6 +83,14 @@ pub(crate) enum Command {
         /// The component's file.
         component: PathBuf,
         /// Print all of it as JSON, the configuration's JSON Schema included.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which component a file is (digest, version, licence), and what it could do.
+    Inspect {
+        /// The component's file.
+        component: PathBuf,
+        /// Print it as JSON.
         #[arg(long)]
         json: bool,
     },

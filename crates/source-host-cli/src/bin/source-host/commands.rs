@@ -5,6 +5,7 @@ mod exit;
 pub(crate) mod check;
 pub(crate) mod describe;
 pub(crate) mod init;
+pub(crate) mod inspect;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod serve;

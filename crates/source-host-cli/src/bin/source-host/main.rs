@@ -19,6 +19,7 @@ async fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args, cache, &console).await,
         Command::Check { config, json } => commands::check::run(&config, json, cache).await,
         Command::Describe { component, json } => commands::describe::run(&component, json, cache).await,
+        Command::Inspect { component, json } => commands::inspect::run(&component, json, cache).await,
         Command::Init(args) => commands::init::run(args, cache).await,
         Command::Serve(args) => commands::serve::run(args, cache).await,
         Command::Tenants { folder, command } => commands::serve::tenants(&folder, command).await,
