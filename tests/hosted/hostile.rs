@@ -644,7 +644,7 @@ async fn waits(scheduler: Option<Scheduler>, spinners: usize) -> Vec<Duration> {
 #[test]
 fn twenty_sources_that_compute_without_end_leave_time_for_another() {
     let executor = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(4)
         .enable_all()
         .build()
         .expect("an executor");

@@ -21,6 +21,9 @@ const HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// Gives processors to calls, fairly. One for all sources of a process; cheap to clone.
 ///
+/// The executor needs some threads more than there are slots. With as many or fewer, calls wait in its own queue, which is fair to
+/// all alike, and not here; and nobody is left to look after the network.
+///
 /// ```
 /// use source_host::{Options, Scheduler};
 ///

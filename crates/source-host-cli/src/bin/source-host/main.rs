@@ -10,8 +10,22 @@ use clap::Parser as _;
 
 use self::arguments::{Cli, Command};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Threads beside those that components compute on: for the network, and so that who is due gets a slot before who has had many.
+const MORE_THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) + MORE_THREADS;
+    let executor = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    match executor {
+        Ok(executor) => executor.block_on(run()),
+        Err(error) => {
+            eprintln!("error: cannot start threads: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> ExitCode {
     let cli = Cli::parse();
     let console = console::Console::start(&cli.log, matches!(cli.command, Command::Run(_)));
     let cache = cli.cache.as_deref();
