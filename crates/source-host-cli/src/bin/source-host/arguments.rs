@@ -36,7 +36,7 @@ Exit status: 0 done, 1 something failed, 2 a mistake in what was given (configur
 
 /// Runs a log source, a WebAssembly component, and writes its events as NDJSON.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLE)]
+#[command(name = "source-host", version, after_help = EXAMPLE)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
