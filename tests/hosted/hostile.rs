@@ -622,15 +622,16 @@ async fn waits(scheduler: Option<Scheduler>, spinners: usize) -> Vec<Duration> {
     let mut good = PLUGIN.open(options()).await.expect("an instance");
     good.configure(r#"{"do":"spin-a-little"}"#).await.expect("configured");
     let mut waits = Vec::new();
+    // It is due now and then, and not at once again.
+    let mut due = tokio::time::interval(Duration::from_millis(300));
     for poll in 0..20 {
+        due.tick().await;
         let started = Instant::now();
         good.poll(None).await.expect("a batch");
         // Who uses much and who uses little shows after a while.
         if poll >= 10 {
             waits.push(started.elapsed());
         }
-        // As a source that is due now and then, and not at once again: this is how often it is due, and not a wait for anything.
-        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     stop.cancel();
     for spinner in spinning {
