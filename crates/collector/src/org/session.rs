@@ -45,7 +45,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     cell::Cell,
-    collections::HashSet,
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read},
     rc::Rc,
@@ -91,8 +91,8 @@ pub struct Session {
     vain_renewals: u32,
     /// The path that was refused last in this poll with a token that had not been accepted.
     refused: Option<String>,
-    /// Paths that a new token did not help: a digest of each.
-    stubborn: HashSet<u64>,
+    /// Paths that a new token did not help: a digest of each. In order, so that the same session is the same text.
+    stubborn: BTreeSet<u64>,
     /// What time it was when the org last answered.
     told_time: Option<ToldTime>,
     /// When the poll must be over, on the host's monotonic clock.

@@ -161,7 +161,7 @@ mod tests {
             follows: true,
             newest_version: Some(Rc::from("67.0")),
             accepted: true,
-            stubborn: [7, u64::MAX].into(),
+            stubborn: (0..100).map(|n| u64::MAX - n).collect(),
             told_time: Some(ToldTime { org: Some(3), host: 2, elapsed: 1 }),
             ..Session::default()
         };
