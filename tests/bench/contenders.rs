@@ -40,8 +40,8 @@ pub struct Run {
 /// A contender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
-    Native { raw: bool },
-    Component { raw: bool },
+    Native(&'static str),
+    Component(&'static str),
     GoFlat,
     GoNested,
     Python,
@@ -49,26 +49,26 @@ pub enum Contender {
 
 impl Contender {
     /// In the order of the report.
-    pub const ALL: [Self; 7] = [
-        Self::Native { raw: false },
-        Self::Native { raw: true },
-        Self::Component { raw: false },
-        Self::Component { raw: true },
+    pub const ALL: [Self; 9] = [
+        Self::Native("ecs"),
+        Self::Native("ocsf"),
+        Self::Native("raw"),
+        Self::Component("ecs"),
+        Self::Component("ocsf"),
+        Self::Component("raw"),
         Self::GoFlat,
         Self::GoNested,
         Self::Python,
     ];
 
     /// What it is called in the report.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Native { raw: false } => "native, ecs",
-            Self::Native { raw: true } => "native, raw",
-            Self::Component { raw: false } => "component, ecs",
-            Self::Component { raw: true } => "component, raw",
-            Self::GoFlat => "Go, flat",
-            Self::GoNested => "Go, nested",
-            Self::Python => "Python, flat",
+            Self::Native(format) => format!("native, {format}"),
+            Self::Component(format) => format!("component, {format}"),
+            Self::GoFlat => String::from("Go, flat"),
+            Self::GoNested => String::from("Go, nested"),
+            Self::Python => String::from("Python, flat"),
         }
     }
 }
@@ -149,7 +149,7 @@ impl Arena {
     /// Whether a contender can run on an input here.
     pub fn has(&self, contender: Contender, on: &Prepared) -> bool {
         match contender {
-            Contender::Native { .. } | Contender::Component { .. } => true,
+            Contender::Native(_) | Contender::Component(_) => true,
             Contender::GoFlat | Contender::GoNested => self.go.is_some() && on.file.is_some(),
             Contender::Python => self.python.is_some() && on.file.is_some(),
         }
@@ -159,8 +159,8 @@ impl Arena {
     pub fn run(&self, contender: Contender, on: &Prepared) -> Result<Run> {
         let compressed = on.input.compressed_answers();
         let (rows, run) = match contender {
-            Contender::Native { raw } => native(on, raw)?,
-            Contender::Component { raw } => self.runtime.block_on(self.component(on, raw))?,
+            Contender::Native(format) => native(on, format)?,
+            Contender::Component(format) => self.runtime.block_on(self.component(on, format))?,
             Contender::GoFlat => baseline(go(&self.go, "flat"), on)?,
             Contender::GoNested => baseline(go(&self.go, "nested"), on)?,
             Contender::Python => {
@@ -176,9 +176,9 @@ impl Arena {
         Ok(run)
     }
 
-    async fn component(&self, on: &Prepared, raw: bool) -> Result<(usize, Run)> {
+    async fn component(&self, on: &Prepared, format: &str) -> Result<(usize, Run)> {
         let mut source = hosted::open(&self.plugin, on.input.org(on.gzip), Limits::default()).await?;
-        source.configure(&on.input.config(raw)).await?;
+        source.configure(&on.input.config(format)).await?;
         let clock = Stopwatch::start()?;
         let (mut state, mut collected) = (None, Collected::default());
         loop {
@@ -204,8 +204,8 @@ fn said(program: &mut Command) -> Option<String> {
     String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
 }
 
-fn native(on: &Prepared, raw: bool) -> Result<(usize, Run)> {
-    let mut collector = inputs::configured(&on.input.config(raw))?;
+fn native(on: &Prepared, format: &str) -> Result<(usize, Run)> {
+    let mut collector = inputs::configured(&on.input.config(format))?;
     let mut org = on.input.org(on.gzip);
     let clock = Stopwatch::start()?;
     let collected = inputs::collect(&mut collector, &mut org)?;

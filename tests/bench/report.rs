@@ -92,11 +92,11 @@ struct Ratio<'m> {
 
 /// Ratios are taken round by round, of runs that lie seconds apart: what slows the machine for longer slows both.
 fn ratios(all: &[Measured]) -> Vec<Ratio<'_>> {
-    let components = all.iter().filter(|measured| matches!(measured.contender, Contender::Component { .. }));
+    let components = all.iter().filter(|measured| matches!(measured.contender, Contender::Component(_)));
     let mut ratios = Vec::new();
     for of in components {
-        let raw = of.contender == Contender::Component { raw: true };
-        for to in [Contender::GoFlat, Contender::Native { raw }, Contender::GoNested, Contender::Python] {
+        let Contender::Component(format) = of.contender else { continue };
+        for to in [Contender::GoFlat, Contender::Native(format), Contender::GoNested, Contender::Python] {
             let Some(other) = all.iter().find(|other| other.input == of.input && other.contender == to)
             else {
                 continue;
@@ -132,9 +132,9 @@ pub fn text(all: &[Measured], end_to_end: &EndToEnd, notes: &[String]) -> String
             if !of.is_empty() {
                 table.add([
                     measured.input.clone(),
-                    measured.contender.name().to_owned(),
+                    measured.contender.name(),
                     to(|to| to == Contender::GoFlat),
-                    to(|to| matches!(to, Contender::Native { .. })),
+                    to(|to| matches!(to, Contender::Native(_))),
                     to(|to| to == Contender::GoNested),
                     to(|to| to == Contender::Python),
                 ]);
@@ -160,7 +160,7 @@ pub fn text(all: &[Measured], end_to_end: &EndToEnd, notes: &[String]) -> String
             let memory = rounds.iter().filter_map(|run| run.peak_memory).max();
             table.add([
                 measured.input.clone(),
-                measured.contender.name().to_owned(),
+                measured.contender.name(),
                 cpu.grouped(),
                 format!("{:.0} ({:.0})", megabytes(*size), megabytes(out)),
                 wall.grouped(),

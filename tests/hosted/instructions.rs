@@ -126,7 +126,7 @@ impl Counter {
     }
 
     /// The instructions of all polls that it takes to collect an input.
-    async fn count(&self, input: &Input, gzip: bool, raw: bool) -> u64 {
+    async fn count(&self, input: &Input, gzip: bool, format: &str) -> u64 {
         const FUEL: u64 = u64::MAX / 2;
         let guest = Guest {
             table: ResourceTable::new(),
@@ -138,7 +138,7 @@ impl Counter {
         store.set_fuel(FUEL).expect("fuel");
         let plugin = self.pre.instantiate_async(&mut store).await.expect("an instance");
         let source = plugin.pipeline_source_source();
-        let configured = source.call_configure(&mut store, &input.config(raw)).await.expect("a call");
+        let configured = source.call_configure(&mut store, &input.config(format)).await.expect("a call");
         configured.expect("a valid configuration");
         let (mut state, mut events) = (None::<String>, 0);
         loop {
@@ -161,13 +161,12 @@ async fn a_row_takes_about_as_many_instructions_as_are_written_down() {
     let mut counted = BTreeMap::new();
     for kind in Kind::ALL {
         let inputs = [ROWS, 2 * ROWS].map(|rows| Input::with_rows(kind, rows).expect("an input"));
-        for (gzip, raw) in [(false, false), (false, true), (true, false)] {
+        for (gzip, format) in [(false, "ecs"), (false, "ocsf"), (false, "raw"), (true, "ecs")] {
             let mut counts = [0, 0];
             for (count, input) in counts.iter_mut().zip(&inputs) {
-                *count = counter.count(input, gzip, raw).await;
+                *count = counter.count(input, gzip, format).await;
             }
             let packed = if gzip { "-gzip" } else { "" };
-            let format = if raw { "raw" } else { "ecs" };
             counted
                 .insert(format!("{}{packed}-{format}", kind.name()), (counts[1] - counts[0]) / ROWS as u64);
         }

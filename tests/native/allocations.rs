@@ -21,7 +21,12 @@ fn no_field_of_a_row_is_allocated() {
         "generic-bulk-api2",
     ];
     for name in all {
-        for config in [&[][..], &[("format", json!("raw"))], &[("preserve_original_event", json!(true))]] {
+        for config in [
+            &[][..],
+            &[("format", json!("raw"))],
+            &[("format", json!("ocsf"))],
+            &[("preserve_original_event", json!(true))],
+        ] {
             let count = allocations_per_row(name, config);
             // The event, and what lists of events and rows grow by.
             assert!((0.9..1.1).contains(&count), "{name} with {config:?}: {count} allocations for a row");
@@ -30,11 +35,11 @@ fn no_field_of_a_row_is_allocated() {
 }
 
 /// How many more allocations whole polls make for each row, if there are twice as many.
-fn allocations_per_row_of(kind: Kind, gzip: bool, raw: bool) -> f64 {
+fn allocations_per_row_of(kind: Kind, gzip: bool, format: &str) -> f64 {
     const ROWS: usize = 800;
     let count = |rows: usize| {
         let input = Input::with_rows(kind, rows).expect("an input");
-        let mut collector = configured(&input.config(raw)).expect("a collector");
+        let mut collector = configured(&input.config(format)).expect("a collector");
         let mut org = input.org(gzip);
         let mut collected = None;
         let counted = allocation_counter::measure(|| collected = collect(&mut collector, &mut org).ok());
@@ -51,9 +56,11 @@ fn the_logs_of_the_benchmark_cost_no_more_allocations_than_this() {
     for (kind, most) in
         [(Kind::Login, 1.1), (Kind::ApexExecution, 1.1), (Kind::Wide, 1.1), (Kind::LoginEvent, 9.0)]
     {
-        for (gzip, raw) in [(false, false), (false, true), (true, false), (true, true)] {
-            let count = allocations_per_row_of(kind, gzip, raw);
-            assert!(count <= most, "{kind:?}, gzip {gzip}, raw {raw}: {count} allocations for a row");
+        for format in ["ecs", "ocsf", "raw"] {
+            for gzip in [false, true] {
+                let count = allocations_per_row_of(kind, gzip, format);
+                assert!(count <= most, "{kind:?}, gzip {gzip}, {format}: {count} allocations for a row");
+            }
         }
     }
 }

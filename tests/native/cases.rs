@@ -1,5 +1,6 @@
 //! Data-driven: `cases/files/<name>/file.csv` is an event log file, `cases/objects/<name>/records.json` a list of records,
-//! `expected.ndjson` the events that come of it, one a line. `problems.txt`, where there is one, holds the problems.
+//! `expected.ndjson` the events that come of it, one a line, and `expected.ocsf.ndjson` the same with `format = "ocsf"`.
+//! `problems.txt`, where there is one, holds the problems.
 //! `case.json` says what differs from a file of the type Login in the stream `login`: `event_type`, and members of the
 //! configuration. To add a case, add a folder and run the tests with `UPDATE_CASES=1`; then read what was written.
 
@@ -81,6 +82,13 @@ impl Case {
         configured_by(&document.to_string())
     }
 
+    /// The same case with another format, unless it is about one.
+    fn with_format(&self, format: &str) -> Option<Self> {
+        let mut config = self.config.clone();
+        let is_free = config.insert(String::from("format"), format.into()).is_none();
+        is_free.then(|| Self { config, event_type: self.event_type.clone(), folder: self.folder.clone() })
+    }
+
     /// Polls an org whose file is that of the case.
     fn run(&self) -> Batch {
         self.run_with(fs::read(self.folder.join("file.csv")).ok())
@@ -147,10 +155,19 @@ pub fn allocations_per_row(name: &str, config: &[(&str, Value)]) -> f64 {
 
 /// The events that are expected of all cases, with the folder of each.
 pub fn expected_events() -> Vec<(String, Value)> {
+    expected("expected.ndjson")
+}
+
+/// The same with `format = "ocsf"`.
+pub fn expected_ocsf_events() -> Vec<(String, Value)> {
+    expected("expected.ocsf.ndjson")
+}
+
+fn expected(file: &str) -> Vec<(String, Value)> {
     let events = |case: Case| {
         let name =
             case.folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = fs::read_to_string(case.folder.join("expected.ndjson")).unwrap_or_default();
+        let text = fs::read_to_string(case.folder.join(file)).unwrap_or_default();
         let events: Vec<_> =
             text.lines().map(|line| (name.clone(), serde_json::from_str(line).expect("JSON"))).collect();
         events
@@ -165,13 +182,17 @@ fn each_file_and_each_object_becomes_the_expected_events() {
         let batch = case.run();
         let events: String = batch.events.iter().map(|event| format!("{event}\n")).collect();
         let problems: String = batch.problems.iter().map(|problem| format!("{problem}\n")).collect();
-        for event in &batch.events {
+        let ocsf = case.with_format("ocsf").map(|case| case.run().events).unwrap_or_default();
+        for event in batch.events.iter().chain(&ocsf) {
             serde_json::from_str::<Value>(event).expect("each event is JSON");
         }
-        for (name, text) in [("expected.ndjson", events), ("problems.txt", problems)] {
+        let ocsf: String = ocsf.iter().map(|event| format!("{event}\n")).collect();
+        for (name, text) in
+            [("expected.ndjson", events), ("expected.ocsf.ndjson", ocsf), ("problems.txt", problems)]
+        {
             let path = case.folder.join(name);
             if env::var_os("UPDATE_CASES").is_some() {
-                if text.is_empty() && name == "problems.txt" {
+                if text.is_empty() && name != "expected.ndjson" {
                     let _ = fs::remove_file(path);
                 } else {
                     fs::write(path, text).expect("write");

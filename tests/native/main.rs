@@ -15,6 +15,7 @@ mod endurance;
 mod fields;
 mod mapping;
 mod objects;
+mod ocsf;
 mod polls;
 mod public_cases;
 mod resumption;

@@ -210,7 +210,7 @@ fn answers_to_queries_may_come_compressed_and_say_the_same() {
     let input = Input::with_rows(inputs::Kind::LoginEvent, 4_500).expect("an input");
     let collected = [false, true].map(|gzip| {
         let (mut org, mut received) = (Asked { org: input.org(gzip), encodings: Vec::new() }, 0);
-        let mut collector = inputs::configured(&input.config(false)).expect("a collector");
+        let mut collector = inputs::configured(&input.config("ecs")).expect("a collector");
         let (mut state, mut events) = (None, Vec::new());
         loop {
             let batch = collector.poll(&mut org, &inputs::clock(), state.as_deref()).expect("a batch");

@@ -137,9 +137,9 @@ impl Input {
         match &self.content {
             Content::File { gzip, .. } => Ok(gzip.len()),
             Content::Records(history) => {
-                collect(&mut configured(&self.config(false))?, &mut self.org(true))?;
+                collect(&mut configured(&self.config("ecs"))?, &mut self.org(true))?;
                 let bytes = history.compressed_bytes();
-                collect(&mut configured(&self.config(true))?, &mut self.org(true))?;
+                collect(&mut configured(&self.config("raw"))?, &mut self.org(true))?;
                 Ok(bytes)
             }
         }
@@ -173,11 +173,11 @@ impl Input {
 
     /// The configuration that collects it. It signs in with a secret: a signature takes the same time for one row and for a
     /// million, and would tell nothing of either.
-    pub fn config(&self, raw: bool) -> String {
+    pub fn config(&self, format: &str) -> String {
         json!({
             "instance_url": "https://acme.my.salesforce.com",
             "auth": {"flow": "client-credentials", "client_id": "3MVG9.acme", "client_secret": "secret"},
-            "format": if raw { "raw" } else { "ecs" },
+            "format": format,
             "streams": self.kind.stream(),
         })
         .to_string()

@@ -10,7 +10,7 @@ use crate::{
     secret,
     sign_in::flows::{self, Auth},
 };
-use documents::{Id, Output};
+use documents::{Format, Id, Output};
 use serde_json::{Value, json};
 use std::{rc::Rc, time::Duration};
 use streams::Streams;
@@ -39,15 +39,16 @@ const DOCUMENT: &[Key] = &[
     Key::optional("batch", Shape::Table(BATCH), "What one poll returns at most."),
     Key::defaulted(
         "format",
-        Shape::OneOf(&["ecs", "raw"]),
+        Shape::OneOf(Format::NAMES),
         "ecs",
-        "What an event is: a document in the Elastic Common Schema, or the record as Salesforce gave it.",
+        "What an event is: a document in the Elastic Common Schema, one of the Open Cybersecurity Schema Framework, or the record \
+         as Salesforce gave it.",
     ),
     Key::defaulted(
         "preserve_original_event",
         Shape::Switch,
         "false",
-        "Whether documents in the Elastic Common Schema hold the record as it came, in event.original.",
+        "Whether documents hold the record as it came, in event.original or raw_data.",
     ),
     Key::required("streams", streams::STREAMS, "What to collect."),
 ];
@@ -192,7 +193,7 @@ impl Config {
                 timeouts: timeouts(checked.table("timeouts")),
                 limits: limits(checked.table("batch")),
                 output: Output {
-                    raw: checked.text("format") == Some("raw"),
+                    format: checked.text("format").and_then(Format::named).unwrap_or_default(),
                     original: checked.switch("preserve_original_event"),
                 },
                 streams,

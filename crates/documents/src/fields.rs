@@ -4,8 +4,14 @@
 //! pipeline calls it.
 
 use crate::{
-    grammar::{codes, form::Form, kinds, node::Node},
-    trees::{apex, audit, aura, generic, login, logout},
+    grammar::{
+        class::{AUDITED, Class, Rules},
+        codes,
+        form::Form,
+        kinds,
+        node::Node,
+    },
+    trees::{apex, audit, aura, generic, login, logout, ocsf},
 };
 use std::collections::BTreeMap;
 
@@ -218,6 +224,133 @@ pub fn threats() -> Vec<[String; 4]> {
     kinds::threats().map(row).collect()
 }
 
+/// What becomes of types and objects in the Open Cybersecurity Schema Framework.
+pub mod classes {
+    use super::{AUDITED, Class, Node, Rules, how, kinds, ocsf};
+
+    /// The version of the framework.
+    pub use crate::grammar::class::VERSION;
+
+    /// The classes: `class_uid` and name.
+    pub fn all() -> Vec<(u32, &'static str)> {
+        Class::ALL.iter().map(|class| (class.uid(), class.name())).collect()
+    }
+
+    /// Type or object without its ending, name of the class, name of the activity where no column tells it.
+    pub fn of_types() -> Vec<[&'static str; 3]> {
+        let row = |(name, kind): (&'static str, kinds::Kind)| {
+            [name, kind.class.name(), kind.class.activity_name(kind.activity)]
+        };
+        kinds::categorised().map(row).collect()
+    }
+
+    /// How columns tell the activity: name of the class, the columns, the first that is there, and what they say.
+    pub fn activities() -> Vec<(&'static str, &'static str, Vec<(&'static str, &'static str)>)> {
+        let row = |class: Class, columns, rules: Rules| {
+            let words = |(word, activity): &(&'static str, u8)| (*word, class.activity_name(*activity));
+            (class.name(), columns, rules.iter().map(words).collect::<Vec<_>>())
+        };
+        let classes = Class::ALL.iter().map(|class| (*class, class.rules()));
+        let told = classes.filter(|(_, (columns, _))| !columns.is_empty());
+        let audited = AUDITED.iter().map(|(class, rules)| row(*class, "Action", rules));
+        told.map(|(class, (columns, rules))| row(class, columns, rules)).chain(audited).collect()
+    }
+
+    /// Where the attributes of a class come from: path, and what it is made of.
+    pub fn attributes() -> Vec<(&'static str, Vec<(String, String)>)> {
+        let attributes = |class: &Class| {
+            let mut found = Vec::new();
+            walk(ocsf::document(*class), "", "", &mut found);
+            (class.name(), found)
+        };
+        Class::ALL.iter().map(attributes).collect()
+    }
+
+    /// The columns that a class has a place for, or that tell an activity.
+    pub fn columns() -> Vec<&'static str> {
+        fn own(nodes: &'static [Node], found: &mut Vec<&'static str>) {
+            for node in nodes {
+                match node {
+                    Node::Object(_, parts) | Node::List(_, parts) | Node::Parts(parts) | Node::Filled(parts) => {
+                        own(parts, found);
+                    }
+                    Node::Or(parts, _) => own(parts, found),
+                    Node::Own(_, names, _) => found.extend(names.split('|')),
+                    _ => {}
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for class in Class::ALL {
+            own(ocsf::document(*class), &mut found);
+            found.extend(class.rules().0.split('|').filter(|name| !name.is_empty()));
+        }
+        found
+    }
+
+    fn walk(nodes: &[Node], path: &str, otherwise: &str, found: &mut Vec<(String, String)>) {
+        let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let codes = |names: &str| format!("`{}`", names.replace('|', "`, else `"));
+        let with = |words: String, how: String| if how.is_empty() { words } else { format!("{words} ({how})") };
+        let column = |names: &str| with(names.replace('|', ", else "), String::new());
+        for node in nodes {
+            let mut put = |key: &str, from: String| {
+                found.push((join(key), format!("{from}{otherwise}")));
+            };
+            match node {
+                Node::Object(key, parts) => walk(parts, &join(key), otherwise, found),
+                Node::List(key, parts) => walk(parts, &join(&format!("{key}[]")), otherwise, found),
+                Node::Parts(parts) | Node::Filled(parts) => walk(parts, path, otherwise, found),
+                Node::Or(parts, others) => {
+                    walk(parts, path, otherwise, found);
+                    walk(others, path, ", if there is nothing else", found);
+                }
+                Node::Fixed(key, value) => put(key, format!("`{}`", value.trim_matches('"'))),
+                Node::Of(key, fields) => put(key, codes(fields)),
+                Node::As(key, fields, form) => put(key, with(codes(fields), how(*form))),
+                Node::Own(key, names, form) | Node::Also(key, names, form) => {
+                    put(key, with(column(names), how(*form)));
+                }
+                Node::Coordinates(field) => {
+                    put("lat", codes(field));
+                    put("long", codes(field));
+                }
+                Node::Classification => {
+                    for key in ["class_uid", "class_name", "category_uid", "category_name"] {
+                        put(key, String::from("the class"));
+                    }
+                    for key in ["activity_id", "activity_name", "type_uid"] {
+                        put(key, String::from("the activity"));
+                    }
+                    for key in ["severity_id", "severity"] {
+                        put(key, String::from("[by the type](#severity)"));
+                    }
+                }
+                Node::Time => put("time", String::from("`@timestamp`")),
+                Node::OriginalTime => put("original_time", String::from("the column of `@timestamp`, as it came")),
+                Node::StatusId => {
+                    for key in ["status_id", "status"] {
+                        put(key, String::from("`event.outcome`; 0, `Unknown`, without one"));
+                    }
+                }
+                Node::Id(key) => put(key, String::from("`event.id`")),
+                Node::Name(key) => put(key, String::from("name of the type or the object")),
+                Node::Host(key) => put(key, String::from("host of `salesforce.instance_url`")),
+                Node::Provider(key) => put(key, String::from("`event.provider`")),
+                Node::Dataset(key) => put(key, String::from("`event.dataset`")),
+                Node::Original(key) => put(key, String::from("`event.original`")),
+                Node::Observables => {
+                    put("observables[].type_id", String::from("2 an address, 4 the name of a user, 31 the id of one"));
+                    put("observables[].value", String::from("`related.ip`, `related.user`"));
+                }
+                Node::Attacks => put("attacks[]", String::from("`threat`")),
+                Node::Unmapped => put("unmapped", String::from("[all else](#what-has-no-place)")),
+                _ => {}
+            }
+        }
+    }
+}
+
 fn about(column: &str) -> Option<&'static str> {
     let is = |names: &str| names.split_ascii_whitespace().any(|name| name == column);
     ABOUT.iter().find(|(names, _)| is(names)).map(|(_, about)| *about)
@@ -278,18 +411,8 @@ fn walk(nodes: &'static [Node], path: &str, mappings: &mut Vec<Mapping>) {
                     });
                 }
             }
-            Node::Timestamp
-            | Node::Id
-            | Node::Fixed(..)
-            | Node::Dataset
-            | Node::Provider
-            | Node::Stream
-            | Node::Kind
-            | Node::Threat
-            | Node::Provenance
-            | Node::Original
-            | Node::Record
-            | Node::Rest => {}
+            // They make no field of a column.
+            _ => {}
         }
     }
 }
@@ -335,6 +458,10 @@ fn how(form: Form) -> String {
         Form::ListOfCode(_) => "list of one, a code by its meaning",
         Form::Boolean => "`1` is true, `0` false",
         Form::MillisAsNanos => "milliseconds in nanoseconds; left out below zero",
+        Form::Millis => "whole milliseconds; left out below zero",
+        Form::Epoch => "milliseconds since 1970",
+        Form::Method => "in capitals",
+        Form::Email => "if it is an e-mail address",
         Form::Date => "UTC",
         Form::Ip => "if it is an address",
         Form::NoIp => "if it is no address",

@@ -1,4 +1,5 @@
-//! What a row of a Salesforce event log file, or a record of an object, becomes: a document in the Elastic Common Schema.
+//! What a row of a Salesforce event log file, or a record of an object, becomes: a document in the Elastic Common Schema, or one
+//! of the Open Cybersecurity Schema Framework.
 //!
 //! Bytes go in and documents come out. No request, no clock, no state: the same bytes give the same documents.
 //!
@@ -45,6 +46,7 @@
 //! | what a tree is made of, and how a value is written | `grammar/node`, `grammar/form` |
 //! | the categories of an event | `grammar/kinds` |
 //! | what a Login looks like | `trees/login` |
+//! | classes of the Open Cybersecurity Schema Framework, and what their documents look like | `grammar/class`, `trees/ocsf` |
 //! | how a tree becomes the steps that write a document | `mapper/layout`, `mapper/plan` |
 //! | `event.id` | `mapper/event_id`, `mapper/digest` |
 //! | which fields there are, for documentation and index templates | [`fields`] |
@@ -70,7 +72,7 @@ pub use bytes::{csv, text::quoted, time};
 pub use mapper::{
     Mapper,
     event_id::Id,
-    origin::{Common, EventLogFile, Origin, Output},
+    origin::{Common, EventLogFile, Format, Origin, Output},
 };
 pub use records::{Flaw, Page, Record};
 pub use trees::apex::TYPES as APEX_TYPES;

@@ -1,4 +1,4 @@
-//! Rows of event log files and records of objects as documents in the Elastic Common Schema.
+//! Rows of event log files and records of objects as documents.
 //!
 //! What a document looks like is written down as a tree (`trees`). When a file is opened the tree is laid
 //! out against the columns that this file really has, by name, never by position: Salesforce inserts columns in the
@@ -21,14 +21,18 @@ use crate::{
         text::quoted,
         time::Time,
     },
-    grammar::form::{self, Form, canonical, is_address, written},
+    grammar::{
+        class::{self, Class, Rules},
+        form::{self, Form, canonical, epoch, is_address, written},
+        kinds::Kind,
+    },
     records::Record,
     trees::{self, raw},
 };
 use digest::{Digest, Messages};
 use event_id::{DIGITS, EventId, Id, RecordId};
 use layout::Layout;
-use origin::{Common, Origin};
+use origin::{Common, Format, Origin};
 use plan::Step;
 use std::ops::Range;
 
@@ -38,7 +42,7 @@ const MOST_DISTINCT: usize = 24;
 /// Writes the documents of one file, or of one object.
 pub struct Mapper {
     columns: Vec<String>,
-    plan: Vec<Step>,
+    plans: Plans,
     id: EventId,
     /// The column of the key, if one of them has it.
     key: Option<usize>,
@@ -56,6 +60,9 @@ pub struct Mapper {
     provenance: String,
     dataset: String,
     provider: String,
+    /// The name of the type or the object.
+    kind: String,
+    format: Format,
     /// The stream, where documents name it.
     stream: Option<String>,
     since: Time,
@@ -66,6 +73,23 @@ pub struct Mapper {
     /// What those digests are of, and the digests.
     messages: Messages,
     digests: Vec<Digest>,
+}
+
+/// How documents are written: in one way, or in that of the class that a column tells, by what its actions are.
+struct Plans {
+    column: Option<usize>,
+    plans: Vec<(Rules, Vec<Step>)>,
+}
+
+impl Plans {
+    /// How a row is written.
+    fn of(&self, row: &impl Row) -> &[Step] {
+        let fits = |(rules, _): &&(Rules, Vec<Step>)| {
+            self.column.is_some_and(|column| rules.iter().any(|rule| class::fits(rule, row.field(column))))
+        };
+        let told = if self.plans.len() > 1 { self.plans.iter().find(fits) } else { None };
+        told.or(self.plans.last()).map_or(&[], |(_, steps)| steps)
+    }
 }
 
 /// A document that waits for its id.
@@ -103,28 +127,57 @@ impl Mapper {
         for column in [date, key, timestamp].into_iter().flatten() {
             used[column] = true;
         }
-        let mut layout = Layout {
-            columns: &columns,
-            used,
-            common,
-            kind,
-            dataset: &dataset,
-            provider,
-            provenance: &provenance,
-            within: Vec::new(),
-            plan: Vec::new(),
+        let times: Vec<usize> = date.into_iter().chain(timestamp).collect();
+        let format = common.output.format;
+        let plan = |class: (Class, &'static str, Rules)| {
+            let mut layout = Layout {
+                columns: &columns,
+                used: used.clone(),
+                common,
+                kind,
+                dataset: &dataset,
+                provider,
+                provenance: &provenance,
+                times: &times,
+                tree: document,
+                class,
+                within: Vec::new(),
+                plan: Vec::new(),
+                taken: Vec::new(),
+                placed: vec![false; columns.len()],
+                closed: 0,
+            };
+            layout.add(match format {
+                Format::Ecs => document,
+                Format::Ocsf => trees::ocsf::document(class.0),
+                Format::Raw => raw::DOCUMENT,
+            });
+            if format != Format::Ocsf {
+                layout.plan.push(Step::Errors);
+            }
+            (class.2, layout.plan)
         };
-        layout.add(if common.output.raw { raw::DOCUMENT } else { document });
-        let plan = layout.plan;
-        let mut address_columns: Vec<usize> = plan.iter().flat_map(Step::addresses).collect();
+        let plans = match (format, kind) {
+            (Format::Ocsf, "SetupAuditTrail") => {
+                class::AUDITED.iter().map(|(class, rules)| plan((*class, "Action", rules))).collect()
+            }
+            _ => {
+                let class = Kind::of(kind).class;
+                let (column, rules) = class.rules();
+                vec![plan((class, column, rules))]
+            }
+        };
+        let plans = Plans { column: position("Action"), plans };
+        let steps = plans.plans.iter().flat_map(|(_, steps)| steps);
+        let mut address_columns: Vec<usize> = steps.flat_map(Step::addresses).collect();
         address_columns.sort_unstable();
         address_columns.dedup();
-        let writes_rows = is_file && (common.output.raw || common.output.original);
+        let writes_rows = is_file && (format == Format::Raw || common.output.original);
         Self {
-            plan,
+            plans,
             id: EventId::new(&columns),
             key,
-            record_id: in_its_org.then(|| RecordId::new(common.instance_url, kind)),
+            record_id: in_its_org.then(|| RecordId::new(common.host(), kind)),
             date,
             timestamp,
             address_columns,
@@ -133,7 +186,9 @@ impl Mapper {
             provenance,
             dataset,
             provider: provider.to_owned(),
-            stream: common.output.raw.then(|| common.stream.to_owned()),
+            kind: kind.to_owned(),
+            format,
+            stream: (format == Format::Raw).then(|| common.stream.to_owned()),
             since: common.since,
             errors: Vec::new(),
             json: Writer::default(),
@@ -210,7 +265,7 @@ impl Mapper {
         let Self { json, errors, columns, .. } = self;
         let plain = row.is_plain();
         json.begin_row(plain);
-        let mut steps = self.plan.iter();
+        let mut steps = self.plans.of(row).iter();
         while let Some(step) = steps.next() {
             match step {
                 Step::Put(members) => json.put(members),
@@ -229,11 +284,13 @@ impl Mapper {
                         (None, _) => json.plain(key, self.id.of(row).padded()),
                     };
                 }
-                Step::Timestamp(key) => {
+                Step::Timestamp(key) | Step::Time(key) => {
                     let field = |index: Option<usize>| index.map_or(&[][..], |index| row.field(index));
                     let date = field(self.date);
+                    let is_text = matches!(step, Step::Timestamp(_));
                     match canonical(date).or_else(|| timestamp(date, field(self.timestamp))) {
-                        Some(time) => drop(json.part(key, &time)),
+                        Some(time) if is_text => drop(json.part(key, &time)),
+                        Some(time) => json.integer(key, epoch(&time)),
                         None => {
                             let column = self.date.map_or("TIMESTAMP_DERIVED", |date| &columns[date]);
                             let compact = field(self.timestamp);
@@ -243,7 +300,11 @@ impl Mapper {
                             if !compact.is_empty() {
                                 report(errors, "TIMESTAMP", compact, "is not a time");
                             }
-                            json.part(key, self.since.to_rfc3339().as_bytes());
+                            if is_text {
+                                json.part(key, self.since.to_rfc3339().as_bytes());
+                            } else {
+                                json.integer(key, self.since.0);
+                            }
                         }
                     }
                 }
@@ -303,9 +364,26 @@ impl Mapper {
                     }
                     json.list_of_parts(key, seen[..count].iter().copied());
                 }
-                Step::Location(key, latitude, longitude) => {
+                Step::Observables(key, of) => {
+                    let mut seen: [&[u8]; 2 * MOST_DISTINCT] = [&[]; 2 * MOST_DISTINCT];
+                    let mut count = 0;
+                    json.open_list(key);
+                    for (column, form, item) in of.iter().take(seen.len()) {
+                        let Some(part) = form.part(row.field(*column), self.is_address[*column]) else {
+                            continue;
+                        };
+                        let is_new = !part.is_empty() && !seen[..count].contains(&part);
+                        if is_new && (plain || str::from_utf8(part).is_ok()) {
+                            seen[count] = part;
+                            count += 1;
+                            json.item(item, part);
+                        }
+                    }
+                    json.close_list();
+                }
+                Step::Location(around, latitude, longitude) => {
                     let (lat, lon) = (row.field(*latitude), row.field(*longitude));
-                    if !form::location(json, key, lat, lon) {
+                    if !form::location(json, around, lat, lon) {
                         for (column, value) in [(latitude, lat), (longitude, lon)] {
                             if !value.is_empty() {
                                 report(errors, &columns[*column], value, "is no part of a location");
@@ -327,12 +405,47 @@ impl Mapper {
                     }
                     None => json.quoted(key, |json| write_row(json, &self.raw_keys, columns, row, errors)),
                 },
+                Step::Mark => json.mark(),
+                Step::Or(skipped) => {
+                    if json.has_grown() {
+                        steps.by_ref().take(*skipped).for_each(drop);
+                    }
+                }
+                Step::Filled(of, skipped) => {
+                    if of.iter().all(|column| row.field(*column).is_empty()) {
+                        steps.by_ref().take(*skipped).for_each(drop);
+                    }
+                }
+                Step::EndList => json.end_list(),
+                Step::Activity(activity) => {
+                    let value = row.field(activity.column);
+                    let told = activity.rules.iter().zip(&activity.members);
+                    let mut told = told.filter(|(rule, _)| class::fits(rule, value)).map(|(_, members)| members);
+                    json.put(match told.next() {
+                        Some(members) => members,
+                        None if value.is_empty() => &activity.none,
+                        None => &activity.other,
+                    });
+                }
+                Step::Status(of, success) => {
+                    let success = match (success, of.first().map(|column| row.field(*column))) {
+                        (Some(success), Some(value)) => (!value.is_empty()).then(|| value == success.as_bytes()),
+                        _ => form::success_of(of.iter().map(|column| row.field(*column))),
+                    };
+                    json.put(match success {
+                        Some(true) => "\"status_id\":1,\"status\":\"Success\",",
+                        Some(false) => "\"status_id\":2,\"status\":\"Failure\",",
+                        None => "\"status_id\":0,\"status\":\"Unknown\",",
+                    });
+                }
+                Step::Errors => {
+                    if !errors.is_empty() {
+                        json.open(&Key::new("error"));
+                        json.list(&Key::new("message"), errors.iter().map(String::as_bytes));
+                        json.close();
+                    }
+                }
             }
-        }
-        if !errors.is_empty() {
-            json.open(&Key::new("error"));
-            json.list(&Key::new("message"), errors.iter().map(String::as_bytes));
-            json.close();
         }
         hole
     }
@@ -343,6 +456,9 @@ impl Mapper {
         // The last row of a file may come without a line break, and with one when the file is issued again.
         let line_break = row.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let row = &row[..row.len() - line_break];
+        if self.format == Format::Ocsf {
+            return self.malformed_in_ocsf(row, reason);
+        }
         let json = &mut self.json;
         json.begin();
         json.text(&key("@timestamp"), self.since.to_rfc3339().as_bytes());
@@ -364,6 +480,43 @@ impl Mapper {
         if let Some(stream) = &self.stream {
             json.text(&key("stream"), stream.as_bytes());
         }
+        json.finish()
+    }
+}
+
+impl Mapper {
+    fn malformed_in_ocsf(&mut self, row: &[u8], reason: &str) -> String {
+        let key = Key::new;
+        let json = &mut self.json;
+        json.begin();
+        json.put(&Class::Base.members());
+        json.put(&Class::Base.activity(0));
+        json.put("\"severity_id\":0,\"severity\":\"Unknown\",\"status_id\":0,\"status\":\"Unknown\",");
+        json.integer(&key("time"), self.since.0);
+        json.text(&key("message"), reason.as_bytes());
+        json.open(&key("metadata"));
+        json.put(&format!(
+            "\"version\":\"{}\",\"product\":{{\"name\":\"Salesforce\",\"vendor_name\":\"Salesforce\"}},",
+            class::VERSION
+        ));
+        for (name, value) in [
+            ("uid", Id::of(row).as_str()),
+            ("log_name", &self.kind),
+            ("log_provider", &self.provider),
+            ("log_source", &self.dataset),
+        ] {
+            json.text(&key(name), value.as_bytes());
+        }
+        json.close();
+        json.text(&key("raw_data"), row);
+        json.open(&key("unmapped"));
+        json.open(&key("salesforce"));
+        json.put(&self.provenance);
+        json.close();
+        json.open(&key("error"));
+        json.list(&key("message"), [reason.as_bytes()]);
+        json.close();
+        json.close();
         json.finish()
     }
 }
@@ -536,8 +689,9 @@ mod tests {
             }
             for output in [
                 Output::default(),
-                Output { raw: true, original: false },
-                Output { raw: false, original: true },
+                Output { format: Format::Raw, original: false },
+                Output { original: true, ..Output::default() },
+                Output { format: Format::Ocsf, original: true },
             ] {
                 let (fast, careful) =
                     (documents(event_type, output, &text, false), documents(event_type, output, &text, true));
@@ -579,7 +733,7 @@ mod tests {
     #[test]
     fn every_document_has_one_id() {
         for tree in nodes_of_trees() {
-            assert_eq!(tree.iter().filter(|node| matches!(node, Node::Id)).count(), 1);
+            assert_eq!(tree.iter().filter(|node| matches!(node, Node::Id(_))).count(), 1);
         }
     }
 

@@ -7,6 +7,7 @@ mod columns;
 pub mod generic;
 pub mod login;
 pub mod logout;
+pub mod ocsf;
 mod parts;
 pub mod raw;
 

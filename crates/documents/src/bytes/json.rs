@@ -141,6 +141,23 @@ impl Writer {
         self.out.put(members.as_bytes());
     }
 
+    /// The same, of several pieces.
+    pub fn put_all(&mut self, pieces: &[&[u8]]) {
+        for piece in pieces {
+            self.out.put(piece);
+        }
+    }
+
+    /// Remembers how much is written.
+    pub fn mark(&mut self) {
+        self.open.push(self.out.len());
+    }
+
+    /// Whether something was written since that was remembered last.
+    pub fn has_grown(&mut self) -> bool {
+        self.open.pop().is_some_and(|mark| self.out.len() > mark)
+    }
+
     /// Writes a text. Returns whether it was UTF-8; what was not is replaced.
     #[inline]
     pub fn text(&mut self, key: &Key, value: &[u8]) -> bool {
@@ -209,6 +226,22 @@ impl Writer {
         self.out.put_array(b",");
     }
 
+    /// Writes a whole number.
+    pub fn integer(&mut self, key: &Key, number: i64) {
+        let mut digits = [b'-'; 20];
+        let (mut at, mut rest) = (digits.len(), number.unsigned_abs());
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        let sign = usize::from(number < 0);
+        self.raw(key, &digits[at - sign..]);
+    }
+
     /// Writes a value that is JSON already, under a key as it stands before it.
     pub fn raw_member(&mut self, key: &[u8], value: &[u8]) {
         self.out.put(key);
@@ -244,6 +277,20 @@ impl Writer {
     /// Begins an object of the list.
     pub fn open_item(&mut self) {
         self.out.put_array(b"{");
+    }
+
+    /// Writes an object of the list that ends with a part of a value of the row.
+    pub fn item(&mut self, before: &[u8], value: &[u8]) {
+        self.out.put(before);
+        self.string_of_row(value);
+        self.out.put_array(b"\"},");
+    }
+
+    /// Ends a list of one object that [`put`](Self::put) began.
+    pub fn end_list(&mut self) {
+        self.end();
+        self.out.truncate(self.out.len() - 1);
+        self.out.put_array(b"],");
     }
 
     /// Ends the list.

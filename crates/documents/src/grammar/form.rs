@@ -31,8 +31,16 @@ pub enum Form {
     Boolean,
     /// Milliseconds, written in nanoseconds.
     MillisAsNanos,
+    /// Whole milliseconds; what lies below one is cut off.
+    Millis,
     /// A date and time.
     Date,
+    /// A date and time in milliseconds since 1970.
+    Epoch,
+    /// A method of HTTP, in capitals (RFC 9110 section 9, RFC 5789).
+    Method,
+    /// An e-mail address.
+    Email,
     /// An address; left out where it is none.
     Ip,
     /// The other values of a column of addresses, such as `Salesforce.com IP`.
@@ -89,9 +97,11 @@ impl Form {
     pub fn promise(self) -> &'static str {
         match self {
             Self::Long => "is not a whole number",
-            Self::Double | Self::MillisAsNanos | Self::Given => "is not a number that fits",
+            Self::Double | Self::MillisAsNanos | Self::Millis | Self::Given => "is not a number that fits",
             Self::Boolean => "is neither true nor false",
-            Self::Date => "is not a time",
+            Self::Date | Self::Epoch => "is not a time",
+            Self::Method => "is no method of HTTP",
+            Self::Email => "is no e-mail address",
             Self::Ip => "is not an address",
             _ => "is not valid UTF-8; what is not was replaced",
         }
@@ -100,7 +110,7 @@ impl Form {
     /// The form of a column that may stand for the same field, by the type that the field has; none where that is a list.
     pub fn of_its_type(self) -> Option<Self> {
         match self {
-            Self::Long | Self::MillisAsNanos => Some(Self::Long),
+            Self::Long | Self::MillisAsNanos | Self::Millis | Self::Epoch => Some(Self::Long),
             Self::Double | Self::Boolean | Self::Date | Self::Ip => Some(self),
             Self::Actions | Self::ListOfOne | Self::ListOfCode(_) => None,
             _ => Some(Self::Keyword),
@@ -170,6 +180,16 @@ impl Form {
                 _ => return false,
             },
             Self::MillisAsNanos => return nanos(json, key, value),
+            Self::Millis => return millis(json, key, value),
+            Self::Epoch => match canonical(value).or_else(|| parsed(value)) {
+                Some(date) => json.integer(key, epoch(&date)),
+                None => return false,
+            },
+            Self::Method => match METHODS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(value)) {
+                Some(method) => return json.part(key, method.as_bytes()),
+                None => return false,
+            },
+            Self::Email if !is_email(value) => return false,
             Self::Date => match canonical(value).or_else(|| parsed(value)) {
                 Some(date) => return json.part(key, &date),
                 None => return false,
@@ -202,6 +222,23 @@ impl Form {
     }
 }
 
+/// The methods of HTTP.
+const METHODS: &[&str] = &["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"];
+
+/// Whether a text is an e-mail address of the plain kind: a name, an `@`, and a host with a dot in it.
+fn is_email(value: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(byte);
+    let is_label = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    split_once(value, b'@').is_some_and(|(name, host)| {
+        let dot = host.iter().position(|byte| *byte == b'.').unwrap_or(0);
+        !name.is_empty()
+            && name.iter().all(is_name)
+            && dot > 0
+            && dot + 1 < host.len()
+            && host.iter().all(|byte| is_label(byte) || *byte == b'.')
+    })
+}
+
 fn meaning(table: Table, code: &[u8]) -> Option<&'static [u8]> {
     table.iter().find(|(known, _)| known.as_bytes() == code).map(|(_, meaning)| meaning.as_bytes())
 }
@@ -228,11 +265,16 @@ fn status(value: &[u8]) -> Option<bool> {
 /// `success` or `failure` of what several columns say: a failure in one of them is one, whatever the others say. A request
 /// that was answered well can have started a job that failed.
 pub fn outcome_of<'v>(values: impl Iterator<Item = &'v [u8]>) -> Option<&'static [u8]> {
+    success_of(values).map(outcome)
+}
+
+/// The same, as true or false.
+pub fn success_of<'v>(values: impl Iterator<Item = &'v [u8]>) -> Option<bool> {
     let mut success = None;
     for value in values {
         match status(value) {
-            Some(false) => return Some(outcome(false)),
-            Some(true) => success = Some(outcome(true)),
+            Some(false) => return Some(false),
+            Some(true) => success = Some(true),
             None => {}
         }
     }
@@ -457,14 +499,22 @@ fn double(json: &mut Writer, key: &Key, value: &[u8]) {
     }
 }
 
+/// What stands around the two numbers of a location.
+pub type Around = [&'static [u8]; 3];
+/// `location` with `lat` and `lon`.
+pub const LOCATION: Around = [b"\"location\":{\"lat\":", b",\"lon\":", b"},"];
+/// `lat` and `long`.
+pub const COORDINATES: Around = [b"\"lat\":", b",\"long\":", b","];
+
 /// Writes a location, if both are degrees.
-pub fn location(json: &mut Writer, key: &Key, latitude: &[u8], longitude: &[u8]) -> bool {
+pub fn location(json: &mut Writer, around: &Around, latitude: &[u8], longitude: &[u8]) -> bool {
     let digits = [latitude, longitude].map(Digits::of);
     let latitude = digits[0].as_ref().map_or(latitude, Digits::text);
     let longitude = digits[1].as_ref().map_or(longitude, Digits::text);
     let fits = is_degrees(latitude, 90) && is_degrees(longitude, 180);
     if fits {
-        json.pieces(key, &[b"{\"lat\":", latitude, b",\"lon\":", longitude, b"}"]);
+        let [before, between, after] = around;
+        json.put_all(&[before, latitude, between, longitude, after]);
     }
     fits
 }
@@ -501,6 +551,22 @@ fn nanos(json: &mut Writer, key: &Key, value: &[u8]) -> bool {
             Some(first) => json.pieces(key, &[&fraction[first..], zeros]),
             None => json.raw(key, b"0"),
         }
+    }
+    true
+}
+
+/// Whole milliseconds.
+fn millis(json: &mut Writer, key: &Key, value: &[u8]) -> bool {
+    let Some(number) = Decimal::of(value) else { return false };
+    if number.has_exponent {
+        return Digits::of(value).is_some_and(|digits| millis(json, key, digits.text()));
+    }
+    if number.whole.len() > 18 {
+        return false;
+    }
+    // Below zero it is not known, which its own field says as well.
+    if !number.negative {
+        json.raw(key, number.whole);
     }
     true
 }
@@ -563,6 +629,21 @@ pub fn canonical(text: &[u8]) -> Option<[u8; 24]> {
 
 fn parsed(text: &[u8]) -> Option<[u8; 24]> {
     Time::parse(str::from_utf8(text).ok()?).and_then(written)
+}
+
+/// A time in the canonical form in milliseconds since 1970 ("chrono-Compatible Low-Level Date Algorithms", days_from_civil).
+pub fn epoch(date: &[u8; 24]) -> i64 {
+    let number = |from: usize, to: usize| {
+        date[from..to].iter().fold(0, |number, digit| 10 * number + i64::from(digit.wrapping_sub(b'0')))
+    };
+    let (month, day) = (number(5, 7), number(8, 10));
+    // A year that begins in March ends with the day that some years have and others have not.
+    let year = number(0, 4) - i64::from(month < 3);
+    let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + 365 * year + year / 4 - year / 100 + day_of_year - 719_468;
+    let seconds = 3600 * number(11, 13) + 60 * number(14, 16) + number(17, 19);
+    1000 * (86_400 * days + seconds) + number(20, 23)
 }
 
 /// A time in the canonical form, in the years that it can write.

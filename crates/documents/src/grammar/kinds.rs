@@ -1,64 +1,91 @@
-//! What a type of event is about: `event.kind`, `.category`, `.type` and `.action`, for rules to go by.
+//! What a type of event is about: `event.kind`, `.category`, `.type` and `.action` for rules to go by, and the class and
+//! activity in the Open Cybersecurity Schema Framework.
 //!
 //! A file type and the objects that tell of the same event (`Report`, `ReportEvent`, `ReportEventLog`) are one kind. Values
 //! and pairs are those that ECS allows ("ECS Categorization Fields"); what fits none of its categories has none.
 
-use super::names::snake_case;
+use super::{
+    class::{ACCOUNT_SWITCH, Class, OTHER},
+    names::snake_case,
+};
 
-/// A row: types and objects without their ending, then the categories and types. `!` in front marks what Salesforce's
-/// Threat Detection found, which is an alert.
-const KINDS: &[(&str, &str, &str)] = &[
+/// A row: types and objects without their ending, then the categories and types, and what they are in the Open Cybersecurity
+/// Schema Framework: the class, and the activity where no column tells it. `!` in front marks what Salesforce's Threat
+/// Detection found, which is an alert.
+const KINDS: &[(&str, &str, &str, Class, u8)] = &[
+    ("Login LoginHistory", "authentication", "info", Class::Authentication, 1),
+    ("Logout", "authentication", "info", Class::Authentication, 2),
+    ("LoginAs SalesforceLoginAs", "authentication", "info", Class::Authentication, ACCOUNT_SWITCH),
+    ("IdentityVerification IdentityProvider", "authentication", "info", Class::Authentication, OTHER),
+    ("SetupAuditTrail", "iam", "admin", Class::EntityManagement, OTHER),
+    ("ApexCallout", "network", "connection", Class::Http, 0),
+    ("ApexRestApi ApexSoap", "network", "connection", Class::Api, 0),
     (
-        "Login LoginHistory Logout LoginAs SalesforceLoginAs IdentityVerification IdentityProvider",
-        "authentication",
-        "info",
-    ),
-    ("SetupAuditTrail", "iam", "admin"),
-    (
-        "ApexCallout ApexRestApi ApexSoap ExternalCustomApexCallout ExternalCrossOrgCallout ExternalDataSourceCallout \
-      ExternalODataCallout ContinuationCalloutSummary NamedCredential",
+        "ExternalCustomApexCallout ExternalCrossOrgCallout ExternalDataSourceCallout ExternalODataCallout",
         "network",
         "connection",
+        Class::Api,
+        0,
     ),
-    ("ApexTrigger", "", "connection"),
-    ("!CredentialStuffing !LoginAnomaly", "authentication intrusion_detection", "info"),
-    ("!SessionHijacking", "intrusion_detection session", "info"),
-    ("!ApiAnomaly !ReportAnomaly !GuestUserAnomaly !PermissionSetAnomaly", "intrusion_detection", "info"),
-    ("TransactionSecurity", "intrusion_detection", "info"),
+    ("ContinuationCalloutSummary NamedCredential", "network", "connection", Class::Http, 0),
+    ("ApexTrigger", "", "connection", Class::Base, 0),
     (
-        "Report ReportExport AsyncReportRun MultiBlockReport Dashboard ListView Search SearchClick UniqueQuery \
-      KnowledgeArticleView",
+        "!CredentialStuffing !LoginAnomaly",
+        "authentication intrusion_detection",
+        "info",
+        Class::DetectionFinding,
+        1,
+    ),
+    ("!SessionHijacking", "intrusion_detection session", "info", Class::DetectionFinding, 1),
+    (
+        "!ApiAnomaly !ReportAnomaly !GuestUserAnomaly !PermissionSetAnomaly",
+        "intrusion_detection",
+        "info",
+        Class::DetectionFinding,
+        1,
+    ),
+    ("TransactionSecurity", "intrusion_detection", "info", Class::DetectionFinding, 1),
+    (
+        "Report ReportExport AsyncReportRun MultiBlockReport Dashboard",
         "database",
         "access",
+        Class::Datastore,
+        1,
     ),
-    ("InsufficientAccess", "database", "access error"),
-    ("DatabaseSave", "database", "change"),
+    ("ListView", "database", "access", Class::Datastore, 8),
+    ("Search SearchClick UniqueQuery", "database", "access", Class::Datastore, 4),
+    ("KnowledgeArticleView", "database", "access", Class::Datastore, 1),
+    ("InsufficientAccess", "database", "access error", Class::Datastore, 0),
+    ("DatabaseSave", "database", "change", Class::Datastore, 5),
     (
         "API RestApi CompositeApi CompositeApiSubrequest ApiTotalUsage BulkApi BulkApi2 BulkApiRequest BulkApiResult",
         "api",
         "access",
+        Class::Api,
+        0,
     ),
-    (
-        "ContentTransfer ContentDistribution ContentDocumentLink DocumentAttachmentDownloads DocAtchDownload Attachment File \
-      WaveDownload",
-        "file",
-        "access",
-    ),
-    ("PermissionUpdate PermissionSet", "iam", "admin change"),
-    ("GroupMembership", "iam", "change group"),
-    ("MetadataApiOperation ChangeSetOperation Sandbox", "configuration", "change"),
-    ("PlatformEncryption", "configuration", "info"),
-    ("PackageInstall", "package", "installation"),
+    ("ContentTransfer", "file", "access", Class::FileHosting, 0),
+    ("ContentDistribution ContentDocumentLink", "file", "access", Class::FileHosting, 12),
+    ("DocumentAttachmentDownloads DocAtchDownload", "file", "access", Class::FileHosting, 2),
+    ("Attachment File", "file", "access", Class::FileHosting, 0),
+    ("WaveDownload", "file", "access", Class::FileHosting, 2),
+    ("PermissionUpdate PermissionSet", "iam", "admin change", Class::UserAccess, 0),
+    ("GroupMembership", "iam", "change group", Class::GroupManagement, 0),
+    ("MetadataApiOperation ChangeSetOperation Sandbox", "configuration", "change", Class::EntityManagement, 0),
+    ("PlatformEncryption", "configuration", "info", Class::EntityManagement, 0),
+    ("PackageInstall", "package", "installation", Class::EntityManagement, 1),
     (
         "AuraRequest URI LightningUri LightningPageView LightningInteraction LightningPerformance VisualforceRequest Sites \
       Console UITelemetryNavigationTiming UITelemetryResourceTiming WaveInteraction HostnameRedirects",
         "web",
         "access",
+        Class::Http,
+        0,
     ),
-    ("LightningError CorsViolation CSPViolation", "web", "error"),
-    ("InsecureExternalAssets", "web", "info"),
-    ("BlockedRedirections", "network", "denied"),
-    ("ApexUnexpectedException", "", "error"),
+    ("LightningError CorsViolation CSPViolation", "web", "error", Class::ApplicationError, 1),
+    ("InsecureExternalAssets", "web", "info", Class::Http, 0),
+    ("BlockedRedirections", "network", "denied", Class::Http, 0),
+    ("ApexUnexpectedException", "", "error", Class::ApplicationError, 1),
 ];
 
 /// Actions that are not simply the name of the type.
@@ -140,6 +167,18 @@ impl Threat {
             pair(self.technique)
         )
     }
+
+    /// As a member of a finding, with a comma behind it.
+    pub fn attacks(self) -> String {
+        let pair = |key: &str, (id, name): (&str, &str)| format!("\"{key}\":{{\"uid\":\"{id}\",\"name\":\"{name}\"}}");
+        let subtechnique =
+            self.subtechnique.map_or_else(String::new, |one| format!(",{}", pair("sub_technique", one)));
+        format!(
+            "\"attacks\":[{{\"version\":\"16\",{},{}{subtechnique}}}],",
+            pair("tactic", self.tactic),
+            pair("technique", self.technique)
+        )
+    }
 }
 
 /// The threats that have a technique, by type.
@@ -159,6 +198,10 @@ pub struct Kind {
     pub action: String,
     /// `threat`, if it is one that was detected.
     pub threat: Option<Threat>,
+    /// The class in the Open Cybersecurity Schema Framework.
+    pub class: Class,
+    /// `activity_id` there, where no column tells it.
+    pub activity: u8,
 }
 
 /// The types and objects that have a row, by the names in it.
@@ -179,13 +222,19 @@ impl Kind {
         });
         // Salesforce adds to what it detects.
         let unknown =
-            if name.ends_with("Anomaly") { ("!", "intrusion_detection", "info") } else { ("", "", "") };
-        let (names, categories, types) = row.copied().unwrap_or(unknown);
+            if name.ends_with("Anomaly") {
+            ("!", "intrusion_detection", "info", Class::DetectionFinding, 1)
+        } else {
+            ("", "", "", Class::Base, 0)
+        };
+        let (names, categories, types, class, activity) = row.copied().unwrap_or(unknown);
         let action = ACTIONS.iter().find(|(known, _)| is(known));
         Self {
             kind: if names.starts_with('!') { "alert" } else { "event" },
             categories,
             types,
+            class,
+            activity,
             threat: THREATS.iter().find(|(known, _)| is(known)).map(|(_, threat)| *threat),
             action: action
                 .map_or_else(|| snake_case(name).replace('_', "-"), |(_, action)| (*action).to_owned()),

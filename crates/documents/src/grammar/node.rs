@@ -39,24 +39,58 @@ pub enum Node {
     Typed(&'static [Node]),
     /// `@timestamp`, from TIMESTAMP_DERIVED or TIMESTAMP, or from the date of a record.
     Timestamp,
-    /// `id`, the key of a record or the digest of a row.
-    Id,
-    /// `dataset`, after the stream.
-    Dataset,
-    /// `provider`: which view of the event this is, `EventLogFile` or `Object`.
-    Provider,
+    /// The key of a record or the digest of a row.
+    Id(&'static str),
+    /// `salesforce.` and the stream.
+    Dataset(&'static str),
+    /// Which view of the event this is, `EventLogFile` or `Object`.
+    Provider(&'static str),
     /// `stream`
     Stream,
     /// `kind`, `category`, `type` and `action`, after the type of the event.
     Kind,
     /// What is known of the org and the file.
     Provenance,
-    /// `original`, the record as it came, as a text; if it was asked for.
-    Original,
+    /// The record as it came, as a text; if it was asked for.
+    Original(&'static str),
     /// `record`, the record as it came.
     Record,
     /// The columns that no part mentions.
     Rest,
+
+    // In documents of the Open Cybersecurity Schema Framework. What a column means is told by the tree of the type alone.
+    /// What the tree of the type has in one of these fields, divided by `|`: the first that is there and stands nowhere yet.
+    Of(&'static str, &'static str),
+    /// The same in another form.
+    As(&'static str, &'static str, Form),
+    /// The location that the tree of the type has in this field, as `lat` and `long`.
+    Coordinates(&'static str),
+    /// A column that has a place here and none of its own in the tree of the type.
+    Own(&'static str, &'static str, Form),
+    /// These parts, and if none of them has a value the others.
+    Or(&'static [Node], &'static [Node]),
+    /// These parts, if a column of them is filled.
+    Filled(&'static [Node]),
+    /// A list of one object with these parts.
+    List(&'static str, &'static [Node]),
+    /// Class, activity and severity.
+    Classification,
+    /// `time`, in milliseconds since 1970.
+    Time,
+    /// `original_time`
+    OriginalTime,
+    /// `status_id` and `status`, of what tells `event.outcome` in the tree of the type.
+    StatusId,
+    /// The name of the type or the object.
+    Name(&'static str),
+    /// The host of the org.
+    Host(&'static str),
+    /// `observables`: what the tree of the type has in `related`.
+    Observables,
+    /// `attacks`, after the type of the event, if it is one that was detected.
+    Attacks,
+    /// What of the tree of the type stands nowhere yet, as it stands there, and what is wrong with values.
+    Unmapped,
 }
 
 impl Node {

@@ -85,9 +85,8 @@ pub struct RecordId {
 }
 
 impl RecordId {
-    /// For the records of an object in the org at this address.
-    pub fn new(instance_url: &str, object: &str) -> Self {
-        let host = instance_url.split_once("://").map_or(instance_url, |(_, host)| host);
+    /// For the records of an object in the org at this host.
+    pub fn new(host: &str, object: &str) -> Self {
         Self { host: host.to_owned(), object: object.to_owned(), content: Buffer::default() }
     }
 
@@ -196,14 +195,14 @@ mod tests {
         let id_of = |host: &str, object: &str, id: &str| {
             RecordId::new(host, object).of(id.as_bytes()).as_str().to_owned()
         };
-        let ours = id_of("https://acme.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAV");
+        let ours = id_of("acme.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAV");
         let row =
             [("Id", "0Ym5j00000AbCdECAV"), ("host", "acme.my.salesforce.com"), ("object", "SetupAuditTrail")];
         assert_eq!(ours, id(&row));
         for (host, object, id) in [
-            ("https://acme--uat.sandbox.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAV"),
-            ("https://acme.my.salesforce.com", "LoginHistory", "0Ym5j00000AbCdECAV"),
-            ("https://acme.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAW"),
+            ("acme--uat.sandbox.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAV"),
+            ("acme.my.salesforce.com", "LoginHistory", "0Ym5j00000AbCdECAV"),
+            ("acme.my.salesforce.com", "SetupAuditTrail", "0Ym5j00000AbCdECAW"),
         ] {
             assert_ne!(id_of(host, object, id), ours, "{host} {object} {id}");
         }

@@ -3,11 +3,12 @@
 
 use super::{
     origin::{Common, Origin},
-    plan::Step,
+    plan::{Activity, Step},
 };
 use crate::{
     bytes::json::Key,
     grammar::{
+        class::{Class, OTHER, Rules},
         form::{self, Form},
         kinds::Kind,
         names,
@@ -27,9 +28,20 @@ pub struct Layout<'a> {
     pub dataset: &'a str,
     pub provider: &'a str,
     pub provenance: &'a str,
+    /// The columns with the time of an event, those first that count first.
+    pub times: &'a [usize],
+    /// What the columns of the type mean.
+    pub tree: &'static [Node],
+    /// What its events are in the Open Cybersecurity Schema Framework, and the column that tells the activity.
+    pub class: (Class, &'static str, Rules),
     /// The keys of the objects that are open.
     pub within: Vec<String>,
     pub plan: Vec<Step>,
+    /// The fields of the tree that stand elsewhere, and of each column whether it has a place of its own.
+    pub taken: Vec<String>,
+    pub placed: Vec<bool>,
+    /// Steps that nothing more may be put into, since they may be left out.
+    pub closed: usize,
 }
 
 impl Layout<'_> {
@@ -82,24 +94,242 @@ impl Layout<'_> {
                     {
                         self.used[latitude] = true;
                         self.used[longitude] = true;
-                        self.plan.push(Step::Location(Key::new("location"), latitude, longitude));
+                        self.plan.push(Step::Location(&form::LOCATION, latitude, longitude));
                     }
                 }
                 Node::Timestamp => self.plan.push(Step::Timestamp(Key::new("@timestamp"))),
-                Node::Id => self.plan.push(Step::Id(Key::new("id"))),
-                Node::Dataset => self.put(&format!("\"dataset\":\"{}\",", self.dataset)),
-                Node::Provider => self.put(&format!("\"provider\":\"{}\",", self.provider)),
-                Node::Stream => self.put(&format!("\"stream\":\"{}\",", self.common.stream)),
+                Node::Id(key) => self.plan.push(Step::Id(Key::new(key))),
+                Node::Dataset(key) => self.text(key, self.dataset),
+                Node::Provider(key) => self.text(key, self.provider),
+                Node::Stream => self.text("stream", self.common.stream),
                 Node::Kind => self.put(&Kind::of(self.kind).members()),
                 Node::Provenance => self.put(self.provenance),
-                Node::Original if self.common.output.original => {
-                    self.plan.push(Step::Original(Key::new("original")));
+                Node::Original(key) if self.common.output.original => {
+                    self.plan.push(Step::Original(Key::new(key)));
                 }
-                Node::Original => {}
+                Node::Original(_) => {}
                 Node::Record => self.plan.push(Step::Record(Key::new("record"))),
                 Node::Rest => self.rest(nodes),
+                Node::Of(key, fields) => self.of(key, fields, None),
+                Node::As(key, fields, form) => self.of(key, fields, Some(*form)),
+                Node::Coordinates(field) => self.coordinates(field),
+                Node::Own(key, names, form) => self.own(key, names, *form),
+                Node::Or(parts, others) => self.or(parts, others),
+                Node::Filled(parts) => self.filled(parts),
+                Node::List(key, parts) => {
+                    self.put(&format!("\"{key}\":[{{"));
+                    self.add(parts);
+                    self.plan.push(Step::EndList);
+                }
+                Node::Classification => self.classification(),
+                Node::Time => self.plan.push(Step::Time(Key::new("time"))),
+                Node::OriginalTime => {
+                    self.first("original_time", self.times.iter().map(|time| (*time, Form::Keyword)).collect());
+                }
+                Node::StatusId => self.status(),
+                Node::Name(key) => self.text(key, self.kind),
+                Node::Host(key) => self.text(key, self.common.host()),
+                Node::Observables => self.observables(),
+                Node::Attacks => {
+                    if let Some(threat) = Kind::of(self.kind).threat {
+                        self.put(&threat.attacks());
+                    }
+                }
+                Node::Unmapped => {
+                    self.put("\"unmapped\":{");
+                    self.unmapped(self.tree, "");
+                    self.plan.push(Step::Errors);
+                    self.end();
+                }
             }
         }
+    }
+
+    /// A text that needs no escape.
+    fn text(&mut self, key: &str, text: &str) {
+        self.put(&format!("\"{key}\":\"{text}\","));
+    }
+
+    /// What the tree of the type has in the first of some fields that is there and stands nowhere yet.
+    fn of(&mut self, key: &str, fields: &str, form: Option<Form>) {
+        let length = self.plan.len();
+        for field in fields.split('|') {
+            if self.taken.iter().any(|taken| taken == field) {
+                continue;
+            }
+            match find(self.tree, field) {
+                Some(Node::Column(_, names, own)) => {
+                    if let Some(index) = self.position(names) {
+                        self.used[index] = true;
+                        self.plan.push(Step::Column(Key::new(key), index, form.unwrap_or(*own)));
+                    }
+                }
+                Some(Node::Also(_, names, own)) => {
+                    let form = form.unwrap_or(*own);
+                    let columns = self.positions(names).into_iter().map(|column| (column, form));
+                    self.first(key, columns.collect());
+                }
+                Some(Node::Either(_, columns)) => {
+                    let present =
+                        columns.iter().filter_map(|(names, own)| Some((self.position(names)?, *own)));
+                    self.first(key, present.collect());
+                }
+                _ => {}
+            }
+            if self.plan.len() > length {
+                self.taken.push(field.to_owned());
+                return;
+            }
+        }
+    }
+
+    fn coordinates(&mut self, field: &str) {
+        if let Some(Node::Location(latitude, longitude)) = find(self.tree, field)
+            && let (Some(latitude), Some(longitude)) = (self.position(latitude), self.position(longitude))
+        {
+            self.used[latitude] = true;
+            self.used[longitude] = true;
+            self.taken.push(field.to_owned());
+            self.plan.push(Step::Location(&form::COORDINATES, latitude, longitude));
+        }
+    }
+
+    fn own(&mut self, key: &str, names: &str, form: Form) {
+        let free = names.split('|').filter_map(|name| self.position(name)).find(|index| !self.used[*index]);
+        if let Some(index) = free {
+            self.used[index] = true;
+            self.placed[index] = true;
+            self.plan.push(Step::Column(Key::new(key), index, form));
+        }
+    }
+
+    fn or(&mut self, parts: &'static [Node], others: &'static [Node]) {
+        let at = self.plan.len();
+        self.plan.push(Step::Mark);
+        self.add(parts);
+        if self.plan.len() == at + 1 {
+            self.plan.pop();
+            return self.add(others);
+        }
+        let or = self.plan.len();
+        self.plan.push(Step::Or(0));
+        self.add(others);
+        let added = self.plan.len() - or - 1;
+        self.plan[or] = Step::Or(added);
+        self.closed = self.plan.len();
+    }
+
+    fn filled(&mut self, parts: &'static [Node]) {
+        let at = self.plan.len();
+        self.plan.push(Step::Filled(Vec::new(), 0));
+        self.add(parts);
+        let mut columns: Vec<usize> = self.plan[at..].iter().flat_map(Step::columns).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        if columns.is_empty() {
+            self.plan.truncate(at);
+        } else {
+            self.plan[at] = Step::Filled(columns, self.plan.len() - at - 1);
+            self.closed = self.plan.len();
+        }
+    }
+
+    fn classification(&mut self) {
+        let Kind { kind, activity, .. } = Kind::of(self.kind);
+        let (class, column, rules) = self.class;
+        self.put(&class.members());
+        match self.position(column) {
+            Some(column) => {
+                let other = if activity == 0 { OTHER } else { activity };
+                self.plan.push(Step::Activity(Box::new(Activity {
+                    column,
+                    rules,
+                    members: rules.iter().map(|(_, activity)| class.activity(*activity)).collect(),
+                    other: class.activity(other),
+                    none: class.activity(activity),
+                })));
+            }
+            None => self.put(&class.activity(activity)),
+        }
+        let severity = match class {
+            Class::DetectionFinding if kind == "alert" => "\"severity_id\":4,\"severity\":\"High\",",
+            Class::DetectionFinding | Class::ApplicationError => "\"severity_id\":3,\"severity\":\"Medium\",",
+            _ => "\"severity_id\":1,\"severity\":\"Informational\",",
+        };
+        self.put(severity);
+    }
+
+    fn status(&mut self) {
+        let (columns, success) = match find(self.tree, "event.outcome") {
+            Some(Node::Success(names)) => (self.positions(names), None),
+            Some(Node::Column(_, names, Form::Outcome(success))) => {
+                (self.position(names).into_iter().collect(), Some(*success))
+            }
+            _ => (Vec::new(), None),
+        };
+        self.taken.push(String::from("event.outcome"));
+        self.plan.push(Step::Status(columns, success));
+    }
+
+    fn observables(&mut self) {
+        let mut of = Vec::new();
+        for field in ["related.ip", "related.user"] {
+            let Some(Node::Distinct(_, columns)) = find(self.tree, field) else { continue };
+            for (names, form) in *columns {
+                let Some(column) = self.position(names) else { continue };
+                let is_name = |ending: &&str| self.columns[column].to_ascii_lowercase().ends_with(ending);
+                // Types of observables: an address, the name of a user, the id of one.
+                let item: &[u8] = if matches!(form, Form::Ip) {
+                    b"{\"type_id\":2,\"value\":\""
+                } else if ["name", "email", "delegateuser", "display"].iter().any(|ending| is_name(&ending)) {
+                    b"{\"type_id\":4,\"value\":\""
+                } else {
+                    b"{\"type_id\":31,\"value\":\""
+                };
+                of.push((column, *form, item));
+            }
+        }
+        self.plan.push(Step::Observables(Key::new("observables"), of));
+    }
+
+    /// The parts of a tree that stand nowhere else.
+    fn unmapped(&mut self, nodes: &'static [Node], path: &str) {
+        let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        for node in nodes {
+            match node {
+                Node::Object(key, parts) => self.unmapped_object(key, parts, &join(key)),
+                Node::Typed(parts) => {
+                    let key = names::snake_case(self.kind);
+                    self.unmapped_object(&key, parts, &join(&key));
+                }
+                Node::Parts(parts) => self.unmapped(parts, path),
+                Node::Column(key, names, form) if !self.taken.contains(&join(key)) => {
+                    if let Some(index) = self.position(names).filter(|index| !self.placed[*index]) {
+                        self.used[index] = true;
+                        self.plan.push(Step::Column(Key::new(key), index, *form));
+                    }
+                }
+                Node::Location(..) if !self.taken.contains(&join("location")) => {
+                    self.add(std::slice::from_ref(node));
+                }
+                Node::Provenance => self.put(self.provenance),
+                Node::Rest => self.rest(nodes),
+                _ => {}
+            }
+        }
+    }
+
+    fn unmapped_object(&mut self, key: &str, parts: &'static [Node], path: &str) {
+        self.within.push(key.to_owned());
+        let at = self.plan.len();
+        self.plan.push(Step::Open(Key::new(key)));
+        self.unmapped(parts, path);
+        if self.plan.len() == at + 1 {
+            self.plan.pop();
+        } else {
+            self.plan.push(Step::Close);
+        }
+        self.within.pop();
     }
 
     fn first(&mut self, key: &str, columns: Vec<(usize, Form)>) {
@@ -154,16 +384,18 @@ impl Layout<'_> {
 
     /// Adds to what is the same in every document, in one piece with what comes before it.
     fn put(&mut self, members: &str) {
+        let is_open = self.plan.len() > self.closed;
         match self.plan.last_mut() {
-            Some(Step::Put(text)) => text.push_str(members),
+            Some(Step::Put(text)) if is_open => text.push_str(members),
             _ => self.plan.push(Step::Put(members.to_owned())),
         }
     }
 
     /// Ends an object that is never empty.
     fn end(&mut self) {
+        let is_open = self.plan.len() > self.closed;
         match self.plan.last_mut() {
-            Some(Step::Put(text)) if text.ends_with(',') => {
+            Some(Step::Put(text)) if is_open && text.ends_with(',') => {
                 text.pop();
                 text.push_str("},");
             }
@@ -251,19 +483,40 @@ impl Layout<'_> {
     }
 }
 
+/// The part of a tree that is in a field.
+pub fn find(nodes: &'static [Node], field: &str) -> Option<&'static Node> {
+    nodes.iter().find_map(|node| match node {
+        Node::Object(key, parts) => {
+            field.strip_prefix(key)?.strip_prefix('.').and_then(|field| find(parts, field))
+        }
+        Node::Parts(parts) => find(parts, field),
+        Node::Location(..) => (field == "location").then_some(node),
+        Node::Success(_) => (field == "outcome").then_some(node),
+        _ => (node.key() == Some(field)).then_some(node),
+    })
+}
+
 /// Whether an object of these parts has a member in every document.
 fn never_empty(parts: &[Node]) -> bool {
     parts.iter().any(|part| match part {
         Node::Object(_, parts) | Node::Typed(parts) | Node::Parts(parts) => never_empty(parts),
         Node::Fixed(..)
         | Node::Timestamp
-        | Node::Id
-        | Node::Dataset
-        | Node::Provider
+        | Node::Id(_)
+        | Node::Dataset(_)
+        | Node::Provider(_)
         | Node::Stream
         | Node::Kind
         | Node::Record
-        | Node::Provenance => true,
+        | Node::Provenance
+        | Node::Or(..)
+        | Node::List(..)
+        | Node::Classification
+        | Node::Time
+        | Node::StatusId
+        | Node::Name(_)
+        | Node::Host(_)
+        | Node::Unmapped => true,
         Node::Column(..)
         | Node::Also(..)
         | Node::Either(..)
@@ -273,7 +526,15 @@ fn never_empty(parts: &[Node]) -> bool {
         | Node::Threat
         | Node::Distinct(..)
         | Node::Location(..)
-        | Node::Original
-        | Node::Rest => false,
+        | Node::Original(_)
+        | Node::Rest
+        | Node::Of(..)
+        | Node::As(..)
+        | Node::Coordinates(_)
+        | Node::Own(..)
+        | Node::Filled(_)
+        | Node::OriginalTime
+        | Node::Observables
+        | Node::Attacks => false,
     })
 }

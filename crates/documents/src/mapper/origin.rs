@@ -33,12 +33,35 @@ fn login() -> String {
     String::from("Login")
 }
 
+/// What records are written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Documents in the Elastic Common Schema.
+    #[default]
+    Ecs,
+    /// Documents of the Open Cybersecurity Schema Framework.
+    Ocsf,
+    /// As they came.
+    Raw,
+}
+
+impl Format {
+    /// Their names in a configuration, in their order.
+    pub const NAMES: &[&str] = &["ecs", "ocsf", "raw"];
+
+    /// The format of a name, if it is one of them.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::Ecs, Self::Ocsf, Self::Raw];
+        Self::NAMES.iter().position(|known| *known == name).map(|at| all[at])
+    }
+}
+
 /// How records are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Output {
-    /// As they came, and not as documents.
-    pub raw: bool,
-    /// Documents with `event.original`.
+    /// As what.
+    pub format: Format,
+    /// Documents with the record as it came in them.
     pub original: bool,
 }
 
@@ -73,6 +96,11 @@ pub enum Origin<'a> {
 }
 
 impl Common<'_> {
+    /// Host of the org.
+    pub(super) fn host(&self) -> &str {
+        self.instance_url.split_once("://").map_or(self.instance_url, |(_, host)| host)
+    }
+
     /// Where they come from, as members, each with a comma behind it.
     pub(super) fn members(&self) -> String {
         let key = Key::new;

@@ -1,6 +1,12 @@
 //! The steps that write a document, in the order in which it is written.
 
-use crate::{bytes::json::Key, grammar::form::Form};
+use crate::{
+    bytes::json::Key,
+    grammar::{
+        class::Rules,
+        form::{Around, Form},
+    },
+};
 
 /// What is done to write a document.
 pub enum Step {
@@ -23,18 +29,58 @@ pub enum Step {
     /// The different values of some columns.
     Distinct(Key, Vec<(usize, Form)>),
     /// A latitude and a longitude.
-    Location(Key, usize, usize),
+    Location(&'static Around, usize, usize),
     /// `@timestamp`
     Timestamp(Key),
+    /// `time`
+    Time(Key),
     /// `event.id`
     Id(Key),
     /// The record, as an object of texts if it is a row.
     Record(Key),
     /// The same as a text.
     Original(Key),
+    /// Remembers how much is written.
+    Mark,
+    /// So many steps are left out if something was written since.
+    Or(usize),
+    /// So many steps are left out unless one of the columns is filled.
+    Filled(Vec<usize>, usize),
+    /// Ends a list of one object.
+    EndList,
+    /// What a column says of the activity.
+    Activity(Box<Activity>),
+    /// `status_id`: of one column that is this text, or of what several columns say of success.
+    Status(Vec<usize>, Option<&'static str>),
+    /// The different values of some columns, each an object that begins so.
+    Observables(Key, Vec<(usize, Form, &'static [u8])>),
+    /// What is wrong with the values of the row, in an object of its own.
+    Errors,
+}
+
+/// What a column says of the activity, in members that were rendered before.
+pub struct Activity {
+    pub column: usize,
+    pub rules: Rules,
+    /// Of each rule.
+    pub members: Vec<String>,
+    /// Of a value that no rule is for.
+    pub other: String,
+    /// Of no value.
+    pub none: String,
 }
 
 impl Step {
+    /// The columns that its value is made of, if it has one.
+    pub fn columns(&self) -> Vec<usize> {
+        match self {
+            Self::Column(_, column, _) => vec![*column],
+            Self::First(_, columns) => columns.iter().map(|(column, _)| *column).collect(),
+            Self::Location(_, latitude, longitude) => vec![*latitude, *longitude],
+            _ => Vec::new(),
+        }
+    }
+
     /// The columns of which it has to be known whether they hold an address.
     pub fn addresses(&self) -> Vec<usize> {
         match self {
@@ -44,6 +90,10 @@ impl Step {
                 .filter(|(_, form)| matches!(form, Form::Ip))
                 .map(|(column, _)| *column)
                 .collect(),
+            Self::Observables(_, columns) => {
+                let is_address = |(_, form, _): &&(usize, Form, &[u8])| matches!(form, Form::Ip);
+                columns.iter().filter(is_address).map(|(column, ..)| *column).collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -25,15 +25,15 @@ pub(super) use url;
 pub const HEAD: &[Node] = &[
     Node::Timestamp,
     Node::Object("ecs", &[Node::Fixed("version", "\"8.11.0\"")]),
-    Node::Object("data_stream", &[Node::Fixed("type", "\"logs\""), Node::Dataset]),
+    Node::Object("data_stream", &[Node::Fixed("type", "\"logs\""), Node::Dataset("dataset")]),
 ];
 
 /// What stands in `event` of every document.
 pub const EVENT: &[Node] = &[
-    Node::Id,
+    Node::Id("id"),
     Node::Kind,
     Node::Fixed("module", "\"salesforce\""),
-    Node::Dataset,
-    Node::Provider,
-    Node::Original,
+    Node::Dataset("dataset"),
+    Node::Provider("provider"),
+    Node::Original("original"),
 ];

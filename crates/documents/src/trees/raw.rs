@@ -5,7 +5,7 @@ use crate::grammar::node::Node::{self, *};
 /// A row of any file, or a record of any object.
 pub const DOCUMENT: &[Node] = &[
     Timestamp,
-    Object("event", &[Id, Dataset, Provider]),
+    Object("event", &[Id("id"), Dataset("dataset"), Provider("provider")]),
     Object("salesforce", &[Provenance]),
     Stream,
     Record,
