@@ -30,7 +30,14 @@ fn the_benchmark_measures_native_code_the_component_and_the_loops_that_can_run_a
         assert_eq!(found["rounds"].as_array().map(Vec::len), Some(2), "{found}");
     };
     for input in ["Login", "Login, gzip", "LoginEvent", "LoginEvent, gzip"] {
-        for contender in ["native, ecs", "native, ocsf", "native, raw", "component, ecs", "component, ocsf", "component, raw"] {
+        for contender in [
+            "native, ecs",
+            "native, ocsf",
+            "native, raw",
+            "component, ecs",
+            "component, ocsf",
+            "component, raw",
+        ] {
             has(input, contender);
         }
     }

@@ -1,10 +1,11 @@
 //! Documents of the Open Cybersecurity Schema Framework: whatever a row says, they are what the schema of their class allows, and
 //! nothing of the row is lost. `docs/ocsf.md` is made of the trees that they are written by; `UPDATE_DOCS=1` makes it anew.
 
-use crate::cases::{NOW, configured_with, expected_events, expected_ocsf_events};
+use crate::cases::{NOW, expected_events, expected_ocsf_events};
 use documents::fields::{categories, classes, views};
 use e2e::{
     canned::{CannedFile, CannedOrg, StillClock},
+    inputs::configured,
     ocsf::Schema,
 };
 use serde_json::{Map, Value, json};
@@ -14,18 +15,22 @@ use std::{
     path::Path,
 };
 
-const STREAMS: &str = "\"streams\": {\"login\": {\"event_log_file\": {}}}";
-
-/// The documents that come of an org.
-fn events(streams: &Value, mut org: CannedOrg, more: &str) -> Vec<Value> {
-    let mut collector =
-        configured_with(&[(STREAMS, &format!("\"format\": \"ocsf\", {more} \"streams\": {streams}"))]);
+/// The documents that come of an org. It is asked with a secret, for a signature for each of hundreds of files takes its time.
+fn events(streams: &Value, mut org: CannedOrg, original: bool) -> Vec<Value> {
+    let config = json!({
+        "instance_url": "https://acme.my.salesforce.com",
+        "auth": {"flow": "client-credentials", "client_id": "3MVG9.acme", "client_secret": "secret"},
+        "format": "ocsf",
+        "preserve_original_event": original,
+        "streams": streams,
+    });
+    let mut collector = configured(&config.to_string()).expect("a valid configuration");
     let batch = collector.poll(&mut org, &StillClock::at(NOW), None).expect("a batch");
     batch.events.iter().map(|event| serde_json::from_str(event).expect("JSON")).collect()
 }
 
 /// The documents of a file with these columns and rows.
-fn rows(event_type: &str, columns: &[&str], rows: &[Vec<String>], more: &str) -> Vec<Value> {
+fn rows(event_type: &str, columns: &[&str], rows: &[Vec<String>], original: bool) -> Vec<Value> {
     let line = |cells: Vec<&str>| {
         let cells: Vec<_> = cells.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
         cells.join(",") + "\n"
@@ -41,7 +46,7 @@ fn rows(event_type: &str, columns: &[&str], rows: &[Vec<String>], more: &str) ->
         _ if documents::APEX_TYPES.contains(&event_type) => json!({"apex": {"event_log_file": {}}}),
         _ => json!({"own": {"event_log_file": {"event_types": [event_type]}}}),
     };
-    events(&stream, CannedOrg::with(vec![file]), more)
+    events(&stream, CannedOrg::with(vec![file]), original)
 }
 
 /// The documents of records.
@@ -53,7 +58,7 @@ fn records(object: &str, records: &[Value]) -> Vec<Value> {
         _ => json!({"own": {"object": {"name": object}}}),
     };
     let org = CannedOrg { records: Some(Value::from(records.to_vec()).to_string()), ..CannedOrg::default() };
-    events(&stream, org, "")
+    events(&stream, org, false)
 }
 
 /// The document of a record of the audit trail.
@@ -94,7 +99,8 @@ fn an_event_has_the_same_id_and_time_in_both_schemas() {
         assert_eq!(ecs.len(), ocsf.len(), "{case}");
         for (ecs, ocsf) in ecs.iter().zip(&ocsf) {
             assert_eq!(ecs["event"]["id"], ocsf["metadata"]["uid"], "{case}");
-            let time = ecs["@timestamp"].as_str().and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok());
+            let time =
+                ecs["@timestamp"].as_str().and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok());
             assert_eq!(time.map(|time| time.timestamp_millis()), ocsf["time"].as_i64(), "{case}");
             compared += 1;
         }
@@ -171,7 +177,7 @@ fn whatever_a_row_says_its_document_is_what_its_class_allows() {
             cells.extend((0..12).map(|_| {
                 present.iter().map(|_| VALUES[random(&mut seed, VALUES.len())].to_owned()).collect::<Vec<_>>()
             }));
-            let documents = rows(event_type, &present, &cells, "\"preserve_original_event\": true,");
+            let documents = rows(event_type, &present, &cells, true);
             seen.extend(documents.iter().filter_map(|document| document["class_uid"].as_u64()));
             count += assert_valid(documents.iter().map(|document| (event_type.clone(), document)));
         }
@@ -179,7 +185,11 @@ fn whatever_a_row_says_its_document_is_what_its_class_allows() {
     assert!(count > 1500, "{count} documents");
     let all: BTreeSet<u64> = classes::all().into_iter().map(|(uid, _)| u64::from(uid)).collect();
     let of_objects = BTreeSet::from([3001]);
-    assert_eq!(all.difference(&seen).copied().collect::<BTreeSet<_>>(), of_objects, "classes of objects alone");
+    assert_eq!(
+        all.difference(&seen).copied().collect::<BTreeSet<_>>(),
+        of_objects,
+        "classes of objects alone"
+    );
 }
 
 #[test]
@@ -221,7 +231,7 @@ fn whatever_a_record_says_its_document_is_what_its_class_allows() {
 fn a_row_that_makes_no_sense_becomes_an_event_of_no_class_with_its_text() {
     let text = "\"EVENT_TYPE\",\"USER_ID\"\n\"Login\"\n";
     let org = CannedOrg::with(vec![CannedFile::new(1, text.as_bytes().to_vec())]);
-    let documents = events(&json!({"login": {"event_log_file": {}}}), org, "");
+    let documents = events(&json!({"login": {"event_log_file": {}}}), org, false);
     let [document] = &documents[..] else { panic!("{documents:?}") };
     assert_valid([(String::from("row"), document)]);
     assert_eq!((&document["class_uid"], &document["raw_data"]), (&json!(0), &json!("\"Login\"")));
@@ -237,11 +247,18 @@ fn no_value_of_any_column_is_dropped() {
     let mut tried = 0;
     for event_type in types.iter().filter(|name| *name != "SetupAuditTrail") {
         let cells: Vec<Vec<String>> = (0..columns.len())
-            .map(|nth| (0..columns.len()).map(|at| if at == nth { format!("marker-{nth}") } else { String::new() }).collect())
+            .map(|nth| {
+                (0..columns.len())
+                    .map(|at| if at == nth { format!("marker-{nth}") } else { String::new() })
+                    .collect()
+            })
             .collect();
-        let documents = rows(event_type, &columns, &cells, "");
+        let documents = rows(event_type, &columns, &cells, false);
         for (nth, (document, column)) in documents.iter().zip(&columns).enumerate() {
-            assert!(holds(document, &format!("marker-{nth}")), "{event_type}: {column} is dropped: {document}");
+            assert!(
+                holds(document, &format!("marker-{nth}")),
+                "{event_type}: {column} is dropped: {document}"
+            );
             tried += 1;
         }
     }
@@ -260,9 +277,9 @@ fn holds(value: &Value, text: &str) -> bool {
 #[test]
 fn the_record_as_it_came_is_there_if_it_was_asked_for() {
     let cells = [vec![String::from("Login"), String::from("a")]];
-    let of = |more: &str| rows("Login", &["EVENT_TYPE", "USER_ID"], &cells, more).remove(0);
-    assert_eq!(of("")["raw_data"], Value::Null);
-    let document = of("\"preserve_original_event\": true,");
+    let of = |original: bool| rows("Login", &["EVENT_TYPE", "USER_ID"], &cells, original).remove(0);
+    assert_eq!(of(false)["raw_data"], Value::Null);
+    let document = of(true);
     assert_eq!(document["raw_data"], r#"{"EVENT_TYPE":"Login","USER_ID":"a"}"#);
 }
 
@@ -285,7 +302,11 @@ fn what_happens_to_users_permissions_and_settings_is_told_apart_in_the_audit_tra
         ("suOrgAdminLogin", 3004, "Other"),
     ] {
         let document = audited(action, "For user erik.ek@acme.com, changed");
-        assert_eq!((&document["class_uid"], &document["activity_name"]), (&json!(class), &json!(activity)), "{action}");
+        assert_eq!(
+            (&document["class_uid"], &document["activity_name"]),
+            (&json!(class), &json!(activity)),
+            "{action}"
+        );
         assert_eq!(document["actor"]["user"]["uid"], "0055j000004XYz1AAE", "{action}");
         assert_eq!(document["metadata"]["event_code"], action);
         assert_valid([(action.to_owned(), &document)]);
@@ -300,7 +321,7 @@ fn what_happens_to_users_permissions_and_settings_is_told_apart_in_the_audit_tra
 fn the_method_of_a_request_tells_the_activity() {
     let of = |event_type: &str, method: &str| {
         let cells = [vec![String::from(event_type), String::from(method)]];
-        let document = rows(event_type, &["EVENT_TYPE", "METHOD"], &cells, "").remove(0);
+        let document = rows(event_type, &["EVENT_TYPE", "METHOD"], &cells, false).remove(0);
         document["activity_name"].as_str().unwrap_or_default().to_owned()
     };
     for (method, http, api) in [
@@ -324,9 +345,10 @@ fn changed(document: &Value, change: impl Fn(&mut Value)) -> Value {
 
 #[test]
 fn a_document_that_is_not_what_its_class_allows_is_found_out() {
-    let cells = ["Login", "S", "0055j000004XYz1AAE", "203.0.113.7", "LOGIN_NO_ERROR"].map(str::to_owned).to_vec();
+    let cells =
+        ["Login", "S", "0055j000004XYz1AAE", "203.0.113.7", "LOGIN_NO_ERROR"].map(str::to_owned).to_vec();
     let columns = ["EVENT_TYPE", "REQUEST_STATUS", "USER_ID", "SOURCE_IP", "LOGIN_STATUS"];
-    let document = rows("Login", &columns, &[cells], "").remove(0);
+    let document = rows("Login", &columns, &[cells], false).remove(0);
     let schema = Schema::default();
     assert_eq!(schema.check(&document), Vec::<String>::new());
     type Change = (fn(&mut Value), &'static str);
@@ -365,19 +387,21 @@ fn a_document_that_is_not_what_its_class_allows_is_found_out() {
 
 #[test]
 fn the_tables_of_classes_are_what_documents_are_made_by() {
-    let mut types = String::from("\n| type or object | class | activity |\n|---|---|---|\n");
+    let mut types = String::from("\n| class | activity | types and objects |\n|---|---|---|\n");
     let told = classes::activities();
-    let uid = |class: &str| {
-        classes::all().into_iter().find(|(_, name)| *name == class).map_or(0, |(uid, _)| uid)
-    };
-    for [name, class, activity] in classes::of_types() {
-        let by_column = told.iter().any(|(other, columns, _)| *other == class && *columns != "Action");
-        let activity = match name {
-            "SetupAuditTrail" => String::from("[by its action](#activities)"),
-            _ if by_column => format!("{activity}, [unless a column tells it](#activities)"),
-            _ => activity.to_owned(),
-        };
-        types.push_str(&format!("| {name} | {class} ({}) | {activity} |\n", uid(class)));
+    let uid =
+        |class: &str| classes::all().into_iter().find(|(_, name)| *name == class).map_or(0, |(uid, _)| uid);
+    let mut by_class: Vec<([&str; 2], Vec<&str>)> = Vec::new();
+    for [name, class, activity] in
+        classes::of_types().into_iter().filter(|[name, ..]| *name != "SetupAuditTrail")
+    {
+        match by_class.iter_mut().find(|(other, _)| *other == [class, activity]) {
+            Some((_, names)) => names.push(name),
+            None => by_class.push(([class, activity], vec![name])),
+        }
+    }
+    for ([class, activity], names) in by_class {
+        types.push_str(&format!("| {class} ({}) | {activity} | {} |\n", uid(class), names.join(", ")));
     }
     let mut activities = String::from("\n| class | columns | what they begin with |\n|---|---|---|\n");
     for (class, columns, rules) in &told {
@@ -404,7 +428,13 @@ fn the_tables_of_classes_are_what_documents_are_made_by() {
     }
     let mut table = String::from("\n| attribute | made of | in |\n|---|---|---|\n");
     for ((path, from), of) in &attributes {
-        let of = if of.len() == classes::all().len() { String::from("all") } else { of.join(", ") };
+        let others: Vec<_> =
+            classes::all().into_iter().map(|(_, name)| name).filter(|name| !of.contains(name)).collect();
+        let of = match others.len() {
+            0 => String::from("all"),
+            1..=4 => format!("all but {}", others.join(", ")),
+            _ => of.join(", "),
+        };
         table.push_str(&format!("| `{path}` | {from} | {of} |\n"));
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ocsf.md");

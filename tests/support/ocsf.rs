@@ -129,7 +129,9 @@ impl Schema {
                 Some(attribute) if !attribute.is_of(profiles) => {
                     wrong.push(format!("{} is of a profile that is not claimed", join(name)));
                 }
-                Some(attribute) if attribute.deprecated => wrong.push(format!("{} is deprecated", join(name))),
+                Some(attribute) if attribute.deprecated => {
+                    wrong.push(format!("{} is deprecated", join(name)))
+                }
                 Some(attribute) => {
                     self.check_value(&join(name), attribute, value, profiles, wrong);
                     let caption = attribute.values.iter().find(|(known, _)| is(value, known));
@@ -219,7 +221,9 @@ fn fits(kind: &str, value: &Value) -> bool {
                 !user.is_empty() && user.chars().all(name) && domain.chars().all(host) && dots
             })
         }
-        "string" | "username" | "hostname" | "url" | "file_name" | "file_path" | "resource_uid" | "json" => true,
+        "string" | "username" | "hostname" | "url" | "file_name" | "file_path" | "resource_uid" | "json" => {
+            true
+        }
         _ => false,
     }
 }

@@ -271,7 +271,10 @@ pub mod classes {
         fn own(nodes: &'static [Node], found: &mut Vec<&'static str>) {
             for node in nodes {
                 match node {
-                    Node::Object(_, parts) | Node::List(_, parts) | Node::Parts(parts) | Node::Filled(parts) => {
+                    Node::Object(_, parts)
+                    | Node::List(_, parts)
+                    | Node::Parts(parts)
+                    | Node::Filled(parts) => {
                         own(parts, found);
                     }
                     Node::Or(parts, _) => own(parts, found),
@@ -291,7 +294,8 @@ pub mod classes {
     fn walk(nodes: &[Node], path: &str, otherwise: &str, found: &mut Vec<(String, String)>) {
         let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         let codes = |names: &str| format!("`{}`", names.replace('|', "`, else `"));
-        let with = |words: String, how: String| if how.is_empty() { words } else { format!("{words} ({how})") };
+        let with =
+            |words: String, how: String| if how.is_empty() { words } else { format!("{words} ({how})") };
         let column = |names: &str| with(names.replace('|', ", else "), String::new());
         for node in nodes {
             let mut put = |key: &str, from: String| {
@@ -327,10 +331,17 @@ pub mod classes {
                     }
                 }
                 Node::Time => put("time", String::from("`@timestamp`")),
-                Node::OriginalTime => put("original_time", String::from("the column of `@timestamp`, as it came")),
+                Node::OriginalTime => {
+                    put("original_time", String::from("the column of `@timestamp`, as it came"))
+                }
                 Node::StatusId => {
                     for key in ["status_id", "status"] {
-                        put(key, String::from("`event.outcome`; 0, `Unknown`, without one"));
+                        put(
+                            key,
+                            String::from(
+                                "`event.outcome`; 0, `Unknown`, without one; 1, `New`, of a finding",
+                            ),
+                        );
                     }
                 }
                 Node::Id(key) => put(key, String::from("`event.id`")),
@@ -340,7 +351,10 @@ pub mod classes {
                 Node::Dataset(key) => put(key, String::from("`event.dataset`")),
                 Node::Original(key) => put(key, String::from("`event.original`")),
                 Node::Observables => {
-                    put("observables[].type_id", String::from("2 an address, 4 the name of a user, 31 the id of one"));
+                    put(
+                        "observables[].type_id",
+                        String::from("2 an address, 4 the name of a user, 31 the id of one"),
+                    );
                     put("observables[].value", String::from("`related.ip`, `related.user`"));
                 }
                 Node::Attacks => put("attacks[]", String::from("`threat`")),
@@ -477,6 +491,7 @@ fn how(form: Form) -> String {
         Form::TlsProtocol => "`tls` of `TLSv1.3`",
         Form::Target => "X of `For user X, ...`",
         Form::TargetEmail => "X of `For user X, ...`, if it has an `@`",
+        Form::TargetAddress => "X of `For user X, ...`, if it is an e-mail address",
         Form::TargetName => "X of `For user X, ...`, up to an `@`",
         Form::TargetDomain => "X of `For user X, ...`, behind the `@`",
         Form::Scheme => "scheme of the URL",

@@ -420,7 +420,8 @@ impl Mapper {
                 Step::Activity(activity) => {
                     let value = row.field(activity.column);
                     let told = activity.rules.iter().zip(&activity.members);
-                    let mut told = told.filter(|(rule, _)| class::fits(rule, value)).map(|(_, members)| members);
+                    let mut told =
+                        told.filter(|(rule, _)| class::fits(rule, value)).map(|(_, members)| members);
                     json.put(match told.next() {
                         Some(members) => members,
                         None if value.is_empty() => &activity.none,
@@ -429,7 +430,9 @@ impl Mapper {
                 }
                 Step::Status(of, success) => {
                     let success = match (success, of.first().map(|column| row.field(*column))) {
-                        (Some(success), Some(value)) => (!value.is_empty()).then(|| value == success.as_bytes()),
+                        (Some(success), Some(value)) => {
+                            (!value.is_empty()).then(|| value == success.as_bytes())
+                        }
                         _ => form::success_of(of.iter().map(|column| row.field(*column))),
                     };
                     json.put(match success {

@@ -34,6 +34,7 @@ pub struct Writer {
 
 impl Key {
     /// A key of letters that need no escape.
+    #[inline(never)]
     pub fn new(name: &str) -> Self {
         let before = |value: char| PaddedBuf::new(format!("\"{name}\":{value}").as_bytes());
         Self { text: before('"'), object: before('{') }
@@ -142,6 +143,7 @@ impl Writer {
     }
 
     /// The same, of several pieces.
+    #[inline(never)]
     pub fn put_all(&mut self, pieces: &[&[u8]]) {
         for piece in pieces {
             self.out.put(piece);
@@ -227,6 +229,7 @@ impl Writer {
     }
 
     /// Writes a whole number.
+    #[inline(never)]
     pub fn integer(&mut self, key: &Key, number: i64) {
         let mut digits = [b'-'; 20];
         let (mut at, mut rest) = (digits.len(), number.unsigned_abs());
@@ -280,6 +283,7 @@ impl Writer {
     }
 
     /// Writes an object of the list that ends with a part of a value of the row.
+    #[inline(never)]
     pub fn item(&mut self, before: &[u8], value: &[u8]) {
         self.out.put(before);
         self.string_of_row(value);
@@ -287,6 +291,7 @@ impl Writer {
     }
 
     /// Ends a list of one object that [`put`](Self::put) began.
+    #[inline(never)]
     pub fn end_list(&mut self) {
         self.end();
         self.out.truncate(self.out.len() - 1);

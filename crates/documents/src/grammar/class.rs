@@ -36,7 +36,8 @@ pub enum Class {
 /// What is known of a class: `class_uid`, `class_name`, `category_name`, and its activities but `Unknown` and `Other`.
 type Words = (u32, &'static str, &'static str, &'static [(u8, &'static str)]);
 
-/// How a value of a column tells an activity: it begins so, in letters of either case. The first that fits counts.
+/// How a value of a column tells an activity: it begins so, or is so where a `$` ends the rule, in letters of either case. The
+/// first that fits counts.
 pub type Rules = &'static [(&'static str, u8)];
 
 /// The activity that is none of those of a class.
@@ -83,9 +84,12 @@ impl Class {
                     (12, "Unlock"),
                 ],
             ),
-            Self::Authentication => {
-                (3002, "Authentication", IAM, &[(1, "Logon"), (2, "Logoff"), (ACCOUNT_SWITCH, "Account Switch")])
-            }
+            Self::Authentication => (
+                3002,
+                "Authentication",
+                IAM,
+                &[(1, "Logon"), (2, "Logoff"), (ACCOUNT_SWITCH, "Account Switch")],
+            ),
             Self::EntityManagement => (
                 3004,
                 "Entity Management",
@@ -220,7 +224,10 @@ impl Class {
 
 /// Whether a rule is for a value.
 pub fn fits((word, _): &(&str, u8), value: &[u8]) -> bool {
-    value.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    match word.strip_suffix('$') {
+        Some(whole) => value.eq_ignore_ascii_case(whole.as_bytes()),
+        None => value.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes())),
+    }
 }
 
 const METHODS: Rules = &[
@@ -310,7 +317,7 @@ pub const AUDITED: &[(Class, Rules)] = &[
             ("activateduser", 2),
             ("activateuser", 2),
             ("reactivateduser", 2),
-            ("changedpassword", 3),
+            ("changedpassword$", 3),
             ("resetpassword", 4),
             ("passwordreset", 4),
             ("deactivateduser", 5),

@@ -71,6 +71,8 @@ pub enum Form {
     Target,
     /// The user there, if it is an e-mail address.
     TargetEmail,
+    /// The user there, if it is an e-mail address of the plain kind.
+    TargetAddress,
     /// The user there, up to the `@`.
     TargetName,
     /// What stands behind the `@`.
@@ -142,6 +144,7 @@ impl Form {
             Self::TlsProtocol => tls(value).map(|(protocol, _)| protocol),
             Self::Target => target(value),
             Self::TargetEmail => target(value).filter(|user| user.contains(&b'@')),
+            Self::TargetAddress => target(value).filter(|user| is_email(user)),
             Self::TargetName => {
                 target(value).map(|user| split_once(user, b'@').map_or(user, |(name, _)| name))
             }

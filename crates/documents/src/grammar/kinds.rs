@@ -71,7 +71,13 @@ const KINDS: &[(&str, &str, &str, Class, u8)] = &[
     ("WaveDownload", "file", "access", Class::FileHosting, 2),
     ("PermissionUpdate PermissionSet", "iam", "admin change", Class::UserAccess, 0),
     ("GroupMembership", "iam", "change group", Class::GroupManagement, 0),
-    ("MetadataApiOperation ChangeSetOperation Sandbox", "configuration", "change", Class::EntityManagement, 0),
+    (
+        "MetadataApiOperation ChangeSetOperation Sandbox",
+        "configuration",
+        "change",
+        Class::EntityManagement,
+        0,
+    ),
     ("PlatformEncryption", "configuration", "info", Class::EntityManagement, 0),
     ("PackageInstall", "package", "installation", Class::EntityManagement, 1),
     (
@@ -170,7 +176,9 @@ impl Threat {
 
     /// As a member of a finding, with a comma behind it.
     pub fn attacks(self) -> String {
-        let pair = |key: &str, (id, name): (&str, &str)| format!("\"{key}\":{{\"uid\":\"{id}\",\"name\":\"{name}\"}}");
+        let pair = |key: &str, (id, name): (&str, &str)| {
+            format!("\"{key}\":{{\"uid\":\"{id}\",\"name\":\"{name}\"}}")
+        };
         let subtechnique =
             self.subtechnique.map_or_else(String::new, |one| format!(",{}", pair("sub_technique", one)));
         format!(
@@ -212,6 +220,7 @@ pub fn categorised() -> impl Iterator<Item = (&'static str, Kind)> {
 
 impl Kind {
     /// Of a file type or an object.
+    #[inline(never)]
     pub fn of(name: &str) -> Self {
         let ending =
             ["EventLog", "EventStore", "Event"].into_iter().find_map(|ending| name.strip_suffix(ending));
@@ -221,8 +230,7 @@ impl Kind {
             names.split_ascii_whitespace().any(|known| is(known.trim_start_matches('!')))
         });
         // Salesforce adds to what it detects.
-        let unknown =
-            if name.ends_with("Anomaly") {
+        let unknown = if name.ends_with("Anomaly") {
             ("!", "intrusion_detection", "info", Class::DetectionFinding, 1)
         } else {
             ("", "", "", Class::Base, 0)

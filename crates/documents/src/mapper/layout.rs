@@ -56,7 +56,7 @@ impl Layout<'_> {
                 Node::Column(key, names, form) => {
                     if let Some(index) = self.position(names) {
                         self.used[index] = true;
-                        self.plan.push(Step::Column(Key::new(key), index, *form));
+                        self.step(Step::Column(Key::new(key), index, *form));
                     }
                 }
                 Node::Also(key, names, form) => {
@@ -71,7 +71,7 @@ impl Layout<'_> {
                 Node::Success(names) => {
                     let columns = self.positions(names);
                     if !columns.is_empty() {
-                        self.plan.push(Step::Success(Key::new("outcome"), columns));
+                        self.step(Step::Success(Key::new("outcome"), columns));
                     }
                 }
                 Node::Behind { person, user, parts } => self.behind(person, user, parts),
@@ -86,7 +86,7 @@ impl Layout<'_> {
                     let present =
                         columns.iter().filter_map(|(names, form)| Some((self.position(names)?, *form)));
                     let step = Step::Distinct(Key::new(key), present.collect());
-                    self.plan.push(step);
+                    self.step(step);
                 }
                 Node::Location(latitude, longitude) => {
                     if let (Some(latitude), Some(longitude)) =
@@ -94,21 +94,21 @@ impl Layout<'_> {
                     {
                         self.used[latitude] = true;
                         self.used[longitude] = true;
-                        self.plan.push(Step::Location(&form::LOCATION, latitude, longitude));
+                        self.step(Step::Location(&form::LOCATION, latitude, longitude));
                     }
                 }
-                Node::Timestamp => self.plan.push(Step::Timestamp(Key::new("@timestamp"))),
-                Node::Id(key) => self.plan.push(Step::Id(Key::new(key))),
+                Node::Timestamp => self.step(Step::Timestamp(Key::new("@timestamp"))),
+                Node::Id(key) => self.step(Step::Id(Key::new(key))),
                 Node::Dataset(key) => self.text(key, self.dataset),
                 Node::Provider(key) => self.text(key, self.provider),
                 Node::Stream => self.text("stream", self.common.stream),
                 Node::Kind => self.put(&Kind::of(self.kind).members()),
                 Node::Provenance => self.put(self.provenance),
                 Node::Original(key) if self.common.output.original => {
-                    self.plan.push(Step::Original(Key::new(key)));
+                    self.step(Step::Original(Key::new(key)));
                 }
                 Node::Original(_) => {}
-                Node::Record => self.plan.push(Step::Record(Key::new("record"))),
+                Node::Record => self.step(Step::Record(Key::new("record"))),
                 Node::Rest => self.rest(nodes),
                 Node::Of(key, fields) => self.of(key, fields, None),
                 Node::As(key, fields, form) => self.of(key, fields, Some(*form)),
@@ -119,12 +119,15 @@ impl Layout<'_> {
                 Node::List(key, parts) => {
                     self.put(&format!("\"{key}\":[{{"));
                     self.add(parts);
-                    self.plan.push(Step::EndList);
+                    self.step(Step::EndList);
                 }
                 Node::Classification => self.classification(),
-                Node::Time => self.plan.push(Step::Time(Key::new("time"))),
+                Node::Time => self.step(Step::Time(Key::new("time"))),
                 Node::OriginalTime => {
-                    self.first("original_time", self.times.iter().map(|time| (*time, Form::Keyword)).collect());
+                    self.first(
+                        "original_time",
+                        self.times.iter().map(|time| (*time, Form::Keyword)).collect(),
+                    );
                 }
                 Node::StatusId => self.status(),
                 Node::Name(key) => self.text(key, self.kind),
@@ -138,7 +141,7 @@ impl Layout<'_> {
                 Node::Unmapped => {
                     self.put("\"unmapped\":{");
                     self.unmapped(self.tree, "");
-                    self.plan.push(Step::Errors);
+                    self.step(Step::Errors);
                     self.end();
                 }
             }
@@ -146,6 +149,7 @@ impl Layout<'_> {
     }
 
     /// A text that needs no escape.
+    #[inline(never)]
     fn text(&mut self, key: &str, text: &str) {
         self.put(&format!("\"{key}\":\"{text}\","));
     }
@@ -161,7 +165,7 @@ impl Layout<'_> {
                 Some(Node::Column(_, names, own)) => {
                     if let Some(index) = self.position(names) {
                         self.used[index] = true;
-                        self.plan.push(Step::Column(Key::new(key), index, form.unwrap_or(*own)));
+                        self.step(Step::Column(Key::new(key), index, form.unwrap_or(*own)));
                     }
                 }
                 Some(Node::Also(_, names, own)) => {
@@ -190,29 +194,29 @@ impl Layout<'_> {
             self.used[latitude] = true;
             self.used[longitude] = true;
             self.taken.push(field.to_owned());
-            self.plan.push(Step::Location(&form::COORDINATES, latitude, longitude));
+            self.step(Step::Location(&form::COORDINATES, latitude, longitude));
         }
     }
 
     fn own(&mut self, key: &str, names: &str, form: Form) {
-        let free = names.split('|').filter_map(|name| self.position(name)).find(|index| !self.used[*index]);
+        let free = self.positions(names).into_iter().find(|index| !self.used[*index]);
         if let Some(index) = free {
             self.used[index] = true;
             self.placed[index] = true;
-            self.plan.push(Step::Column(Key::new(key), index, form));
+            self.step(Step::Column(Key::new(key), index, form));
         }
     }
 
     fn or(&mut self, parts: &'static [Node], others: &'static [Node]) {
         let at = self.plan.len();
-        self.plan.push(Step::Mark);
+        self.step(Step::Mark);
         self.add(parts);
         if self.plan.len() == at + 1 {
             self.plan.pop();
             return self.add(others);
         }
         let or = self.plan.len();
-        self.plan.push(Step::Or(0));
+        self.step(Step::Or(0));
         self.add(others);
         let added = self.plan.len() - or - 1;
         self.plan[or] = Step::Or(added);
@@ -221,7 +225,7 @@ impl Layout<'_> {
 
     fn filled(&mut self, parts: &'static [Node]) {
         let at = self.plan.len();
-        self.plan.push(Step::Filled(Vec::new(), 0));
+        self.step(Step::Filled(Vec::new(), 0));
         self.add(parts);
         let mut columns: Vec<usize> = self.plan[at..].iter().flat_map(Step::columns).collect();
         columns.sort_unstable();
@@ -238,10 +242,10 @@ impl Layout<'_> {
         let Kind { kind, activity, .. } = Kind::of(self.kind);
         let (class, column, rules) = self.class;
         self.put(&class.members());
-        match self.position(column) {
+        match self.position(column).filter(|_| !rules.is_empty()) {
             Some(column) => {
                 let other = if activity == 0 { OTHER } else { activity };
-                self.plan.push(Step::Activity(Box::new(Activity {
+                self.step(Step::Activity(Box::new(Activity {
                     column,
                     rules,
                     members: rules.iter().map(|(_, activity)| class.activity(*activity)).collect(),
@@ -260,6 +264,10 @@ impl Layout<'_> {
     }
 
     fn status(&mut self) {
+        // The status of a finding is how far people have come with it.
+        if self.class.0 == Class::DetectionFinding {
+            return self.put("\"status_id\":1,\"status\":\"New\",");
+        }
         let (columns, success) = match find(self.tree, "event.outcome") {
             Some(Node::Success(names)) => (self.positions(names), None),
             Some(Node::Column(_, names, Form::Outcome(success))) => {
@@ -268,7 +276,7 @@ impl Layout<'_> {
             _ => (Vec::new(), None),
         };
         self.taken.push(String::from("event.outcome"));
-        self.plan.push(Step::Status(columns, success));
+        self.step(Step::Status(columns, success));
     }
 
     fn observables(&mut self) {
@@ -289,7 +297,7 @@ impl Layout<'_> {
                 of.push((column, *form, item));
             }
         }
-        self.plan.push(Step::Observables(Key::new("observables"), of));
+        self.step(Step::Observables(Key::new("observables"), of));
     }
 
     /// The parts of a tree that stand nowhere else.
@@ -306,12 +314,16 @@ impl Layout<'_> {
                 Node::Column(key, names, form) if !self.taken.contains(&join(key)) => {
                     if let Some(index) = self.position(names).filter(|index| !self.placed[*index]) {
                         self.used[index] = true;
-                        self.plan.push(Step::Column(Key::new(key), index, *form));
+                        self.step(Step::Column(Key::new(key), index, *form));
                     }
                 }
                 Node::Location(..) if !self.taken.contains(&join("location")) => {
                     self.add(std::slice::from_ref(node));
                 }
+                Node::Also(key, ..) | Node::Either(key, _) if !self.taken.contains(&join(key)) => {
+                    self.add(std::slice::from_ref(node));
+                }
+                Node::Monitored(parts) if self.is_monitored() => self.unmapped(parts, path),
                 Node::Provenance => self.put(self.provenance),
                 Node::Rest => self.rest(nodes),
                 _ => {}
@@ -322,19 +334,26 @@ impl Layout<'_> {
     fn unmapped_object(&mut self, key: &str, parts: &'static [Node], path: &str) {
         self.within.push(key.to_owned());
         let at = self.plan.len();
-        self.plan.push(Step::Open(Key::new(key)));
+        self.step(Step::Open(Key::new(key)));
         self.unmapped(parts, path);
         if self.plan.len() == at + 1 {
             self.plan.pop();
         } else {
-            self.plan.push(Step::Close);
+            self.step(Step::Close);
         }
         self.within.pop();
     }
 
+    /// Adds a step. Not inlined, as most of what lays out a document is not: it is done once for a file, and should be small.
+    #[inline(never)]
+    fn step(&mut self, step: Step) {
+        self.plan.push(step);
+    }
+
+    #[inline(never)]
     fn first(&mut self, key: &str, columns: Vec<(usize, Form)>) {
         if !columns.is_empty() {
-            self.plan.push(Step::First(Key::new(key), columns));
+            self.step(Step::First(Key::new(key), columns));
         }
     }
 
@@ -344,7 +363,7 @@ impl Layout<'_> {
             return;
         }
         let at = self.plan.len();
-        self.plan.push(Step::Behind { person, user, steps: 0 });
+        self.step(Step::Behind { person, user, steps: 0 });
         self.add(parts);
         let added = self.plan.len() - at - 1;
         if let Some(Step::Behind { steps, .. }) = self.plan.get_mut(at) {
@@ -365,29 +384,32 @@ impl Layout<'_> {
             self.add(parts);
             self.end();
         } else {
-            self.plan.push(Step::Open(Key::new(key)));
+            self.step(Step::Open(Key::new(key)));
             self.add(parts);
-            self.plan.push(Step::Close);
+            self.step(Step::Close);
         }
         self.within.pop();
     }
 
     /// The first of some names, divided by `|`, that a column has.
     fn position(&self, names: &str) -> Option<usize> {
-        names.split('|').find_map(|name| self.columns.iter().position(|column| column == name))
+        self.positions(names).first().copied()
     }
 
     /// All of some names that a column has.
+    #[inline(never)]
     fn positions(&self, names: &str) -> Vec<usize> {
-        names.split('|').filter_map(|name| self.position(name)).collect()
+        let position = |name| self.columns.iter().position(|column| column == name);
+        names.split('|').filter_map(position).collect()
     }
 
     /// Adds to what is the same in every document, in one piece with what comes before it.
+    #[inline(never)]
     fn put(&mut self, members: &str) {
         let is_open = self.plan.len() > self.closed;
         match self.plan.last_mut() {
             Some(Step::Put(text)) if is_open => text.push_str(members),
-            _ => self.plan.push(Step::Put(members.to_owned())),
+            _ => self.step(Step::Put(members.to_owned())),
         }
     }
 
@@ -399,7 +421,7 @@ impl Layout<'_> {
                 text.pop();
                 text.push_str("},");
             }
-            _ => self.plan.push(Step::End),
+            _ => self.step(Step::End),
         }
     }
 
@@ -416,7 +438,7 @@ impl Layout<'_> {
                 None if is_file => form::by_name(&plain),
                 None => form::of_record(&plain),
             };
-            self.plan.push(Step::Column(Key::new(&key), index, form));
+            self.step(Step::Column(Key::new(&key), index, form));
         }
     }
 

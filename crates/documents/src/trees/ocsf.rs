@@ -49,10 +49,7 @@ const HEAD: &[Node] = &[
         &[
             VERSION,
             Fixed("profiles", "[\"cloud\",\"host\"]"),
-            Object(
-                "product",
-                &[Fixed("name", "\"Salesforce\""), Fixed("vendor_name", "\"Salesforce\"")],
-            ),
+            Object("product", &[Fixed("name", "\"Salesforce\""), Fixed("vendor_name", "\"Salesforce\"")]),
             Id("uid"),
             Name("log_name"),
             Provider("log_provider"),
@@ -157,7 +154,7 @@ const TARGET: Node = Object(
     &[
         Or(&[Of("uid", "user.target.id"), Of("name", "user.target.name")], UNKNOWN_NAME),
         Of("domain", "user.target.domain"),
-        As("email_addr", "user.target.email", Email),
+        As("email_addr", "user.target.email", TargetAddress),
     ],
 );
 
@@ -212,7 +209,10 @@ const GROUP_MANAGEMENT: &[Node] = &[
         "group",
         &[
             Or(
-                &[Own("uid", "GROUP_ID|GroupId|GroupIdentifier", Keyword), Own("name", "GROUP_NAME|GroupName", Keyword)],
+                &[
+                    Own("uid", "GROUP_ID|GroupId|GroupIdentifier", Keyword),
+                    Own("name", "GROUP_NAME|GroupName", Keyword),
+                ],
                 UNKNOWN_NAME,
             ),
             Own("type", "GROUP_TYPE|GroupType", Keyword),
@@ -232,7 +232,11 @@ const ENTITY_MANAGEMENT: &[Node] = &[
         &[
             Or(
                 &[
-                    Own("name", "Section|PACKAGE_NAME|PackageName|ENTITY_NAME|EntityName|OPERATION_NAME", Keyword),
+                    Own(
+                        "name",
+                        "Section|PACKAGE_NAME|PackageName|ENTITY_NAME|EntityName|OPERATION_NAME",
+                        Keyword,
+                    ),
                     Own("uid", "PACKAGE_ID|PackageId|ENTITY_ID|EntityId|ORG_ID", Keyword),
                 ],
                 UNKNOWN_NAME,
@@ -277,7 +281,8 @@ const HTTP: &[Node] = &[
     Parts(TAIL),
 ];
 
-const ENTITIES: &str = "ENTITY_NAME|EntityName|ENTITY_TYPE|EntityType|ENTITY|QUERIED_ENTITIES|QueriedEntities";
+const ENTITIES: &str =
+    "ENTITY_NAME|EntityName|ENTITY_TYPE|EntityType|ENTITY|QUERIED_ENTITIES|QueriedEntities";
 
 const API: &[Node] = &[
     Parts(HEAD),
@@ -351,7 +356,11 @@ const FILE_HOSTING: &[Node] = &[
             ),
             Fixed("type_id", "1"),
             Fixed("type", "\"Regular File\""),
-            Own("uid", "DOCUMENT_ID|DocumentId|CONTENT_DOCUMENT_ID|ContentDocumentId|FILE_ID|ASSET_ID", Keyword),
+            Own(
+                "uid",
+                "DOCUMENT_ID|DocumentId|CONTENT_DOCUMENT_ID|ContentDocumentId|FILE_ID|ASSET_ID",
+                Keyword,
+            ),
             Own("version", "VERSION_NUMBER|VersionNumber", Keyword),
             Own("ext", "FILE_TYPE|FileType", Keyword),
             Own("size", "SIZE_BYTES|FILE_SIZE|FileSize", Long),
