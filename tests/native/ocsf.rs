@@ -2,12 +2,14 @@
 //! nothing of the row is lost. `docs/ocsf.md` is made of the trees that they are written by; `UPDATE_DOCS=1` makes it anew.
 
 use crate::cases::{NOW, expected_events, expected_ocsf_events};
+use collector::io::{Http, Request, Response, TransportError};
 use documents::fields::{categories, classes, views};
 use e2e::{
     canned::{CannedFile, CannedOrg, StillClock},
     inputs::configured,
     ocsf::Schema,
 };
+use salesforce_sim::{Files, OfflineOrg, OrgSettings, Rows, Simulator, Workload, event_types};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -225,6 +227,89 @@ fn whatever_a_record_says_its_document_is_what_its_class_allows() {
         count += assert_valid(documents.iter().map(|document| (object.clone(), document)));
     }
     assert!(count > 500, "{count} documents");
+}
+
+/// A simulated org without a network.
+struct Simulated(OfflineOrg);
+
+impl Http for Simulated {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        let headers: Vec<_> = request.headers.iter().map(|(name, value)| (*name, value.reveal())).collect();
+        let body = request.body.as_ref().map(|body| body.reveal().as_bytes());
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let answer = self.0.answer(method, &request.path, &headers, body.unwrap_or_default());
+        let answer = answer.map_err(|error| TransportError::Failed(error.to_string()))?;
+        Ok(Response { status: answer.status, headers: answer.headers, body: answer.body })
+    }
+}
+
+#[test]
+fn whatever_the_simulated_org_has_becomes_what_its_class_allows() {
+    let now = "2026-03-04T18:20:00Z".parse::<chrono::DateTime<chrono::Utc>>().expect("a time");
+    let settings = OrgSettings {
+        clock_fixed_at: Some(now),
+        workload: Workload { hours: 6, rows: Rows::Total(600), ..Workload::default() },
+        files: Files {
+            event_types: event_types().into_iter().map(str::to_owned).collect(),
+            ..Files::default()
+        },
+        ..OrgSettings::default()
+    };
+    let (client_id, client_secret) = (settings.client_id.clone(), settings.client_secret.clone());
+    let mut org = Simulated(Simulator::offline(settings).expect("an org"));
+    let own: Vec<&str> = event_types()
+        .into_iter()
+        .filter(|name| !["Login", "Logout"].contains(name) && !documents::APEX_TYPES.contains(name))
+        .collect();
+    let from = json!({"initial_interval": "7d"});
+    let with = |source: Value| {
+        let mut stream = from.clone();
+        stream.as_object_mut().expect("a stream").extend(source.as_object().cloned().unwrap_or_default());
+        stream
+    };
+    let both = || with(json!({"event_log_file": {}, "object": {}}));
+    let object = |name: &str| with(json!({"object": {"name": name}}));
+    let config = json!({
+        "instance_url": org.0.url(),
+        "auth": {"flow": "client-credentials", "client_id": client_id, "client_secret": client_secret},
+        "format": "ocsf",
+        "streams": {
+            "login": both(), "logout": both(), "apex": with(json!({"event_log_file": {}})),
+            "setupaudittrail": with(json!({"object": {}})),
+            "others": with(json!({"event_log_file": {"event_types": own}})),
+            "history": object("LoginHistory"), "api": object("ApiEvent"), "reports": object("ReportEvent"),
+            "threats": object("ApiAnomalyEventStore"), "aura": object("AuraRequestEventLog"),
+        },
+    });
+    let mut collector = configured(&config.to_string()).expect("a valid configuration");
+    let (mut state, mut seen, mut count) = (None::<String>, BTreeSet::new(), 0);
+    loop {
+        let clock = StillClock::at(now.timestamp_millis());
+        let batch = collector.poll(&mut org, &clock, state.as_deref()).expect("a batch");
+        assert!(batch.problems.is_empty(), "{}", batch.problems[0]);
+        let events: Vec<Value> =
+            batch.events.iter().map(|event| serde_json::from_str(event).expect("JSON")).collect();
+        let name = |event: &Value| event["metadata"]["log_name"].as_str().unwrap_or_default().to_owned();
+        count += assert_valid(events.iter().map(|event| (name(event), event)));
+        seen.extend(events.iter().map(name));
+        state = Some(batch.state);
+        if batch.next_poll_ms > 0 {
+            break;
+        }
+    }
+    let objects = [
+        "LoginEvent",
+        "LogoutEvent",
+        "SetupAuditTrail",
+        "LoginHistory",
+        "ApiEvent",
+        "ReportEvent",
+        "ApiAnomalyEventStore",
+        "AuraRequestEventLog",
+    ];
+    let missing: Vec<_> =
+        event_types().into_iter().chain(objects).filter(|name| !seen.contains(*name)).collect();
+    assert!(missing.is_empty() && count > 1000, "{count} events, none of {missing:?}");
 }
 
 #[test]
