@@ -119,7 +119,7 @@ impl Collection {
         let end = self.world.org_ms() + ms;
         while self.world.org_ms() < end {
             let wait = self.round();
-            self.world.pass(wait);
+            self.world.pass(wait.min(end - self.world.org_ms()).max(1));
         }
     }
 

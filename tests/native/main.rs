@@ -5,6 +5,7 @@
 mod adversary;
 mod allocations;
 mod architecture;
+mod backfill;
 mod behaviours;
 mod cases;
 mod collection;

@@ -8,8 +8,9 @@
 //! A host of many sources drops instances that only wait: [`Source::suspend`] before the wait, [`Source::revive`] after it.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
@@ -23,6 +24,7 @@ use super::guest::{Guest, Injected};
 use super::limits::{Exceeded, Limits, Meter};
 use super::options::{Clock, Options, SystemClock};
 use super::session::Session;
+use crate::bindings::exports::pipeline::source::source::TimeRange;
 use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
 use crate::error::Error;
@@ -216,6 +218,49 @@ impl Source {
         }
     }
 
+    /// Confines it to what happened in a range of time, for a backfill beside a source that goes on: after [`Source::configure`],
+    /// before the first [`Source::poll`], and again for each new instance. It is polled with states of its own until
+    /// [`Source::is_complete`].
+    ///
+    /// ```no_run
+    /// # async fn example(mut source: source_host::Source, config: &str) -> Result<(), source_host::Error> {
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let now = SystemTime::now();
+    /// source.configure(config).await?;
+    /// source.confine(now - Duration::from_secs(7 * 24 * 3600)..now).await?;
+    /// let mut state = None;
+    /// loop {
+    ///     let batch = source.poll(state.as_deref()).await?;
+    ///     // Deliver the events, save the state, wait for `batch.next_poll_ms`.
+    ///     if source.is_complete(&batch.state).await? {
+    ///         break;
+    ///     }
+    ///     state = Some(batch.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] if the range is empty, or if the component fails or exceeds a limit.
+    pub async fn confine(&mut self, range: Range<SystemTime>) -> Result<(), Error> {
+        let range = TimeRange { from_ms: milliseconds(range.start), until_ms: milliseconds(range.end) };
+        let answer = call!(self, call_confine, "confine", self.options.limits.answer_fuel(), range);
+        answer.map_err(|problem| Error::Configuration(vec![problem.into()]))
+    }
+
+    /// Whether a state is the last one: the source has an end, by its configuration or by [`Source::confine`], and no poll will
+    /// return anything any more.
+    ///
+    /// # Errors
+    ///
+    /// If the component fails or exceeds a limit.
+    pub async fn is_complete(&mut self, state: &str) -> Result<bool, Error> {
+        Ok(call!(self, call_is_complete, "is-complete", self.options.limits.answer_fuel(), state))
+    }
+
     /// What this component is. Needs neither configuration nor network.
     ///
     /// # Errors
@@ -331,6 +376,15 @@ impl Source {
         });
         let (duration, cpu) = (started.elapsed(), self.usage.call());
         observer.call(&CallRecord { function, duration, cpu, peak_memory: self.peak_memory(), ended_by });
+    }
+}
+
+/// Since 1970; before it less than none.
+fn milliseconds(time: SystemTime) -> i64 {
+    let whole = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => whole(after),
+        Err(before) => -whole(before.duration()),
     }
 }
 

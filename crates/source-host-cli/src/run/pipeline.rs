@@ -42,13 +42,15 @@ const PROBLEM_LINES: u32 = 60;
 pub struct Policy {
     /// Ends when nothing is left to read. Otherwise runs until it is stopped.
     pub until_caught_up: bool,
+    /// Ends when a source that has an end has come to it ([`source_host::Source::is_complete`]).
+    pub until_complete: bool,
     /// With `until_caught_up`: how long trouble that passes by itself is waited out without any progress.
     pub give_up_after: Duration,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { until_caught_up: false, give_up_after: Duration::from_secs(300) }
+        Self { until_caught_up: false, until_complete: false, give_up_after: Duration::from_secs(300) }
     }
 }
 
@@ -200,6 +202,11 @@ impl<P: Pollable> Pipeline<P> {
         &mut *self.output
     }
 
+    /// Where its state lies.
+    pub fn store(&mut self) -> &mut dyn StateStore {
+        &mut *self.store
+    }
+
     /// What keeps it from going on, in words: the last poll failed, or its events or its state wait.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
@@ -219,7 +226,7 @@ impl<P: Pollable> Pipeline<P> {
     pub async fn step(&mut self) -> Result<Next, RunError> {
         let next = self.advance().await;
         self.report.peak_memory_bytes = self.source.peak_memory();
-        self.report.caught_up = matches!(next, Ok(Next::End(End::CaughtUp)));
+        self.report.caught_up = matches!(next, Ok(Next::End(End::CaughtUp | End::Complete)));
         next
     }
 
@@ -309,7 +316,7 @@ impl<P: Pollable> Pipeline<P> {
             "batch delivered"
         );
         batch.problems.iter().for_each(|problem| self.log(problem));
-        self.after_batch(&batch)
+        self.after_batch(&batch).await
     }
 
     async fn save(&mut self, text: String) -> Result<(), StateError> {
@@ -374,7 +381,7 @@ impl<P: Pollable> Pipeline<P> {
         self.wait(back_off, || error.to_string())
     }
 
-    fn after_batch(&mut self, batch: &Batch) -> Result<Next, RunError> {
+    async fn after_batch(&mut self, batch: &Batch) -> Result<Next, RunError> {
         self.tally.unsaved = 0;
         if batch.next_poll_ms == 0 {
             return if self.tally.empty_promises <= EMPTY_PROMISES {
@@ -382,6 +389,14 @@ impl<P: Pollable> Pipeline<P> {
             } else {
                 self.wait(FIRST_BACK_OFF, || "the source promises more and brings nothing".into())
             };
+        }
+        if self.policy.until_complete {
+            match self.source.is_complete(&batch.state).await {
+                Ok(true) => return Ok(Next::End(End::Complete)),
+                Ok(false) => {}
+                // The batch is safe, so nothing is lost; the same is asked after the next one.
+                Err(error) => return self.after_crash(error),
+            }
         }
         let wait = Duration::from_millis(batch.next_poll_ms.into());
         if !self.policy.until_caught_up {

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use source_host::grouped;
-use source_host_cli::serve::{Answer, Ask, Settings, Signals, TenantStatus, ask, serve};
+use source_host_cli::serve::{
+    Answer, Ask, EarlierState, Settings, Signals, TenantStatus, TimeRange, ask, serve,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
@@ -52,6 +54,16 @@ fn listen(signals: Signals) -> Result<(), Exit> {
 
 pub(crate) async fn tenants(folder: &Path, command: TenantsCommand) -> Result<ExitCode, Exit> {
     let (question, as_json) = match command {
+        TenantsCommand::Backfill { tenant, from, until, .. } => match from {
+            None => (Ask::EndBackfill { tenant }, false),
+            Some(from) => {
+                let range =
+                    TimeRange::new(from, until.unwrap_or_else(SystemTime::now)).map_err(Exit::mistake)?;
+                (Ask::Backfill { tenant, range }, false)
+            }
+        },
+        TenantsCommand::History { tenant, json } => (Ask::History { tenant }, json),
+        TenantsCommand::RollBack { tenant, revision } => (Ask::RollBack { tenant, revision }, false),
         TenantsCommand::List { json } => (Ask::Status, json),
         TenantsCommand::Pause { tenant } => (Ask::Pause { tenant }, false),
         TenantsCommand::Resume { tenant } => (Ask::Resume { tenant }, false),
@@ -71,8 +83,27 @@ pub(crate) async fn tenants(folder: &Path, command: TenantsCommand) -> Result<Ex
             say!("{}", serde_json::to_string_pretty(&tenants).map_err(Exit::failure)?)?;
         }
         Answer::Tenants(tenants) => table(&tenants)?,
+        Answer::States(states) if as_json => {
+            say!("{}", serde_json::to_string_pretty(&states).map_err(Exit::failure)?)?;
+        }
+        Answer::States(states) => earlier(&states)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn earlier(states: &[EarlierState]) -> Result<(), Exit> {
+    if states.is_empty() {
+        say!("no earlier state is kept")?;
+        return Ok(());
+    }
+    say!("{:>10}  {:20}  {:>12}  component", "revision", "saved", "bytes")?;
+    for state in states {
+        let saved =
+            state.saved_at.map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let version = state.version.as_deref().unwrap_or("-");
+        say!("{:>10}  {saved:20}  {:>12}  {version}", state.revision, grouped(state.bytes as u64))?;
+    }
+    Ok(())
 }
 
 fn table(tenants: &[TenantStatus]) -> Result<(), Exit> {
@@ -82,7 +113,9 @@ fn table(tenants: &[TenantStatus]) -> Result<(), Exit> {
         let next = one
             .next_poll_ms
             .map_or_else(|| "-".to_owned(), |ms| format!("{} s", Duration::from_millis(ms).as_secs()));
-        let why = one.failed.as_deref().unwrap_or_default();
+        let backfill = one.backfill.as_ref();
+        let backfill = backfill.map(|it| format!("backfill {}: {} events", it.range, grouped(it.events)));
+        let why = one.failed.clone().into_iter().chain(backfill).collect::<Vec<_>>().join("; ");
         let (events, polls) = (grouped(one.events), grouped(one.polls));
         say!("{:width$}  {:8}  {next:>9}  {events:>12}  {polls:>8}  {why}", one.tenant, one.state)?;
     }
