@@ -429,7 +429,6 @@ impl Server {
         if let Err(error) = Backfill::begin(&self.settings.backfills, name, range) {
             return Answer::Refused(format!("a backfill cannot be written down: {error}"));
         }
-        tracing::info!(tenant = name, "a backfill begins, {range}");
         self.open_again(name);
         Answer::Done(format!("{name} collects {range} besides"))
     }

@@ -222,6 +222,7 @@ impl Tenant {
         let backfill = match backfill {
             None => None,
             Some(backfill) => {
+                tracing::info!("a backfill goes on, {}", backfill.range);
                 let opened = Configured::open(&plugin, options(), config.source.clone()).await;
                 let (mut source, _) = opened.map_err(|error| error.to_string())?;
                 source.confine(backfill.range.times()).await.map_err(|error| error.to_string())?;
