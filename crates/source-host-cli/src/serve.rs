@@ -392,7 +392,7 @@ impl Server {
                 Some(record) if record.paused => Answer::Refused(format!("{tenant} is paused")),
                 Some(record) => {
                     if !matches!(record.slot, Slot::Running { .. } | Slot::Ready { .. }) {
-                        self.schedule(&tenant, None, Duration::ZERO);
+                        self.poll_now(&tenant);
                     }
                     Answer::Done(format!("{tenant} is polled"))
                 }
@@ -400,6 +400,17 @@ impl Server {
         };
         // Who asked may have gone.
         let _ = request.answer.send(answer);
+    }
+
+    /// Puts a tenant that has no turn into the queue, unless it is paused, and has it polled when it has one.
+    fn poll_now(&mut self, name: &str) {
+        let Some(record) = self.slots.get_mut(name) else { return };
+        if let Slot::Waiting { tenant: Some(tenant), .. } | Slot::Paused { tenant: Some(tenant) } =
+            &mut record.slot
+        {
+            tenant.poll_now();
+        }
+        self.schedule(name, None, Duration::ZERO);
     }
 
     /// Has a tenant collect a range of time besides.
@@ -499,7 +510,7 @@ impl Server {
         let Some(record) = self.slots.get_mut(name) else { return unknown(name) };
         let was = std::mem::replace(&mut record.paused, paused);
         if was != paused && !matches!(record.slot, Slot::Running { .. }) {
-            self.schedule(name, None, Duration::ZERO);
+            self.poll_now(name);
         }
         Answer::Done(format!("{name} is {}", if paused { "paused" } else { "resumed" }))
     }

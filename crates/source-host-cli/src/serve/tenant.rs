@@ -244,7 +244,12 @@ impl Tenant {
         Ok(Self { collection, backfill, past: (0, 0), retry_after: shared.retry_after, cancel, kept: None })
     }
 
-    /// Polls and delivers for a while.
+    /// Has its collection due now, whenever it would have been.
+    pub(super) fn poll_now(&mut self) {
+        self.collection.due = Instant::now();
+    }
+
+    /// Polls and delivers for a while, what is due.
     pub(super) async fn turn(&mut self, slice: Duration, stopping: &CancellationToken) -> Turn {
         if self.is_backfill_next() {
             self.collection.close_output().await;
