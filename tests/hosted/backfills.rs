@@ -180,3 +180,33 @@ async fn a_run_of_a_range_ends_when_all_of_it_is_there_and_leaves_the_other_stat
         assert!(code == Some(2) && said.contains(why), "{range:?}: {said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_its_own_goes_back_to_an_earlier_state_as_well() {
+    const ROWS: u64 = 500;
+    let org = crate::serve::org(ROWS).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = "kind = \"file\"\npath = \"events.ndjson\"";
+    let config = org.write_config(folder.path(), output, "").expect("a configuration");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, text.replace("[source.auth]", "batch.max_events = 100\n[source.auth]"))
+        .expect("written");
+    let host = |arguments: &[&str]| {
+        let mut command = crate::host();
+        let done = command.args(arguments).arg(&config).output().expect("the host");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    host(&["run", "--until-caught-up"]);
+    let states: Vec<serde_json::Value> = serde_json::from_str(&host(&["states", "--json"])).expect("JSON");
+    let oldest = states.last().expect("an earlier state")["revision"].to_string();
+    assert!(host(&["states"]).contains(&oldest));
+    let said = host(&["states", "--roll-back", &oldest]);
+    assert!(said.starts_with(&format!("the next run goes on from the state {oldest}")), "{said}");
+    host(&["run", "--until-caught-up"]);
+    let mut delivered = e2e::truth::Delivered::default();
+    delivered.read(fs::File::open(folder.path().join("events.ndjson")).expect("events")).expect("events");
+    let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
+    assert!(comparison.is_complete() && comparison.duplicated > 0, "{comparison}");
+    assert_eq!(delivered.changed(), None);
+}

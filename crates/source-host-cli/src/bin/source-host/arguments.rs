@@ -106,6 +106,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TenantsCommand,
     },
+    /// Show the earlier states of a source, or go back to one of them: for when a component is put back to an older version.
+    States(StatesArgs),
     /// Print the JSON Schema of the configuration file for a component, for an editor to complete and check it with.
     Schema {
         /// The component's file.
@@ -160,6 +162,18 @@ pub(crate) struct ServeArgs {
     /// Where states lie of tenants that say nothing else [default: states.sqlite in the folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) states: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct StatesArgs {
+    /// The configuration file.
+    pub(crate) config: PathBuf,
+    /// Go on from the state with this revision. What was collected since comes again, with the same ids.
+    #[arg(long, value_name = "REVISION", conflicts_with = "json")]
+    pub(crate) roll_back: Option<u64>,
+    /// Print them as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]

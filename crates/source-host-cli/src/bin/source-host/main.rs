@@ -37,6 +37,7 @@ async fn run() -> ExitCode {
         Command::Init(args) => commands::init::run(args, cache).await,
         Command::Serve(args) => commands::serve::run(args, cache).await,
         Command::Tenants { folder, command } => commands::serve::tenants(&folder, command).await,
+        Command::States(args) => commands::states::run(args, cache).await,
         Command::Schema { component } => commands::schema::run(&component, cache).await,
     };
     console.clear();

@@ -5,13 +5,11 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use source_host::grouped;
-use source_host_cli::serve::{
-    Answer, Ask, EarlierState, Settings, Signals, TenantStatus, TimeRange, ask, serve,
-};
+use source_host_cli::serve::{Answer, Ask, Settings, Signals, TenantStatus, TimeRange, ask, serve};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
-use super::setup;
+use super::{setup, states};
 use crate::arguments::{ServeArgs, TenantsCommand};
 
 pub(crate) async fn run(args: ServeArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
@@ -83,27 +81,9 @@ pub(crate) async fn tenants(folder: &Path, command: TenantsCommand) -> Result<Ex
             say!("{}", serde_json::to_string_pretty(&tenants).map_err(Exit::failure)?)?;
         }
         Answer::Tenants(tenants) => table(&tenants)?,
-        Answer::States(states) if as_json => {
-            say!("{}", serde_json::to_string_pretty(&states).map_err(Exit::failure)?)?;
-        }
-        Answer::States(states) => earlier(&states)?,
+        Answer::States(states) => states::show(&states, as_json)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn earlier(states: &[EarlierState]) -> Result<(), Exit> {
-    if states.is_empty() {
-        say!("no earlier state is kept")?;
-        return Ok(());
-    }
-    say!("{:>10}  {:20}  {:>12}  component", "revision", "saved", "bytes")?;
-    for state in states {
-        let saved =
-            state.saved_at.map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string());
-        let version = state.version.as_deref().unwrap_or("-");
-        say!("{:>10}  {saved:20}  {:>12}  {version}", state.revision, grouped(state.bytes as u64))?;
-    }
-    Ok(())
 }
 
 fn table(tenants: &[TenantStatus]) -> Result<(), Exit> {
