@@ -17,18 +17,19 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError};
-use reqwest::Url;
 
+use crate::address;
 use crate::document::{Document, one_line};
 use crate::files::{DeadLetters, Letter, check_dead_letters, set_aside};
 use crate::output::{Check, Closing, Delivered, Delivery, Output, OutputError};
 use crate::settings::{Problems, Secret, SettingsError};
 use crate::web::ClientCertificate;
-use crate::web::client::is_this_machine;
 use crate::web::tls;
 
 /// The name of this output in dead letters.
 const NAME: &str = "nats";
+
+const SCHEMES: [&str; 2] = ["nats", "tls"];
 
 /// The oldest server whose streams this project trusts, by its own tests.
 const TRUSTED: (u32, u32) = (2, 14);
@@ -116,7 +117,7 @@ impl NatsSettings {
         let mut problems = Problems::default();
         problems.unless(!self.servers.is_empty(), "servers", "must name one at least");
         for server in &self.servers {
-            problems.take("servers", address(server).map(drop));
+            problems.take("servers", address::parse(server, SCHEMES));
         }
         let sample = self.subject.replace("{dataset}", "a").replace("{namespace}", "a");
         let fine = |c: char| c.is_ascii_graphic() && !matches!(c, '*' | '>' | '{' | '}');
@@ -145,7 +146,9 @@ impl NatsSettings {
     fn needs_tls(&self) -> bool {
         let told =
             matches!(&self.authentication, NatsAuthentication::Token(_) | NatsAuthentication::User { .. });
-        let away = self.servers.iter().any(|server| !address(server).is_ok_and(|url| is_this_machine(&url)));
+        let here =
+            |server: &String| address::parse(server, SCHEMES).is_ok_and(|url| address::is_this_machine(&url));
+        let away = !self.servers.iter().all(here);
         told && away && !self.credentials_without_tls
     }
 
@@ -159,18 +162,6 @@ impl NatsSettings {
     fn pattern(&self) -> String {
         self.subject.replace("{dataset}", "*").replace("{namespace}", "*")
     }
-}
-
-/// Not shown when it is wrong: it may hold a password.
-fn address(server: &str) -> Result<Url, String> {
-    let url = Url::parse(server).map_err(|error| format!("is not an address: {error}"))?;
-    if !matches!(url.scheme(), "nats" | "tls") || url.host_str().is_none() {
-        return Err("must begin with nats:// or tls:// and name a host".into());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must hold no user and no password: there are settings for these".into());
-    }
-    Ok(url)
 }
 
 /// A text as one token of a subject. An event must not choose a subject that is not meant for it.

@@ -311,7 +311,7 @@ mod tests {
         {
             assert_eq!(keys(&format!("/properties/{table}")), sorted(read), "{table}");
         }
-        let all: BTreeSet<&str> = KINDS.iter().flat_map(|(_, keys)| *keys).copied().collect();
+        let all: BTreeSet<&str> = KINDS.iter().flat_map(|kind| kind.keys()).collect();
         assert_eq!(keys("/properties/output"), all.into_iter().collect::<Vec<_>>());
         // Its defaults are those that are used where nothing is written.
         let mut lines = String::from("component = \"c.wasm\"\n");

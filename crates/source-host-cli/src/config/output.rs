@@ -3,7 +3,8 @@
 use event_output::{
     Authentication, ClientCertificate, Compression, DeadLetters, Elasticsearch, ElasticsearchSettings,
     EventFile, FileSettings, Format, Http, HttpSettings, Lines, Nats, NatsAuthentication, NatsSettings, Otlp,
-    OtlpSettings, Output as EventOutput, OutputError, OutputErrorKind, SendMethod, SettingsError, Transport,
+    OtlpSettings, Output as EventOutput, OutputError, OutputErrorKind, SendMethod, SettingsError,
+    WebSettings,
 };
 use toml::{Table, Value};
 
@@ -12,100 +13,50 @@ use crate::secrets::{Secret, join};
 
 const OUTPUT: &str = "output";
 
-/// The keys of each kind; `schema` describes them.
-pub(crate) const KINDS: [(&str, &[&str]); 6] = [
-    ("stdout", &["kind"]),
-    ("file", &["kind", "path", "rotate_size", "rotate_after", "keep"]),
-    (
-        "http",
-        &[
-            "kind",
-            "url",
-            "method",
-            "format",
-            "compression",
-            "headers",
-            "max_bytes",
-            "max_events",
-            "dead_letters",
-            "ca_file",
-            "client_certificate",
-            "client_key",
-            "proxy",
-            "timeout",
-            "connect_timeout",
-            "credentials_without_tls",
+/// A kind of output; `schema` describes its keys.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// Its keys beside `kind`.
+    keys: &'static [&'static [&'static str]],
+}
+
+impl Kind {
+    pub(crate) fn keys(&self) -> Vec<&'static str> {
+        [&["kind"][..], &self.keys.concat()].concat()
+    }
+}
+
+/// What all have that reach a receiver over the network.
+const REMOTE: &[&str] = &[
+    "dead_letters",
+    "ca_file",
+    "client_certificate",
+    "client_key",
+    "connect_timeout",
+    "credentials_without_tls",
+];
+
+/// What all have that speak HTTP.
+const WEB: &[&str] = &["url", "compression", "headers", "max_bytes", "max_events", "proxy", "timeout"];
+
+/// What stands in for what an event does not name.
+const DEFAULTS: &[&str] = &["default_dataset", "default_namespace"];
+
+pub(crate) const KINDS: [Kind; 6] = [
+    Kind { name: "stdout", keys: &[] },
+    Kind { name: "file", keys: &[&["path", "rotate_size", "rotate_after", "keep"]] },
+    Kind { name: "http", keys: &[&["method", "format"], WEB, REMOTE] },
+    Kind { name: "elasticsearch", keys: &[&["api_key", "user", "password", "token"], DEFAULTS, WEB, REMOTE] },
+    Kind { name: "otlp", keys: &[&["service_name", "resource"], WEB, REMOTE] },
+    Kind {
+        name: "nats",
+        keys: &[
+            &["servers", "subject", "stream", "in_flight", "ack_timeout"],
+            &["credentials_file", "token", "user", "password"],
+            DEFAULTS,
+            REMOTE,
         ],
-    ),
-    (
-        "elasticsearch",
-        &[
-            "kind",
-            "url",
-            "api_key",
-            "user",
-            "password",
-            "token",
-            "compression",
-            "headers",
-            "max_bytes",
-            "max_events",
-            "default_dataset",
-            "default_namespace",
-            "dead_letters",
-            "ca_file",
-            "client_certificate",
-            "client_key",
-            "proxy",
-            "timeout",
-            "connect_timeout",
-            "credentials_without_tls",
-        ],
-    ),
-    (
-        "otlp",
-        &[
-            "kind",
-            "url",
-            "compression",
-            "headers",
-            "service_name",
-            "resource",
-            "max_bytes",
-            "max_events",
-            "dead_letters",
-            "ca_file",
-            "client_certificate",
-            "client_key",
-            "proxy",
-            "timeout",
-            "connect_timeout",
-            "credentials_without_tls",
-        ],
-    ),
-    (
-        "nats",
-        &[
-            "kind",
-            "servers",
-            "subject",
-            "stream",
-            "credentials_file",
-            "token",
-            "user",
-            "password",
-            "default_dataset",
-            "default_namespace",
-            "in_flight",
-            "ack_timeout",
-            "connect_timeout",
-            "dead_letters",
-            "ca_file",
-            "client_certificate",
-            "client_key",
-            "credentials_without_tls",
-        ],
-    ),
+    },
 ];
 
 /// Where events go.
@@ -179,22 +130,22 @@ impl Reader<'_> {
             Some(Value::Table(table)) => table,
             Some(_) => return self.wrong(OUTPUT, "a table is expected: [output]"),
         };
-        let kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("{kind:?}")).collect();
+        let kinds: Vec<String> = KINDS.iter().map(|kind| format!("{:?}", kind.name)).collect();
         let kinds = kinds.join(", ");
         let kind = match table.get("kind") {
             None => return self.missing("output.kind", &format!("where events go: one of {kinds}")),
             Some(kind) => kind.as_str().unwrap_or_default(),
         };
-        let Some((kind, keys)) = KINDS.iter().find(|(known, _)| *known == kind) else {
+        let Some(kind) = KINDS.iter().find(|known| known.name == kind) else {
             return self.wrong("output.kind", &format!("one of {kinds} is expected"));
         };
-        if *kind == "stdout" && table.contains_key("path") {
+        if kind.name == "stdout" && table.contains_key("path") {
             return self
                 .wrong("output.path", "kind = \"stdout\" has no path; for a file write kind = \"file\"");
         }
-        self.known(table, OUTPUT, keys);
+        self.known(table, OUTPUT, &kind.keys());
         let before = self.mistakes.len();
-        let output = match *kind {
+        let output = match kind.name {
             "stdout" => Some(Output::Stdout),
             "file" => self.file(table),
             "http" => self.http(table),
@@ -231,16 +182,6 @@ impl Reader<'_> {
         }
     }
 
-    fn compression(&mut self, table: &Table) -> Option<Compression> {
-        let words = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
-        self.choice_of(table, OUTPUT, "compression", &words)
-    }
-
-    fn headers(&mut self, table: &Table) -> Vec<(String, event_output::Secret)> {
-        let headers = self.secrets_of(table, OUTPUT, "headers");
-        headers.into_iter().map(|(name, value)| (name, handed_on(&value))).collect()
-    }
-
     fn dead_letters(&mut self, table: &Table) -> Option<DeadLetters> {
         self.path_of(table, OUTPUT, "dead_letters").map(DeadLetters::new)
     }
@@ -258,8 +199,18 @@ impl Reader<'_> {
         }
     }
 
-    fn transport(&mut self, table: &Table) -> Transport {
-        let mut transport = Transport::default();
+    /// What all outputs over HTTP have beside their address.
+    fn web(&mut self, table: &Table, web: &mut WebSettings) {
+        let compressions =
+            [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+        web.compression =
+            self.choice_of(table, OUTPUT, "compression", &compressions).unwrap_or(web.compression);
+        let headers = self.secrets_of(table, OUTPUT, "headers");
+        web.headers = headers.into_iter().map(|(name, value)| (name, handed_on(&value))).collect();
+        web.max_bytes = self.size_of(table, OUTPUT, "max_bytes").map_or(web.max_bytes, bytes);
+        web.max_events = self.count_of(table, OUTPUT, "max_events").unwrap_or(web.max_events);
+        web.dead_letters = self.dead_letters(table);
+        let transport = &mut web.transport;
         transport.timeout = self.time_of(table, OUTPUT, "timeout").unwrap_or(transport.timeout);
         transport.connect_timeout =
             self.time_of(table, OUTPUT, "connect_timeout").unwrap_or(transport.connect_timeout);
@@ -268,7 +219,6 @@ impl Reader<'_> {
         transport.proxy = self.secret_of(table, OUTPUT, "proxy").as_ref().map(handed_on);
         transport.credentials_without_tls =
             self.flag_of(table, OUTPUT, "credentials_without_tls").unwrap_or_default();
-        transport
     }
 
     fn http(&mut self, table: &Table) -> Option<Output> {
@@ -277,12 +227,7 @@ impl Reader<'_> {
         let formats = [("ndjson", Format::Ndjson), ("json-array", Format::JsonArray)];
         settings.method = self.choice_of(table, OUTPUT, "method", &methods).unwrap_or(settings.method);
         settings.format = self.choice_of(table, OUTPUT, "format", &formats).unwrap_or(settings.format);
-        settings.compression = self.compression(table).unwrap_or(settings.compression);
-        settings.headers = self.headers(table);
-        settings.max_bytes = self.size_of(table, OUTPUT, "max_bytes").map_or(settings.max_bytes, bytes);
-        settings.max_events = self.count_of(table, OUTPUT, "max_events").unwrap_or(settings.max_events);
-        settings.dead_letters = self.dead_letters(table);
-        settings.transport = self.transport(table);
+        self.web(table, &mut settings.web);
         self.judged(settings.validate());
         Some(Output::Http(settings))
     }
@@ -318,38 +263,32 @@ impl Reader<'_> {
         if let Some((user, password)) = self.user(table) {
             settings.authentication = Authentication::Basic { user, password: handed_on(&password) };
         }
-        settings.compression = self.compression(table).unwrap_or(settings.compression);
-        settings.headers = self.headers(table);
-        settings.max_bytes = self.size_of(table, OUTPUT, "max_bytes").map_or(settings.max_bytes, bytes);
-        settings.max_events = self.count_of(table, OUTPUT, "max_events").unwrap_or(settings.max_events);
-        if let Some(dataset) = self.text_of(table, OUTPUT, "default_dataset") {
-            settings.default_dataset = dataset;
-        }
-        if let Some(namespace) = self.text_of(table, OUTPUT, "default_namespace") {
-            settings.default_namespace = namespace;
-        }
-        settings.dead_letters = self.dead_letters(table);
-        settings.transport = self.transport(table);
+        self.defaults(table, &mut settings.default_dataset, &mut settings.default_namespace);
+        self.web(table, &mut settings.web);
         self.judged(settings.validate());
         Some(Output::Elasticsearch(settings))
     }
 
     fn otlp(&mut self, table: &Table) -> Option<Output> {
         let mut settings = OtlpSettings::new(self.url(table)?);
-        settings.compression = self.compression(table).unwrap_or(settings.compression);
-        settings.headers = self.headers(table);
         if let Some(name) = self.text_of(table, OUTPUT, "service_name") {
             settings.service_name = name;
         }
         let resource = self.secrets_of(table, OUTPUT, "resource");
         settings.resource =
             resource.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
-        settings.max_bytes = self.size_of(table, OUTPUT, "max_bytes").map_or(settings.max_bytes, bytes);
-        settings.max_events = self.count_of(table, OUTPUT, "max_events").unwrap_or(settings.max_events);
-        settings.dead_letters = self.dead_letters(table);
-        settings.transport = self.transport(table);
+        self.web(table, &mut settings.web);
         self.judged(settings.validate());
         Some(Output::Otlp(settings))
+    }
+
+    /// The dataset and the namespace of events that name none.
+    fn defaults(&mut self, table: &Table, dataset: &mut String, namespace: &mut String) {
+        for (key, default) in [("default_dataset", dataset), ("default_namespace", namespace)] {
+            if let Some(text) = self.text_of(table, OUTPUT, key) {
+                *default = text;
+            }
+        }
     }
 
     fn nats(&mut self, table: &Table) -> Option<Output> {
@@ -383,12 +322,7 @@ impl Reader<'_> {
         if let Some((user, password)) = self.user(table) {
             settings.authentication = NatsAuthentication::User { user, password: handed_on(&password) };
         }
-        if let Some(dataset) = self.text_of(table, OUTPUT, "default_dataset") {
-            settings.default_dataset = dataset;
-        }
-        if let Some(namespace) = self.text_of(table, OUTPUT, "default_namespace") {
-            settings.default_namespace = namespace;
-        }
+        self.defaults(table, &mut settings.default_dataset, &mut settings.default_namespace);
         settings.in_flight = self.count_of(table, OUTPUT, "in_flight").unwrap_or(settings.in_flight);
         settings.ack_timeout = self.time_of(table, OUTPUT, "ack_timeout").unwrap_or(settings.ack_timeout);
         settings.connect_timeout =
