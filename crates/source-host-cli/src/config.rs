@@ -484,6 +484,15 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_whose_key_is_there_and_wrong_is_not_said_to_lack_it() {
+        for table in ["[egress]", "[output]\nkind = \"http\"\nurl = \"https://x.example.com\""] {
+            let found = with(&format!("{table}\nclient_certificate = \"c.pem\"\nclient_key = 3"));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains("client_key: a text"), "{found:?}");
+        }
+    }
+
+    #[test]
     fn how_requests_travel_is_read_and_what_is_wrong_with_it_is_told() {
         let egress = |lines: &str| {
             format!("component = \"c.wasm\"\n[egress]\nallow = [\"acme.my.salesforce.com\"]\n{lines}")

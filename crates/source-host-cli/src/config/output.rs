@@ -187,16 +187,8 @@ impl Reader<'_> {
     }
 
     fn client_certificate(&mut self, table: &Table) -> Option<ClientCertificate> {
-        let certificate_file = self.path_of(table, OUTPUT, "client_certificate");
-        let key_file = self.path_of(table, OUTPUT, "client_key");
-        match (certificate_file, key_file) {
-            (Some(certificate_file), Some(key_file)) => {
-                Some(ClientCertificate { certificate_file, key_file })
-            }
-            (Some(_), None) => self.missing("output.client_key", "the key of the client certificate"),
-            (None, Some(_)) => self.missing("output.client_certificate", "the certificate of the client key"),
-            (None, None) => None,
-        }
+        let (certificate_file, key_file) = self.certificate_of(table, OUTPUT)?;
+        Some(ClientCertificate { certificate_file, key_file })
     }
 
     /// What all outputs over HTTP have beside their address.
@@ -233,18 +225,12 @@ impl Reader<'_> {
     }
 
     fn user(&mut self, table: &Table) -> Option<(String, Secret)> {
-        let (user, password) =
-            (self.text_of(table, OUTPUT, "user"), self.secret_of(table, OUTPUT, "password"));
-        match (user, password) {
-            (Some(user), Some(password)) => Some((user, password)),
-            (Some(_), None) if !table.contains_key("password") => {
-                self.missing("output.password", "the password of the user")
-            }
-            (None, Some(_)) if !table.contains_key("user") => {
-                self.missing("output.user", "whose password it is")
-            }
-            _ => None,
-        }
+        self.together(
+            table,
+            OUTPUT,
+            [("user", "whose password it is"), ("password", "the password of the user")],
+        );
+        self.text_of(table, OUTPUT, "user").zip(self.secret_of(table, OUTPUT, "password"))
     }
 
     fn elasticsearch(&mut self, table: &Table) -> Option<Output> {
