@@ -484,6 +484,34 @@ mod tests {
     }
 
     #[test]
+    fn an_output_without_an_address_is_told_what_else_is_wrong_with_it() {
+        for (kind, lacks) in [
+            ("http", "url"),
+            ("elasticsearch", "url"),
+            ("otlp", "url"),
+            ("nats", "servers"),
+            ("file", "path"),
+        ] {
+            let wrong = if kind == "file" { "keep" } else { "credentials_without_tls" };
+            let found = with(&format!("[output]\nkind = \"{kind}\"\n{wrong} = \"x\""));
+            assert_eq!(found.len(), 2, "{found:?}");
+            assert!(found[0].contains(&format!("output.{lacks}: is missing")), "{found:?}");
+            assert!(found[1].contains(&format!("line 4: output.{wrong}: ")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_output_finds_wrong_is_told_under_the_key_of_the_file() {
+        let http = "[output]\nkind = \"http\"\nurl = \"https://x.example.com\"\n";
+        let files = "client_certificate = \"no.pem\"\nclient_key = \"no.pem\"";
+        let found = with(&format!("{http}{files}"));
+        assert!(found[0].starts_with("line 5: output.client_certificate: no certificates"), "{found:?}");
+        let elasticsearch = http.replace("http\"\n", "elasticsearch\"\n");
+        let found = with(&format!("{elasticsearch}user = \"a:b\"\npassword = \"x\""));
+        assert!(found[0].starts_with("line 5: output.user: a user's name"), "{found:?}");
+    }
+
+    #[test]
     fn a_certificate_whose_key_is_there_and_wrong_is_not_said_to_lack_it() {
         for table in ["[egress]", "[output]\nkind = \"http\"\nurl = \"https://x.example.com\""] {
             let found = with(&format!("{table}\nclient_certificate = \"c.pem\"\nclient_key = 3"));

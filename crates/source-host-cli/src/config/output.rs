@@ -146,40 +146,54 @@ impl Reader<'_> {
         self.known(table, OUTPUT, &kind.keys());
         let before = self.mistakes.len();
         let output = match kind.name {
-            "stdout" => Some(Output::Stdout),
+            "stdout" => Output::Stdout,
             "file" => self.file(table),
             "http" => self.http(table),
             "elasticsearch" => self.elasticsearch(table),
             "otlp" => self.otlp(table),
             _ => self.nats(table),
         };
-        if self.mistakes.len() > before { None } else { output }
+        if self.mistakes.len() > before { None } else { Some(output) }
     }
 
-    /// What the output itself finds wrong with its settings.
+    /// What the output itself finds wrong with its settings, under the keys that they have here.
     fn judged(&mut self, verdict: Result<(), SettingsError>) {
         for problem in verdict.err().iter().flat_map(SettingsError::problems) {
-            self.note(join(OUTPUT, problem.setting), problem.message.clone());
+            let key = match problem.setting {
+                "authentication" => "user",
+                "certificate_file" => "client_certificate",
+                "key_file" => "client_key",
+                "rotate_bytes" => "rotate_size",
+                same => same,
+            };
+            let path = join(OUTPUT, key);
+            // What could not be read has been told, and is not judged.
+            if !self.mistakes.iter().any(|mistake| mistake.path.starts_with(&path)) {
+                self.note(path, problem.message.clone());
+            }
         }
     }
 
-    fn file(&mut self, table: &Table) -> Option<Output> {
-        let Some(path) = table.get("path") else {
-            return self.missing("output.path", "the file that events are appended to");
+    fn file(&mut self, table: &Table) -> Output {
+        let path = match table.contains_key("path") {
+            true => self.path_of(table, OUTPUT, "path"),
+            false => self.missing("output.path", "the file that events are appended to"),
         };
-        let mut settings = FileSettings::new(self.path(path, "output.path")?);
+        let mut settings = FileSettings::new(path.unwrap_or_default());
         settings.rotate_bytes = self.size_of(table, OUTPUT, "rotate_size");
         settings.rotate_after = self.time_of(table, OUTPUT, "rotate_after");
         settings.keep = self.count_of(table, OUTPUT, "keep").unwrap_or(settings.keep);
         self.judged(settings.validate());
-        Some(Output::File(settings))
+        Output::File(settings)
     }
 
-    fn url(&mut self, table: &Table) -> Option<String> {
-        match table.contains_key("url") {
+    /// Without one, the rest is read all the same: for what else is wrong.
+    fn url(&mut self, table: &Table) -> String {
+        let url = match table.contains_key("url") {
             true => self.text_of(table, OUTPUT, "url"),
             false => self.missing("output.url", "where events are sent"),
-        }
+        };
+        url.unwrap_or_default()
     }
 
     fn dead_letters(&mut self, table: &Table) -> Option<DeadLetters> {
@@ -213,15 +227,15 @@ impl Reader<'_> {
             self.flag_of(table, OUTPUT, "credentials_without_tls").unwrap_or_default();
     }
 
-    fn http(&mut self, table: &Table) -> Option<Output> {
-        let mut settings = HttpSettings::new(self.url(table)?);
+    fn http(&mut self, table: &Table) -> Output {
+        let mut settings = HttpSettings::new(self.url(table));
         let methods = [("post", SendMethod::Post), ("put", SendMethod::Put)];
         let formats = [("ndjson", Format::Ndjson), ("json-array", Format::JsonArray)];
         settings.method = self.choice_of(table, OUTPUT, "method", &methods).unwrap_or(settings.method);
         settings.format = self.choice_of(table, OUTPUT, "format", &formats).unwrap_or(settings.format);
         self.web(table, &mut settings.web);
         self.judged(settings.validate());
-        Some(Output::Http(settings))
+        Output::Http(settings)
     }
 
     fn user(&mut self, table: &Table) -> Option<(String, Secret)> {
@@ -233,12 +247,12 @@ impl Reader<'_> {
         self.text_of(table, OUTPUT, "user").zip(self.secret_of(table, OUTPUT, "password"))
     }
 
-    fn elasticsearch(&mut self, table: &Table) -> Option<Output> {
-        let mut settings = ElasticsearchSettings::new(self.url(table)?);
+    fn elasticsearch(&mut self, table: &Table) -> Output {
+        let mut settings = ElasticsearchSettings::new(self.url(table));
         let given = ["api_key", "user", "token"].into_iter().filter(|key| table.contains_key(*key)).count();
         if given > 1 {
-            return self
-                .wrong("output.api_key", "one of `api_key`, `user` with `password`, and `token` is enough");
+            let enough = "one of `api_key`, `user` with `password`, and `token` is enough";
+            self.note("output.api_key".into(), enough.into());
         }
         if let Some(key) = self.secret_of(table, OUTPUT, "api_key") {
             settings.authentication = Authentication::ApiKey(handed_on(&key));
@@ -252,11 +266,11 @@ impl Reader<'_> {
         self.defaults(table, &mut settings.default_dataset, &mut settings.default_namespace);
         self.web(table, &mut settings.web);
         self.judged(settings.validate());
-        Some(Output::Elasticsearch(settings))
+        Output::Elasticsearch(settings)
     }
 
-    fn otlp(&mut self, table: &Table) -> Option<Output> {
-        let mut settings = OtlpSettings::new(self.url(table)?);
+    fn otlp(&mut self, table: &Table) -> Output {
+        let mut settings = OtlpSettings::new(self.url(table));
         if let Some(name) = self.text_of(table, OUTPUT, "service_name") {
             settings.service_name = name;
         }
@@ -265,7 +279,7 @@ impl Reader<'_> {
             resource.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
         self.web(table, &mut settings.web);
         self.judged(settings.validate());
-        Some(Output::Otlp(settings))
+        Output::Otlp(settings)
     }
 
     /// The dataset and the namespace of events that name none.
@@ -277,22 +291,18 @@ impl Reader<'_> {
         }
     }
 
-    fn nats(&mut self, table: &Table) -> Option<Output> {
-        let servers: Vec<String> = match table.get("servers") {
-            None => {
-                return self
-                    .missing("output.servers", "the servers: servers = [\"nats://nats.example.com\"]");
-            }
+    fn nats(&mut self, table: &Table) -> Output {
+        let servers: Option<Vec<String>> = match table.get("servers") {
+            None => self.missing("output.servers", "the servers: servers = [\"nats://nats.example.com\"]"),
             Some(Value::Array(servers)) => {
-                let texts = servers.iter().enumerate();
-                texts
-                    .filter_map(|(n, server)| {
-                        self.text(server, &format!("output.servers[{n}]")).map(str::to_owned)
-                    })
-                    .collect()
+                let texts = servers.iter().enumerate().map(|(n, server)| {
+                    self.text(server, &format!("output.servers[{n}]")).unwrap_or_default().to_owned()
+                });
+                Some(texts.collect())
             }
-            Some(_) => return self.wrong("output.servers", "a list is expected: servers = [\"nats://...\"]"),
+            Some(_) => self.wrong("output.servers", "a list is expected: servers = [\"nats://...\"]"),
         };
+        let servers = servers.unwrap_or_default();
         let mut settings = NatsSettings::new(servers.first().cloned().unwrap_or_default());
         settings.servers = servers;
         if let Some(subject) = self.text_of(table, OUTPUT, "subject") {
@@ -319,6 +329,6 @@ impl Reader<'_> {
             self.flag_of(table, OUTPUT, "credentials_without_tls").unwrap_or_default();
         settings.dead_letters = self.dead_letters(table);
         self.judged(settings.validate());
-        Some(Output::Nats(settings))
+        Output::Nats(settings)
     }
 }
