@@ -512,6 +512,16 @@ mod tests {
     }
 
     #[test]
+    fn credentials_beside_others_are_refused() {
+        let nats = "[output]\nkind = \"nats\"\nservers = [\"tls://x.example.com\"]\n";
+        let found = with(&format!("{nats}credentials_file = \"u.creds\"\ntoken = \"x\""));
+        assert!(found[0].starts_with("line 6: output.token: `credentials_file` says already"), "{found:?}");
+        let elasticsearch = "[output]\nkind = \"elasticsearch\"\nurl = \"https://x.example.com\"\n";
+        let found = with(&format!("{elasticsearch}user = \"u\"\npassword = \"x\"\napi_key = \"x\""));
+        assert!(found[0].starts_with("line 5: output.user: `api_key` says already"), "{found:?}");
+    }
+
+    #[test]
     fn a_certificate_whose_key_is_there_and_wrong_is_not_said_to_lack_it() {
         for table in ["[egress]", "[output]\nkind = \"http\"\nurl = \"https://x.example.com\""] {
             let found = with(&format!("{table}\nclient_certificate = \"c.pem\"\nclient_key = 3"));

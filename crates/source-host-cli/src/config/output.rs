@@ -247,13 +247,18 @@ impl Reader<'_> {
         self.text_of(table, OUTPUT, "user").zip(self.secret_of(table, OUTPUT, "password"))
     }
 
+    /// Refuses credentials beside others: which of them count is not to be guessed.
+    fn one_of(&mut self, table: &Table, ways: [&str; 3]) {
+        let mut given = ways.into_iter().filter(|key| table.contains_key(*key));
+        if let (Some(first), Some(second)) = (given.next(), given.next()) {
+            let message = format!("`{first}` says already who this is; one of both is enough");
+            self.note(join(OUTPUT, second), message);
+        }
+    }
+
     fn elasticsearch(&mut self, table: &Table) -> Output {
         let mut settings = ElasticsearchSettings::new(self.url(table));
-        let given = ["api_key", "user", "token"].into_iter().filter(|key| table.contains_key(*key)).count();
-        if given > 1 {
-            let enough = "one of `api_key`, `user` with `password`, and `token` is enough";
-            self.note("output.api_key".into(), enough.into());
-        }
+        self.one_of(table, ["api_key", "token", "user"]);
         if let Some(key) = self.secret_of(table, OUTPUT, "api_key") {
             settings.authentication = Authentication::ApiKey(handed_on(&key));
         }
@@ -309,6 +314,7 @@ impl Reader<'_> {
             settings.subject = subject;
         }
         settings.stream = self.text_of(table, OUTPUT, "stream");
+        self.one_of(table, ["credentials_file", "token", "user"]);
         if let Some(file) = self.path_of(table, OUTPUT, "credentials_file") {
             settings.authentication = NatsAuthentication::CredentialsFile(file);
         }
