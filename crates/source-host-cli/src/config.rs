@@ -132,10 +132,10 @@ impl Config {
         let (allow, egress, transport) = reader.egress(&table);
         let limits = reader.limits(&table);
         let admission = reader.admission(&table);
-        if let (Some(state), Some(Output::File(file))) = (&state, &output)
-            && *state == file.path
+        if let Some((key, file)) = output.as_ref().and_then(Output::file)
+            && state.as_deref() == Some(file)
         {
-            reader.note("output.path".into(), "it is the same file as state.path".into());
+            reader.note(format!("output.{key}"), "it is the same file as state.path".into());
         }
 
         match (component, source, output) {
@@ -401,6 +401,9 @@ mod tests {
         assert!(
             with(&format!("{state}kind = \"file\"\npath = \"s\""))[0].contains("same file as state.path")
         );
+        let http = "kind = \"http\"\nurl = \"https://x.example.com\"\ndead_letters = \"s\"";
+        let found = with(&format!("{state}{http}"));
+        assert!(found[0].starts_with("line 7: output.dead_letters: it is the same file"), "{found:?}");
     }
 
     #[test]

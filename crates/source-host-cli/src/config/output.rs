@@ -1,5 +1,7 @@
 //! `[output]`: where events go.
 
+use std::path::Path;
+
 use event_output::{
     Authentication, ClientCertificate, Compression, DeadLetters, Elasticsearch, ElasticsearchSettings,
     EventFile, FileSettings, Format, Http, HttpSettings, Lines, Nats, NatsAuthentication, NatsSettings, Otlp,
@@ -88,6 +90,19 @@ impl Output {
             Self::Otlp(_) => "otlp",
             Self::Nats(_) => "nats",
         }
+    }
+
+    /// The file that it writes to in any case or when it has to, and the key that names it.
+    pub(super) fn file(&self) -> Option<(&'static str, &Path)> {
+        let letters = match self {
+            Self::Stdout => None,
+            Self::File(settings) => return Some(("path", &settings.path)),
+            Self::Http(settings) => settings.web.dead_letters.as_ref(),
+            Self::Elasticsearch(settings) => settings.web.dead_letters.as_ref(),
+            Self::Otlp(settings) => settings.web.dead_letters.as_ref(),
+            Self::Nats(settings) => settings.dead_letters.as_ref(),
+        };
+        letters.map(|letters| ("dead_letters", letters.path()))
     }
 
     /// Opens it. Contacts nobody yet.
