@@ -551,7 +551,7 @@ mod tests {
 
     #[test]
     fn credentials_are_not_shown() {
-        let mut settings = ElasticsearchSettings::new("https://es.example.com");
+        let mut settings = ElasticsearchSettings::new("https://es.example.com/hunter22");
         settings.authentication =
             Authentication::Basic { user: "elastic".into(), password: "hunter22".into() };
         let output = Elasticsearch::new(settings.clone()).unwrap();

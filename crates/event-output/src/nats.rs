@@ -55,7 +55,7 @@ pub enum NatsAuthentication {
 }
 
 /// Settings of [`Nats`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct NatsSettings {
     /// The servers of one cluster: `nats://host:4222`, or `tls://` where TLS must be used.
@@ -158,9 +158,35 @@ impl NatsSettings {
         self.subject.replace("{dataset}", &dataset).replace("{namespace}", &namespace)
     }
 
+    /// The servers, to be shown.
+    fn shown(&self) -> Vec<String> {
+        self.servers.iter().map(|server| address::shown(server)).collect()
+    }
+
     /// All subjects of events.
     fn pattern(&self) -> String {
         self.subject.replace("{dataset}", "*").replace("{namespace}", "*")
+    }
+}
+
+/// Of the servers, host and port alone: whoever has not had them checked may have written a password there.
+impl std::fmt::Debug for NatsSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsSettings")
+            .field("servers", &self.shown())
+            .field("subject", &self.subject)
+            .field("default_dataset", &self.default_dataset)
+            .field("default_namespace", &self.default_namespace)
+            .field("stream", &self.stream)
+            .field("authentication", &self.authentication)
+            .field("credentials_without_tls", &self.credentials_without_tls)
+            .field("ca_file", &self.ca_file)
+            .field("client_certificate", &self.client_certificate)
+            .field("in_flight", &self.in_flight)
+            .field("ack_timeout", &self.ack_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("dead_letters", &self.dead_letters)
+            .finish()
     }
 }
 
@@ -216,7 +242,7 @@ impl Nats {
     }
 
     fn servers(&self) -> String {
-        self.settings.servers.join(", ")
+        self.settings.shown().join(", ")
     }
 
     /// The connection, made anew where it is lost: that tells what is wrong, where the client in the background does not.
@@ -533,7 +559,7 @@ mod tests {
         settings.ack_timeout = Duration::ZERO;
         let error = settings.validate().unwrap_err();
         assert_eq!(error.problems().len(), 4, "{error}");
-        assert!(!error.to_string().contains("hunter22"));
+        assert!(!format!("{error} {settings:?}").contains("hunter22"));
     }
 
     #[test]

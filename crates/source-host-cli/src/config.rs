@@ -439,7 +439,7 @@ mod tests {
                 "elasticsearch",
             ),
             (
-                "kind = \"otlp\"\nurl = \"https://otel.example.com\"\nresource = { \"service.namespace\" = \"logs\" }",
+                "kind = \"otlp\"\nurl = \"https://otel.example.com\"\nresource = { \"service.namespace\" = { env = \"TOKEN\" } }",
                 "otlp",
             ),
             (

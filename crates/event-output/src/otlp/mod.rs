@@ -27,7 +27,7 @@ const ANSWER: usize = 64 << 10;
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// Settings of [`Otlp`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct OtlpSettings {
     /// The receiver, and how it is reached. Its address with a path is used as it is; without one, `/v1/logs` is added
@@ -37,8 +37,20 @@ pub struct OtlpSettings {
     pub web: WebSettings,
     /// `service.name` of the resource: `event-output` by default.
     pub service_name: String,
-    /// More attributes of the resource.
+    /// More attributes of the resource. Values are never shown.
     pub resource: Vec<(String, String)>,
+}
+
+/// Attributes by their names alone: a value may come from a file or a variable.
+impl std::fmt::Debug for OtlpSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.resource.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("OtlpSettings")
+            .field("web", &self.web)
+            .field("service_name", &self.service_name)
+            .field("resource", &names)
+            .finish()
+    }
 }
 
 impl OtlpSettings {
