@@ -216,7 +216,8 @@ pub struct Nats {
     link: Option<Link>,
 }
 
-/// A connection.
+/// A connection. All clones are the same.
+#[derive(Clone)]
 struct Link {
     client: Client,
     stream: Context,
@@ -246,12 +247,12 @@ impl Nats {
     }
 
     /// The connection, made anew where it is lost: that tells what is wrong, where the client in the background does not.
-    async fn link(&mut self) -> Result<&Link, OutputError> {
+    async fn link(&mut self) -> Result<Link, OutputError> {
         let link = match self.link.take().filter(|link| link.client.connection_state() == State::Connected) {
             Some(link) => link,
             None => self.connect().await?,
         };
-        Ok(self.link.insert(link))
+        Ok(self.link.insert(link).clone())
     }
 
     async fn connect(&self) -> Result<Link, OutputError> {
@@ -330,10 +331,7 @@ impl Nats {
         if events.is_empty() {
             return Ok(Delivered::default());
         }
-        self.link().await?;
-        let Some(link) = &self.link else {
-            return Err(OutputError::unavailable("the connection is lost"));
-        };
+        let link = self.link().await?;
         let mut sent = Delivered::default();
         let mut letters: Vec<Letter<'_>> = Vec::new();
         let mut first_letter = 0;
@@ -346,7 +344,7 @@ impl Nats {
                 && waiting.len() < self.settings.in_flight
                 && let Some(event) = rest.next()
             {
-                match self.publish(link, event, &mut sent).await {
+                match self.publish(&link, event, &mut sent).await {
                     Ok(one) => waiting.push_back(one),
                     // Those before it may still be acknowledged.
                     Err(error) => stopped = Some(error),
@@ -358,7 +356,7 @@ impl Nats {
                 Sent::Never(reason) => Ok(Err(reason)),
                 Sent::Waiting(ack) => match ack.await {
                     Ok(ack) => Ok(Ok(ack.duplicate)),
-                    Err(error) => self.judge(link, &error).map(Err),
+                    Err(error) => self.judge(&link, &error).map(Err),
                 },
             };
             match settled {
@@ -442,10 +440,7 @@ impl Nats {
     }
 
     async fn look(&mut self) -> Result<String, OutputError> {
-        self.link().await?;
-        let Some(link) = &self.link else {
-            return Err(OutputError::unavailable("the connection is lost"));
-        };
+        let link = self.link().await?;
         let servers = self.servers();
         let pattern = self.settings.pattern();
         let info = link.client.server_info();
