@@ -334,7 +334,8 @@ impl Nats {
         let link = self.link().await?;
         let mut sent = Delivered::default();
         let mut letters: Vec<Letter<'_>> = Vec::new();
-        let mut first_letter = 0;
+        // Of those before the first letter: how many they are, and how many of them duplicates.
+        let mut before_letters = (0, 0);
         let mut accepted = 0;
         let mut waiting = VecDeque::with_capacity(self.settings.in_flight);
         let mut rest = events.iter();
@@ -366,7 +367,7 @@ impl Nats {
                 }
                 Ok(Err(reason)) => {
                     if letters.is_empty() {
-                        first_letter = accepted;
+                        before_letters = (accepted, sent.duplicates);
                     }
                     letters.push(Letter { event: &events[accepted], reason });
                 }
@@ -379,8 +380,9 @@ impl Nats {
         }
         if let Err(error) = set_aside(self.settings.dead_letters.as_ref(), NAME, &letters).await {
             // What was taken behind the first of these comes again, as a duplicate.
-            sent.events = first_letter as u64;
-            return Err(error.with_accepted(first_letter).with_delivered(sent));
+            let (first, duplicates) = before_letters;
+            sent = Delivered { events: first as u64, duplicates, ..sent };
+            return Err(error.with_accepted(first).with_delivered(sent));
         }
         sent.set_aside = letters.len() as u64;
         match stopped {
