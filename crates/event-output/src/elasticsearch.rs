@@ -32,6 +32,9 @@ const ANSWER: usize = 16 << 20;
 
 const NDJSON: &str = "application/x-ndjson";
 
+/// The longest pause before events are sent again: what takes longer is up to the caller.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// What is read of an answer, so that it stays short.
 const FILTER: &str = "items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason";
 
@@ -72,7 +75,7 @@ pub struct ElasticsearchSettings {
     /// How often events that the cluster had no room for (429 or 5xx of an item) are sent again at once: 3 by default, up
     /// to 10. After that the delivery fails, and it is up to the caller.
     pub retries: u32,
-    /// The pause before the first of these: 250 milliseconds by default, up to 10 seconds. It doubles.
+    /// The pause before the first of these: 250 milliseconds by default, up to 10 seconds. It doubles, up to 10 seconds.
     pub pause: Duration,
 }
 
@@ -102,7 +105,7 @@ impl ElasticsearchSettings {
     fn client(&self) -> Result<Client, SettingsError> {
         let mut problems = Problems::default();
         problems.unless(self.retries <= 10, "retries", "must be at most 10");
-        problems.unless(self.pause <= Duration::from_secs(10), "pause", "must be at most 10 seconds");
+        problems.unless(self.pause <= LONGEST_PAUSE, "pause", "must be at most 10 seconds");
         problems.unless(self.web.compression != Compression::Zstd, "compression", "must be gzip or none");
         for (setting, part) in [
             ("default_type", &self.default_type),
@@ -334,7 +337,7 @@ impl Elasticsearch {
                     again.len()
                 )));
             }
-            tokio::time::sleep(self.settings.pause * 2_u32.pow(attempt)).await;
+            tokio::time::sleep(pause(self.settings.pause, attempt)).await;
             waiting.push((again, attempt + 1));
         }
         Ok(())
@@ -470,6 +473,11 @@ impl Output for Elasticsearch {
     }
 }
 
+/// The pause before a further attempt.
+fn pause(first: Duration, attempt: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_PAUSE)
+}
+
 /// What an answer says to people.
 fn words(reply: &Reply) -> String {
     #[derive(Deserialize)]
@@ -547,6 +555,14 @@ mod tests {
         settings.web.compression = Compression::Zstd;
         settings.web.max_events = 0;
         assert_eq!(settings.validate().unwrap_err().problems().len(), 4);
+    }
+
+    #[test]
+    fn pauses_double_and_do_not_grow_beyond_ten_seconds() {
+        let first = Duration::from_millis(250);
+        assert_eq!(pause(first, 0), first);
+        assert_eq!(pause(first, 2), Duration::from_secs(1));
+        assert_eq!(pause(LONGEST_PAUSE, 9), LONGEST_PAUSE);
     }
 
     #[test]
