@@ -329,6 +329,30 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_knows_the_defaults_of_outputs() {
+        let schema = crate::schema::whole("x", serde_json::json!({}));
+        // What the schema says of a file is what makes sense once a file is rotated at all.
+        for kind in KINDS.iter().filter(|kind| kind.name != "file") {
+            let mut lines = format!("component = \"c.wasm\"\n[output]\nkind = {:?}\n", kind.name);
+            for (key, value) in
+                [("url", "\"https://x.example.com\""), ("servers", "[\"tls://x.example.com\"]")]
+            {
+                if kind.keys().contains(&key) {
+                    lines.push_str(&format!("{key} = {value}\n"));
+                }
+            }
+            let without = parse(&lines).unwrap().output;
+            for key in kind.keys().into_iter().filter(|key| *key != "kind") {
+                if let Some(default) = schema["properties"]["output"]["properties"][key].get("default") {
+                    lines.push_str(&format!("{key} = {default}\n"));
+                }
+            }
+            let with = parse(&lines).unwrap().output;
+            assert_eq!(format!("{with:?}"), format!("{without:?}"));
+        }
+    }
+
+    #[test]
     fn output_egress_and_limits_have_defaults() {
         let config = parse("component = \"c.wasm\"\n[state]\npath = \"s\"").unwrap();
         assert_eq!(config.output.kind(), "stdout");

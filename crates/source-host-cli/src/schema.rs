@@ -244,7 +244,7 @@ fn output() -> Value {
         "stream": text("The stream that has to have it."),
         "credentials_file": text("A file with a user's JWT and seed."),
         "in_flight": count(256, "Messages that wait for their acknowledgement at the same time."),
-        "ack_timeout": time("30s", "An acknowledgement."),
+        "ack_timeout": time("10s", "An acknowledgement."),
     });
     for (key, property) in properties.as_object_mut().into_iter().flatten() {
         let having: Vec<&str> =
