@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use event_output::{Check, Delivered, Delivery, Output, OutputError, OutputErrorKind};
 use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
-use source_host_cli::{End, Finished, HeldEvents, Next, Pipeline, Policy, Pollable, RunError, Runner};
+use source_host_cli::{
+    End, Finished, HeldEvents, Next, Pipeline, Policy, Pollable, RunError, Runner, Watcher,
+};
 use state_store::{Answer, Memory, MemoryState, Owner, Past, Settings, StateError, StateStore, Stored};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -28,6 +30,10 @@ impl Diary {
 
     fn entries(&self) -> Vec<String> {
         self.entries.lock().unwrap().clone()
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.entries().into_iter().filter(|entry| entry.starts_with("told")).collect()
     }
 
     fn polls(&self) -> Vec<String> {
@@ -68,6 +74,16 @@ impl Pollable for Scripted {
 
     fn peak_memory(&self) -> u64 {
         4096
+    }
+}
+
+impl Watcher for Diary {
+    fn delivered(&self, _: &Delivered, events: &[String], _: Duration) {
+        self.note(format!("told: delivered {}", events.join(",")));
+    }
+
+    fn output_failed(&self, error: &OutputError) {
+        self.note(format!("told: {error}"));
     }
 }
 
@@ -554,6 +570,30 @@ async fn an_output_that_is_down_pauses_its_source_and_gets_the_rest_when_it_is_u
     ];
     assert_eq!(diary.entries(), expected);
     assert_eq!(finished.report.events, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_output_takes_before_it_fails_is_told_as_delivered_once() {
+    let answers = vec![Ok(batch(&["{1}", "{2}", "{3}"], "a", 1000))];
+    let (pipeline, diary) = pipeline(answers, true, None, vec![down(1), down(0)], 0);
+    Runner::new(pipeline.watcher(Arc::new(diary.clone()))).run().await.end.unwrap();
+    let expected = [
+        "told: delivered {1}",
+        "told: the receiver is down",
+        "told: the receiver is down",
+        "told: delivered {2},{3}",
+    ];
+    assert_eq!(diary.told(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_takes_a_little_each_time_is_not_given_up_on() {
+    let events: Vec<String> = (0..20).map(|n| format!("{{{n}}}")).collect();
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let (runner, _) = build(vec![Ok(batch(&events, "a", 1000))], true, None, vec![down(1); 19], 0);
+    let finished = runner.run().await;
+    assert_eq!(finished.end.unwrap(), End::CaughtUp);
+    assert!(finished.report.seconds > 300.0, "longer than what is waited out without any progress");
 }
 
 #[tokio::test(start_paused = true)]

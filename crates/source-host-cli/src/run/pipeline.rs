@@ -287,7 +287,7 @@ impl<P: Pollable> Pipeline<P> {
                         watcher.delivered(&delivered, events, started.elapsed());
                     }
                 }
-                Err(error) => return self.after_refusal(error),
+                Err(error) => return self.after_refusal(error, started.elapsed()),
             }
         }
         self.tally.refusals = 0;
@@ -323,14 +323,21 @@ impl<P: Pollable> Pipeline<P> {
     }
 
     /// The output has not taken everything: the rest waits for it, and the source with it.
-    fn after_refusal(&mut self, error: OutputError) -> Result<Next, RunError> {
-        if let Some(watcher) = &self.watcher {
-            watcher.output_failed(&error);
-        }
+    fn after_refusal(&mut self, error: OutputError, took: Duration) -> Result<Next, RunError> {
         self.trouble = Some(error.to_string());
         let Some(pending) = &mut self.pending else { return Ok(Next::Again) };
-        let safe = pending.delivered + error.accepted();
-        pending.delivered = safe.min(pending.batch.events.len());
+        let before = pending.delivered;
+        pending.delivered = (before + error.accepted()).min(pending.batch.events.len());
+        let safe = pending.batch.events.get(before..pending.delivered).unwrap_or_default();
+        if !safe.is_empty() {
+            self.tally.progress_at = Instant::now();
+        }
+        if let Some(watcher) = &self.watcher {
+            if !safe.is_empty() {
+                watcher.delivered(&error.delivered(), safe, took);
+            }
+            watcher.output_failed(&error);
+        }
         self.report.events_set_aside += error.delivered().set_aside;
         let act = match error.kind() {
             OutputErrorKind::Closed => return Ok(Next::End(End::ReaderGone)),

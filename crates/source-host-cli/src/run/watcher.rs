@@ -23,7 +23,7 @@ pub trait Watcher: Send + Sync {
         let _ = (delivered, events, took);
     }
 
-    /// The output has not taken everything.
+    /// The output has not taken everything. What it took all the same was told as delivered.
     fn output_failed(&self, error: &OutputError) {
         let _ = error;
     }
