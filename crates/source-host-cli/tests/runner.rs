@@ -307,6 +307,18 @@ async fn a_failure_is_waited_out_with_its_back_off_stored() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disk_that_is_full_does_not_end_a_run_that_waits_out_a_failure() {
+    let answers = vec![
+        failure(ProblemKind::Transient, Some(7_000), Some("a+back-off")),
+        Ok(batch(&["{1}"], "b", 1000)),
+    ];
+    let (runner, diary) = build(answers, true, None, Vec::new(), 1);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+    let expected = ["poll(-) at 0 s", "save a+back-off fails", "poll(-) at 7 s", "deliver {1}", "save b"];
+    assert_eq!(diary.entries(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_that_asks_for_no_wait_gets_one_all_the_same() {
     let answers = vec![failure(ProblemKind::Transient, Some(0), None), Ok(batch(&[], "b", 1000))];
     let (runner, _) = runner(answers, true);

@@ -267,8 +267,14 @@ impl<P: Pollable> Pipeline<P> {
         self.tally.note_problem(&failure.problem);
         if let Some(new) = failure.state
             && failure.problem.kind != ProblemKind::State
+            && let Err(error) = self.save(new).await
         {
-            self.save(new).await?;
+            if !error.passes() {
+                return Err(error.into());
+            }
+            // By the contract nothing is lost with it but a back-off, and that is waited out here all the same.
+            self.tell(|watcher| watcher.save_failed(&error));
+            tracing::error!(%error, "the state of a failure cannot be saved");
         }
         self.after_failure(failure.problem)
     }
