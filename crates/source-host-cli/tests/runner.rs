@@ -52,7 +52,8 @@ type Polled = Result<Batch, Error>;
 
 struct Scripted {
     answers: VecDeque<Polled>,
-    renewals: VecDeque<Result<(), Error>>,
+    /// How renewals end; none: never.
+    renewals: VecDeque<Option<Result<(), Error>>>,
     diary: Diary,
     started: Instant,
 }
@@ -69,7 +70,11 @@ impl Pollable for Scripted {
 
     async fn renew(&mut self) -> Result<(), Error> {
         self.diary.note("renew".into());
-        self.renewals.pop_front().unwrap_or(Ok(()))
+        match self.renewals.pop_front() {
+            Some(Some(end)) => end,
+            Some(None) => std::future::pending().await,
+            None => Ok(()),
+        }
     }
 
     fn peak_memory(&self) -> u64 {
@@ -80,6 +85,10 @@ impl Pollable for Scripted {
 impl Watcher for Diary {
     fn delivered(&self, _: &Delivered, events: &[String], _: Duration) {
         self.note(format!("told: delivered {}", events.join(",")));
+    }
+
+    fn poll_failed(&self, error: &Error) {
+        self.note(format!("told: {error}"));
     }
 
     fn output_failed(&self, error: &OutputError) {
@@ -492,6 +501,22 @@ async fn three_crashes_in_a_row_end_a_run_until_caught_up() {
     let error = failed(runner.run().await);
     assert!(matches!(error, RunError::Crashed { times: 3, last: Error::Trap { .. } }), "{error}");
     assert_eq!(diary.entries().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_instance_that_cannot_be_opened_is_told_and_one_that_was_not_waited_for_is_opened_again() {
+    let answers = vec![trap(), Ok(batch(&[], "b", 1000))];
+    let (mut pipeline, diary) = pipeline(answers, false, None, Vec::new(), 0);
+    pipeline.source().renewals = [Some(trap().map(drop)), None].into();
+    let mut pipeline = pipeline.watcher(Arc::new(diary.clone()));
+    assert_eq!(pipeline.step().await.unwrap(), Next::Wait(Duration::from_secs(1)));
+    assert_eq!(pipeline.step().await.unwrap(), Next::Wait(Duration::from_secs(2)));
+    assert!(tokio::time::timeout(Duration::from_secs(1), pipeline.step()).await.is_err());
+    pipeline.step().await.unwrap();
+    let told = format!("told: {}", trap().unwrap_err());
+    let expected = ["poll(-) at 0 s", &told, "renew", &told, "renew", "renew", "poll(-) at 1 s", "save b"];
+    assert_eq!(diary.entries(), expected);
+    assert_eq!(pipeline.report().problems, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -232,11 +232,15 @@ impl<P: Pollable> Pipeline<P> {
         if self.pending.is_some() {
             return self.deliver().await;
         }
-        if let Some(error) = self.crashed.take() {
+        // Kept until there is a new instance: this may be dropped in between.
+        if let Some(error) = &self.crashed {
             if let Err(again) = self.source.renew().await {
+                self.report.problems += 1;
+                self.tell(|watcher| watcher.poll_failed(&again));
                 return self.after_crash(again);
             }
             tracing::debug!(%error, "a new instance goes on");
+            self.crashed = None;
         }
         self.report.polls += 1;
         self.tally.begin_poll();

@@ -13,7 +13,8 @@ pub trait Watcher: Send + Sync {
         let _ = (batch, took);
     }
 
-    /// A poll has brought none: the source could do nothing at all, or the component failed.
+    /// A poll has brought none: the source could do nothing at all, or the component failed, or no new instance of it could
+    /// be opened.
     fn poll_failed(&self, error: &Error) {
         let _ = error;
     }
