@@ -130,7 +130,7 @@ impl ElasticsearchSettings {
         problems.unless(
             authorization.is_none() || !twice,
             "headers",
-            "must hold no authorization beside that of `authentication`",
+            "must hold no authorization beside the credentials that are set",
         );
         web.headers.extend(authorization.map(|value| ("authorization".to_owned(), Secret::new(value))));
         let mut client = Client::new(&web, &mut problems);

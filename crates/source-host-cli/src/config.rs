@@ -72,7 +72,7 @@ pub struct Config {
 /// opinion of `[source]` too.
 #[derive(Debug)]
 pub struct Mistakes {
-    /// All of them, in the order of the file's tables.
+    /// All of them, table by table.
     pub found: Vec<Mistake>,
     /// The component's file.
     pub component: Option<PathBuf>,

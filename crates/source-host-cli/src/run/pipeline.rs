@@ -166,6 +166,7 @@ impl<P: Pollable> Pipeline<P> {
     }
 
     /// Bounds what is held of undelivered events, together with others. What would be beyond is dropped and polled for again.
+    /// One among others outlives an output that refuses events: it waits, where one alone ends if it never worked.
     #[must_use]
     pub fn held_events(mut self, held: HeldEvents) -> Self {
         self.held = Some(held);
