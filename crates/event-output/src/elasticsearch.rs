@@ -154,7 +154,6 @@ impl ElasticsearchSettings {
 /// let output = Elasticsearch::new(settings)?;
 /// # Ok::<(), event_output::SettingsError>(())
 /// ```
-#[derive(Debug)]
 pub struct Elasticsearch {
     settings: ElasticsearchSettings,
     client: Client,
@@ -456,6 +455,13 @@ impl Elasticsearch {
         };
         check_dead_letters(self.settings.web.dead_letters.as_ref()).await?;
         Ok(seen)
+    }
+}
+
+/// Its addresses are left out, since they may hold a token.
+impl std::fmt::Debug for Elasticsearch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Elasticsearch").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

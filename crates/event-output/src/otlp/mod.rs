@@ -92,7 +92,6 @@ impl OtlpSettings {
 /// let output = Otlp::new(settings)?;
 /// # Ok::<(), event_output::SettingsError>(())
 /// ```
-#[derive(Debug)]
 pub struct Otlp {
     settings: OtlpSettings,
     client: Client,
@@ -207,6 +206,13 @@ impl Requests for Otlp {
             Ok(reply) => self.verdict(&reply, events.len()),
             Err(error) => Verdict::Failed(error),
         }
+    }
+}
+
+/// Its addresses are left out, since they may hold a token.
+impl std::fmt::Debug for Otlp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Otlp").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
