@@ -331,6 +331,27 @@ fn sums_name_no_tenant_and_do_not_shrink_when_one_is_removed() {
 }
 
 #[test]
+fn sums_do_not_shrink_while_tenants_come_and_go() {
+    let (metrics, _) = metrics(false);
+    let changing = metrics.clone();
+    let changes = std::thread::spawn(move || {
+        for number in 0..5_000 {
+            let name = format!("tenant-{number}");
+            changing.tenant(&name, "x").polled(&Batch::default(), MINUTE);
+            changing.remove(&name);
+        }
+    });
+    let mut before = 0.0;
+    while !changes.is_finished() {
+        let polls = Scrape::read(&metrics.scrape()).get("polls_total", &[]).expect("a sum");
+        assert!(polls >= before, "{polls} after {before}");
+        before = polls;
+    }
+    changes.join().expect("a thread");
+    assert_eq!(Scrape::read(&metrics.scrape()).get("polls_total", &[]), Some(5_000.0));
+}
+
+#[test]
 fn a_hostile_name_stays_one_label_of_bounded_length() {
     let (metrics, _) = metrics(true);
     let names = [

@@ -9,10 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::uri::{Authority, Uri};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
@@ -20,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::egress::Gate;
+use super::guarded::{Guard, Guarded, Polled, length};
 use super::transport::{Timeouts, Transport};
 use crate::contract::printable;
 use crate::observer::{Observer, RequestRecord};
@@ -181,7 +180,7 @@ impl WasiHttpHooks for Outgoing {
         let deadline = Instant::now() + self.bounds.request_time;
         let request = {
             let (sent, limit) = (Arc::clone(&exchange.sent), self.bounds.request_bytes);
-            request.map(|inner| Capped { inner, sent, limit }.boxed_unsync())
+            request.map(|inner| Guarded { inner, guard: Capped { sent, limit } }.boxed_unsync())
         };
         let transport = Arc::clone(&self.transport);
         let timeouts = Timeouts::capped(options);
@@ -196,7 +195,8 @@ impl WasiHttpHooks for Outgoing {
                 exchange.status = Some(response.status().as_u16());
                 response.map(|inner| {
                     let alarm = Box::pin(sleep_until(deadline));
-                    Counted { inner, left, alarm, exchange, _permit: permit }.boxed_unsync()
+                    let guard = Counted { left, alarm, exchange, _permit: permit };
+                    Guarded { inner, guard }.boxed_unsync()
                 })
             });
             // Nobody may wait for it any more: then it is dropped here, and its connection with it.
@@ -268,88 +268,49 @@ impl Drop for Exchange {
     }
 }
 
-/// A request body that ends with an error when it gets too long.
+/// Ends a request's body with an error when it gets too long.
 struct Capped {
-    inner: WasiBody,
     sent: Arc<AtomicU64>,
     limit: u64,
 }
 
-impl Body for Capped {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.inner).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            let length = data.len() as u64;
-            if self.sent.fetch_add(length, Ordering::Relaxed) + length > self.limit {
-                return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.limit)))));
-            }
+impl Guard for Capped {
+    fn pass(&mut self, polled: Polled, _: &mut Context<'_>) -> Polled {
+        let length = length(&polled);
+        if self.sent.fetch_add(length, Ordering::Relaxed) + length > self.limit {
+            return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.limit)))));
         }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        polled
     }
 }
 
-/// A response body that counts as a request under way until it is dropped, and that ends with an error when it gets too long,
-/// in bytes or in time.
+/// Counts a response as a request under way until its body is dropped, and ends that with an error when it gets too long, in
+/// bytes or in time.
 struct Counted {
-    inner: WasiBody,
     left: Arc<AtomicU64>,
     alarm: Pin<Box<Sleep>>,
     exchange: Exchange,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Body for Counted {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.inner).poll_frame(context);
-        let is_late = match &frame {
+impl Guard for Counted {
+    fn pass(&mut self, polled: Polled, context: &mut Context<'_>) -> Polled {
+        let is_late = match &polled {
             Poll::Pending => self.alarm.as_mut().poll(context).is_ready(),
             Poll::Ready(_) => self.alarm.deadline() <= Instant::now(),
         };
-        let length = match &frame {
-            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, |data| data.len() as u64),
-            _ => 0,
-        };
+        let length = length(&polled);
         self.exchange.received += length;
         let left = self.left.load(Ordering::Relaxed);
         self.left.store(left.saturating_sub(length), Ordering::Relaxed);
-        let error = match frame {
+        let error = match polled {
             _ if is_late => Error::HttpResponseTimeout,
             _ if left < length => Error::HttpResponseBodySize(Some(self.exchange.received)),
             Poll::Ready(Some(Err(error))) => error,
-            frame => return frame,
+            polled => return polled,
         };
         self.exchange.failed(&error);
         Poll::Ready(Some(Err(error)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

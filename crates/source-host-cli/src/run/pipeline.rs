@@ -168,6 +168,7 @@ impl<P: Pollable> Pipeline<P> {
     }
 
     /// Bounds what is held of undelivered events, together with others. What would be beyond is dropped and polled for again.
+    /// One among others outlives an output that refuses events: it waits, where one alone ends if it never worked.
     #[must_use]
     pub fn held_events(mut self, held: HeldEvents) -> Self {
         self.held = Some(held);
@@ -239,11 +240,15 @@ impl<P: Pollable> Pipeline<P> {
         if self.pending.is_some() {
             return self.deliver().await;
         }
-        if let Some(error) = self.crashed.take() {
+        // Kept until there is a new instance: this may be dropped in between.
+        if let Some(error) = &self.crashed {
             if let Err(again) = self.source.renew().await {
+                self.report.problems += 1;
+                self.tell(|watcher| watcher.poll_failed(&again));
                 return self.after_crash(again);
             }
             tracing::debug!(%error, "a new instance goes on");
+            self.crashed = None;
         }
         self.report.polls += 1;
         self.tally.begin_poll();
@@ -274,8 +279,14 @@ impl<P: Pollable> Pipeline<P> {
         self.tally.note_problem(&failure.problem);
         if let Some(new) = failure.state
             && failure.problem.kind != ProblemKind::State
+            && let Err(error) = self.save(new).await
         {
-            self.save(new).await?;
+            if !error.passes() {
+                return Err(error.into());
+            }
+            // By the contract nothing is lost with it but a back-off, and that is waited out here all the same.
+            self.tell(|watcher| watcher.save_failed(&error));
+            tracing::error!(%error, "the state of a failure cannot be saved");
         }
         self.after_failure(failure.problem)
     }
@@ -294,7 +305,7 @@ impl<P: Pollable> Pipeline<P> {
                         watcher.delivered(&delivered, events, started.elapsed());
                     }
                 }
-                Err(error) => return self.after_refusal(error),
+                Err(error) => return self.after_refusal(error, started.elapsed()),
             }
         }
         self.tally.refusals = 0;
@@ -330,14 +341,21 @@ impl<P: Pollable> Pipeline<P> {
     }
 
     /// The output has not taken everything: the rest waits for it, and the source with it.
-    fn after_refusal(&mut self, error: OutputError) -> Result<Next, RunError> {
-        if let Some(watcher) = &self.watcher {
-            watcher.output_failed(&error);
-        }
+    fn after_refusal(&mut self, error: OutputError, took: Duration) -> Result<Next, RunError> {
         self.trouble = Some(error.to_string());
         let Some(pending) = &mut self.pending else { return Ok(Next::Again) };
-        let safe = pending.delivered + error.accepted();
-        pending.delivered = safe.min(pending.batch.events.len());
+        let before = pending.delivered;
+        pending.delivered = (before + error.accepted()).min(pending.batch.events.len());
+        let safe = pending.batch.events.get(before..pending.delivered).unwrap_or_default();
+        if !safe.is_empty() {
+            self.tally.progress_at = Instant::now();
+        }
+        if let Some(watcher) = &self.watcher {
+            if !safe.is_empty() {
+                watcher.delivered(&error.delivered(), safe, took);
+            }
+            watcher.output_failed(&error);
+        }
         self.report.events_set_aside += error.delivered().set_aside;
         let act = match error.kind() {
             OutputErrorKind::Closed => return Ok(Next::End(End::ReaderGone)),
