@@ -69,9 +69,12 @@ impl Configured {
 
     /// Sees to it that there is an instance.
     async fn awake(&mut self) -> Result<&mut Source, Error> {
-        if let Rest::Suspended(session) = std::mem::replace(&mut self.rest, Rest::Awake) {
+        // Awake only once it is configured: this future may be dropped before.
+        if let Rest::Suspended(session) = &mut self.rest {
+            let session = session.take();
             self.source.revive(self.config.expose(), session).await?;
             self.confine_again().await?;
+            self.rest = Rest::Awake;
         }
         Ok(&mut self.source)
     }
@@ -112,10 +115,8 @@ impl Pollable for Configured {
     }
 
     async fn renew(&mut self) -> Result<(), Error> {
-        self.rest = Rest::Awake;
-        self.source.renew().await?;
-        self.source.configure(self.config.expose()).await?;
-        self.confine_again().await
+        self.rest = Rest::Suspended(None);
+        self.awake().await.map(drop)
     }
 
     fn peak_memory(&self) -> u64 {
