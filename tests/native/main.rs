@@ -18,6 +18,7 @@ mod objects;
 mod polls;
 mod public_cases;
 mod resumption;
+mod rules;
 mod security;
 mod session;
 mod sign_in;
