@@ -87,6 +87,7 @@ def is_alert(rule):
     return rule.level.name.lower() != BLOCK
 
 
+@functools.cache
 def sql(name, correlated):
     """The SQL of a rule; of one that correlates the plan, whose stages are SQL too."""
     options = {"timestamp_field": "@timestamp", "event_id_field": "event.id"}
@@ -134,16 +135,19 @@ def flat(value, name="", out=None):
     return out
 
 
+@functools.cache
+def columns():
+    return sorted(fields_of(collection()) | {"@timestamp", "event.id", "event.module", "event.action", "event.dataset"})
+
+
 class Events:
     """Events in SQLite: a column for each field that a rule names."""
 
     def __init__(self, events):
-        names = fields_of(collection()) | {"@timestamp", "event.id", "event.module", "event.action", "event.dataset"}
-        self.names = sorted(names)
+        self.names = columns()
         self.base = sqlite3.connect(":memory:")
         self.base.execute("PRAGMA case_sensitive_like = ON")
-        columns = ", ".join(f'"{name}"' for name in self.names)
-        self.base.execute(f"CREATE TABLE logs ({columns})")
+        self.base.execute("CREATE TABLE logs ({})".format(", ".join(f'"{name}"' for name in self.names)))
         rows = (tuple(event.get(name) for name in self.names) for event in events)
         self.base.executemany(f"INSERT INTO logs VALUES ({', '.join('?' * len(self.names))})", rows)
         self.count = self.base.execute("SELECT count(*) FROM logs").fetchone()[0]
