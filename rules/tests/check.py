@@ -451,7 +451,7 @@ def play(rules, arguments):
     days = [("a quiet day", [], LOGINS)] + [(attack, [attack], A_FEW) for attack in expected]
     days.append(("all attacks on one day", list(expected), A_FEW))
     for name, attacks, logins in days:
-        if arguments.only and not set(attacks) & set(arguments.only):
+        if arguments.only and not {name, *attacks} & set(arguments.only):
             continue
         with tempfile.TemporaryDirectory() as folder, Org(arguments.simulator, folder, logins, attacks) as org:
             events = collect(org, folder, arguments.host, arguments.component, attacks)

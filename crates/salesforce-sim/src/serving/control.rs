@@ -93,7 +93,9 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
         Some("daily") => Interval::Daily,
         Some(_) => return problem(StatusCode::BAD_REQUEST, "interval is hourly or daily"),
     };
-    let known = event_types();
+    let mut known = event_types();
+    let of_attacks = org.catalogue.told().event_types().filter(|told| !event_types().contains(told));
+    known.extend(of_attacks);
     let wanted: Vec<&'static str> = match parameter("event_types") {
         None => known,
         Some((_, names)) => {
