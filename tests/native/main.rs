@@ -19,6 +19,7 @@ mod objects;
 mod polls;
 mod public_cases;
 mod resumption;
+mod rules;
 mod security;
 mod session;
 mod sign_in;
