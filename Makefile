@@ -27,7 +27,7 @@ help: ## Lists the targets.
 	@echo "Start with: make demo"
 
 .PHONY: setup
-setup: setup-wasm setup-python setup-node ## Installs what is missing: the WASM target, and the Python and Node hosts into this folder.
+setup: setup-wasm setup-python setup-node setup-rules ## Installs what is missing: the WASM target, and the Python and Node hosts and pySigma into this folder.
 
 .PHONY: setup-wasm
 setup-wasm:
