@@ -12,7 +12,7 @@ use std::{
 /// An org whose four hours are ten days ago, further back than a collection begins.
 async fn long_ago(rows: u64) -> TestOrg {
     let end = Some(Utc::now() - TimeDelta::days(10));
-    org_with(Workload { hours: 4, rows: Rows::Total(rows), end }).await
+    org_with(Workload { hours: 4, rows: Rows::Total(rows), end, ..Workload::default() }).await
 }
 
 fn days_ago(days: i64) -> String {
@@ -59,9 +59,13 @@ async fn a_tenant_collects_a_range_of_time_besides_and_a_killed_server_goes_on_w
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_brings_the_same_events_as_the_collection_into_the_same_output() {
     const ROWS: u64 = 2_000;
-    let org =
-        org_with(Workload { hours: 4, rows: Rows::Total(ROWS), end: Some(Utc::now() - TimeDelta::days(6)) })
-            .await;
+    let org = org_with(Workload {
+        hours: 4,
+        rows: Rows::Total(ROWS),
+        end: Some(Utc::now() - TimeDelta::days(6)),
+        ..Workload::default()
+    })
+    .await;
     let place = Place::new();
     place.add("acme", &org);
     let server = place.serve();
