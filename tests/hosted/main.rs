@@ -7,6 +7,7 @@ mod borders;
 mod canary;
 mod checks;
 mod collection;
+mod compiling;
 mod errors;
 mod hostile;
 mod instructions;
