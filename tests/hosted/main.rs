@@ -19,6 +19,7 @@ mod serve;
 mod sessions;
 mod sign_in;
 mod slow;
+mod traced;
 
 use e2e::hosted::program;
 use std::process::Command;
