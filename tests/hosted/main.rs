@@ -8,6 +8,7 @@ mod borders;
 mod canary;
 mod checks;
 mod collection;
+mod compiling;
 mod errors;
 mod hostile;
 mod instructions;
@@ -19,6 +20,7 @@ mod serve;
 mod sessions;
 mod sign_in;
 mod slow;
+mod traced;
 
 use e2e::hosted::program;
 use std::process::Command;

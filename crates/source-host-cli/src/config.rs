@@ -42,8 +42,16 @@ const LIMITS: [&str; 12] = [
     "longest_wait",
     "log_lines_per_minute",
 ];
-const ADMISSION: [&str; 6] =
-    ["digest", "signed_by", "component_bytes", "functions", "function_bytes", "code_bytes"];
+const ADMISSION: [&str; 8] = [
+    "digest",
+    "signed_by",
+    "component_bytes",
+    "functions",
+    "function_bytes",
+    "code_bytes",
+    "compile_time",
+    "compile_memory",
+];
 
 /// Everything a run needs.
 #[derive(Clone, Debug)]
@@ -229,6 +237,9 @@ impl Reader<'_> {
         admission.function_bytes =
             self.size_of(table, AT, "function_bytes").unwrap_or(admission.function_bytes);
         admission.code_bytes = self.size_of(table, AT, "code_bytes").unwrap_or(admission.code_bytes);
+        admission.compile_time = self.time_of(table, AT, "compile_time").unwrap_or(admission.compile_time);
+        admission.compile_memory =
+            self.size_of(table, AT, "compile_memory").unwrap_or(admission.compile_memory);
         admission
     }
 }

@@ -170,6 +170,8 @@ pub(crate) fn own() -> Value {
                 "functions": count(40_000, "Its functions."),
                 "function_bytes": size("256KiB", "Its longest function."),
                 "code_bytes": size("8MiB", "All its functions."),
+                "compile_time": time("60s", "Compiling it."),
+                "compile_memory": size("2GiB", "Address space for compiling it."),
             },
             "additionalProperties": false,
         },

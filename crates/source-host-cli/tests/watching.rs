@@ -782,33 +782,3 @@ fn several_observers_are_told_the_same() {
     assert_eq!(scrape.get("calls_total", &[("tenant", "acme")]), Some(1.0));
     assert_eq!(scrape.get("audit_lines_dropped_total", &[]), Some(0.0));
 }
-
-/// The figures of docs/metrics.md: `cargo test --release ... --test watching -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn what_a_thousand_and_ten_thousand_tenants_cost() {
-    // Memory first and all of it held: what a scrape gives back would otherwise be counted as free.
-    let built = [(true, 1_000_u32), (true, 10_000), (false, 10_000)].map(|(per_tenant, count)| {
-        let before = resident();
-        let (metrics, clock) = metrics(per_tenant);
-        for number in 0..count {
-            scripted(&metrics.tenant(&format!("customer-{number:05}"), "sha256:0123456789abcdef"), &clock);
-        }
-        println!("{count} tenants: {} B each", (resident() - before) / u64::from(count));
-        (per_tenant, count, metrics)
-    });
-    for (per_tenant, count, metrics) in built {
-        let times = [(); 5].map(|()| {
-            let began = std::time::Instant::now();
-            let text = metrics.scrape();
-            (began.elapsed(), text.len(), text.lines().filter(|line| !line.starts_with('#')).count())
-        });
-        let (time, bytes, series) = times.into_iter().min().expect("five");
-        println!("per tenant {per_tenant}, {count}: {series} series, {bytes} B, {time:?}");
-    }
-}
-
-fn resident() -> u64 {
-    let pages = fs::read_to_string("/proc/self/statm").expect("statm");
-    pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("pages") * 4096
-}

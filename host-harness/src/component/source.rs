@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
@@ -34,6 +36,44 @@ use crate::network::transport::Transport;
 use crate::observer::CallRecord;
 
 /// One instance of a component: `configure` once, then `poll` in a loop.
+///
+/// ```no_run
+/// # fn deliver(_: &[String]) {}
+/// # fn save(_: &str) {}
+/// # async fn example(mut source: source_host::Source, config: &str, saved: Option<String>) -> Result<(), source_host::Error> {
+/// use std::time::Duration;
+///
+/// use source_host::Error;
+///
+/// let grants = source.configure(config).await?;
+/// if !source.denied().is_empty() {
+///     println!("of {:?} these are not allowed: {:?}", grants.authorities, source.denied());
+/// }
+/// let mut state = saved;
+/// loop {
+///     match source.poll(state.as_deref()).await {
+///         Ok(batch) => {
+///             // First the events, then the state: it covers them.
+///             deliver(&batch.events);
+///             save(&batch.state);
+///             tokio::time::sleep(Duration::from_millis(batch.next_poll_ms.into())).await;
+///             state = Some(batch.state);
+///         }
+///         Err(Error::Failure(failure)) if failure.problem.kind.passes() => {
+///             let wait = failure.problem.retry_after_ms.unwrap_or(60_000);
+///             tokio::time::sleep(Duration::from_millis(wait.into())).await;
+///         }
+///         // Stopped or trapped: a new instance goes on from the same state. Wait before you do this again.
+///         Err(error) if !source.is_usable() => {
+///             println!("{error}, after {:?} and {} bytes", source.cpu_time(), source.peak_memory());
+///             source.renew().await?;
+///             source.configure(config).await?;
+///         }
+///         Err(error) => return Err(error),
+///     }
+/// }
+/// # }
+/// ```
 pub struct Source {
     /// What a new instance is made of.
     pre: PluginPre<Guest>,
@@ -58,13 +98,18 @@ impl fmt::Debug for Source {
 }
 
 /// Ends the borrow of the instance as soon as there is a future, and puts the instance back when the call has ended well: one
-/// that was dropped half-way, stopped or trapped is gone.
+/// that was dropped half-way, stopped or trapped is gone. What is logged meanwhile stands in a span with the call's name.
 macro_rules! call {
     ($self:ident, $function:ident, $name:literal, $fuel:expr $(, $argument:expr)*) => {{
+        let span = tracing::debug_span!($name, requests = Empty);
+        call!(in span, $self, $function, $name, $fuel $(, $argument)*)
+    }};
+    (in $span:ident, $self:ident, $function:ident, $name:literal, $fuel:expr $(, $argument:expr)*) => {{
         let mut instance = $self.begin($fuel)?;
         let started = Instant::now();
         let call = instance.exports.pipeline_source_source().$function(&mut instance.store $(, $argument)*);
-        let ended = $self.bounds().run(call).await;
+        let ended = $self.bounds().run(call).instrument($span.clone()).await;
+        $span.record("requests", instance.store.data().outgoing.requests());
         let outcome = settle(ended, &instance.store, &$self.options.limits, $name);
         $self.peak = $self.peak.max(instance.store.data().meter.peak());
         $self.told($name, started, outcome.as_ref().err());
@@ -187,7 +232,7 @@ impl Source {
         Ok(call!(self, call_suspend, "suspend", self.options.limits.answer_fuel()))
     }
 
-    /// Gives back what [`Source::suspend`] returned, of this source or of another with the same component and configuration:
+    /// Gives back what [`Source::suspend`] returned ([`Source::revive`] does so, and what comes before), of this source or of another with the same component and configuration:
     /// after [`Source::configure`], before the first [`Source::poll`]. Nobody else is to have it.
     ///
     /// # Errors
@@ -263,6 +308,17 @@ impl Source {
 
     /// What this component is. Needs neither configuration nor network.
     ///
+    /// ```no_run
+    /// # async fn example(mut source: source_host::Source) -> Result<(), source_host::Error> {
+    /// let described = source.describe().await?;
+    /// println!("{} {}", described.name, described.version);
+    /// for stream in described.streams {
+    ///     println!("  {}: {}", stream.name, stream.summary);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If the component fails or exceeds a limit.
@@ -302,6 +358,16 @@ impl Source {
 
     /// Tries each thing that a poll needs.
     ///
+    /// ```no_run
+    /// # async fn example(mut source: source_host::Source, config: &str) -> Result<(), source_host::Error> {
+    /// source.configure(config).await?;
+    /// for finding in source.check().await? {
+    ///     println!("{:?} {}: {} {}", finding.verdict, finding.name, finding.message, finding.hint.unwrap_or_default());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If the component fails or exceeds a limit. What does not work is a finding, not an error.
@@ -317,8 +383,12 @@ impl Source {
     /// [`Error::Failure`] if the source could do nothing at all, [`Error::Refused`] if what it returned breaks the
     /// contract or a limit, or if the component fails or exceeds a limit.
     pub async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
-        match call!(self, call_poll, "poll", self.options.limits.poll_fuel(), state) {
-            Ok(batch) => answer::batch(batch, &self.options.limits),
+        let span = tracing::debug_span!("poll", events = Empty, requests = Empty);
+        match call!(in span, self, call_poll, "poll", self.options.limits.poll_fuel(), state) {
+            Ok(batch) => {
+                span.record("events", batch.events.len());
+                answer::batch(batch, &self.options.limits)
+            }
             Err(failure) => {
                 let failure = answer::failure(Failure::from(failure), &self.options.limits)?;
                 Err(Error::Failure(Box::new(failure)))

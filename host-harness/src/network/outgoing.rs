@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tracing::{Instrument as _, Span, debug_span, field};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::egress::Gate;
@@ -61,6 +62,8 @@ pub(crate) struct Outgoing {
     observer: Option<Arc<dyn Observer>>,
     /// Bytes of answers that this call may still read.
     left: Arc<AtomicU64>,
+    /// Requests of this call, denied ones included.
+    requests: u64,
     /// Requests under way. They end with the component.
     tasks: JoinSet<()>,
 }
@@ -80,14 +83,21 @@ impl Outgoing {
             log: Throttle::per_minute(bounds.log_lines_per_minute),
             observer,
             left: Arc::new(AtomicU64::new(bounds.received_bytes)),
+            requests: 0,
             bounds,
             tasks: JoinSet::new(),
         }
     }
 
     /// A call begins, which may read so much.
-    pub(crate) fn begin_call(&self) {
+    pub(crate) fn begin_call(&mut self) {
         self.left.store(self.bounds.received_bytes, Ordering::Relaxed);
+        self.requests = 0;
+    }
+
+    /// Requests since the call began.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests
     }
 
     /// Checks a request and brings its authority into the form that was checked.
@@ -164,6 +174,7 @@ impl WasiHttpHooks for Outgoing {
         _: Io,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send> {
         while self.tasks.try_join_next().is_some() {}
+        self.requests += 1;
         let admitted = self.admit(&mut request);
         let mut exchange = Exchange::new(&request, self.observer.clone());
         let permit = match admitted {
@@ -186,13 +197,14 @@ impl WasiHttpHooks for Outgoing {
         let timeouts = Timeouts::capped(options);
         let left = Arc::clone(&self.left);
         let (sender, answer) = oneshot::channel();
-        self.tasks.spawn(async move {
+        let span = exchange.span.clone();
+        let sending = async move {
             sleep_until(at).await;
             let answer = timeout_at(deadline, transport.send(request, timeouts)).await;
             let answer =
                 answer.unwrap_or(Err(Error::HttpResponseTimeout)).inspect_err(|e| exchange.failed(e));
             let answer = answer.map(|response| {
-                exchange.status = Some(response.status().as_u16());
+                exchange.answered(response.status().as_u16());
                 response.map(|inner| {
                     let alarm = Box::pin(sleep_until(deadline));
                     let guard = Counted { left, alarm, exchange, _permit: permit };
@@ -201,7 +213,9 @@ impl WasiHttpHooks for Outgoing {
             });
             // Nobody may wait for it any more: then it is dropped here, and its connection with it.
             let _ = sender.send(answer);
-        });
+        };
+        // Within whoever calls, even where the request has no span of its own.
+        self.tasks.spawn(sending.instrument(span).in_current_span());
         Box::new(async move {
             let response = answer.await.map_err(|_| Error::ConnectionTerminated)??;
             Ok((response, Box::new(async { Ok(()) }) as Io))
@@ -211,6 +225,7 @@ impl WasiHttpHooks for Outgoing {
 
 /// What is told of a request once it is over.
 struct Exchange {
+    span: Span,
     observer: Option<Arc<dyn Observer>>,
     method: Method,
     uri: Uri,
@@ -224,7 +239,17 @@ struct Exchange {
 
 impl Exchange {
     fn new(request: &Request<WasiBody>, observer: Option<Arc<dyn Observer>>) -> Self {
+        let uri = request.uri();
+        let span = debug_span!(
+            "request",
+            method = %request.method(),
+            host = printable(uri.authority().map_or("", Authority::as_str).to_owned()),
+            // Without the query, which may hold what is secret.
+            path = printable(uri.path().to_owned()),
+            status = field::Empty,
+        );
         Self {
+            span,
             observer,
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -235,6 +260,11 @@ impl Exchange {
             error: None,
             denied: false,
         }
+    }
+
+    fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+        self.span.record("status", status);
     }
 
     fn failed(&mut self, error: &Error) {
@@ -248,8 +278,8 @@ impl Drop for Exchange {
         let duration = self.started.elapsed();
         let authority = self.uri.authority().map_or("", Authority::as_str);
         if !self.denied {
-            let (method, status, millis) = (&self.method, self.status, duration.as_millis());
-            tracing::debug!(%method, authority, status, error = self.error, millis, "request");
+            let (error, millis) = (self.error.as_deref(), duration.as_millis());
+            self.span.in_scope(|| tracing::debug!(error, millis, "request"));
         }
         if let Some(observer) = &self.observer {
             observer.request(&RequestRecord {

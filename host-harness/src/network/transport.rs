@@ -34,6 +34,27 @@ use super::tls::{Identity, Roots, client_config};
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<WasiBody>, Error>> + Send>>;
 
 /// Sends requests that were admitted.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use source_host::{Answer, HttpTransport, Options, Timeouts, Transport, WasiBody};
+///
+/// /// Counts what another one sends.
+/// struct Counting<T>(T, Arc<AtomicU64>);
+///
+/// impl<T: Transport> Transport for Counting<T> {
+///     fn send(&self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Answer {
+///         self.1.fetch_add(1, Ordering::Relaxed);
+///         self.0.send(request, timeouts)
+///     }
+/// }
+///
+/// let sent = Arc::new(AtomicU64::new(0));
+/// let options = Options::new().transport(Counting(HttpTransport::new()?, Arc::clone(&sent)));
+/// # Ok::<(), source_host::Error>(())
+/// ```
 pub trait Transport: Send + Sync {
     /// Sends one request. Follows no redirect.
     fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> Answer;
@@ -41,6 +62,12 @@ pub trait Transport: Send + Sync {
 
 /// How long to wait for what. The defaults hold where a component asks for nothing; it may ask for more, up to the host's
 /// maxima, and the time of the whole call bounds them all.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(source_host::Timeouts::default().connect, Duration::from_secs(10));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For name resolution, TCP and TLS together. 10 s by default, at most a minute.
@@ -96,6 +123,13 @@ impl fmt::Debug for HttpTransport {
 
 impl HttpTransport {
     /// With Mozilla's roots, no client certificate and no proxy.
+    ///
+    /// ```
+    /// use source_host::{HttpTransport, Options};
+    ///
+    /// // For each instance one of its own, which goes with it.
+    /// let options = Options::new().transport_made_by(HttpTransport::new);
+    /// ```
     ///
     /// # Errors
     ///
