@@ -27,7 +27,7 @@ help: ## Lists the targets.
 	@echo "Start with: make demo"
 
 .PHONY: setup
-setup: setup-wasm setup-python setup-node ## Installs what is missing: the WASM target, and the Python and Node hosts into this folder.
+setup: setup-wasm setup-python setup-node setup-rules ## Installs what is missing: the WASM target, and the Python and Node hosts and pySigma into this folder.
 
 .PHONY: setup-wasm
 setup-wasm:
@@ -99,7 +99,7 @@ demo: build ## Collects 24 hours of four streams from a simulated org and compar
 	@target/release/demo
 
 .PHONY: test
-test: setup lint build transpile ## Checks format and lints, and runs all tests.
+test: setup lint build transpile check-rules ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 
@@ -168,6 +168,35 @@ $(PIPELINES_STAMP): tests/pipelines/requirements.txt
 	@tests/pipelines/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+# The rules are tried with pySigma. Left out of `make test` where there is no Python 3.11.
+RULES_STAMP := rules/tests/.venv/.installed
+.PHONY: setup-rules
+setup-rules:
+	@if $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		$(MAKE) --no-print-directory -s $(RULES_STAMP); \
+	else \
+		echo "There is no Python 3.11 with venv: the detection rules are not tried."; \
+	fi
+
+$(RULES_STAMP): rules/tests/requirements.txt
+	@echo "Installing pySigma into rules/tests/.venv"
+	@$(PYTHON) -m venv --clear rules/tests/.venv
+	@rules/tests/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# What needs no org: seconds.
+.PHONY: check-rules
+check-rules: setup-rules
+	@if [ -e $(RULES_STAMP) ]; then rules/tests/.venv/bin/python rules/tests/check.py; fi
+
+# ATTACKS="login-as new-app" plays these alone.
+.PHONY: test-rules
+test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a quiet day of 100,000 events and on each attack; ATTACKS.
+	@$(CARGO) test $(NATIVE) --test native -- rules::
+	@rules/tests/.venv/bin/python rules/tests/check.py
+	@rules/tests/.venv/bin/python rules/tests/check.py --attacks --component $(COMPONENT) \
+		--host target/release/source-host --simulator target/release/salesforce-sim $(ATTACKS)
+
 .PHONY: lint
 lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) fmt --all --check
@@ -194,4 +223,4 @@ update-bench: build ## Writes down how many instructions the component needs for
 clean: ## Removes everything that was built, installed or collected.
 	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \
 		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules \
-		tests/pipelines/.venv tests/pipelines/debian
+		tests/pipelines/.venv tests/pipelines/debian rules/tests/.venv

@@ -2,6 +2,8 @@
 
 pub(crate) mod admission;
 mod answer;
+mod cache;
+pub(crate) mod compiler;
 pub(crate) mod cpu;
 mod event;
 mod guest;

@@ -14,6 +14,15 @@ use crate::bindings::exports::pipeline::source::source as wit;
 const LONGEST_TEXT: usize = 4096;
 
 /// Who must act on a problem, and so what a host should do about it.
+///
+/// ```
+/// use source_host::ProblemKind;
+///
+/// assert!(ProblemKind::RateLimited.passes() && ProblemKind::Config.is_users());
+/// // Somebody has to act at the service: neither waiting nor another configuration helps.
+/// assert!(!ProblemKind::Permission.passes() && !ProblemKind::Permission.is_users());
+/// assert_eq!(ProblemKind::RateLimited.to_string(), "rate-limited");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
@@ -68,6 +77,20 @@ impl fmt::Display for ProblemKind {
 }
 
 /// One thing that went wrong, in words for a person.
+///
+/// ```
+/// use source_host::{Problem, ProblemKind};
+///
+/// let problem = Problem {
+///     kind: ProblemKind::Config,
+///     stream: None,
+///     path: Some("auth.user".into()),
+///     message: "is missing".into(),
+///     hint: Some("add it".into()),
+///     retry_after_ms: None,
+/// };
+/// assert_eq!(problem.to_string(), "auth.user: is missing (add it)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Who must act.
@@ -100,7 +123,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A stream of events that the source can emit.
+/// A stream of events that the source can emit. One of a [`Description`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StreamDescription {
     /// As it stands in the configuration and in each event's `data_stream.dataset`.
@@ -109,7 +132,22 @@ pub struct StreamDescription {
     pub summary: String,
 }
 
-/// What the source is.
+/// What the source is, as [`crate::Source::describe`] returns it.
+///
+/// ```
+/// /// The keys of a configuration, for a form that asks for them.
+/// fn keys(description: &source_host::Description) -> Vec<String> {
+///     let schema: serde_json::Value = serde_json::from_str(&description.config_schema).unwrap_or_default();
+///     schema["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+/// }
+/// # let description = source_host::Description {
+/// #     name: "logs".into(),
+/// #     version: "1.0.0".into(),
+/// #     config_schema: r#"{"properties": {"url": {}}}"#.into(),
+/// #     streams: Vec::new(),
+/// # };
+/// assert_eq!(keys(&description), ["url"]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Description {
     /// The source's name.
@@ -122,7 +160,18 @@ pub struct Description {
     pub streams: Vec<StreamDescription>,
 }
 
-/// What a configuration needs of the host.
+/// What a configuration needs of the host, as [`crate::Source::configure`] returns it.
+///
+/// ```no_run
+/// # async fn example(mut source: source_host::Source) -> Result<(), source_host::Error> {
+/// let grants = source.configure(r#"{"url": "https://logs.example.com"}"#).await?;
+/// assert_eq!(grants.authorities, ["logs.example.com"]);
+/// for warning in grants.warnings {
+///     println!("{warning}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Grants {
     /// The authorities (`host` or `host:port`) it will contact. What is not in [`crate::Egress`] as well stays denied.
@@ -131,7 +180,7 @@ pub struct Grants {
     pub warnings: Vec<Problem>,
 }
 
-/// The outcome of one check.
+/// The outcome of one check: part of a [`Finding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -143,7 +192,19 @@ pub enum Verdict {
     Fail,
 }
 
-/// The result of trying one thing that a poll needs.
+/// The result of trying one thing that a poll needs, as [`crate::Source::check`] returns it.
+///
+/// ```
+/// use source_host::{Finding, Verdict};
+///
+/// fn is_ready(findings: &[Finding]) -> bool {
+///     findings.iter().all(|finding| finding.verdict != Verdict::Fail)
+/// }
+///
+/// let name = "sign-in".to_owned();
+/// let refused = Finding { name, verdict: Verdict::Fail, message: "refused".into(), hint: None };
+/// assert!(is_ready(&[]) && !is_ready(&[refused]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Short and stable, fit to be matched by a program: `sign-in`.
@@ -156,7 +217,7 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-/// How much of the service's allowance is used, as the service last told.
+/// How much of the service's allowance is used, as the service last told. Part of [`Stats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ApiUsage {
     /// Used so far.
@@ -166,6 +227,14 @@ pub struct ApiUsage {
 }
 
 /// What one poll did. Counts are of this poll alone; the last three describe the present.
+///
+/// ```
+/// use source_host::{ApiUsage, Stats};
+///
+/// let stats = Stats { api_usage: Some(ApiUsage { used: 9_000, maximum: 15_000 }), ..Stats::default() };
+/// let share = stats.api_usage.map(|usage| f64::from(usage.used) / f64::from(usage.maximum));
+/// assert_eq!(share, Some(0.6));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// HTTP requests sent, token requests included.
@@ -192,7 +261,25 @@ pub struct Stats {
     pub backlog_bytes: u64,
 }
 
-/// The next events, and where they lead to.
+/// The next events, and where they lead to, as [`crate::Source::poll`] returns them.
+///
+/// ```no_run
+/// # async fn example(mut source: source_host::Source, state: Option<&str>) -> Result<(), source_host::Error> {
+/// let batch = source.poll(state).await?;
+/// for event in &batch.events {
+///     // One line of NDJSON each.
+///     println!("{event}");
+/// }
+/// // Something went wrong in one stream; the others are in the batch.
+/// for problem in &batch.problems {
+///     eprintln!("{problem}");
+/// }
+/// if batch.next_poll_ms == 0 {
+///     eprintln!("more is ready, behind {} files", batch.stats.backlog_files);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Batch {
     /// Each is one JSON object without line breaks; the host has checked that.
@@ -207,7 +294,25 @@ pub struct Batch {
     pub stats: Stats,
 }
 
-/// A poll that could do nothing at all.
+/// A poll that could do nothing at all: what [`crate::Error::Failure`] holds.
+///
+/// ```no_run
+/// # fn save(_: &str) {}
+/// # async fn example(mut source: source_host::Source, state: Option<&str>) -> Result<(), source_host::Error> {
+/// use source_host::Error;
+///
+/// match source.poll(state).await {
+///     Err(Error::Failure(failure)) if failure.problem.kind.passes() => {
+///         // So that a restart does not ask again at once.
+///         if let Some(state) = &failure.state {
+///             save(state);
+///         }
+///     }
+///     other => drop(other?),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// What went wrong.
@@ -218,6 +323,11 @@ pub struct Failure {
 
 /// Makes text of an untrusted component fit for a terminal or a log: control characters (line breaks, escape sequences)
 /// and invisible characters that reorder text become spaces, and text beyond 4096 characters is cut.
+///
+/// ```
+/// let text = source_host::printable("done\n2026-01-01 ERROR forged".to_owned());
+/// assert_eq!(text, "done 2026-01-01 ERROR forged");
+/// ```
 pub fn printable(text: String) -> String {
     let bad = |c: char| {
         c.is_control()

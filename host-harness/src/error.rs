@@ -10,6 +10,23 @@ use crate::units::bytes;
 ///
 /// [`Configuration`](Self::Configuration) and [`Failure`](Self::Failure) are answers that the contract provides for: the
 /// source is well and may be called again. All others are the host's own findings.
+///
+/// ```
+/// use source_host::Error;
+///
+/// /// Whether somebody has to act before trying again makes sense.
+/// fn needs_somebody(error: &Error) -> bool {
+///     match error {
+///         Error::Unreadable { .. } | Error::NotAdmitted { .. } | Error::Configuration(_) => true,
+///         Error::Failure(failure) => !failure.problem.kind.passes(),
+///         _ => false,
+///     }
+/// }
+///
+/// let late = Error::Timeout { call: "poll", limit: std::time::Duration::from_secs(300) };
+/// assert!(!needs_somebody(&late));
+/// assert_eq!(late.to_string(), "a call of `poll` took longer than its limit of 300 s and was stopped");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -27,6 +44,14 @@ pub enum Error {
         /// The file, or what the embedder called it.
         name: String,
         /// Why, and what to do.
+        reason: String,
+    },
+    /// It could not be compiled, for reasons that are not known to be its own.
+    #[error("compiling {name} failed: {reason}")]
+    Compiler {
+        /// The file, or what the embedder called it.
+        name: String,
+        /// What happened to the compiler.
         reason: String,
     },
     /// The engine, the transport or a limit could not be set up.

@@ -17,6 +17,7 @@
 //! | what becomes of a request | `network/outgoing`, `network/transport` |
 //! | how it connects, through which proxy, and whom it trusts | `network/dial`, `network/proxy`, `network/tls` |
 //! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
+//! | who makes machine code of it, and where that is kept | `component/compiler`, `component/cache` |
 //! | what it may use, and what a call comes to | `component/limits`, `component/source` |
 //! | what a dropped instance leaves to the next | `component/session` |
 //!
@@ -49,6 +50,7 @@ mod throttle;
 mod units;
 
 pub use component::admission::{Admission, Digest, DigestError, PublicKey, PublicKeyError};
+pub use component::compiler::Compiler;
 pub use component::cpu::Scheduler;
 pub use component::limits::{Limits, MemoryBudget};
 pub use component::options::{Clock, Options};

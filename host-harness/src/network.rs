@@ -2,6 +2,7 @@
 
 mod dial;
 pub(crate) mod egress;
+mod guarded;
 pub(crate) mod outgoing;
 mod proxy;
 pub(crate) mod tls;

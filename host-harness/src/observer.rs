@@ -36,7 +36,21 @@ pub trait Observer: Send + Sync {
     }
 }
 
-/// A request from beginning to end.
+/// A request from beginning to end: what [`Observer::request`] is told.
+///
+/// ```
+/// use source_host::RequestRecord;
+///
+/// fn class(request: &RequestRecord<'_>) -> &'static str {
+///     match request.status {
+///         _ if request.denied => "denied",
+///         Some(200..=299) if request.error.is_none() => "ok",
+///         Some(_) => "refused or cut off",
+///         None => "no answer",
+///     }
+/// }
+/// assert_eq!(class(&RequestRecord::default()), "no answer");
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestRecord<'a> {
@@ -62,7 +76,17 @@ pub struct RequestRecord<'a> {
     pub duration: Duration,
 }
 
-/// A call from beginning to end.
+/// A call from beginning to end: what [`Observer::call`] is told.
+///
+/// ```
+/// use source_host::CallRecord;
+///
+/// fn line(call: &CallRecord) -> String {
+///     let CallRecord { function, duration, cpu, .. } = call;
+///     format!("{function}: {duration:?}, {cpu:?} of the processor, {}", call.ended_by.unwrap_or("well"))
+/// }
+/// assert_eq!(line(&CallRecord::default()), ": 0ns, 0ns of the processor, well");
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct CallRecord {

@@ -1,6 +1,10 @@
 //! How sizes and counts are written in messages: `64 MiB`, `50,123`.
 
 /// `67108864` as `64 MiB`, for people.
+///
+/// ```
+/// assert_eq!(source_host::bytes(64 << 20), "64 MiB");
+/// ```
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if count < 1024 {
@@ -20,6 +24,10 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// `50123` as `50,123`, for people.
+///
+/// ```
+/// assert_eq!(source_host::grouped(50_123), "50,123");
+/// ```
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,7 +1,7 @@
 //! The sandbox against a component that misbehaves on request.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use source_host::{Admission, Egress, Error, Limits, Options, Plugin, ProblemKind, Runtime};
 
@@ -58,6 +58,21 @@ async fn a_source_that_was_suspended_goes_on_with_its_session_once_it_is_revived
     assert_eq!(source.poll(None).await.unwrap().next_poll_ms, 60_005);
     source.revive("{}", None).await.unwrap();
     assert_eq!(source.poll(None).await.unwrap().next_poll_ms, 60_000);
+}
+
+#[tokio::test]
+async fn a_source_is_confined_to_a_range_and_says_which_state_is_the_last() {
+    let mut source = plugin().await.open(options(Limits::default())).await.unwrap();
+    source.configure("{}").await.unwrap();
+    let (start, end) = (SystemTime::UNIX_EPOCH, SystemTime::now());
+    source.confine(start..end).await.unwrap();
+    // Before 1970 as well.
+    source.confine(start - Duration::from_secs(1)..start).await.unwrap();
+    let error = source.confine(end..start).await.unwrap_err();
+    let Error::Configuration(problems) = error else { panic!("{error}") };
+    assert_eq!(problems[0].message, "nothing [2Jworks");
+    assert!(source.is_usable());
+    assert!(source.is_complete("c").await.unwrap() && !source.is_complete("{}").await.unwrap());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod end_to_end;
 mod report;
 mod served;
 mod tenants;
+mod watched;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -29,6 +30,7 @@ use std::{
     rc::Rc,
     time::{Duration, Instant},
 };
+use watched::Watched;
 
 /// Measures how fast logs become events: natively, in the component, and in loops of Go and Python that map less.
 ///
@@ -42,6 +44,7 @@ use std::{
   bench --rounds 1 --megabytes 4         whether it works at all
   bench --end-to-end --rounds 0          source-host with a gigabyte and with 10,000 files
   bench --tenants 1,1000,10000           what a tenant costs that waits
+  bench --metrics 1000,10000             what it costs to watch so many
   bench --end-to-end --rounds 0 --gigabytes 5   whether it takes more memory then
 
 A contender is faster than another where least and most of the ratio are both above 1. Where these are far apart, something else \
@@ -77,6 +80,10 @@ struct Arguments {
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     tenants: Vec<usize>,
 
+    /// How much the metrics of so many tenants cost, and a scrape of them; and nothing else
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', conflicts_with = "tenants")]
+    metrics: Vec<usize>,
+
     /// Where the JSON goes
     #[arg(long, value_name = "FILE", default_value = "dist/bench.json")]
     output: PathBuf,
@@ -94,6 +101,12 @@ fn main() -> Result<()> {
         bar.finish_and_clear();
         print!("{}", Served::text(&served));
         return write(&arguments.output, &format!("{:#}\n", serde_json::to_value(&served)?));
+    }
+    if !arguments.metrics.is_empty() {
+        let watched = Watched::measure(&arguments.metrics, &bar)?;
+        bar.finish_and_clear();
+        print!("{}", Watched::text(&watched));
+        return write(&arguments.output, &format!("{:#}\n", serde_json::to_value(&watched)?));
     }
     let (measured, notes) = match arguments.rounds {
         0 => (Vec::new(), Vec::new()),

@@ -75,7 +75,7 @@ fn each(start: u64) -> u64 {
 
 /// Memory of this process, what several mappings share counted once ("Pss", proc_pid_smaps, Linux manual pages):
 /// the data of a component is mapped into each instance, and only what that writes to is its own.
-fn memory() -> Option<u64> {
+pub fn memory() -> Option<u64> {
     let smaps = fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = smaps.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)

@@ -17,7 +17,7 @@ use std::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -312,6 +312,22 @@ async fn a_component_that_misuses_its_session_is_as_good_as_one_that_has_none() 
         source.revive(&config, session).await.expect(attack);
         assert_eq!(source.poll(None).await.expect(attack).events.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_component_that_spins_over_its_range_is_stopped_and_only_its_own_calls_fail() {
+    let limits = limits(|limits| limits.cpu_time = Duration::from_millis(100));
+    let range = SystemTime::UNIX_EPOCH..SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let (mut source, _) = attacking("spin-in-confine", "127.0.0.1:9", limits.clone()).await;
+    let error = source.confine(range).await.expect_err("endless");
+    assert!(matches!(error, Error::CpuTime { call: "confine", .. }) && !source.is_usable(), "{error}");
+
+    let (mut source, _) = attacking("spin-in-is-complete", "127.0.0.1:9", limits.clone()).await;
+    let error = source.is_complete("{}").await.expect_err("endless");
+    assert!(matches!(error, Error::CpuTime { call: "is-complete", .. }), "{error}");
+    let (mut source, _) = attacking("trap-in-is-complete", "127.0.0.1:9", limits).await;
+    let error = source.is_complete("{}").await.expect_err("a trap");
+    assert!(matches!(error, Error::Trap { call: "is-complete", .. }), "{error}");
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
 
+mod backfills;
 mod bench;
 mod borders;
 mod canary;
 mod checks;
 mod collection;
+mod compiling;
 mod errors;
 mod hostile;
 mod instructions;
@@ -18,6 +20,7 @@ mod serve;
 mod sessions;
 mod sign_in;
 mod slow;
+mod traced;
 
 use e2e::hosted::program;
 use std::process::Command;

@@ -18,19 +18,22 @@ use tokio::{
 /// Far beyond what anything here takes on any machine that can build it.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-async fn org(rows: u64) -> TestOrg {
-    let workload = Workload { hours: 4, rows: Rows::Total(rows), ..Workload::default() };
+pub async fn org(rows: u64) -> TestOrg {
+    org_with(Workload { hours: 4, rows: Rows::Total(rows), ..Workload::default() }).await
+}
+
+pub async fn org_with(workload: Workload) -> TestOrg {
     TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await.expect("an org")
 }
 
 /// A folder that is served, with what lies beside it.
-struct Place {
+pub struct Place {
     folder: TempDir,
     beside: TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
             beside: tempfile::tempdir().expect("a folder"),
@@ -41,16 +44,16 @@ impl Place {
         self.folder.path().join(format!("{name}.toml"))
     }
 
-    fn output(&self, name: &str) -> PathBuf {
+    pub fn output(&self, name: &str) -> PathBuf {
         self.beside.path().join(format!("{name}.ndjson"))
     }
 
     /// A tenant that collects from an org into a file of its own; its state is kept by the server.
-    fn add(&self, name: &str, org: &TestOrg) {
+    pub fn add(&self, name: &str, org: &TestOrg) {
         self.write(name, &self.config(name, org));
     }
 
-    fn config(&self, name: &str, org: &TestOrg) -> String {
+    pub fn config(&self, name: &str, org: &TestOrg) -> String {
         let own = self.beside.path().join(name);
         fs::create_dir_all(&own).expect("a folder");
         let output = format!("kind = \"file\"\npath = {:?}", self.output(name));
@@ -61,13 +64,13 @@ impl Place {
     }
 
     /// Takes its place at once, as a careful operator's file does.
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         let draft = self.beside.path().join("draft");
         fs::write(&draft, text).expect("written");
         fs::rename(draft, self.file(name)).expect("moved");
     }
 
-    fn serve(&self) -> Server<'_> {
+    pub fn serve(&self) -> Server<'_> {
         let said = File::options().create(true).append(true).open(self.said()).expect("a file");
         let mut command = crate::host();
         command.arg("serve").arg(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
@@ -78,11 +81,29 @@ impl Place {
         self.beside.path().join("said.txt")
     }
 
-    fn tenants(&self, arguments: &[&str]) -> Option<String> {
+    pub fn tenants(&self, arguments: &[&str]) -> Option<String> {
         let mut command = crate::host();
         let output =
             command.arg("tenants").arg(self.folder.path()).args(arguments).output().expect("the host");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// What is said where a command does not succeed.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let mut command = crate::host();
+        let output =
+            command.arg("tenants").arg(self.folder.path()).args(arguments).output().expect("the host");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What its servers have said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.said()).unwrap_or_default()
     }
 
     /// What a tenant is at, if there is a server and it knows it.
@@ -92,7 +113,7 @@ impl Place {
     }
 
     /// Comes back once a tenant is at what is asked for.
-    fn wait(&self, name: &str, what: &str, is: impl Fn(Option<&Value>) -> bool) {
+    pub fn wait(&self, name: &str, what: &str, is: impl Fn(Option<&Value>) -> bool) {
         let started = Instant::now();
         loop {
             let status = self.status(name);
@@ -104,20 +125,20 @@ impl Place {
         }
     }
 
-    fn wait_for_events(&self, name: &str, rows: u64) {
+    pub fn wait_for_events(&self, name: &str, rows: u64) {
         self.wait(name, "done", |status| {
             status.is_some_and(|one| one["events"].as_u64() >= Some(rows) && one["state"] == "waiting")
         });
     }
 
-    fn delivered(&self, name: &str) -> Delivered {
+    pub fn delivered(&self, name: &str) -> Delivered {
         let mut delivered = Delivered::default();
         delivered.read(File::open(self.output(name)).expect("its events")).expect("events");
         delivered
     }
 }
 
-struct Server<'a> {
+pub struct Server<'a> {
     place: &'a Place,
     child: Child,
 }
@@ -129,7 +150,7 @@ impl Server<'_> {
     }
 
     /// Ends it as a service manager does, and returns what it said.
-    fn stop(mut self) -> String {
+    pub fn stop(mut self) -> String {
         self.signal("-TERM");
         let status = self.child.wait().expect("an end");
         let said = fs::read_to_string(self.place.said()).expect("what it said");
@@ -137,7 +158,7 @@ impl Server<'_> {
         said
     }
 
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("an end");
     }
@@ -151,12 +172,12 @@ impl Drop for Server<'_> {
     }
 }
 
-fn is_complete(delivered: &Delivered, org: &TestOrg) {
+pub fn is_complete(delivered: &Delivered, org: &TestOrg) {
     let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
     assert!(comparison.is_complete(), "{comparison}");
 }
 
-fn is_clean(delivered: &Delivered, org: &TestOrg) {
+pub fn is_clean(delivered: &Delivered, org: &TestOrg) {
     let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
     assert!(comparison.is_clean(), "{comparison}");
 }

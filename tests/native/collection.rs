@@ -35,6 +35,7 @@ pub fn settings(rows: u64, hours_after: i64, objects: Objects) -> OrgSettings {
         hours: 12 + u32::try_from(hours_after).expect("hours"),
         rows: Rows::PerHour(rows),
         end: Some(beginning() + TimeDelta::hours(hours_after)),
+        ..Workload::default()
     };
     OrgSettings { workload, objects, ..OrgSettings::default() }
 }
@@ -119,7 +120,7 @@ impl Collection {
         let end = self.world.org_ms() + ms;
         while self.world.org_ms() < end {
             let wait = self.round();
-            self.world.pass(wait);
+            self.world.pass(wait.min(end - self.world.org_ms()).max(1));
         }
     }
 

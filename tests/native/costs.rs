@@ -70,6 +70,7 @@ fn windows_of_many_objects_are_found_by_bytes_as_well_as_by_records() {
         hours: 120,
         rows: salesforce_sim::Rows::PerHour(u64::from(per_hour)),
         end: Some(crate::collection::beginning()),
+        ..salesforce_sim::Workload::default()
     };
     let mut run = Collection::new(OrgSettings { workload, objects, ..OrgSettings::default() }, &streams);
     run.round();

@@ -5,6 +5,7 @@
 mod adversary;
 mod allocations;
 mod architecture;
+mod backfill;
 mod behaviours;
 mod cases;
 mod collection;
@@ -19,6 +20,7 @@ mod ocsf;
 mod polls;
 mod public_cases;
 mod resumption;
+mod rules;
 mod security;
 mod session;
 mod sign_in;

@@ -5,7 +5,7 @@
 //! open download) belongs to the state it returned last, and is dropped when it is called with another one.
 
 use crate::{
-    config::Config,
+    config::{Config, streams::TimeRange},
     io::{Clock, Http},
     org::session::{Org, Session},
     problem::{Kind, Problem, not_configured},
@@ -59,6 +59,30 @@ impl Collector {
         let work = Work::new(&config);
         self.configured = Some(Configured { config, session: Session::default(), work, last_state: None });
         Ok(grants)
+    }
+
+    /// Confines every stream to what happened from `from` on and before `until`, both in milliseconds since 1970: for a backfill
+    /// with a state of its own. What the configuration says of the range does not count then.
+    ///
+    /// # Errors
+    /// If it is not configured, or no time lies between both.
+    pub fn confine(&mut self, from: i64, until: i64) -> Result<(), Problem> {
+        let Some(configured) = &mut self.configured else { return Err(not_configured()) };
+        let (from, until) = (Time(from), Time(until));
+        if from >= until {
+            return Err(Problem::new(Kind::Config, format!("{until} is not after {from}"))
+                .hint("name an end that lies after the beginning"));
+        }
+        configured.config.streams.confine(TimeRange { from: Some(from), until: Some(until) });
+        // What is in memory belongs to another range.
+        configured.last_state = None;
+        Ok(())
+    }
+
+    /// Whether the streams have an end, and a state is there: no poll brings anything any more.
+    pub fn is_complete(&self, state: &str) -> bool {
+        let Some(configured) = &self.configured else { return false };
+        State::parse(state).is_ok_and(|state| sources::are_complete(&configured.config, &state))
     }
 
     /// Tries each thing that a poll needs.

@@ -25,7 +25,7 @@ use crate::{
     },
     problem::{Kind, Problem},
     schedule::slice::{Slice, Step},
-    state::{Capacity, FilesState, Reading, State, StreamState},
+    state::{Capacity, FilesState, LATEST, Reading, State, StreamState},
 };
 use documents::{
     EventLogFile,
@@ -83,10 +83,13 @@ pub fn prepare(
         // The org's clock decides how far back the beginning lies.
         org.learn_time().map_err(|error| error.problem("the sign-in"))?;
     }
-    let beginning = org.now().before(source.initial_interval);
+    // No file is created before the time that it covers.
+    let first = source.range.first_file(source.cadence);
+    let beginning = first.unwrap_or_else(|| org.now().before(source.initial_interval));
     let state = cursor.get_or_insert_with(|| FilesState::new(interval, &source.event_types, now, beginning));
     state.change_interval(interval, now);
     state.change_event_types(&source.event_types, now, beginning);
+    state.change_until(source.range.until, now);
     Ok(())
 }
 
@@ -275,7 +278,10 @@ impl FilesWork {
                 None => {
                     state.due = listed.at.after(source.interval);
                     // By the earlier of both clocks: one that was ahead once would pass over what comes until then.
-                    state.end_round(listed.now.min(listed.at).before(source.settle), source.overlap);
+                    let settled = listed.now.min(listed.at).before(source.settle);
+                    state.end_round(settled, source.overlap);
+                    let is_over = source.range.is_over(settled.before(source.overlap.max(LATEST)));
+                    state.all_listed = is_over.then(|| settled.before(source.overlap));
                 }
                 Some(until) => {
                     state.due = listed.at;
@@ -355,9 +361,12 @@ pub fn wait(state: &FilesState, source: &FilesSource, now: Time) -> i64 {
     begun.into_iter().chain(set_aside).min().map_or(listing, |reading| reading.min(listing)).max(downloads)
 }
 
-/// Milliseconds until files are looked for again. Nothing if that is further off than the interval: then the clock went
+/// Milliseconds until files are looked for again; without end where all are known that will be wanted. Nothing if that is further off than the interval: then the clock went
 /// back, or the interval was longer before.
 fn wait_for_listing(state: &FilesState, source: &FilesSource, now: Time) -> i64 {
+    if state.all_listed.is_some() {
+        return i64::MAX;
+    }
     let wait = state.due.0.saturating_sub(now.0).max(0);
     if wait > millis(source.interval) { 0 } else { wait }
 }

@@ -115,7 +115,12 @@ impl ObjectWork {
         if !place.as_ref().is_some_and(is_of) {
             // The org's clock decides how far back the beginning lies.
             slice.org.learn_time().map_err(|error| error.problem("the sign-in"))?;
-            let beginning = slice.org.now().before(source.initial_interval);
+            let now_there = slice.org.now();
+            let beginning = source.range.from.unwrap_or_else(|| now_there.before(source.initial_interval));
+            if beginning > now_there {
+                // A cursor in the future would be one that has to go back.
+                return Ok(Step::Idle);
+            }
             *place = Some(ObjectState::new(&source.object, &source.date, now, beginning));
         }
         let Some(state) = place else { return Ok(Step::Idle) };
@@ -145,7 +150,7 @@ impl ObjectWork {
         go_back(slice, source, state);
         state.begin_round(source.overlap);
         let began = slice.now();
-        let until = settled(slice.org, source);
+        let until = end_of_round(slice, source);
         let mut round = *self.round.get_or_insert(Round { began, until, doubted: false });
         if state.cursor >= round.until {
             self.end_round(slice, source, state, round);
@@ -168,7 +173,7 @@ impl ObjectWork {
             return Ok(Step::Worked);
         }
         // The clock of the answer decides what is old enough.
-        round.until = round.until.min(settled(slice.org, source));
+        round.until = round.until.min(end_of_round(slice, source));
         self.round = Some(round);
         let (answer, mut reached) = match fetched {
             Ok(Fetched::All(answer)) => (answer, (asked.until, None)),
@@ -334,9 +339,19 @@ impl ObjectWork {
     ) {
         state.due = round.began.after(source.interval);
         state.begun = false;
+        let range = source.range;
+        if range.is_over(state.cursor) && range.is_over(settled(slice.org, source).before(source.overlap)) {
+            state.complete_until = range.until;
+        }
         self.round = None;
         slice.progress.moved();
     }
+}
+
+/// Up to where records are asked for now, on the org's clock.
+fn end_of_round(slice: &Slice<'_, '_, '_>, source: &ObjectSource) -> Time {
+    let settled = settled(slice.org, source);
+    source.range.until.map_or(settled, |until| until.min(settled))
 }
 
 /// How much earlier than the last round the collection begins again, where the org's clock was ahead in it.
@@ -372,9 +387,12 @@ pub fn wait(state: &ObjectState, source: &ObjectSource, now: Time) -> i64 {
     }
 }
 
-/// Milliseconds until new records are looked for. Nothing if that is further off than the interval: then the clock went
+/// Milliseconds until new records are looked for; without end where all are there that are wanted. Nothing if that is further off than the interval: then the clock went
 /// back, or the interval was longer before.
 fn wait_for_round(state: &ObjectState, source: &ObjectSource, now: Time) -> i64 {
+    if state.is_complete(source.range.until) {
+        return i64::MAX;
+    }
     let wait = state.due.0.saturating_sub(now.0).max(0);
     if wait > millis(source.interval) { 0 } else { wait }
 }

@@ -9,6 +9,7 @@ use crate::{
     problem::{Kind, Problem},
     secret::is_blank,
 };
+use documents::time::Time;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub enum Shape {
     Count(u32, u32),
     /// A length of time within bounds, both included: `90s`, `1h30m`, `7d`, `500ms`.
     Span(Duration, Duration),
+    /// An instant: `2026-01-02T03:04:05Z`, with any offset, or a day, which means its beginning in UTC.
+    Instant,
     /// An amount of bytes within bounds, both included: `4MiB`, `64KiB`, `1000000`.
     Size(u64, u64),
     /// A part of a whole, above none of it: `"50%"`, `0.5`.
@@ -277,6 +280,13 @@ fn check_value(value: &Value, key: &Key, path: &str, problems: &mut Vec<Problem>
                 write_span(*most)
             ))),
         },
+        (Shape::Instant, _) => match value.as_str().and_then(parse_instant) {
+            Some(_) => None,
+            None => Some(Flaw::with_hint(
+                "must be a date and time",
+                "write it as \"2026-01-02T03:04:05Z\", or with another offset, or a day as \"2026-01-02\"",
+            )),
+        },
         (Shape::Size(least, most), _) => match parse_size(value) {
             Some(size) if (*least..=*most).contains(&size) => None,
             _ => Some(Flaw::new(format!(
@@ -348,6 +358,9 @@ fn property(key: &Key) -> Value {
             written(&format!(r#"{{"type":"integer","minimum":{least},"maximum":{most}}}"#))
         }
         Shape::Span(..) => written(r#"{"type":"string","pattern":"^\\s*([0-9]+\\s*(ms|s|m|h|d|w)\\s*)+$"}"#),
+        Shape::Instant => written(
+            r#"{"type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2}))?$"}"#,
+        ),
         Shape::Size(least, most) => written(&format!(
             r#"{{"oneOf":[{{"type":"integer","minimum":{least},"maximum":{most}}},
                 {{"type":"string","pattern":"^\\s*[0-9]+\\s*(B|KiB|MiB|GiB|KB|MB|GB)?\\s*$"}}]}}"#
@@ -441,6 +454,11 @@ impl<'a> Checked<'a> {
     /// A length of time, or its default.
     pub fn span(&self, name: &str) -> Duration {
         self.text(name).and_then(parse_span).unwrap_or_default()
+    }
+
+    /// An instant.
+    pub fn instant(&self, name: &str) -> Option<Time> {
+        self.text(name).and_then(parse_instant)
     }
 
     /// An amount of bytes, or its default.
@@ -544,6 +562,10 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+fn parse_instant(text: &str) -> Option<Time> {
+    Time::parse_day(text).or_else(|| Time::parse(text))
 }
 
 const SPANS: [(&str, u64); 6] =

@@ -207,11 +207,24 @@ fn note_served(source: Source, config: &Config, state: &mut State) {
     }
 }
 
-/// Milliseconds until a source has something to do, and which stream it is.
+/// Whether no source has anything left to do, now or later.
+pub fn are_complete(config: &Config, state: &State) -> bool {
+    let stream = |name: &str| state.streams.get(name);
+    config.streams.objects.iter().all(|source| {
+        let cursor = stream(&source.stream).and_then(|stream| stream.object.as_ref());
+        cursor.is_some_and(|cursor| cursor.is_complete(source.range.until))
+    }) && config.streams.files.iter().all(|source| {
+        let cursor = stream(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
+        cursor.is_some_and(|cursor| cursor.until == source.range.until && cursor.is_complete())
+    })
+}
+
+/// Milliseconds until a source has something to do; without end if none ever has.
 pub fn next(config: &Config, state: &State, now: Time) -> i64 {
     let objects = config.streams.objects.iter().map(|source| {
         let cursor = state.streams.get(&source.stream).and_then(|stream| stream.object.as_ref());
-        cursor.map_or(0, |cursor| objects::wait(cursor, source, now))
+        let not_yet = || source.range.from.map_or(0, |from| from.0.saturating_sub(now.0).max(0));
+        cursor.map_or_else(not_yet, |cursor| objects::wait(cursor, source, now))
     });
     let files = config.streams.files.iter().map(|source| {
         let cursor = state.streams.get(&source.stream).and_then(|stream| stream.event_log_file.as_ref());

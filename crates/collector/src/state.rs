@@ -27,7 +27,7 @@ pub mod files;
 mod object;
 
 pub use capacity::Capacity;
-pub use files::{Checkpoint, FilesState, Reading};
+pub use files::{Checkpoint, FilesState, LATEST, Reading};
 pub use object::{ObjectState, is_id};
 
 use crate::{

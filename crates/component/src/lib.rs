@@ -7,7 +7,7 @@ mod http;
 
 use bindings::exports::pipeline::source::source::{
     ApiUsage, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
-    StreamDescription, Verdict,
+    StreamDescription, TimeRange, Verdict,
 };
 use bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use collector::{Collector, batch, check, problem, secret::Secret};
@@ -65,6 +65,16 @@ impl Guest for Plugin {
     fn resume(session: String) {
         let session = Secret::new(session);
         COLLECTOR.with_borrow_mut(|collector| collector.resume(session.reveal()));
+    }
+
+    fn confine(range: TimeRange) -> Result<(), Problem> {
+        let confined =
+            COLLECTOR.with_borrow_mut(|collector| collector.confine(range.from_ms, range.until_ms));
+        confined.map_err(Problem::from)
+    }
+
+    fn is_complete(state: String) -> bool {
+        COLLECTOR.with_borrow(|collector| collector.is_complete(&state))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The event on one line. In JSON a line break stands between tokens alone, where a space means the same; without this an
@@ -39,42 +40,39 @@ pub(crate) struct Document {
     pub stream_namespace: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Top<'a> {
-    #[serde(borrow, rename = "@timestamp")]
-    timestamp: Option<&'a RawValue>,
-    #[serde(borrow)]
-    event: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data_stream: Option<&'a RawValue>,
-    #[serde(borrow)]
-    log: Option<&'a RawValue>,
-}
-
 #[derive(Deserialize, Default)]
-struct Inner<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    action: Option<&'a RawValue>,
-    #[serde(borrow)]
-    dataset: Option<&'a RawValue>,
-    #[serde(borrow)]
-    outcome: Option<&'a RawValue>,
-    #[serde(borrow)]
-    level: Option<&'a RawValue>,
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    namespace: Option<&'a RawValue>,
+#[serde(default)]
+struct Top {
+    #[serde(rename = "@timestamp")]
+    timestamp: Lenient<Option<String>>,
+    event: Lenient<Inner>,
+    data_stream: Lenient<Inner>,
+    log: Lenient<Inner>,
 }
 
-fn text(raw: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(raw?.get()).ok()
+/// What is looked at inside `event`, `data_stream` and `log`.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Inner {
+    id: Lenient<Option<String>>,
+    action: Lenient<Option<String>>,
+    dataset: Lenient<Option<String>>,
+    outcome: Lenient<Option<String>>,
+    level: Lenient<Option<String>>,
+    #[serde(rename = "type")]
+    kind: Lenient<Option<String>>,
+    namespace: Lenient<Option<String>>,
 }
 
-fn inner(raw: Option<&RawValue>) -> Inner<'_> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+/// A value that counts as absent where it is something else.
+#[derive(Default)]
+struct Lenient<T>(T);
+
+impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(raw.get()).unwrap_or_default()))
+    }
 }
 
 impl Document {
@@ -83,19 +81,18 @@ impl Document {
         if !event.trim_start().starts_with('{') {
             return Err("not a JSON object".into());
         }
-        let top: Top<'_> =
+        let Top { timestamp, event: Lenient(event), data_stream: Lenient(stream), log: Lenient(log) } =
             serde_json::from_str(event).map_err(|error| format!("not a JSON object: {error}"))?;
-        let (event, stream, log) = (inner(top.event), inner(top.data_stream), inner(top.log));
         Ok(Self {
-            timestamp: text(top.timestamp),
-            id: text(event.id).filter(|id| !id.is_empty()),
-            action: text(event.action),
-            dataset: text(event.dataset),
-            outcome: text(event.outcome),
-            level: text(log.level),
-            stream_type: text(stream.kind),
-            stream_dataset: text(stream.dataset),
-            stream_namespace: text(stream.namespace),
+            timestamp: timestamp.0,
+            id: event.id.0.filter(|id| !id.is_empty()),
+            action: event.action.0,
+            dataset: event.dataset.0,
+            outcome: event.outcome.0,
+            level: log.level.0,
+            stream_type: stream.kind.0,
+            stream_dataset: stream.dataset.0,
+            stream_namespace: stream.namespace.0,
         })
     }
 

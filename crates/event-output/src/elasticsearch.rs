@@ -12,24 +12,28 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use crate::document::{Document, one_line};
-use crate::files::{DeadLetters, Letter, check_dead_letters, set_aside};
+use crate::files::{Letter, check_dead_letters, set_aside};
 use crate::output::{Check, Delivered, Delivery, Output, OutputError};
 use crate::settings::{Problems, Secret, SettingsError};
 use crate::web::answers::{Rules, Verdict, judge};
 use crate::web::client::{Client, Reply};
-use crate::web::pieces::{Bounds, cut};
-use crate::web::{Compression, Transport};
+use crate::web::pieces::cut;
+use crate::web::{Compression, WebSettings};
 
 /// The name of this output in dead letters.
 const NAME: &str = "elasticsearch";
 
 /// The most that is read of an answer, in bytes. 100,000 items with an error each are longer: they are asked in halves.
 const ANSWER: usize = 16 << 20;
+
+const NDJSON: &str = "application/x-ndjson";
+
+/// The longest pause before events are sent again: what takes longer is up to the caller.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What is read of an answer, so that it stays short.
 const FILTER: &str = "items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason";
@@ -58,52 +62,34 @@ pub enum Authentication {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ElasticsearchSettings {
-    /// The cluster, such as `https://es.example.com:9200`.
-    pub url: String,
+    /// The cluster, such as `https://es.example.com:9200`, and how it is reached. gzip by default; zstd is not understood.
+    pub web: WebSettings,
     /// API key, user and password, or token.
     pub authentication: Authentication,
-    /// Headers of every request. Values are never shown.
-    pub headers: Vec<(String, Secret)>,
     /// The type of the data stream where an event names none: `logs` by default.
     pub default_type: String,
     /// The dataset where an event names none: `generic` by default.
     pub default_dataset: String,
     /// The namespace where an event names none: `default` by default.
     pub default_namespace: String,
-    /// gzip by default; zstd is not understood.
-    pub compression: Compression,
-    /// The most bytes of events in a request, before compression: 4 MiB by default, 1 KiB to 64 MiB.
-    pub max_bytes: usize,
-    /// The most events in a request: 5,000 by default, 1 to 100,000.
-    pub max_events: usize,
     /// How often events that the cluster had no room for (429 or 5xx of an item) are sent again at once: 3 by default, up
     /// to 10. After that the delivery fails, and it is up to the caller.
     pub retries: u32,
-    /// The pause before the first of these: 250 milliseconds by default, up to 10 seconds. It doubles.
+    /// The pause before the first of these: 250 milliseconds by default, up to 10 seconds. It doubles, up to 10 seconds.
     pub pause: Duration,
-    /// Where events are kept that the cluster never takes. Without it the delivery is refused until somebody acts.
-    pub dead_letters: Option<DeadLetters>,
-    /// Time limits, certificates, proxy.
-    pub transport: Transport,
 }
 
 impl ElasticsearchSettings {
     /// To this cluster, everything else as it is by default.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
+            web: WebSettings::new(url, Compression::Gzip),
             authentication: Authentication::None,
-            headers: Vec::new(),
             default_type: "logs".into(),
             default_dataset: "generic".into(),
             default_namespace: "default".into(),
-            compression: Compression::default(),
-            max_bytes: 4 << 20,
-            max_events: 5_000,
             retries: 3,
             pause: Duration::from_millis(250),
-            dead_letters: None,
-            transport: Transport::default(),
         }
     }
 
@@ -116,16 +102,11 @@ impl ElasticsearchSettings {
         self.client().map(drop)
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds { bytes: self.max_bytes, events: self.max_events }
-    }
-
     fn client(&self) -> Result<Client, SettingsError> {
         let mut problems = Problems::default();
-        self.bounds().check(&mut problems);
         problems.unless(self.retries <= 10, "retries", "must be at most 10");
-        problems.unless(self.pause <= Duration::from_secs(10), "pause", "must be at most 10 seconds");
-        problems.unless(self.compression != Compression::Zstd, "compression", "must be gzip or none");
+        problems.unless(self.pause <= LONGEST_PAUSE, "pause", "must be at most 10 seconds");
+        problems.unless(self.web.compression != Compression::Zstd, "compression", "must be gzip or none");
         for (setting, part) in [
             ("default_type", &self.default_type),
             ("default_dataset", &self.default_dataset),
@@ -133,7 +114,7 @@ impl ElasticsearchSettings {
         ] {
             problems.take(setting, checked_part(part));
         }
-        let mut headers = self.headers.clone();
+        let mut web = self.web.clone();
         let mut hidden = None;
         let authorization = match &self.authentication {
             Authentication::None => None,
@@ -145,14 +126,14 @@ impl ElasticsearchSettings {
                 Some(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose()))))
             }
         };
-        let twice = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let twice = web.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         problems.unless(
             authorization.is_none() || !twice,
             "headers",
-            "must hold no authorization beside that of `authentication`",
+            "must hold no authorization beside the credentials that are set",
         );
-        headers.extend(authorization.map(|value| ("authorization".to_owned(), Secret::new(value))));
-        let mut client = Client::new(&self.url, &headers, &self.transport, &mut problems);
+        web.headers.extend(authorization.map(|value| ("authorization".to_owned(), Secret::new(value))));
+        let mut client = Client::new(&web, &mut problems);
         if let (Some(client), Some(hidden)) = (&mut client, hidden) {
             client.hide(hidden);
         }
@@ -169,11 +150,10 @@ impl ElasticsearchSettings {
 ///
 /// let mut settings = ElasticsearchSettings::new("https://es.example.com:9200");
 /// settings.authentication = Authentication::ApiKey("VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1z".into());
-/// settings.dead_letters = Some(DeadLetters::new("/var/lib/source-host/dead.ndjson"));
+/// settings.web.dead_letters = Some(DeadLetters::new("/var/lib/source-host/dead.ndjson"));
 /// let output = Elasticsearch::new(settings)?;
 /// # Ok::<(), event_output::SettingsError>(())
 /// ```
-#[derive(Debug)]
 pub struct Elasticsearch {
     settings: ElasticsearchSettings,
     client: Client,
@@ -278,7 +258,7 @@ impl Elasticsearch {
                 letters.push(Letter { event: &events[index], reason: reason.clone() });
             }
         }
-        if let Err(error) = set_aside(self.settings.dead_letters.as_ref(), NAME, &letters).await {
+        if let Err(error) = set_aside(self.settings.web.dead_letters.as_ref(), NAME, &letters).await {
             stopped = Some(error);
             accepted = first;
         }
@@ -306,17 +286,17 @@ impl Elasticsearch {
         states: &mut [State],
         sent: &mut Delivered,
     ) -> Result<(), OutputError> {
-        let mut waiting: Vec<(Vec<usize>, u32)> =
-            cut(events, self.settings.bounds()).into_iter().rev().map(|range| (range.collect(), 0)).collect();
+        let mut waiting: Vec<(Vec<usize>, u32)> = cut(events, self.settings.web.bounds())
+            .into_iter()
+            .rev()
+            .map(|range| (range.collect(), 0))
+            .collect();
         while let Some((piece, attempt)) = waiting.pop() {
             let (indices, body) = self.body(events, &piece, states);
             if indices.is_empty() {
                 continue;
             }
-            let body = self.settings.compression.apply(body).await?;
-            sent.requests += 1;
-            sent.bytes_sent += body.len() as u64;
-            let reply = self.bulk(body).await?;
+            let reply = self.client.send_events(Method::POST, &self.bulk, NDJSON, body, ANSWER, sent).await?;
             let said = words(&reply);
             match judge(&self.client, &reply, &said, Rules::Http) {
                 Verdict::Accepted if reply.whole => {}
@@ -356,7 +336,7 @@ impl Elasticsearch {
                     again.len()
                 )));
             }
-            tokio::time::sleep(self.settings.pause * 2_u32.pow(attempt)).await;
+            tokio::time::sleep(pause(self.settings.pause, attempt)).await;
             waiting.push((again, attempt + 1));
         }
         Ok(())
@@ -409,12 +389,6 @@ impl Elasticsearch {
         } else {
             Ok(name)
         }
-    }
-
-    async fn bulk(&self, body: Bytes) -> Result<Reply, OutputError> {
-        let mut headers = vec![(CONTENT_TYPE, "application/x-ndjson")];
-        headers.extend(self.settings.compression.header());
-        self.client.send(Method::POST, &self.bulk, &headers, body, ANSWER).await
     }
 
     /// Reads what became of each event. Returned are those to send again, and why.
@@ -479,8 +453,15 @@ impl Elasticsearch {
                 )));
             }
         };
-        check_dead_letters(self.settings.dead_letters.as_ref()).await?;
+        check_dead_letters(self.settings.web.dead_letters.as_ref()).await?;
         Ok(seen)
+    }
+}
+
+/// Its addresses are left out, since they may hold a token.
+impl std::fmt::Debug for Elasticsearch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Elasticsearch").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -496,6 +477,11 @@ impl Output for Elasticsearch {
     fn reopen(&mut self) {
         self.client.reopen();
     }
+}
+
+/// The pause before a further attempt.
+fn pause(first: Duration, attempt: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_PAUSE)
 }
 
 /// What an answer says to people.
@@ -572,14 +558,22 @@ mod tests {
     fn settings_that_make_no_sense_are_named_all_at_once() {
         let mut settings = ElasticsearchSettings::new("es.example.com");
         settings.default_type = "Logs".into();
-        settings.compression = Compression::Zstd;
-        settings.max_events = 0;
+        settings.web.compression = Compression::Zstd;
+        settings.web.max_events = 0;
         assert_eq!(settings.validate().unwrap_err().problems().len(), 4);
     }
 
     #[test]
+    fn pauses_double_and_do_not_grow_beyond_ten_seconds() {
+        let first = Duration::from_millis(250);
+        assert_eq!(pause(first, 0), first);
+        assert_eq!(pause(first, 2), Duration::from_secs(1));
+        assert_eq!(pause(LONGEST_PAUSE, 9), LONGEST_PAUSE);
+    }
+
+    #[test]
     fn credentials_are_not_shown() {
-        let mut settings = ElasticsearchSettings::new("https://es.example.com");
+        let mut settings = ElasticsearchSettings::new("https://es.example.com/hunter22");
         settings.authentication =
             Authentication::Basic { user: "elastic".into(), password: "hunter22".into() };
         let output = Elasticsearch::new(settings.clone()).unwrap();

@@ -2,19 +2,15 @@
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderName};
 
 use crate::document::{lines, one_line};
-use crate::files::{DeadLetters, check_dead_letters};
+use crate::files::check_dead_letters;
 use crate::output::{Check, Delivered, Delivery, Output, OutputError};
-use crate::settings::{Problems, Secret, SettingsError};
+use crate::settings::{Problems, SettingsError};
 use crate::web::answers::{Rules, Verdict, judge};
-use crate::web::client::{Client, Reply};
-use crate::web::pieces::{Bounds, Requests, deliver};
-use crate::web::{Compression, Transport};
-
-/// The name of this output in dead letters.
-const NAME: &str = "http";
+use crate::web::client::Client;
+use crate::web::pieces::{Requests, deliver};
+use crate::web::{Compression, WebSettings};
 
 /// How much of an answer is read, in bytes: it is read by people alone.
 const ANSWER: usize = 16 << 10;
@@ -42,43 +38,24 @@ pub enum SendMethod {
 }
 
 /// Settings of [`Http`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HttpSettings {
-    /// Where events are sent to. May hold a token in its path or query: it is never shown beyond host and port.
-    pub url: String,
+    /// The receiver, and how it is reached. No compression by default: not every receiver knows what a compressed request is.
+    pub web: WebSettings,
     /// POST by default.
     pub method: SendMethod,
     /// One event per line by default.
     pub format: Format,
-    /// None by default: not every receiver knows what a compressed request is.
-    pub compression: Compression,
-    /// Headers of every request, such as credentials. Values are never shown.
-    pub headers: Vec<(String, Secret)>,
-    /// The most bytes of events in a request, before compression: 4 MiB by default, 1 KiB to 64 MiB. An event that is
-    /// longer has a request of its own.
-    pub max_bytes: usize,
-    /// The most events in a request: 5,000 by default, 1 to 100,000.
-    pub max_events: usize,
-    /// Where events are kept that the receiver never takes. Without it the delivery is refused until somebody acts.
-    pub dead_letters: Option<DeadLetters>,
-    /// Time limits, certificates, proxy.
-    pub transport: Transport,
 }
 
 impl HttpSettings {
     /// To this address, everything else as it is by default.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
+            web: WebSettings::new(url, Compression::None),
             method: SendMethod::default(),
             format: Format::default(),
-            compression: Compression::None,
-            headers: Vec::new(),
-            max_bytes: 4 << 20,
-            max_events: 5_000,
-            dead_letters: None,
-            transport: Transport::default(),
         }
     }
 
@@ -91,31 +68,10 @@ impl HttpSettings {
         self.client().map(drop)
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds { bytes: self.max_bytes, events: self.max_events }
-    }
-
     fn client(&self) -> Result<Client, SettingsError> {
         let mut problems = Problems::default();
-        self.bounds().check(&mut problems);
-        let client = Client::new(&self.url, &self.headers, &self.transport, &mut problems);
+        let client = Client::new(&self.web, &mut problems);
         problems.done(client)
-    }
-}
-
-/// The address is left out, since it may hold a token.
-impl std::fmt::Debug for HttpSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HttpSettings")
-            .field("method", &self.method)
-            .field("format", &self.format)
-            .field("compression", &self.compression)
-            .field("headers", &self.headers)
-            .field("max_bytes", &self.max_bytes)
-            .field("max_events", &self.max_events)
-            .field("dead_letters", &self.dead_letters)
-            .field("transport", &self.transport)
-            .finish_non_exhaustive()
     }
 }
 
@@ -128,7 +84,7 @@ impl std::fmt::Debug for HttpSettings {
 /// use event_output::{Http, HttpSettings};
 ///
 /// let mut settings = HttpSettings::new("https://logs.example.com/ingest");
-/// settings.headers.push(("authorization".into(), "Bearer secret".into()));
+/// settings.web.headers.push(("authorization".into(), "Bearer secret".into()));
 /// let output = Http::new(settings)?;
 /// # Ok::<(), event_output::SettingsError>(())
 /// ```
@@ -149,18 +105,9 @@ impl Http {
         Ok(Self { settings, client })
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        headers: &[(HeaderName, &'static str)],
-        body: Bytes,
-    ) -> Result<Reply, OutputError> {
-        self.client.send(method, self.client.url(), headers, body, ANSWER).await
-    }
-
     async fn look(&self) -> Result<String, OutputError> {
         // Nothing in HTTP asks whether a POST would be taken. HEAD shows at least that somebody answers there.
-        let reply = self.send(Method::HEAD, &[], Bytes::new()).await?;
+        let reply = self.client.send(Method::HEAD, self.client.url(), &[], Bytes::new(), ANSWER).await?;
         let seen = format!("{} answered {} to HEAD", self.client.origin(), reply.status);
         // Many receivers know no HEAD: these answers say nothing of POST.
         if !matches!(reply.status.as_u16(), 400 | 404..=406 | 411..=415 | 422 | 501)
@@ -168,30 +115,29 @@ impl Http {
         {
             return Err(error);
         }
-        check_dead_letters(self.settings.dead_letters.as_ref()).await?;
+        check_dead_letters(self.settings.web.dead_letters.as_ref()).await?;
         Ok(format!("{seen}; whether it takes events is seen with the first"))
     }
 }
 
 impl Requests for Http {
+    const NAME: &'static str = "http";
+
+    fn settings(&self) -> &WebSettings {
+        &self.settings.web
+    }
+
     async fn post(&self, events: &[String], delivered: &mut Delivered) -> Verdict {
-        let (content_type, plain) = match self.settings.format {
+        let (content_type, body) = match self.settings.format {
             Format::Ndjson => ("application/x-ndjson", lines(events)),
             Format::JsonArray => ("application/json", array(events)),
         };
-        let mut headers = vec![(CONTENT_TYPE, content_type)];
-        headers.extend(self.settings.compression.header());
         let method = match self.settings.method {
             SendMethod::Post => Method::POST,
             SendMethod::Put => Method::PUT,
         };
-        let sent = async {
-            let body = self.settings.compression.apply(plain).await?;
-            delivered.requests += 1;
-            delivered.bytes_sent += body.len() as u64;
-            self.send(method, &headers, body).await
-        };
-        match sent.await {
+        let url = self.client.url();
+        match self.client.send_events(method, url, content_type, body, ANSWER, delivered).await {
             Ok(reply) => judge(&self.client, &reply, &String::from_utf8_lossy(&reply.body), Rules::Http),
             Err(error) => Verdict::Failed(error),
         }
@@ -200,7 +146,7 @@ impl Requests for Http {
 
 impl Output for Http {
     fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
-        Box::pin(deliver(NAME, self, events, self.settings.bounds(), self.settings.dead_letters.as_ref()))
+        Box::pin(deliver(self, events))
     }
 
     fn check<'a>(&'a mut self) -> Check<'a> {

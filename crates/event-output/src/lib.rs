@@ -18,13 +18,14 @@
 //! | what an output does, and its errors | `output` |
 //! | settings, what is wrong with them, secrets | `settings` |
 //! | what is read of an event | `document` |
+//! | addresses, and what is shown of them | `address` |
 //! | threads that may block | `worker` |
 //! | files: mending, locks, rotation, dead letters | `files` |
 //! | requests, TLS, what a status means, batches in pieces | `web` |
 //! | the outputs themselves | `lines`, `files/event_file`, `http`, `elasticsearch`, `otlp`, `nats` |
 //! | what every output has to stand | `conformance` (a feature) |
 //!
-//! Each of these knows only what stands below it: `output`, `settings`, `document`; `worker`; `files`; `web`; `lines`, `http`,
+//! Each of these knows only what stands below it: `output`, `settings`, `document`, `address`; `worker`; `files`; `web`; `lines`, `http`,
 //! `elasticsearch`, `otlp`, `nats`; `conformance`.
 //!
 //! ```
@@ -47,6 +48,7 @@
 
 #![deny(missing_docs)]
 
+mod address;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod document;
@@ -69,7 +71,7 @@ pub use nats::{Nats, NatsAuthentication, NatsSettings};
 pub use otlp::{Otlp, OtlpSettings};
 pub use output::{Check, Closing, Delivered, Delivery, Output, OutputError, OutputErrorKind};
 pub use settings::{Secret, SettingProblem, SettingsError};
-pub use web::{ClientCertificate, Compression, Transport};
+pub use web::{ClientCertificate, Compression, Transport, WebSettings};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -17,18 +17,19 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError};
-use reqwest::Url;
 
+use crate::address;
 use crate::document::{Document, one_line};
 use crate::files::{DeadLetters, Letter, check_dead_letters, set_aside};
 use crate::output::{Check, Closing, Delivered, Delivery, Output, OutputError};
 use crate::settings::{Problems, Secret, SettingsError};
 use crate::web::ClientCertificate;
-use crate::web::client::is_this_machine;
 use crate::web::tls;
 
 /// The name of this output in dead letters.
 const NAME: &str = "nats";
+
+const SCHEMES: [&str; 2] = ["nats", "tls"];
 
 /// The oldest server whose streams this project trusts, by its own tests.
 const TRUSTED: (u32, u32) = (2, 14);
@@ -54,7 +55,7 @@ pub enum NatsAuthentication {
 }
 
 /// Settings of [`Nats`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct NatsSettings {
     /// The servers of one cluster: `nats://host:4222`, or `tls://` where TLS must be used.
@@ -116,7 +117,7 @@ impl NatsSettings {
         let mut problems = Problems::default();
         problems.unless(!self.servers.is_empty(), "servers", "must name one at least");
         for server in &self.servers {
-            problems.take("servers", address(server).map(drop));
+            problems.take("servers", address::parse(server, SCHEMES));
         }
         let sample = self.subject.replace("{dataset}", "a").replace("{namespace}", "a");
         let fine = |c: char| c.is_ascii_graphic() && !matches!(c, '*' | '>' | '{' | '}');
@@ -145,7 +146,9 @@ impl NatsSettings {
     fn needs_tls(&self) -> bool {
         let told =
             matches!(&self.authentication, NatsAuthentication::Token(_) | NatsAuthentication::User { .. });
-        let away = self.servers.iter().any(|server| !address(server).is_ok_and(|url| is_this_machine(&url)));
+        let here =
+            |server: &String| address::parse(server, SCHEMES).is_ok_and(|url| address::is_this_machine(&url));
+        let away = !self.servers.iter().all(here);
         told && away && !self.credentials_without_tls
     }
 
@@ -155,22 +158,36 @@ impl NatsSettings {
         self.subject.replace("{dataset}", &dataset).replace("{namespace}", &namespace)
     }
 
+    /// The servers, to be shown.
+    fn shown(&self) -> Vec<String> {
+        self.servers.iter().map(|server| address::shown(server)).collect()
+    }
+
     /// All subjects of events.
     fn pattern(&self) -> String {
         self.subject.replace("{dataset}", "*").replace("{namespace}", "*")
     }
 }
 
-/// Not shown when it is wrong: it may hold a password.
-fn address(server: &str) -> Result<Url, String> {
-    let url = Url::parse(server).map_err(|error| format!("is not an address: {error}"))?;
-    if !matches!(url.scheme(), "nats" | "tls") || url.host_str().is_none() {
-        return Err("must begin with nats:// or tls:// and name a host".into());
+/// Of the servers, host and port alone: whoever has not had them checked may have written a password there.
+impl std::fmt::Debug for NatsSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsSettings")
+            .field("servers", &self.shown())
+            .field("subject", &self.subject)
+            .field("default_dataset", &self.default_dataset)
+            .field("default_namespace", &self.default_namespace)
+            .field("stream", &self.stream)
+            .field("authentication", &self.authentication)
+            .field("credentials_without_tls", &self.credentials_without_tls)
+            .field("ca_file", &self.ca_file)
+            .field("client_certificate", &self.client_certificate)
+            .field("in_flight", &self.in_flight)
+            .field("ack_timeout", &self.ack_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("dead_letters", &self.dead_letters)
+            .finish()
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must hold no user and no password: there are settings for these".into());
-    }
-    Ok(url)
 }
 
 /// A text as one token of a subject. An event must not choose a subject that is not meant for it.
@@ -199,7 +216,8 @@ pub struct Nats {
     link: Option<Link>,
 }
 
-/// A connection.
+/// A connection. All clones are the same.
+#[derive(Clone)]
 struct Link {
     client: Client,
     stream: Context,
@@ -225,16 +243,16 @@ impl Nats {
     }
 
     fn servers(&self) -> String {
-        self.settings.servers.join(", ")
+        self.settings.shown().join(", ")
     }
 
     /// The connection, made anew where it is lost: that tells what is wrong, where the client in the background does not.
-    async fn link(&mut self) -> Result<&Link, OutputError> {
+    async fn link(&mut self) -> Result<Link, OutputError> {
         let link = match self.link.take().filter(|link| link.client.connection_state() == State::Connected) {
             Some(link) => link,
             None => self.connect().await?,
         };
-        Ok(self.link.insert(link))
+        Ok(self.link.insert(link).clone())
     }
 
     async fn connect(&self) -> Result<Link, OutputError> {
@@ -313,13 +331,11 @@ impl Nats {
         if events.is_empty() {
             return Ok(Delivered::default());
         }
-        self.link().await?;
-        let Some(link) = &self.link else {
-            return Err(OutputError::unavailable("the connection is lost"));
-        };
+        let link = self.link().await?;
         let mut sent = Delivered::default();
         let mut letters: Vec<Letter<'_>> = Vec::new();
-        let mut first_letter = 0;
+        // Of those before the first letter: how many they are, and how many of them duplicates.
+        let mut before_letters = (0, 0);
         let mut accepted = 0;
         let mut waiting = VecDeque::with_capacity(self.settings.in_flight);
         let mut rest = events.iter();
@@ -329,7 +345,7 @@ impl Nats {
                 && waiting.len() < self.settings.in_flight
                 && let Some(event) = rest.next()
             {
-                match self.publish(link, event, &mut sent).await {
+                match self.publish(&link, event, &mut sent).await {
                     Ok(one) => waiting.push_back(one),
                     // Those before it may still be acknowledged.
                     Err(error) => stopped = Some(error),
@@ -341,7 +357,7 @@ impl Nats {
                 Sent::Never(reason) => Ok(Err(reason)),
                 Sent::Waiting(ack) => match ack.await {
                     Ok(ack) => Ok(Ok(ack.duplicate)),
-                    Err(error) => self.judge(link, &error).map(Err),
+                    Err(error) => self.judge(&link, &error).map(Err),
                 },
             };
             match settled {
@@ -351,7 +367,7 @@ impl Nats {
                 }
                 Ok(Err(reason)) => {
                     if letters.is_empty() {
-                        first_letter = accepted;
+                        before_letters = (accepted, sent.duplicates);
                     }
                     letters.push(Letter { event: &events[accepted], reason });
                 }
@@ -364,8 +380,9 @@ impl Nats {
         }
         if let Err(error) = set_aside(self.settings.dead_letters.as_ref(), NAME, &letters).await {
             // What was taken behind the first of these comes again, as a duplicate.
-            sent.events = first_letter as u64;
-            return Err(error.with_accepted(first_letter).with_delivered(sent));
+            let (first, duplicates) = before_letters;
+            sent = Delivered { events: first as u64, duplicates, ..sent };
+            return Err(error.with_accepted(first).with_delivered(sent));
         }
         sent.set_aside = letters.len() as u64;
         match stopped {
@@ -425,10 +442,7 @@ impl Nats {
     }
 
     async fn look(&mut self) -> Result<String, OutputError> {
-        self.link().await?;
-        let Some(link) = &self.link else {
-            return Err(OutputError::unavailable("the connection is lost"));
-        };
+        let link = self.link().await?;
         let servers = self.servers();
         let pattern = self.settings.pattern();
         let info = link.client.server_info();
@@ -542,7 +556,7 @@ mod tests {
         settings.ack_timeout = Duration::ZERO;
         let error = settings.validate().unwrap_err();
         assert_eq!(error.problems().len(), 4, "{error}");
-        assert!(!error.to_string().contains("hunter22"));
+        assert!(!format!("{error} {settings:?}").contains("hunter22"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod network;
 
 use bindings::exports::pipeline::source::source::{
     Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats, StreamDescription,
-    Verdict,
+    TimeRange, Verdict,
 };
 use std::{cell::RefCell, iter, sync::LazyLock};
 
@@ -179,6 +179,21 @@ impl Guest for Hostile {
             "session-over-its-limit" => Some("s".repeat((16 << 10) + 1)),
             "spin-in-suspend" => spin(),
             _ => Some(SESSION.to_owned()),
+        }
+    }
+
+    fn confine(_: TimeRange) -> Result<(), Problem> {
+        match attack().as_str() {
+            "spin-in-confine" => spin(),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_complete(_: String) -> bool {
+        match attack().as_str() {
+            "spin-in-is-complete" => spin(),
+            "trap-in-is-complete" => panic!("complete"),
+            _ => false,
         }
     }
 

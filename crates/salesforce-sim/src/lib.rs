@@ -37,6 +37,7 @@
 //! | which objects and fields there are | `objects` |
 //! | the columns of event log files, and what stands in them | `rows` |
 //! | which files there are, and when | `event_log_file` |
+//! | attacks that an org can have suffered | `attacks` |
 //! | the records of objects, and which of them a query selects | `records`, `records/rules` |
 //! | how a record stands in an answer | `json` |
 //! | users and profiles | `people` |
@@ -49,9 +50,10 @@
 //! | what another process may see and do | `serving/control` |
 //!
 //! Each of these knows only what stands below it: `prng`, `keys`, `event_id`; `ids`; `rows` and `soql`; `objects`; `people`
-//! and `faults`; `json`; `oddities`; `settings`; `event_log_file`; `records`; `results`; `org`; `rest`; `serving`. In a
+//! and `faults`; `json`; `oddities`; `attacks`; `settings`; `event_log_file`; `records`; `results`; `org`; `rest`; `serving`. In a
 //! folder, no file knows the one that the folder is named after.
 
+mod attacks;
 mod event_id;
 mod event_log_file;
 mod faults;
@@ -71,6 +73,7 @@ mod serving;
 mod settings;
 mod soql;
 
+pub use attacks::Attack;
 pub use event_id::{EventId, event_id};
 pub use event_log_file::{EventLogFile, Interval, TrueEvent, Truth};
 pub use faults::cost::Failure;

@@ -6,6 +6,7 @@ mod audit_trail;
 mod aura;
 pub(crate) mod event_log_file;
 mod login;
+mod of_attacks;
 pub(crate) mod people;
 mod report;
 pub(crate) mod stored;

@@ -7,6 +7,7 @@ mod audit_trail;
 mod aura;
 mod dates;
 mod login;
+mod of_attacks;
 mod place;
 mod query;
 mod record;

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use crate::attacks::Attack;
 use crate::keys::PublicKey;
 use crate::objects::stored::StoredObject;
 use crate::oddities::Oddities;
@@ -184,11 +185,14 @@ pub struct Workload {
     /// When the last hour ends (cut to the full hour). None ends it five full hours before the org's clock at the start:
     /// late enough to be recent, early enough that every file is visible at once.
     pub end: Option<DateTime<Utc>>,
+    /// What attacks the org suffered meanwhile. Their rows and records come in addition, and bring the files and objects that
+    /// they stand in where the org has none of the kind.
+    pub attacks: Vec<Attack>,
 }
 
 impl Default for Workload {
     fn default() -> Self {
-        Self { hours: 24, rows: Rows::Total(10_000), end: None }
+        Self { hours: 24, rows: Rows::Total(10_000), end: None, attacks: Vec::new() }
     }
 }
 
@@ -260,6 +264,8 @@ pub struct Objects {
     pub anomaly_rows_per_hour: u32,
     /// Records of AuraRequestEventLog in an hour. They become queryable 25 to 45 minutes late and are kept for 30 days.
     pub aura_rows_per_hour: u32,
+    /// Whether nothing happens that matters to security: changes in Setup are routine, and Threat Detection finds nothing.
+    pub quiet: bool,
     /// Many records on one instant.
     pub crowd: Option<Crowd>,
 }
@@ -274,6 +280,7 @@ impl Default for Objects {
             report_rows_per_hour: 12,
             anomaly_rows_per_hour: 1,
             aura_rows_per_hour: 60,
+            quiet: false,
             crowd: None,
         }
     }

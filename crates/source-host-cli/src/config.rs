@@ -42,8 +42,16 @@ const LIMITS: [&str; 12] = [
     "longest_wait",
     "log_lines_per_minute",
 ];
-const ADMISSION: [&str; 6] =
-    ["digest", "signed_by", "component_bytes", "functions", "function_bytes", "code_bytes"];
+const ADMISSION: [&str; 8] = [
+    "digest",
+    "signed_by",
+    "component_bytes",
+    "functions",
+    "function_bytes",
+    "code_bytes",
+    "compile_time",
+    "compile_memory",
+];
 
 /// Everything a run needs.
 #[derive(Clone, Debug)]
@@ -72,7 +80,7 @@ pub struct Config {
 /// opinion of `[source]` too.
 #[derive(Debug)]
 pub struct Mistakes {
-    /// All of them, in the order of the file's tables.
+    /// All of them, table by table.
     pub found: Vec<Mistake>,
     /// The component's file.
     pub component: Option<PathBuf>,
@@ -132,10 +140,10 @@ impl Config {
         let (allow, egress, transport) = reader.egress(&table);
         let limits = reader.limits(&table);
         let admission = reader.admission(&table);
-        if let (Some(state), Some(Output::File(file))) = (&state, &output)
-            && *state == file.path
+        if let Some((key, file)) = output.as_ref().and_then(Output::file)
+            && state.as_deref() == Some(file)
         {
-            reader.note("output.path".into(), "it is the same file as state.path".into());
+            reader.note(format!("output.{key}"), "it is the same file as state.path".into());
         }
 
         match (component, source, output) {
@@ -229,6 +237,9 @@ impl Reader<'_> {
         admission.function_bytes =
             self.size_of(table, AT, "function_bytes").unwrap_or(admission.function_bytes);
         admission.code_bytes = self.size_of(table, AT, "code_bytes").unwrap_or(admission.code_bytes);
+        admission.compile_time = self.time_of(table, AT, "compile_time").unwrap_or(admission.compile_time);
+        admission.compile_memory =
+            self.size_of(table, AT, "compile_memory").unwrap_or(admission.compile_memory);
         admission
     }
 }
@@ -311,7 +322,7 @@ mod tests {
         {
             assert_eq!(keys(&format!("/properties/{table}")), sorted(read), "{table}");
         }
-        let all: BTreeSet<&str> = KINDS.iter().flat_map(|(_, keys)| *keys).copied().collect();
+        let all: BTreeSet<&str> = KINDS.iter().flat_map(|kind| kind.keys()).collect();
         assert_eq!(keys("/properties/output"), all.into_iter().collect::<Vec<_>>());
         // Its defaults are those that are used where nothing is written.
         let mut lines = String::from("component = \"c.wasm\"\n");
@@ -326,6 +337,30 @@ mod tests {
         }
         let config = parse(&lines).unwrap();
         assert_eq!((config.limits, config.admission), (Limits::default(), Admission::default()));
+    }
+
+    #[test]
+    fn the_schema_knows_the_defaults_of_outputs() {
+        let schema = crate::schema::whole("x", serde_json::json!({}));
+        // What the schema says of a file is what makes sense once a file is rotated at all.
+        for kind in KINDS.iter().filter(|kind| kind.name != "file") {
+            let mut lines = format!("component = \"c.wasm\"\n[output]\nkind = {:?}\n", kind.name);
+            for (key, value) in
+                [("url", "\"https://x.example.com\""), ("servers", "[\"tls://x.example.com\"]")]
+            {
+                if kind.keys().contains(&key) {
+                    lines.push_str(&format!("{key} = {value}\n"));
+                }
+            }
+            let without = parse(&lines).unwrap().output;
+            for key in kind.keys().into_iter().filter(|key| *key != "kind") {
+                if let Some(default) = schema["properties"]["output"]["properties"][key].get("default") {
+                    lines.push_str(&format!("{key} = {default}\n"));
+                }
+            }
+            let with = parse(&lines).unwrap().output;
+            assert_eq!(format!("{with:?}"), format!("{without:?}"));
+        }
     }
 
     #[test]
@@ -401,6 +436,9 @@ mod tests {
         assert!(
             with(&format!("{state}kind = \"file\"\npath = \"s\""))[0].contains("same file as state.path")
         );
+        let http = "kind = \"http\"\nurl = \"https://x.example.com\"\ndead_letters = \"s\"";
+        let found = with(&format!("{state}{http}"));
+        assert!(found[0].starts_with("line 7: output.dead_letters: it is the same file"), "{found:?}");
     }
 
     #[test]
@@ -436,7 +474,7 @@ mod tests {
                 "elasticsearch",
             ),
             (
-                "kind = \"otlp\"\nurl = \"https://otel.example.com\"\nresource = { \"service.namespace\" = \"logs\" }",
+                "kind = \"otlp\"\nurl = \"https://otel.example.com\"\nresource = { \"service.namespace\" = { env = \"TOKEN\" } }",
                 "otlp",
             ),
             (
@@ -480,6 +518,53 @@ mod tests {
         ] {
             let found = with(&format!("[output]\n{output}"));
             assert!(found.iter().any(|message| message.contains(says)), "{says}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_output_without_an_address_is_told_what_else_is_wrong_with_it() {
+        for (kind, lacks) in [
+            ("http", "url"),
+            ("elasticsearch", "url"),
+            ("otlp", "url"),
+            ("nats", "servers"),
+            ("file", "path"),
+        ] {
+            let wrong = if kind == "file" { "keep" } else { "credentials_without_tls" };
+            let found = with(&format!("[output]\nkind = \"{kind}\"\n{wrong} = \"x\""));
+            assert_eq!(found.len(), 2, "{found:?}");
+            assert!(found[0].contains(&format!("output.{lacks}: is missing")), "{found:?}");
+            assert!(found[1].contains(&format!("line 4: output.{wrong}: ")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_output_finds_wrong_is_told_under_the_key_of_the_file() {
+        let http = "[output]\nkind = \"http\"\nurl = \"https://x.example.com\"\n";
+        let files = "client_certificate = \"no.pem\"\nclient_key = \"no.pem\"";
+        let found = with(&format!("{http}{files}"));
+        assert!(found[0].starts_with("line 5: output.client_certificate: no certificates"), "{found:?}");
+        let elasticsearch = http.replace("http\"\n", "elasticsearch\"\n");
+        let found = with(&format!("{elasticsearch}user = \"a:b\"\npassword = \"x\""));
+        assert!(found[0].starts_with("line 5: output.user: a user's name"), "{found:?}");
+    }
+
+    #[test]
+    fn credentials_beside_others_are_refused() {
+        let nats = "[output]\nkind = \"nats\"\nservers = [\"tls://x.example.com\"]\n";
+        let found = with(&format!("{nats}credentials_file = \"u.creds\"\ntoken = \"x\""));
+        assert!(found[0].starts_with("line 6: output.token: `credentials_file` says already"), "{found:?}");
+        let elasticsearch = "[output]\nkind = \"elasticsearch\"\nurl = \"https://x.example.com\"\n";
+        let found = with(&format!("{elasticsearch}user = \"u\"\npassword = \"x\"\napi_key = \"x\""));
+        assert!(found[0].starts_with("line 5: output.user: `api_key` says already"), "{found:?}");
+    }
+
+    #[test]
+    fn a_certificate_whose_key_is_there_and_wrong_is_not_said_to_lack_it() {
+        for table in ["[egress]", "[output]\nkind = \"http\"\nurl = \"https://x.example.com\""] {
+            let found = with(&format!("{table}\nclient_certificate = \"c.pem\"\nclient_key = 3"));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains("client_key: a text"), "{found:?}");
         }
     }
 

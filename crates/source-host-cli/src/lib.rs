@@ -33,4 +33,4 @@ pub use run::report::{Progress, Report};
 pub use run::runner::{Runner, Stopper};
 pub use run::watcher::Watcher;
 pub use secrets::Secret;
-pub use units::{parse_size, parse_time};
+pub use units::{parse_instant, parse_size, parse_time};

@@ -170,6 +170,8 @@ pub(crate) fn own() -> Value {
                 "functions": count(40_000, "Its functions."),
                 "function_bytes": size("256KiB", "Its longest function."),
                 "code_bytes": size("8MiB", "All its functions."),
+                "compile_time": time("60s", "Compiling it."),
+                "compile_memory": size("2GiB", "Address space for compiling it."),
             },
             "additionalProperties": false,
         },
@@ -209,7 +211,7 @@ fn output() -> Value {
         json!({"type": "object", "additionalProperties": text, "description": description})
     };
     let word = |words: &[&str], description: &str| json!({"enum": words, "description": description});
-    let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
+    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
     let mut properties = json!({
         "kind": {"enum": kinds, "default": "stdout", "description": "Standard output, a file, or a service."},
         "path": text("The file that events are appended to."),
@@ -244,11 +246,11 @@ fn output() -> Value {
         "stream": text("The stream that has to have it."),
         "credentials_file": text("A file with a user's JWT and seed."),
         "in_flight": count(256, "Messages that wait for their acknowledgement at the same time."),
-        "ack_timeout": time("30s", "An acknowledgement."),
+        "ack_timeout": time("10s", "An acknowledgement."),
     });
     for (key, property) in properties.as_object_mut().into_iter().flatten() {
         let having: Vec<&str> =
-            KINDS.iter().filter(|(_, keys)| keys.contains(&key.as_str())).map(|(kind, _)| *kind).collect();
+            KINDS.iter().filter(|kind| kind.keys().contains(&key.as_str())).map(|kind| kind.name).collect();
         if having.len() < KINDS.len()
             && let Some(Value::String(description)) = property.get_mut("description")
         {

@@ -6,6 +6,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -139,11 +141,13 @@ impl Vault<'_> {
                     // The system's words alone: the error itself may name the file.
                     false => format!("cannot read the file that it names: {}{NOT_SHOWN}", error.kind()),
                 };
-                let size = std::fs::metadata(&file).map_err(unreadable)?.len();
-                if size > LARGEST_FILE {
+                // What is no plain file tells no size, and may have no end.
+                let mut bytes = Vec::new();
+                let read = File::open(&file).and_then(|f| f.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
+                if read.map_err(unreadable)? as u64 > LARGEST_FILE {
+                    bytes.zeroize();
                     return Err(format!("the file {shown} is larger than 1 MiB, so it is no secret"));
                 }
-                let bytes = std::fs::read(&file).map_err(unreadable)?;
                 let mut text = String::from_utf8(bytes).map_err(|error| {
                     error.into_bytes().zeroize();
                     format!("the file {shown} is not text in UTF-8")
@@ -332,15 +336,27 @@ mod tests {
         assert!(!format!("{secret:?} {:?}", Some(&secret)).contains("s3cret"));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let (_, problems) = resolve(Path::new("/"), "a = { file = \"dev/zero\" }");
+        assert!(problems[0].contains("is larger than 1 MiB"), "{problems:?}");
+    }
+
     #[test]
     fn a_file_that_is_no_secret_is_refused_without_showing_it() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("binary"), [0xff, 0xfe, b'k']).unwrap();
         std::fs::write(folder.path().join("empty"), "\n").unwrap();
-        let (_, problems) = resolve(folder.path(), "a = { file = \"binary\" }\nb = { file = \"empty\" }");
+        std::fs::write(folder.path().join("large"), vec![b'k'; (1 << 20) + 1]).unwrap();
+        let (_, problems) = resolve(
+            folder.path(),
+            "a = { file = \"binary\" }\nb = { file = \"empty\" }\nc = { file = \"large\" }",
+        );
         assert!(
             problems[0].contains("not text in UTF-8") && problems[1].contains("is empty"),
             "{problems:?}"
         );
+        assert!(problems[2].contains("is larger than 1 MiB"), "{problems:?}");
     }
 }

@@ -4,6 +4,7 @@
 //! wake nobody. When one is due it gets one of a bounded number of turns, and of the processor what is fair. What goes wrong
 //! with one (a file that cannot be read, credentials that are refused, an output that is down) stays with it.
 
+mod backfill;
 mod control;
 mod error;
 mod folder;
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt as _;
 use source_host::Runtime;
 use state_store::{Database, Settings as StateSettings};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +26,9 @@ use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 use tracing::Instrument as _;
 
-pub use self::control::{Answer, Ask, TenantStatus, ask, socket};
+use self::backfill::Backfill;
+pub use self::backfill::TimeRange;
+pub use self::control::{Answer, Ask, BackfillStatus, EarlierState, TenantStatus, ask, socket};
 use self::control::{Control, Request};
 pub use self::error::ServeError;
 use self::folder::{Changes, TenantFile, scan};
@@ -130,6 +134,7 @@ struct Record {
     paused: bool,
     reopen: bool,
     failed: Option<(String, SystemTime)>,
+    backfill: Option<BackfillStatus>,
     events: u64,
     polls: u64,
     last_turn: Option<SystemTime>,
@@ -200,6 +205,7 @@ impl Server {
                 paused: false,
                 reopen: false,
                 failed: None,
+                backfill: None,
                 events: 0,
                 polls: 0,
                 last_turn: None,
@@ -330,10 +336,10 @@ impl Server {
             self.health.settled();
         }
         if let Some(tenant) = &tenant {
-            let report = tenant.report();
-            self.delivered += report.events.saturating_sub(record.events);
-            record.events = report.events;
-            record.polls = report.polls;
+            let (events, polls) = tenant.done();
+            self.delivered += events.saturating_sub(record.events);
+            (record.events, record.polls) = (events, polls);
+            record.backfill = tenant.backfill().map(|(range, events)| BackfillStatus { range, events });
         }
         if record.removed {
             self.slots.remove(&name);
@@ -348,6 +354,10 @@ impl Server {
         }
         let (tenant, wait) = match turn {
             Turn::More => (tenant, Duration::ZERO),
+            Turn::Reopen => {
+                record.events = 0;
+                (None, Duration::ZERO)
+            }
             Turn::Wait(wait) => {
                 let trouble = tenant.as_ref().and_then(|tenant| tenant.trouble());
                 record.failed = trouble.map(|why| (why.to_owned(), SystemTime::now()));
@@ -366,6 +376,12 @@ impl Server {
 
     fn answer(&mut self, request: Request) {
         let answer = match request.ask {
+            Ask::History { tenant } => return self.order(&tenant, Order::History, request.answer),
+            Ask::RollBack { tenant, revision } => {
+                return self.order(&tenant, Order::RollBack(revision), request.answer);
+            }
+            Ask::Backfill { tenant, range } => self.backfill(&tenant, range),
+            Ask::EndBackfill { tenant } => self.end_backfill(&tenant),
             Ask::Status => {
                 Answer::Tenants(self.slots.iter().map(|(name, record)| status(name, record)).collect())
             }
@@ -376,7 +392,7 @@ impl Server {
                 Some(record) if record.paused => Answer::Refused(format!("{tenant} is paused")),
                 Some(record) => {
                     if !matches!(record.slot, Slot::Running { .. } | Slot::Ready { .. }) {
-                        self.schedule(&tenant, None, Duration::ZERO);
+                        self.poll_now(&tenant);
                     }
                     Answer::Done(format!("{tenant} is polled"))
                 }
@@ -386,11 +402,115 @@ impl Server {
         let _ = request.answer.send(answer);
     }
 
+    /// Puts a tenant that has no turn into the queue, unless it is paused, and has it polled when it has one.
+    fn poll_now(&mut self, name: &str) {
+        let Some(record) = self.slots.get_mut(name) else { return };
+        if let Slot::Waiting { tenant: Some(tenant), .. } | Slot::Paused { tenant: Some(tenant) } =
+            &mut record.slot
+        {
+            tenant.poll_now();
+        }
+        self.schedule(name, None, Duration::ZERO);
+    }
+
+    /// Has a tenant collect a range of time besides.
+    fn backfill(&mut self, name: &str, range: TimeRange) -> Answer {
+        if !self.slots.contains_key(name) {
+            return unknown(name);
+        }
+        if let Err(why) = TimeRange::new(range.from.into(), range.until.into()) {
+            return Answer::Refused(why);
+        }
+        if range.from > chrono::Utc::now() {
+            return Answer::Refused(format!(
+                "{} is in the future: there is nothing to go back for",
+                range.from
+            ));
+        }
+        match Backfill::of(&self.settings.backfills, name) {
+            Ok(None) => {}
+            Ok(Some(under_way)) => {
+                let range = under_way.range;
+                return Answer::Refused(format!(
+                    "{name} has a backfill under way, {range}; wait until it is complete, or end it with `tenants ... backfill {name} --end`"
+                ));
+            }
+            Err(error) => return Answer::Refused(format!("the backfills cannot be read: {error}")),
+        }
+        if let Err(error) = Backfill::begin(&self.settings.backfills, name, range) {
+            return Answer::Refused(format!("a backfill cannot be written down: {error}"));
+        }
+        self.open_again(name);
+        Answer::Done(format!("{name} collects {range} besides"))
+    }
+
+    fn end_backfill(&mut self, name: &str) -> Answer {
+        if !self.slots.contains_key(name) {
+            return unknown(name);
+        }
+        match Backfill::of(&self.settings.backfills, name) {
+            Ok(Some(backfill)) => match backfill.end() {
+                Ok(()) => {
+                    tracing::info!(tenant = name, "its backfill was ended, {}", backfill.range);
+                    self.open_again(name);
+                    Answer::Done(format!("{name} has no backfill any more; it was one {}", backfill.range))
+                }
+                Err(error) => Answer::Refused(format!("its backfill cannot be removed: {error}")),
+            },
+            Ok(None) => Answer::Refused(format!("{name} has no backfill")),
+            Err(error) => Answer::Refused(format!("the backfills cannot be read: {error}")),
+        }
+    }
+
+    /// Has a tenant opened anew, as if its file had changed. A turn under way ends first.
+    fn open_again(&mut self, name: &str) {
+        let Some(record) = self.slots.get_mut(name) else { return };
+        record.changed = true;
+        record.backfill = None;
+        if !matches!(record.slot, Slot::Running { .. }) {
+            self.schedule(name, None, Duration::ZERO);
+        }
+    }
+
+    /// Does something with a tenant that has no turn. While it does, it has none.
+    fn order(&mut self, name: &str, order: Order, answer: oneshot::Sender<Answer>) {
+        let record = match self.slots.get_mut(name) {
+            Some(record) if !matches!(record.slot, Slot::Running { .. }) => record,
+            there => {
+                let why = format!("{name} has its turn; ask again, or pause it first");
+                let refusal = there.map_or_else(|| unknown(name), |_| Answer::Refused(why));
+                // Who asked may have gone.
+                let _ = answer.send(refusal);
+                return;
+            }
+        };
+        let cancel = CancellationToken::new();
+        let slot = std::mem::replace(&mut record.slot, Slot::Running { cancel });
+        let wait = match &slot {
+            Slot::Waiting { until, .. } => until.saturating_duration_since(Instant::now()),
+            _ => Duration::ZERO,
+        };
+        let (file, metrics) = (record.file.clone(), Arc::clone(&record.metrics));
+        let tenant = self.forget(slot);
+        let shared = Arc::clone(&self.shared);
+        let owned = name.to_owned();
+        let task = self.running.spawn(
+            async move {
+                let (tenant, turn, said) =
+                    ordered(&owned, &file, tenant, &shared, &metrics, order, wait).await;
+                let _ = answer.send(said);
+                (owned, tenant, turn)
+            }
+            .instrument(tracing::info_span!("tenant", name)),
+        );
+        self.turns.insert(task.id(), name.to_owned());
+    }
+
     fn pause(&mut self, name: &str, paused: bool) -> Answer {
         let Some(record) = self.slots.get_mut(name) else { return unknown(name) };
         let was = std::mem::replace(&mut record.paused, paused);
         if was != paused && !matches!(record.slot, Slot::Running { .. }) {
-            self.schedule(name, None, Duration::ZERO);
+            self.poll_now(name);
         }
         Answer::Done(format!("{name} is {}", if paused { "paused" } else { "resumed" }))
     }
@@ -443,6 +563,56 @@ fn status(name: &str, record: &Record) -> TenantStatus {
         events: record.events,
         polls: record.polls,
         failed: record.failed.as_ref().map(|(why, _)| why.clone()),
+        backfill: record.backfill.clone(),
+    }
+}
+
+/// What is done with a tenant between its turns.
+enum Order {
+    /// Tells its earlier states.
+    History,
+    /// Goes back to one of them.
+    RollBack(u64),
+}
+
+/// Does what was ordered. A tenant whose state is another one is opened anew.
+async fn ordered(
+    name: &str,
+    file: &TenantFile,
+    tenant: Option<Box<Tenant>>,
+    shared: &Shared,
+    metrics: &Arc<TenantMetrics>,
+    order: Order,
+    wait: Duration,
+) -> (Option<Box<Tenant>>, Turn, Answer) {
+    let mut tenant = match tenant {
+        Some(tenant) => tenant,
+        None => match Tenant::open(name, file, shared, metrics).await {
+            Ok(tenant) => Box::new(tenant),
+            Err(why) => return (None, Turn::Failed(why.clone()), Answer::Refused(why)),
+        },
+    };
+    let refused = |error: state_store::StateError| Answer::Refused(error.to_string());
+    match order {
+        Order::History => {
+            let states = tenant.store().history().await;
+            let said = states
+                .map_or_else(refused, |past| Answer::States(past.into_iter().map(Into::into).collect()));
+            (Some(tenant), Turn::Wait(wait), said)
+        }
+        Order::RollBack(revision) => match tenant.store().roll_back(revision).await {
+            Ok(stored) => {
+                let (from, now) = (revision, stored.revision);
+                tracing::warn!(
+                    from,
+                    now,
+                    "goes on from an earlier state; what it had collected since comes again"
+                );
+                let said = format!("{name} goes on from the state {from}, which is now {now}");
+                (None, Turn::Reopen, Answer::Done(said))
+            }
+            Err(error) => (Some(tenant), Turn::Wait(wait), refused(error)),
+        },
     }
 }
 

@@ -1,6 +1,8 @@
 //! How sizes and times are written in a configuration: `64MiB`, `120s`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, NaiveDate, NaiveTime};
 
 /// Reads `512KiB`, `64MiB`, `2GiB` or a plain number of bytes.
 ///
@@ -43,6 +45,18 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads `2026-11-01`, which is its beginning in UTC, or `2026-11-01T10:00:00Z`, with any offset.
+///
+/// # Errors
+///
+/// A sentence that says what is expected.
+pub fn parse_instant(text: &str) -> Result<SystemTime, String> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let time = day.or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()));
+    let time = time.map_err(|_| "a date is expected, such as 2026-11-01, or a time as 2026-11-01T10:00:00Z");
+    Ok(time?.into())
+}
+
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -61,6 +75,17 @@ mod tests {
         assert_eq!(parse_size("4096"), Ok(4096));
         for bad in ["", "0", "MiB", "64MB", "-1KiB", "1.5GiB", "99999999999999999999", "99999999999GiB"] {
             assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn instants_are_read_as_days_and_as_times_with_an_offset() {
+        let at = |seconds| Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(parse_instant("2026-11-01"), at(1_793_491_200));
+        assert_eq!(parse_instant("2026-11-01T10:00:00Z"), at(1_793_527_200));
+        assert_eq!(parse_instant("2026-11-01T12:00:00+02:00"), at(1_793_527_200));
+        for bad in ["", "yesterday", "2026-13-01", "2026-11-01T10:00:00", "10:00"] {
+            assert!(parse_instant(bad).is_err(), "{bad}");
         }
     }
 

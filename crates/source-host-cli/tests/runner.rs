@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use event_output::{Check, Delivered, Delivery, Output, OutputError, OutputErrorKind};
 use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
-use source_host_cli::{End, Finished, HeldEvents, Next, Pipeline, Policy, Pollable, RunError, Runner};
+use source_host_cli::{
+    End, Finished, HeldEvents, Next, Pipeline, Policy, Pollable, RunError, Runner, Watcher,
+};
 use state_store::{Answer, Memory, MemoryState, Owner, Past, Settings, StateError, StateStore, Stored};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -30,6 +32,10 @@ impl Diary {
         self.entries.lock().unwrap().clone()
     }
 
+    fn told(&self) -> Vec<String> {
+        self.entries().into_iter().filter(|entry| entry.starts_with("told")).collect()
+    }
+
     fn polls(&self) -> Vec<String> {
         self.entries().into_iter().filter(|entry| entry.starts_with("poll")).collect()
     }
@@ -46,7 +52,8 @@ type Polled = Result<Batch, Error>;
 
 struct Scripted {
     answers: VecDeque<Polled>,
-    renewals: VecDeque<Result<(), Error>>,
+    /// How renewals end; none: never.
+    renewals: VecDeque<Option<Result<(), Error>>>,
     diary: Diary,
     started: Instant,
 }
@@ -63,11 +70,29 @@ impl Pollable for Scripted {
 
     async fn renew(&mut self) -> Result<(), Error> {
         self.diary.note("renew".into());
-        self.renewals.pop_front().unwrap_or(Ok(()))
+        match self.renewals.pop_front() {
+            Some(Some(end)) => end,
+            Some(None) => std::future::pending().await,
+            None => Ok(()),
+        }
     }
 
     fn peak_memory(&self) -> u64 {
         4096
+    }
+}
+
+impl Watcher for Diary {
+    fn delivered(&self, _: &Delivered, events: &[String], _: Duration) {
+        self.note(format!("told: delivered {}", events.join(",")));
+    }
+
+    fn poll_failed(&self, error: &Error) {
+        self.note(format!("told: {error}"));
+    }
+
+    fn output_failed(&self, error: &OutputError) {
+        self.note(format!("told: {error}"));
     }
 }
 
@@ -291,6 +316,18 @@ async fn a_failure_is_waited_out_with_its_back_off_stored() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disk_that_is_full_does_not_end_a_run_that_waits_out_a_failure() {
+    let answers = vec![
+        failure(ProblemKind::Transient, Some(7_000), Some("a+back-off")),
+        Ok(batch(&["{1}"], "b", 1000)),
+    ];
+    let (runner, diary) = build(answers, true, None, Vec::new(), 1);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+    let expected = ["poll(-) at 0 s", "save a+back-off fails", "poll(-) at 7 s", "deliver {1}", "save b"];
+    assert_eq!(diary.entries(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_that_asks_for_no_wait_gets_one_all_the_same() {
     let answers = vec![failure(ProblemKind::Transient, Some(0), None), Ok(batch(&[], "b", 1000))];
     let (runner, _) = runner(answers, true);
@@ -467,6 +504,22 @@ async fn three_crashes_in_a_row_end_a_run_until_caught_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_instance_that_cannot_be_opened_is_told_and_one_that_was_not_waited_for_is_opened_again() {
+    let answers = vec![trap(), Ok(batch(&[], "b", 1000))];
+    let (mut pipeline, diary) = pipeline(answers, false, None, Vec::new(), 0);
+    pipeline.source().renewals = [Some(trap().map(drop)), None].into();
+    let mut pipeline = pipeline.watcher(Arc::new(diary.clone()));
+    assert_eq!(pipeline.step().await.unwrap(), Next::Wait(Duration::from_secs(1)));
+    assert_eq!(pipeline.step().await.unwrap(), Next::Wait(Duration::from_secs(2)));
+    assert!(tokio::time::timeout(Duration::from_secs(1), pipeline.step()).await.is_err());
+    pipeline.step().await.unwrap();
+    let told = format!("told: {}", trap().unwrap_err());
+    let expected = ["poll(-) at 0 s", &told, "renew", &told, "renew", "renew", "poll(-) at 1 s", "save b"];
+    assert_eq!(diary.entries(), expected);
+    assert_eq!(pipeline.report().problems, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn crashes_with_success_between_them_are_not_in_a_row() {
     let ok = || Ok(batch(&["{}"], "a", 0));
     let answers = vec![trap(), trap(), ok(), trap(), trap(), Ok(batch(&[], "b", 1000))];
@@ -554,6 +607,30 @@ async fn an_output_that_is_down_pauses_its_source_and_gets_the_rest_when_it_is_u
     ];
     assert_eq!(diary.entries(), expected);
     assert_eq!(finished.report.events, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_output_takes_before_it_fails_is_told_as_delivered_once() {
+    let answers = vec![Ok(batch(&["{1}", "{2}", "{3}"], "a", 1000))];
+    let (pipeline, diary) = pipeline(answers, true, None, vec![down(1), down(0)], 0);
+    Runner::new(pipeline.watcher(Arc::new(diary.clone()))).run().await.end.unwrap();
+    let expected = [
+        "told: delivered {1}",
+        "told: the receiver is down",
+        "told: the receiver is down",
+        "told: delivered {2},{3}",
+    ];
+    assert_eq!(diary.told(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_takes_a_little_each_time_is_not_given_up_on() {
+    let events: Vec<String> = (0..20).map(|n| format!("{{{n}}}")).collect();
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let (runner, _) = build(vec![Ok(batch(&events, "a", 1000))], true, None, vec![down(1); 19], 0);
+    let finished = runner.run().await;
+    assert_eq!(finished.end.unwrap(), End::CaughtUp);
+    assert!(finished.report.seconds > 300.0, "longer than what is waited out without any progress");
 }
 
 #[tokio::test(start_paused = true)]

@@ -331,6 +331,27 @@ fn sums_name_no_tenant_and_do_not_shrink_when_one_is_removed() {
 }
 
 #[test]
+fn sums_do_not_shrink_while_tenants_come_and_go() {
+    let (metrics, _) = metrics(false);
+    let changing = metrics.clone();
+    let changes = std::thread::spawn(move || {
+        for number in 0..5_000 {
+            let name = format!("tenant-{number}");
+            changing.tenant(&name, "x").polled(&Batch::default(), MINUTE);
+            changing.remove(&name);
+        }
+    });
+    let mut before = 0.0;
+    while !changes.is_finished() {
+        let polls = Scrape::read(&metrics.scrape()).get("polls_total", &[]).expect("a sum");
+        assert!(polls >= before, "{polls} after {before}");
+        before = polls;
+    }
+    changes.join().expect("a thread");
+    assert_eq!(Scrape::read(&metrics.scrape()).get("polls_total", &[]), Some(5_000.0));
+}
+
+#[test]
 fn a_hostile_name_stays_one_label_of_bounded_length() {
     let (metrics, _) = metrics(true);
     let names = [
@@ -760,34 +781,4 @@ fn several_observers_are_told_the_same() {
     assert_eq!(scrape.get("limit_refusals_total", &[("tenant", "acme"), ("limit", "requests")]), Some(1.0));
     assert_eq!(scrape.get("calls_total", &[("tenant", "acme")]), Some(1.0));
     assert_eq!(scrape.get("audit_lines_dropped_total", &[]), Some(0.0));
-}
-
-/// The figures of docs/metrics.md: `cargo test --release ... --test watching -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn what_a_thousand_and_ten_thousand_tenants_cost() {
-    // Memory first and all of it held: what a scrape gives back would otherwise be counted as free.
-    let built = [(true, 1_000_u32), (true, 10_000), (false, 10_000)].map(|(per_tenant, count)| {
-        let before = resident();
-        let (metrics, clock) = metrics(per_tenant);
-        for number in 0..count {
-            scripted(&metrics.tenant(&format!("customer-{number:05}"), "sha256:0123456789abcdef"), &clock);
-        }
-        println!("{count} tenants: {} B each", (resident() - before) / u64::from(count));
-        (per_tenant, count, metrics)
-    });
-    for (per_tenant, count, metrics) in built {
-        let times = [(); 5].map(|()| {
-            let began = std::time::Instant::now();
-            let text = metrics.scrape();
-            (began.elapsed(), text.len(), text.lines().filter(|line| !line.starts_with('#')).count())
-        });
-        let (time, bytes, series) = times.into_iter().min().expect("five");
-        println!("per tenant {per_tenant}, {count}: {series} series, {bytes} B, {time:?}");
-    }
-}
-
-fn resident() -> u64 {
-    let pages = fs::read_to_string("/proc/self/statm").expect("statm");
-    pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("pages") * 4096
 }

@@ -41,6 +41,20 @@
   (func (export "pipeline:source/source@0.1.0#resume") (param $at i32) (param $length i32)
     (i32.store (i32.const 1000) (local.get $length)))
 
+  ;; Refuses what is no range.
+  (func (export "pipeline:source/source@0.1.0#confine") (param $from i64) (param $until i64) (result i32)
+    (memory.fill (i32.const 256) (i32.const 0) (i32.const 96))
+    (if (i64.ge_s (local.get $from) (local.get $until))
+      (then
+        (i32.store8 (i32.const 256) (i32.const 1))
+        ;; problem at 260: kind config, message at 28
+        (i32.store (i32.const 288) (i32.const 1067)) (i32.store (i32.const 292) (i32.const 16))))
+    (i32.const 256))
+
+  ;; A state that begins with c.
+  (func (export "pipeline:source/source@0.1.0#is-complete") (param $at i32) (param $length i32) (result i32)
+    (i32.eq (i32.load8_u (local.get $at)) (i32.const 99)))
+
   (func (export "pipeline:source/source@0.1.0#poll")
     (param $some i32) (param $at i32) (param $length i32) (result i32)
     (local $letter i32) (local $n i32)

@@ -4,7 +4,7 @@
 //! one that is not the component that the operator looked at. So a file is read up to a limit, hashed and held against a
 //! digest or a signature, and its sections are counted, all before the compiler and its cache see a byte. What compiling costs
 //! grows with the number of functions and, faster, with the length of the longest (200,000 of them took 1.07 GiB, one of 2 MB
-//! 417 MiB and 33 s), so both have limits of their own.
+//! 417 MiB and 33 s), so both have limits of their own. What is still costly is for the bounds of `compiler` to stop.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ring::digest;
 use ring::signature::{ED25519, UnparsedPublicKey};
@@ -43,6 +44,10 @@ pub struct Admission {
     pub code_bytes: u64,
     /// All else that is declared: types, imports, exports, globals, instances. Default 100,000.
     pub declarations: u64,
+    /// Wall-clock time of compiling it, by a [`crate::Compiler`] that is a child. Default 60 s.
+    pub compile_time: Duration,
+    /// Address space for compiling it, by a [`crate::Compiler`] that is a child. Default 2 GiB.
+    pub compile_memory: u64,
     /// The component itself, by its SHA-256.
     pub digest: Option<Digest>,
     /// Who must have signed it.
@@ -57,6 +62,8 @@ impl Default for Admission {
             function_bytes: 256 << 10,
             code_bytes: 8 << 20,
             declarations: 100_000,
+            compile_time: Duration::from_secs(60),
+            compile_memory: 2 << 30,
             digest: None,
             signed_by: None,
         }
@@ -64,10 +71,23 @@ impl Default for Admission {
 }
 
 /// The SHA-256 of a component, as OCI registries write it: `sha256:` and 64 hexadecimal digits.
+///
+/// ```
+/// use source_host::Digest;
+///
+/// let looked_at = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+/// assert_eq!(Digest::of(b"test"), looked_at.parse()?);
+/// # Ok::<(), source_host::DigestError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 /// A text that is no digest.
+///
+/// ```
+/// let error = "9f86d081".parse::<source_host::Digest>().unwrap_err();
+/// assert_eq!(error.to_string(), "a digest is expected: sha256: and 64 hexadecimal digits");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("a digest is expected: sha256: and 64 hexadecimal digits")]
 pub struct DigestError;
@@ -116,10 +136,26 @@ impl FromStr for Digest {
 }
 
 /// An Ed25519 key that components are signed with (RFC 8032).
+///
+/// ```
+/// use source_host::{Admission, PublicKey};
+///
+/// let pem = "-----BEGIN PUBLIC KEY-----
+/// MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
+/// -----END PUBLIC KEY-----";
+/// let mut admission = Admission::default();
+/// admission.signed_by = Some(PublicKey::from_pem(pem)?);
+/// # Ok::<(), source_host::PublicKeyError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey([u8; 32]);
 
 /// A text that is no such key.
+///
+/// ```
+/// let error = source_host::PublicKey::from_pem("a password").unwrap_err();
+/// assert!(error.to_string().contains("openssl pkey -pubout"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("an Ed25519 public key in PEM form is expected, as `openssl pkey -pubout` writes it")]
 pub struct PublicKeyError;

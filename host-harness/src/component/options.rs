@@ -14,6 +14,30 @@ use crate::network::transport::{HttpTransport, Transport};
 use crate::observer::Observer;
 
 /// Clocks other than the system's, for tests that travel in time.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use std::time::Duration;
+///
+/// use source_host::Clock;
+///
+/// /// Goes when it is told to.
+/// struct Stopped(Mutex<Duration>);
+///
+/// impl Clock for Stopped {
+///     fn now(&self) -> Duration {
+///         Duration::from_secs(1_780_000_000) + self.elapsed()
+///     }
+///
+///     fn elapsed(&self) -> Duration {
+///         *self.0.lock().unwrap()
+///     }
+/// }
+///
+/// let clock = std::sync::Arc::new(Stopped(Mutex::default()));
+/// let options = source_host::Options::new().clock(clock.clone());
+/// *clock.0.lock().unwrap() += Duration::from_secs(3600);
+/// ```
 pub trait Clock: Send + Sync {
     /// What the wall clock shows: the time since 1970-01-01T00:00:00Z.
     fn now(&self) -> Duration;
@@ -81,6 +105,36 @@ impl Wanted {
 /// let options = Options::new().egress(Egress::allow(["logs.example.com"])?).limits(limits);
 /// # Ok::<(), source_host::RuleError>(())
 /// ```
+///
+/// In a process with many sources, each is told what it shares with the others, and can be stopped and watched apart:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use source_host::{CallRecord, HttpTransport, MemoryBudget, Observer, Options, Scheduler};
+/// use tokio_util::sync::CancellationToken;
+///
+/// struct Slow(&'static str);
+///
+/// impl Observer for Slow {
+///     fn call(&self, call: &CallRecord) {
+///         if call.duration.as_secs() > 60 {
+///             println!("{}: {} took {:?}", self.0, call.function, call.duration);
+///         }
+///     }
+/// }
+///
+/// // One for the process.
+/// let (scheduler, memory) = (Scheduler::default(), MemoryBudget::new(1 << 30));
+/// // One for each source.
+/// let stop = CancellationToken::new();
+/// let options = Options::new()
+///     .scheduler(scheduler.clone())
+///     .memory_budget(memory.clone())
+///     .observer(Arc::new(Slow("acme")))
+///     .transport_made_by(HttpTransport::new)
+///     .cancelled_by(stop.clone());
+/// ```
 #[derive(Default)]
 #[must_use]
 pub struct Options {
@@ -113,6 +167,14 @@ impl Options {
     }
 
     /// How its requests travel. By default a [`crate::HttpTransport`] of its own.
+    ///
+    /// ```no_run
+    /// use source_host::{HttpTransport, Options};
+    ///
+    /// let transport = HttpTransport::builder().proxy("http://proxy.internal:3128")?.build()?;
+    /// let options = Options::new().transport(transport);
+    /// # Ok::<(), source_host::Error>(())
+    /// ```
     ///
     /// It is taken by value: connections carry what a server thinks of who calls, and are not for other tenants.
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use super::admission::{self, Admission, Digest};
+use super::admission::{self, Digest};
 use super::guest::Guest;
 use super::options::Options;
 use super::source::Source;
@@ -31,6 +31,18 @@ const OFFERED: [&str; 7] = [
 const CONTRACT: &str = "pipeline:source/source@0.1.0";
 
 /// A component, compiled and admitted. Cheap to clone; opens any number of sources.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), source_host::Error> {
+/// use source_host::{Admission, Options, Runtime};
+///
+/// let plugin = Runtime::new()?.load("source.wasm", &Admission::default()).await?;
+/// println!("{}, {:?}, imports {}", plugin.digest(), plugin.annotations().get("version"), plugin.imports().join(", "));
+/// // Each has a memory, a transport and limits of its own.
+/// let (acme, other) = (plugin.open(Options::new()).await?, plugin.open(Options::new()).await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Plugin {
     name: String,
@@ -73,7 +85,7 @@ impl Plugin {
     }
 }
 
-/// Compiles a component if it is one, exports the contract, and imports nothing that is not offered.
+/// Takes a compiled component if it exports the contract, and imports nothing that is not offered.
 ///
 /// Names come from the component, and whoever prints the error does so on a terminal.
 pub(crate) fn admit(
@@ -81,13 +93,10 @@ pub(crate) fn admit(
     linker: &Linker<Guest>,
     name: &str,
     content: &[u8],
-    signature: Option<&[u8]>,
-    admission: &Admission,
+    digest: Digest,
+    component: &Component,
 ) -> Result<Plugin, Error> {
     let refuse = |reason: String| Error::NotAdmitted { name: name.to_owned(), reason: printable(reason) };
-    let digest = admission::inspect(content, signature, admission).map_err(refuse)?;
-    let component =
-        Component::new(engine, content).map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
     let ty = component.component_type();
     let mut imports: Vec<String> = ty.imports(engine).map(|(import, _)| import.to_owned()).collect();
     imports.sort();
@@ -109,7 +118,7 @@ pub(crate) fn admit(
         }));
     }
     let pre = linker
-        .instantiate_pre(&component)
+        .instantiate_pre(component)
         .and_then(PluginPre::new)
         .map_err(|error| refuse(format!("it does not fit the contract: {error:#}")))?;
     let annotations = admission::annotations(content);
@@ -129,7 +138,7 @@ fn is_offered(import: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Runtime;
+    use crate::{Admission, Runtime};
 
     #[test]
     fn any_patch_version_of_wasi_0_2_is_offered_and_nothing_else() {

@@ -9,34 +9,52 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use wasmtime::component::{HasData, Linker, ResourceTable};
-use wasmtime::{Cache, CacheConfig, Config, Engine};
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasData, Linker, ResourceTable};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings::{clocks, io as wasi_io};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
-use super::admission::{self, Admission};
+use super::admission::{self, Admission, Digest};
+use super::cache::Cache;
+use super::compiler::{self, Compiler, off_the_executor};
 use super::guest::Guest;
 use super::handler;
 use super::plugin::{self, Plugin};
+use crate::contract::printable;
 use crate::error::Error;
 
 /// How often a component that computes is interrupted, to give way to others and to be stopped when its time is up.
 const TICK: Duration = Duration::from_millis(5);
 
 /// Compiles components. One for the whole process; cheap to clone.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), source_host::Error> {
+/// use source_host::{Admission, Compiler, Runtime};
+///
+/// // Compiled once, by a child of this program, and found in the folder from then on.
+/// let runtime = Runtime::with_cache("/var/cache/acme".as_ref())?.compiled_by(Compiler::this_program(["compile"]));
+/// let mut admission = Admission::default();
+/// admission.compile_memory = 512 << 20;
+/// let plugin = runtime.load("source.wasm", &admission).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Runtime {
     engine: Engine,
     linker: Arc<Linker<Guest>>,
+    cache: Option<Cache>,
+    compiler: Compiler,
     /// Whose turn it is to compile: one component after another, as each takes all processors and much memory.
     compiling: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Runtime")
+        f.debug_struct("Runtime").field("compiler", &self.compiler).finish_non_exhaustive()
     }
 }
 
@@ -50,75 +68,127 @@ impl Runtime {
         Self::build(None)
     }
 
-    /// A runtime that keeps compiled components in a directory (absolute, created if missing) and finds them there the
-    /// next time. What lies there is run as machine code: a directory that others may write to is refused.
+    /// A runtime that keeps compiled components in a directory (created if missing) and finds them there the next time. What
+    /// lies there is run as machine code: a directory that others may write to is refused.
     ///
     /// # Errors
     ///
     /// If the directory cannot be used, or belongs to somebody else, or others may write to it.
     pub fn with_cache(directory: &Path) -> Result<Self, Error> {
-        private(directory)?;
-        let mut config = CacheConfig::new();
-        config.with_directory(directory);
-        Self::build(Some(Cache::new(config).map_err(setup)?))
+        Self::build(Some(Cache::open(directory)?))
     }
 
     fn build(cache: Option<Cache>) -> Result<Self, Error> {
-        let mut config = Config::new();
-        config
-            .wasm_component_model(true)
-            // One call at a time is all the contract knows, and calls are five times as fast without.
-            .concurrency_support(false)
-            .epoch_interruption(true)
-            .cache(cache);
-        let engine = Engine::new(&config).map_err(setup)?;
+        let engine = compiler::engine().map_err(setup)?;
         let linker = Arc::new(linker(&engine).map_err(setup)?);
         tick(&engine)?;
-        Ok(Self { engine, linker, compiling: Arc::new(Semaphore::new(1)) })
+        let compiling = Arc::new(Semaphore::new(1));
+        Ok(Self { engine, linker, cache, compiler: Compiler::in_process(), compiling })
+    }
+
+    /// Has components compiled by this one. By default that is [`Compiler::in_process`].
+    #[must_use]
+    pub fn compiled_by(mut self, compiler: Compiler) -> Self {
+        self.compiler = compiler;
+        self
     }
 
     /// Reads and compiles a component, off the executor. A signature is looked for beside it: `source.wasm.sig`.
     ///
     /// # Errors
     ///
-    /// [`Error::Unreadable`] and [`Error::NotAdmitted`].
+    /// [`Error::Unreadable`], [`Error::NotAdmitted`] and [`Error::Compiler`].
     pub async fn load(&self, path: impl AsRef<Path>, admission: &Admission) -> Result<Plugin, Error> {
-        let (path, admission) = (path.as_ref().to_owned(), admission.clone());
-        let runtime = self.clone();
-        self.in_turn(move || {
-            let name = path.display().to_string();
-            let (content, signature) = component_file(&path, &admission)?;
-            plugin::admit(&runtime.engine, &runtime.linker, &name, &content, signature.as_deref(), &admission)
-        })
-        .await
+        let path = path.as_ref().to_owned();
+        let name = path.display().to_string();
+        let admitted = admission.clone();
+        let read = off_the_executor(move || component_file(&path, &admitted));
+        let (content, signature) = read.await??;
+        self.admit(name, content, signature, admission).await
     }
 
     /// Compiles a component that is already in memory, off the executor. `name` is for messages.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use source_host::{Admission, Runtime};
+    ///
+    /// let content = b"what a registry sent".to_vec();
+    /// let error = Runtime::new()?.load_bytes("acme/source:1.0", content, &Admission::default()).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "acme/source:1.0 is not admitted: it is not WebAssembly");
+    /// # Ok::<(), source_host::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`Error::NotAdmitted`].
+    /// [`Error::NotAdmitted`] and [`Error::Compiler`].
     pub async fn load_bytes(
         &self,
         name: &str,
         content: Vec<u8>,
         admission: &Admission,
     ) -> Result<Plugin, Error> {
-        let (name, admission) = (name.to_owned(), admission.clone());
-        let runtime = self.clone();
-        self.in_turn(move || {
-            plugin::admit(&runtime.engine, &runtime.linker, &name, &content, None, &admission)
-        })
-        .await
+        self.admit(name.to_owned(), content, None, admission).await
     }
 
-    async fn in_turn<F>(&self, work: F) -> Result<Plugin, Error>
-    where
-        F: FnOnce() -> Result<Plugin, Error> + Send + 'static,
-    {
+    async fn admit(
+        &self,
+        name: String,
+        content: Vec<u8>,
+        signature: Option<Vec<u8>>,
+        admission: &Admission,
+    ) -> Result<Plugin, Error> {
+        let content = Arc::new(content);
+        let (inspected, admitted) = (Arc::clone(&content), admission.clone());
+        let digest =
+            off_the_executor(move || admission::inspect(&inspected, signature.as_deref(), &admitted));
+        let digest = digest.await?;
+        let digest =
+            digest.map_err(|reason| Error::NotAdmitted { name: name.clone(), reason: printable(reason) })?;
+        let component = self.component(&name, &content, digest, admission).await?;
+        let runtime = self.clone();
+        off_the_executor(move || {
+            plugin::admit(&runtime.engine, &runtime.linker, &name, &content, digest, &component)
+        })
+        .await?
+    }
+
+    /// The compiled component, from the cache or from the compiler.
+    async fn component(
+        &self,
+        name: &str,
+        content: &Arc<Vec<u8>>,
+        digest: Digest,
+        admission: &Admission,
+    ) -> Result<Component, Error> {
+        if let Some(found) = self.cached(digest).await? {
+            return Ok(found);
+        }
         // Fails only if the semaphore is closed, and it never is.
-        let _turn = self.compiling.acquire().await.map_err(|error| Error::Setup(error.to_string()))?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| Error::Setup(error.to_string()))?
+        let turn = Arc::clone(&self.compiling).acquire_owned().await;
+        let turn = turn.map_err(|error| Error::Setup(error.to_string()))?;
+        // Whose turn it was before may have compiled the same.
+        if let Some(found) = self.cached(digest).await? {
+            return Ok(found);
+        }
+        let code = self.compiler.compile(&self.engine, name, content, admission, turn).await?;
+        let (runtime, name) = (self.clone(), name.to_owned());
+        off_the_executor(move || {
+            if let Some(cache) = &runtime.cache
+                && let Err(error) = cache.keep(&runtime.engine, digest, &code)
+            {
+                tracing::warn!(%error, "a compiled component is not kept");
+            }
+            compiler::run(&runtime.engine, &name, &code)
+        })
+        .await?
+    }
+
+    async fn cached(&self, digest: Digest) -> Result<Option<Component>, Error> {
+        let Some(cache) = self.cache.clone() else { return Ok(None) };
+        let engine = self.engine.clone();
+        off_the_executor(move || cache.find(&engine, digest)).await
     }
 }
 
@@ -147,42 +217,6 @@ pub(crate) fn component_file(
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((content, None)),
         Err(error) => Err(unreadable(&beside)(error)),
     }
-}
-
-/// Refuses a directory that others may write to.
-#[cfg(unix)]
-fn private(directory: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-    const OTHERS_WRITE: u32 = 0o022;
-    let unusable = |why: &dyn fmt::Display| Error::Setup(format!("the cache {} {why}", directory.display()));
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|error| unusable(&format_args!("cannot be made: {error}")))?;
-    let found = directory.metadata().map_err(|error| unusable(&format_args!("cannot be used: {error}")))?;
-    let own = own_user(directory).map_err(|error| unusable(&format_args!("cannot be used: {error}")))?;
-    if found.uid() != own {
-        return Err(unusable(&"belongs to somebody else; what lies there is run as machine code"));
-    }
-    if found.mode() & OTHERS_WRITE != 0 {
-        return Err(unusable(
-            &"can be written to by others, and what lies there is run as machine code; take that right away (chmod go-w)",
-        ));
-    }
-    Ok(())
-}
-
-/// Whom this process runs as: who owns a file that it makes.
-#[cfg(unix)]
-fn own_user(directory: &Path) -> io::Result<u32> {
-    use std::os::unix::fs::MetadataExt as _;
-    let path = directory.join(format!(".owner-{}", std::process::id()));
-    let owner = File::create(&path)?.metadata()?.uid();
-    std::fs::remove_file(&path)?;
-    Ok(owner)
-}
-
-#[cfg(not(unix))]
-fn private(directory: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(directory).map_err(|error| Error::Setup(error.to_string()))
 }
 
 fn setup(error: wasmtime::Error) -> Error {

@@ -9,6 +9,15 @@ use zeroize::Zeroizing;
 ///
 /// A secret, as good as the credentials while it lasts. So it can be kept in memory and handed back, and nothing else: it does
 /// not show itself, cannot be copied, written down or read, and is wiped when it is dropped.
+///
+/// ```no_run
+/// # async fn example(mut source: source_host::Source, config: &str) -> Result<(), source_host::Error> {
+/// // None, if the source has not signed in.
+/// let session: Option<source_host::Session> = source.suspend().await?;
+/// source.revive(config, session).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session(Zeroizing<String>);
 
 impl Session {

@@ -8,10 +8,13 @@
 //! A host of many sources drops instances that only wait: [`Source::suspend`] before the wait, [`Source::revive`] after it.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
@@ -23,6 +26,7 @@ use super::guest::{Guest, Injected};
 use super::limits::{Exceeded, Limits, Meter};
 use super::options::{Clock, Options, SystemClock};
 use super::session::Session;
+use crate::bindings::exports::pipeline::source::source::TimeRange;
 use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
 use crate::error::Error;
@@ -32,6 +36,44 @@ use crate::network::transport::Transport;
 use crate::observer::CallRecord;
 
 /// One instance of a component: `configure` once, then `poll` in a loop.
+///
+/// ```no_run
+/// # fn deliver(_: &[String]) {}
+/// # fn save(_: &str) {}
+/// # async fn example(mut source: source_host::Source, config: &str, saved: Option<String>) -> Result<(), source_host::Error> {
+/// use std::time::Duration;
+///
+/// use source_host::Error;
+///
+/// let grants = source.configure(config).await?;
+/// if !source.denied().is_empty() {
+///     println!("of {:?} these are not allowed: {:?}", grants.authorities, source.denied());
+/// }
+/// let mut state = saved;
+/// loop {
+///     match source.poll(state.as_deref()).await {
+///         Ok(batch) => {
+///             // First the events, then the state: it covers them.
+///             deliver(&batch.events);
+///             save(&batch.state);
+///             tokio::time::sleep(Duration::from_millis(batch.next_poll_ms.into())).await;
+///             state = Some(batch.state);
+///         }
+///         Err(Error::Failure(failure)) if failure.problem.kind.passes() => {
+///             let wait = failure.problem.retry_after_ms.unwrap_or(60_000);
+///             tokio::time::sleep(Duration::from_millis(wait.into())).await;
+///         }
+///         // Stopped or trapped: a new instance goes on from the same state. Wait before you do this again.
+///         Err(error) if !source.is_usable() => {
+///             println!("{error}, after {:?} and {} bytes", source.cpu_time(), source.peak_memory());
+///             source.renew().await?;
+///             source.configure(config).await?;
+///         }
+///         Err(error) => return Err(error),
+///     }
+/// }
+/// # }
+/// ```
 pub struct Source {
     /// What a new instance is made of.
     pre: PluginPre<Guest>,
@@ -56,13 +98,18 @@ impl fmt::Debug for Source {
 }
 
 /// Ends the borrow of the instance as soon as there is a future, and puts the instance back when the call has ended well: one
-/// that was dropped half-way, stopped or trapped is gone.
+/// that was dropped half-way, stopped or trapped is gone. What is logged meanwhile stands in a span with the call's name.
 macro_rules! call {
     ($self:ident, $function:ident, $name:literal, $fuel:expr $(, $argument:expr)*) => {{
+        let span = tracing::debug_span!($name, requests = Empty);
+        call!(in span, $self, $function, $name, $fuel $(, $argument)*)
+    }};
+    (in $span:ident, $self:ident, $function:ident, $name:literal, $fuel:expr $(, $argument:expr)*) => {{
         let mut instance = $self.begin($fuel)?;
         let started = Instant::now();
         let call = instance.exports.pipeline_source_source().$function(&mut instance.store $(, $argument)*);
-        let ended = $self.bounds().run(call).await;
+        let ended = $self.bounds().run(call).instrument($span.clone()).await;
+        $span.record("requests", instance.store.data().outgoing.requests());
         let outcome = settle(ended, &instance.store, &$self.options.limits, $name);
         $self.peak = $self.peak.max(instance.store.data().meter.peak());
         $self.told($name, started, outcome.as_ref().err());
@@ -185,7 +232,7 @@ impl Source {
         Ok(call!(self, call_suspend, "suspend", self.options.limits.answer_fuel()))
     }
 
-    /// Gives back what [`Source::suspend`] returned, of this source or of another with the same component and configuration:
+    /// Gives back what [`Source::suspend`] returned ([`Source::revive`] does so, and what comes before), of this source or of another with the same component and configuration:
     /// after [`Source::configure`], before the first [`Source::poll`]. Nobody else is to have it.
     ///
     /// # Errors
@@ -216,7 +263,61 @@ impl Source {
         }
     }
 
+    /// Confines it to what happened in a range of time, for a backfill beside a source that goes on: after [`Source::configure`],
+    /// before the first [`Source::poll`], and again for each new instance. It is polled with states of its own until
+    /// [`Source::is_complete`].
+    ///
+    /// ```no_run
+    /// # async fn example(mut source: source_host::Source, config: &str) -> Result<(), source_host::Error> {
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let now = SystemTime::now();
+    /// source.configure(config).await?;
+    /// source.confine(now - Duration::from_secs(7 * 24 * 3600)..now).await?;
+    /// let mut state = None;
+    /// loop {
+    ///     let batch = source.poll(state.as_deref()).await?;
+    ///     // Deliver the events, save the state, wait for `batch.next_poll_ms`.
+    ///     if source.is_complete(&batch.state).await? {
+    ///         break;
+    ///     }
+    ///     state = Some(batch.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] if the range is empty, or if the component fails or exceeds a limit.
+    pub async fn confine(&mut self, range: Range<SystemTime>) -> Result<(), Error> {
+        let range = TimeRange { from_ms: milliseconds(range.start), until_ms: milliseconds(range.end) };
+        let answer = call!(self, call_confine, "confine", self.options.limits.answer_fuel(), range);
+        answer.map_err(|problem| Error::Configuration(vec![problem.into()]))
+    }
+
+    /// Whether a state is the last one: the source has an end, by its configuration or by [`Source::confine`], and no poll will
+    /// return anything any more.
+    ///
+    /// # Errors
+    ///
+    /// If the component fails or exceeds a limit.
+    pub async fn is_complete(&mut self, state: &str) -> Result<bool, Error> {
+        Ok(call!(self, call_is_complete, "is-complete", self.options.limits.answer_fuel(), state))
+    }
+
     /// What this component is. Needs neither configuration nor network.
+    ///
+    /// ```no_run
+    /// # async fn example(mut source: source_host::Source) -> Result<(), source_host::Error> {
+    /// let described = source.describe().await?;
+    /// println!("{} {}", described.name, described.version);
+    /// for stream in described.streams {
+    ///     println!("  {}: {}", stream.name, stream.summary);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -257,6 +358,16 @@ impl Source {
 
     /// Tries each thing that a poll needs.
     ///
+    /// ```no_run
+    /// # async fn example(mut source: source_host::Source, config: &str) -> Result<(), source_host::Error> {
+    /// source.configure(config).await?;
+    /// for finding in source.check().await? {
+    ///     println!("{:?} {}: {} {}", finding.verdict, finding.name, finding.message, finding.hint.unwrap_or_default());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If the component fails or exceeds a limit. What does not work is a finding, not an error.
@@ -272,8 +383,12 @@ impl Source {
     /// [`Error::Failure`] if the source could do nothing at all, [`Error::Refused`] if what it returned breaks the
     /// contract or a limit, or if the component fails or exceeds a limit.
     pub async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
-        match call!(self, call_poll, "poll", self.options.limits.poll_fuel(), state) {
-            Ok(batch) => answer::batch(batch, &self.options.limits),
+        let span = tracing::debug_span!("poll", events = Empty, requests = Empty);
+        match call!(in span, self, call_poll, "poll", self.options.limits.poll_fuel(), state) {
+            Ok(batch) => {
+                span.record("events", batch.events.len());
+                answer::batch(batch, &self.options.limits)
+            }
             Err(failure) => {
                 let failure = answer::failure(Failure::from(failure), &self.options.limits)?;
                 Err(Error::Failure(Box::new(failure)))
@@ -331,6 +446,15 @@ impl Source {
         });
         let (duration, cpu) = (started.elapsed(), self.usage.call());
         observer.call(&CallRecord { function, duration, cpu, peak_memory: self.peak_memory(), ended_by });
+    }
+}
+
+/// Since 1970; before it less than none.
+fn milliseconds(time: SystemTime) -> i64 {
+    let whole = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => whole(after),
+        Err(before) => -whole(before.duration()),
     }
 }
 

@@ -39,6 +39,14 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use psl::{Psl, Type};
 
 /// The operator's allow-list. The default allows nothing.
+///
+/// ```
+/// use source_host::{Egress, Options};
+///
+/// let egress = Egress::allow(["*.example.com", "login.example.net:8443"])?;
+/// let options = Options::new().egress(egress);
+/// # Ok::<(), source_host::RuleError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Egress {
     rules: Vec<Rule>,
@@ -47,6 +55,10 @@ pub struct Egress {
 
 impl Egress {
     /// Allows nothing.
+    ///
+    /// ```
+    /// assert!(!source_host::Egress::deny_all().covers("logs.example.com"));
+    /// ```
     pub fn deny_all() -> Self {
         Self::default()
     }
@@ -140,6 +152,12 @@ impl Egress {
     }
 
     /// Whether requests to this authority (`host` or `host:port`), as a component grants it, would be allowed.
+    ///
+    /// ```
+    /// let egress = source_host::Egress::allow(["logs.example.com"])?;
+    /// assert!(egress.covers("LOGS.example.com.") && !egress.covers("logs.example.com:8443"));
+    /// # Ok::<(), source_host::RuleError>(())
+    /// ```
     pub fn covers(&self, authority: &str) -> bool {
         let Ok(Rule { pattern, port }) = authority.parse() else { return false };
         let same_port = |rule: &Rule| match (rule.port, port) {

@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::uri::{Authority, Uri};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tracing::{Instrument as _, Span, debug_span, field};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::egress::Gate;
+use super::guarded::{Guard, Guarded, Polled, length};
 use super::transport::{Timeouts, Transport};
 use crate::contract::printable;
 use crate::observer::{Observer, RequestRecord};
@@ -62,6 +62,8 @@ pub(crate) struct Outgoing {
     observer: Option<Arc<dyn Observer>>,
     /// Bytes of answers that this call may still read.
     left: Arc<AtomicU64>,
+    /// Requests of this call, denied ones included.
+    requests: u64,
     /// Requests under way. They end with the component.
     tasks: JoinSet<()>,
 }
@@ -81,14 +83,21 @@ impl Outgoing {
             log: Throttle::per_minute(bounds.log_lines_per_minute),
             observer,
             left: Arc::new(AtomicU64::new(bounds.received_bytes)),
+            requests: 0,
             bounds,
             tasks: JoinSet::new(),
         }
     }
 
     /// A call begins, which may read so much.
-    pub(crate) fn begin_call(&self) {
+    pub(crate) fn begin_call(&mut self) {
         self.left.store(self.bounds.received_bytes, Ordering::Relaxed);
+        self.requests = 0;
+    }
+
+    /// Requests since the call began.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests
     }
 
     /// Checks a request and brings its authority into the form that was checked.
@@ -165,6 +174,7 @@ impl WasiHttpHooks for Outgoing {
         _: Io,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send> {
         while self.tasks.try_join_next().is_some() {}
+        self.requests += 1;
         let admitted = self.admit(&mut request);
         let mut exchange = Exchange::new(&request, self.observer.clone());
         let permit = match admitted {
@@ -181,27 +191,31 @@ impl WasiHttpHooks for Outgoing {
         let deadline = Instant::now() + self.bounds.request_time;
         let request = {
             let (sent, limit) = (Arc::clone(&exchange.sent), self.bounds.request_bytes);
-            request.map(|inner| Capped { inner, sent, limit }.boxed_unsync())
+            request.map(|inner| Guarded { inner, guard: Capped { sent, limit } }.boxed_unsync())
         };
         let transport = Arc::clone(&self.transport);
         let timeouts = Timeouts::capped(options);
         let left = Arc::clone(&self.left);
         let (sender, answer) = oneshot::channel();
-        self.tasks.spawn(async move {
+        let span = exchange.span.clone();
+        let sending = async move {
             sleep_until(at).await;
             let answer = timeout_at(deadline, transport.send(request, timeouts)).await;
             let answer =
                 answer.unwrap_or(Err(Error::HttpResponseTimeout)).inspect_err(|e| exchange.failed(e));
             let answer = answer.map(|response| {
-                exchange.status = Some(response.status().as_u16());
+                exchange.answered(response.status().as_u16());
                 response.map(|inner| {
                     let alarm = Box::pin(sleep_until(deadline));
-                    Counted { inner, left, alarm, exchange, _permit: permit }.boxed_unsync()
+                    let guard = Counted { left, alarm, exchange, _permit: permit };
+                    Guarded { inner, guard }.boxed_unsync()
                 })
             });
             // Nobody may wait for it any more: then it is dropped here, and its connection with it.
             let _ = sender.send(answer);
-        });
+        };
+        // Within whoever calls, even where the request has no span of its own.
+        self.tasks.spawn(sending.instrument(span).in_current_span());
         Box::new(async move {
             let response = answer.await.map_err(|_| Error::ConnectionTerminated)??;
             Ok((response, Box::new(async { Ok(()) }) as Io))
@@ -211,6 +225,7 @@ impl WasiHttpHooks for Outgoing {
 
 /// What is told of a request once it is over.
 struct Exchange {
+    span: Span,
     observer: Option<Arc<dyn Observer>>,
     method: Method,
     uri: Uri,
@@ -224,7 +239,17 @@ struct Exchange {
 
 impl Exchange {
     fn new(request: &Request<WasiBody>, observer: Option<Arc<dyn Observer>>) -> Self {
+        let uri = request.uri();
+        let span = debug_span!(
+            "request",
+            method = %request.method(),
+            host = printable(uri.authority().map_or("", Authority::as_str).to_owned()),
+            // Without the query, which may hold what is secret.
+            path = printable(uri.path().to_owned()),
+            status = field::Empty,
+        );
         Self {
+            span,
             observer,
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -235,6 +260,11 @@ impl Exchange {
             error: None,
             denied: false,
         }
+    }
+
+    fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+        self.span.record("status", status);
     }
 
     fn failed(&mut self, error: &Error) {
@@ -248,8 +278,8 @@ impl Drop for Exchange {
         let duration = self.started.elapsed();
         let authority = self.uri.authority().map_or("", Authority::as_str);
         if !self.denied {
-            let (method, status, millis) = (&self.method, self.status, duration.as_millis());
-            tracing::debug!(%method, authority, status, error = self.error, millis, "request");
+            let (error, millis) = (self.error.as_deref(), duration.as_millis());
+            self.span.in_scope(|| tracing::debug!(error, millis, "request"));
         }
         if let Some(observer) = &self.observer {
             observer.request(&RequestRecord {
@@ -268,88 +298,49 @@ impl Drop for Exchange {
     }
 }
 
-/// A request body that ends with an error when it gets too long.
+/// Ends a request's body with an error when it gets too long.
 struct Capped {
-    inner: WasiBody,
     sent: Arc<AtomicU64>,
     limit: u64,
 }
 
-impl Body for Capped {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.inner).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            let length = data.len() as u64;
-            if self.sent.fetch_add(length, Ordering::Relaxed) + length > self.limit {
-                return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.limit)))));
-            }
+impl Guard for Capped {
+    fn pass(&mut self, polled: Polled, _: &mut Context<'_>) -> Polled {
+        let length = length(&polled);
+        if self.sent.fetch_add(length, Ordering::Relaxed) + length > self.limit {
+            return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.limit)))));
         }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        polled
     }
 }
 
-/// A response body that counts as a request under way until it is dropped, and that ends with an error when it gets too long,
-/// in bytes or in time.
+/// Counts a response as a request under way until its body is dropped, and ends that with an error when it gets too long, in
+/// bytes or in time.
 struct Counted {
-    inner: WasiBody,
     left: Arc<AtomicU64>,
     alarm: Pin<Box<Sleep>>,
     exchange: Exchange,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Body for Counted {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.inner).poll_frame(context);
-        let is_late = match &frame {
+impl Guard for Counted {
+    fn pass(&mut self, polled: Polled, context: &mut Context<'_>) -> Polled {
+        let is_late = match &polled {
             Poll::Pending => self.alarm.as_mut().poll(context).is_ready(),
             Poll::Ready(_) => self.alarm.deadline() <= Instant::now(),
         };
-        let length = match &frame {
-            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, |data| data.len() as u64),
-            _ => 0,
-        };
+        let length = length(&polled);
         self.exchange.received += length;
         let left = self.left.load(Ordering::Relaxed);
         self.left.store(left.saturating_sub(length), Ordering::Relaxed);
-        let error = match frame {
+        let error = match polled {
             _ if is_late => Error::HttpResponseTimeout,
             _ if left < length => Error::HttpResponseBodySize(Some(self.exchange.received)),
             Poll::Ready(Some(Err(error))) => error,
-            frame => return frame,
+            polled => return polled,
         };
         self.exchange.failed(&error);
         Poll::Ready(Some(Err(error)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

@@ -17,6 +17,14 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::error::Error;
 
 /// Which certificate authorities are trusted, besides those of [`crate::HttpTransportBuilder::extra_ca_file`].
+///
+/// ```no_run
+/// use source_host::{HttpTransport, Roots};
+///
+/// // A service inside, and nobody else.
+/// let transport = HttpTransport::builder().roots(Roots::None).extra_ca_file("/etc/pki/inner-ca.pem").build()?;
+/// # Ok::<(), source_host::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Roots {
     /// Mozilla's, as they were when the host was built. The same on every machine.

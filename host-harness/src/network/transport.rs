@@ -13,12 +13,10 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -28,6 +26,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::dial::{DIALING, Dial, Dialer, Dialing, Lookup, USUAL_CONNECT, cause, system_lookup};
 use super::egress::PrivateNetworks;
+use super::guarded::{Guard, Guarded, Polled};
 use super::proxy::{Proxy, ProxyError};
 use super::tls::{Identity, Roots, client_config};
 
@@ -35,6 +34,27 @@ use super::tls::{Identity, Roots, client_config};
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<WasiBody>, Error>> + Send>>;
 
 /// Sends requests that were admitted.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use source_host::{Answer, HttpTransport, Options, Timeouts, Transport, WasiBody};
+///
+/// /// Counts what another one sends.
+/// struct Counting<T>(T, Arc<AtomicU64>);
+///
+/// impl<T: Transport> Transport for Counting<T> {
+///     fn send(&self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Answer {
+///         self.1.fetch_add(1, Ordering::Relaxed);
+///         self.0.send(request, timeouts)
+///     }
+/// }
+///
+/// let sent = Arc::new(AtomicU64::new(0));
+/// let options = Options::new().transport(Counting(HttpTransport::new()?, Arc::clone(&sent)));
+/// # Ok::<(), source_host::Error>(())
+/// ```
 pub trait Transport: Send + Sync {
     /// Sends one request. Follows no redirect.
     fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> Answer;
@@ -42,6 +62,12 @@ pub trait Transport: Send + Sync {
 
 /// How long to wait for what. The defaults hold where a component asks for nothing; it may ask for more, up to the host's
 /// maxima, and the time of the whole call bounds them all.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(source_host::Timeouts::default().connect, Duration::from_secs(10));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For name resolution, TCP and TLS together. 10 s by default, at most a minute.
@@ -97,6 +123,13 @@ impl fmt::Debug for HttpTransport {
 
 impl HttpTransport {
     /// With Mozilla's roots, no client certificate and no proxy.
+    ///
+    /// ```
+    /// use source_host::{HttpTransport, Options};
+    ///
+    /// // For each instance one of its own, which goes with it.
+    /// let options = Options::new().transport_made_by(HttpTransport::new);
+    /// ```
     ///
     /// # Errors
     ///
@@ -250,7 +283,7 @@ impl Transport for HttpTransport {
                 .map_err(|error| sending_failed(&error))?;
             Ok(response.map(|body| {
                 let body = body.map_err(|error| exchange_failed(&error));
-                TimedBody::new(body, timeouts.between_bytes).boxed_unsync()
+                timed(body, timeouts.between_bytes).boxed_unsync()
             }))
         })
     }
@@ -325,50 +358,28 @@ fn exchange_failed(error: &hyper::Error) -> Error {
     }
 }
 
-/// A response body that fails when nothing comes for too long. The clock starts when a reader waits and stops with each
-/// piece: a component that takes its time between two reads loses nothing.
-struct TimedBody<B> {
-    inner: B,
+/// Fails a response's body when nothing comes for too long. The clock starts when a reader waits and stops with each piece: a
+/// component that takes its time between two reads loses nothing.
+struct Timed {
     limit: Duration,
     alarm: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl<B> TimedBody<B> {
-    fn new(inner: B, limit: Duration) -> Self {
-        Self { inner, limit, alarm: Box::pin(sleep(limit)), waiting: false }
-    }
+fn timed<B>(inner: B, limit: Duration) -> Guarded<B, Timed> {
+    Guarded { inner, guard: Timed { limit, alarm: Box::pin(sleep(limit)), waiting: false } }
 }
 
-impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for TimedBody<B> {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.inner).poll_frame(context) {
-            Poll::Ready(frame) => {
-                this.waiting = false;
-                Poll::Ready(frame)
-            }
-            Poll::Pending => {
-                if !this.waiting {
-                    this.waiting = true;
-                    this.alarm.as_mut().reset(Instant::now() + this.limit);
-                }
-                this.alarm.as_mut().poll(context).map(|()| Some(Err(Error::ConnectionReadTimeout)))
-            }
+impl Guard for Timed {
+    fn pass(&mut self, polled: Polled, context: &mut Context<'_>) -> Polled {
+        if polled.is_ready() {
+            self.waiting = false;
+            return polled;
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        if !self.waiting {
+            self.waiting = true;
+            self.alarm.as_mut().reset(Instant::now() + self.limit);
+        }
+        self.alarm.as_mut().poll(context).map(|()| Some(Err(Error::ConnectionReadTimeout)))
     }
 }

@@ -87,6 +87,11 @@ impl Native {
     pub fn new(world: Arc<World>) -> Self {
         Self { collector: Collector::new(), door: Door(world) }
     }
+
+    /// The collector, for what it answers without the org.
+    pub fn collector(&mut self) -> &mut Collector {
+        &mut self.collector
+    }
 }
 
 impl Http for Door {

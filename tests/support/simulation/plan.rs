@@ -268,6 +268,7 @@ impl Plan {
                 hours: u32::try_from(hours).unwrap_or(6),
                 rows: if many_files { Rows::PerHour(4) } else { Rows::Total(rows) },
                 end: Some(time(end)),
+                attacks: Vec::new(),
             },
             files: Files {
                 event_types: streams.types.clone(),
@@ -291,6 +292,7 @@ impl Plan {
                 report_rows_per_hour: busy(random, batch, many_files),
                 anomaly_rows_per_hour: busy(random, batch, many_files),
                 aura_rows_per_hour: busy(random, batch, many_files),
+                quiet: false,
                 crowd: crowd(random, batch, time(first), length),
             },
             ..OrgSettings::default()

@@ -7,7 +7,10 @@ use crate::{
     problem::{Kind, Problem},
     schema::{Checked, Flaw, Key, Shape, days, minutes, nearest},
 };
-use documents::{APEX_TYPES, quoted};
+use documents::{
+    APEX_TYPES, quoted,
+    time::{Time, millis},
+};
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 /// Streams in a configuration at most; what bounds the size of the state.
@@ -37,6 +40,16 @@ const INITIAL: Key = Key::defaulted(
     "7d",
     "How far back to collect when there is no state.",
 );
+const FROM: Key = Key::optional(
+    "from",
+    Shape::Instant,
+    "From when on to collect when there is no state, in place of initial_interval. Files are collected whole.",
+);
+const UNTIL: Key = Key::optional(
+    "until",
+    Shape::Instant,
+    "Up to when to collect: with it a stream has an end. Files are collected whole.",
+);
 /// The same for one source of the stream, which then differs from the others.
 const ITS_INITIAL: Key = Key::optional(
     "initial_interval",
@@ -46,18 +59,24 @@ const ITS_INITIAL: Key = Key::optional(
 
 const LOGIN: &[Key] = &[
     INITIAL,
+    FROM,
+    UNTIL,
     Key::optional("event_log_file", Shape::Table(FILES), "Collect event log files of the type Login."),
     Key::optional("object", Shape::Table(EVENTS), "Collect the object LoginEvent."),
 ];
 
 const LOGOUT: &[Key] = &[
     INITIAL,
+    FROM,
+    UNTIL,
     Key::optional("event_log_file", Shape::Table(FILES), "Collect event log files of the type Logout."),
     Key::optional("object", Shape::Table(EVENTS), "Collect the object LogoutEvent."),
 ];
 
 const APEX: &[Key] = &[
     INITIAL,
+    FROM,
+    UNTIL,
     Key::optional("event_log_file", Shape::Table(APEX_FILES), "Collect event log files of the Apex types."),
 ];
 
@@ -68,11 +87,15 @@ const AUDIT: &[Key] = &[
         "7d",
         "How far back to collect when there is no state. Salesforce keeps 180 days.",
     ),
+    FROM,
+    UNTIL,
     Key::optional("object", Shape::Table(AUDIT_OBJECT), "Collect the object SetupAuditTrail."),
 ];
 
 const OWN: &[Key] = &[
     INITIAL,
+    FROM,
+    UNTIL,
     Key::optional("event_log_file", Shape::Table(OWN_FILES), "Collect event log files of any types."),
     Key::optional(
         "object",
@@ -237,6 +260,34 @@ pub struct Streams {
     pub files: Vec<FilesSource>,
 }
 
+/// What is collected of a stream, by the time at which it happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// From when on, where that is not so far back from the first poll.
+    pub from: Option<Time>,
+    /// Up to when; none = without end.
+    pub until: Option<Time>,
+}
+
+impl TimeRange {
+    /// From when on files of a cadence can hold what is in it: the one that covers its beginning began before it.
+    pub fn first_file(self, cadence: Cadence) -> Option<Time> {
+        let span = millis(cadence.span());
+        self.from.map(|from| Time(from.0 - from.0.rem_euclid(span)))
+    }
+
+    /// Whether a file that covers the time from `log_date` on can hold something of it.
+    pub fn covers(self, log_date: Time, cadence: Cadence) -> bool {
+        self.first_file(cadence).is_none_or(|first| first <= log_date)
+            && self.until.is_none_or(|until| log_date < until)
+    }
+
+    /// Whether all of it that can still come lies before this instant.
+    pub fn is_over(self, at: Time) -> bool {
+        self.until.is_some_and(|until| until <= at)
+    }
+}
+
 /// The event log files of a stream.
 #[derive(Clone, Debug)]
 pub struct FilesSource {
@@ -246,6 +297,8 @@ pub struct FilesSource {
     pub event_types: EventTypes,
     /// How far back to collect when there is no state.
     pub initial_interval: Duration,
+    /// What to collect of it, where that is not all from then on.
+    pub range: TimeRange,
     /// How often to look for new files.
     pub interval: Duration,
     /// Which files to collect.
@@ -275,6 +328,13 @@ impl Cadence {
             Self::Daily => "Daily",
         }
     }
+
+    const fn span(self) -> Duration {
+        match self {
+            Self::Hourly => minutes(60),
+            Self::Daily => days(1),
+        }
+    }
 }
 
 /// The object of a stream.
@@ -294,6 +354,8 @@ pub struct ObjectSource {
     pub more_fields: Vec<String>,
     /// How far back to collect when there is no state.
     pub initial_interval: Duration,
+    /// What to collect of it, where that is not all from then on.
+    pub range: TimeRange,
     /// How often to look for new records.
     pub interval: Duration,
     /// How old a record must be to be collected.
@@ -407,6 +469,14 @@ impl EventTypes {
     }
 }
 
+impl Streams {
+    /// Has every stream collect what happened in this range of time alone.
+    pub fn confine(&mut self, range: TimeRange) {
+        self.files.iter_mut().for_each(|source| source.range = range);
+        self.objects.iter_mut().for_each(|source| source.range = range);
+    }
+}
+
 impl fmt::Display for EventTypes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let join = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -500,6 +570,7 @@ pub fn read(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Streams {
             problems.push(Problem::new(Kind::Config, message).at(path).hint(hint));
             continue;
         }
+        problems.extend(empty_range(name, range(*stream)));
         if let Some(files) = stream.table("event_log_file") {
             found.files.push(files_source(name, *stream, files));
         }
@@ -536,6 +607,7 @@ fn files_source(stream: &str, table: Checked<'_>, files: Checked<'_>) -> FilesSo
         stream: stream.to_owned(),
         event_types,
         initial_interval: initial_interval(table, files),
+        range: range(table),
         interval: files.span("interval"),
         cadence,
         overlap: files.span("overlap"),
@@ -590,6 +662,7 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         fields,
         more_fields,
         initial_interval: initial_interval(table, object),
+        range: range(table),
         interval: object.span("interval"),
         settle,
         overlap,
@@ -648,6 +721,20 @@ fn initial_interval(stream: Checked<'_>, source: Checked<'_>) -> Duration {
     } else {
         source.span("initial_interval")
     }
+}
+
+fn range(stream: Checked<'_>) -> TimeRange {
+    TimeRange { from: stream.instant("from"), until: stream.instant("until") }
+}
+
+/// What is wrong with a range of time that has no instant in it.
+fn empty_range(name: &str, range: TimeRange) -> Option<Problem> {
+    let (from, until) = (range.from?, range.until?);
+    (from >= until).then(|| {
+        Problem::new(Kind::Config, format!("'until' is {until}, and 'from' is {from}"))
+            .at(format!("streams.{name}.until"))
+            .hint("name a time after 'from'; an event at 'until' itself is not collected")
+    })
 }
 
 /// Sees to it that nothing is collected by two streams, and that `*` means what no other stream names.

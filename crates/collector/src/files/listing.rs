@@ -5,7 +5,7 @@
 //! (`totalSize`) is doubted: if fewer come than it says, the list is asked for once more.
 
 use crate::{
-    config::streams::{Cadence, EventTypes, FilesSource},
+    config::streams::{Cadence, EventTypes, FilesSource, TimeRange},
     org::{
         pages::{Pages, read_page},
         session::{Org, RequestError},
@@ -62,7 +62,8 @@ fn list_once(
     let window = streams.iter().filter_map(|(_, state)| state.window).min();
     let until =
         window.map(|window| since.after(Duration::from_millis(window))).filter(|until| *until < org.now());
-    let soql = event_log_files(&types, cadence, since, until, interval);
+    let ranges: Vec<TimeRange> = streams.iter().map(|(source, _)| source.range).collect();
+    let soql = event_log_files(&types, cadence, since, until, interval, &log_dates(&ranges, cadence));
     let mut pages = Pages::new(query_path(&org.api_version()?, &soql));
     let mut listing = Listing { queues: vec![VecDeque::new(); streams.len()], until, ..Listing::default() };
     let (mut found, mut last) = (0, since);
@@ -89,8 +90,11 @@ fn list_once(
             too_young += usize::from(!streams.iter().any(|(source, _)| is_old_enough(source, &file)));
             last = last.max(file.created);
             for ((source, state), queue) in streams.iter().zip(&mut listing.queues) {
-                let wanted = source.event_types.include(&file.event_type) && is_old_enough(source, &file);
-                if wanted && !state.is_known(&file.event_type, &file.id, file.created) {
+                let wanted = source.event_types.include(&file.event_type)
+                    && source.range.covers(file.log_date, source.cadence)
+                    && is_old_enough(source, &file);
+                let is_known = state.is_known(&file.event_type, &file.id, file.created);
+                if wanted && !is_known && !state.is_covered(&file) {
                     found += 1;
                     queue.push_back(file.clone());
                 }
@@ -117,6 +121,17 @@ fn list_once(
 pub struct Listed {
     /// `LogFileLength`
     pub length: u64,
+}
+
+/// A condition on what files cover, where that has an end for all streams: of an hour long ago all files were created after it,
+/// and so were all others since.
+fn log_dates(ranges: &[TimeRange], cadence: Cadence) -> String {
+    let ends: Option<Vec<Time>> = ranges.iter().map(|range| range.until).collect();
+    let Some(until) = ends.and_then(|ends| ends.into_iter().max()) else { return String::new() };
+    let starts: Option<Vec<Time>> = ranges.iter().map(|range| range.first_file(cadence)).collect();
+    let from = starts.and_then(|starts| starts.into_iter().min());
+    let from = from.map_or_else(String::new, |from| format!(" AND LogDate >= {from}"));
+    format!("{from} AND LogDate < {until}")
 }
 
 /// Asks whether the org still lists a file; none = it does not.

@@ -17,7 +17,8 @@ pub enum IntervalField {
     Unknown,
 }
 
-/// Lists the event log files of some types that were created at or after `since` and before `until`, oldest first.
+/// Lists the event log files of some types that were created at or after `since` and before `until`, oldest first, with one more
+/// condition.
 ///
 /// The interval always stands in the query: without it Salesforce answers daily files, but daily and hourly ones
 /// together as soon as the query names an `Id`.
@@ -27,6 +28,7 @@ pub fn event_log_files(
     since: Time,
     until: Option<Time>,
     interval: IntervalField,
+    condition: &str,
 ) -> String {
     let filter = match interval {
         IntervalField::Known => format!("Interval = '{}'", cadence.name()),
@@ -37,7 +39,7 @@ pub fn event_log_files(
     let until = until.map_or_else(String::new, |until| format!(" AND CreatedDate < {until}"));
     format!(
         "SELECT Id, EventType, CreatedDate, LogDate, LogFileLength, Sequence, ApiVersion{column} FROM EventLogFile \
-         WHERE {types}{filter} AND CreatedDate >= {since}{until} ORDER BY CreatedDate ASC, Id ASC"
+         WHERE {types}{filter} AND CreatedDate >= {since}{until}{condition} ORDER BY CreatedDate ASC, Id ASC"
     )
 }
 
@@ -164,7 +166,7 @@ mod tests {
     #[test]
     fn the_interval_is_asked_for_where_the_org_knows_it() {
         let types = EventTypes::one("Login");
-        let list = |interval| event_log_files(&[&types], Cadence::Daily, Time(0), None, interval);
+        let list = |interval| event_log_files(&[&types], Cadence::Daily, Time(0), None, interval, "");
         assert!(list(IntervalField::Known).contains(", Interval FROM"), "{}", list(IntervalField::Known));
         assert!(!list(IntervalField::Unknown).contains("Interval"), "{}", list(IntervalField::Unknown));
     }

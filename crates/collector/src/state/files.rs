@@ -13,7 +13,7 @@ use std::{
 pub(super) const MAX_EARLIER: usize = 2;
 /// How late a file may come. Salesforce says that files can be created within three days ("Using Event Monitoring",
 /// REST API guide).
-pub(super) const LATEST: Duration = Duration::from_secs(4 * 24 * 3600);
+pub const LATEST: Duration = Duration::from_secs(4 * 24 * 3600);
 /// A wait that is not worth shortening, in milliseconds.
 pub(super) const SHORT_WAIT: i64 = 60_000;
 /// How far the low watermark of a stream without new files trails the last listing, besides the overlap.
@@ -51,6 +51,15 @@ pub struct FilesState {
     /// begins here. None where the next listing is the first of its round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<Time>,
+    /// Up to when the files' content was wanted, where that had an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Set once a round listed all of that, when no file could come any more: what was created before this is done or set aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_listed: Option<Time>,
+    /// What was all of it before the end was put off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covered: Option<Covered>,
     /// How much time one part of a listing covers, in milliseconds, since longer ones failed; none = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
@@ -81,6 +90,15 @@ pub struct Earlier {
     /// The low watermark at that time.
     #[serde(alias = "floor")]
     pub low_watermark: Time,
+}
+
+/// What is done of a stream that had an end: files that cover a time before it, and were created before it was looked at last.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Covered {
+    /// The end.
+    pub until: Time,
+    /// What was created since is not known.
+    pub created: Time,
 }
 
 pub(super) fn login_alone() -> EventTypes {
@@ -189,6 +207,9 @@ impl FilesState {
             low_watermark_id: String::new(),
             done: BTreeMap::new(),
             listed: None,
+            until: None,
+            all_listed: None,
+            covered: None,
             window: None,
             reading: None,
             set_aside: Vec::new(),
@@ -246,11 +267,36 @@ impl FilesState {
         }
     }
 
+    /// Goes over to another end. What was not wanted before may lie below the low watermark, so that goes back to the end that
+    /// there was: no file that covers a later time was created before it.
+    pub fn change_until(&mut self, until: Option<Time>, now: Time) {
+        let earlier = std::mem::replace(&mut self.until, until);
+        if earlier == until {
+            return;
+        }
+        let all_listed = self.all_listed.take();
+        self.due = now;
+        if let Some(earlier) = earlier
+            && until.is_none_or(|until| earlier < until)
+            && earlier < self.low_watermark
+        {
+            self.earlier.clear();
+            self.begin_generation(earlier, now);
+            self.covered = all_listed.map(|created| Covered { until: earlier, created });
+        }
+    }
+
+    /// Whether nothing is left to do, now or later.
+    pub fn is_complete(&self) -> bool {
+        self.all_listed.is_some() && self.reading.is_none() && self.set_aside.is_empty()
+    }
+
     pub(super) fn begin_generation(&mut self, low_watermark: Time, now: Time) {
         self.generation = self.generation.wrapping_add(1);
         self.low_watermark = low_watermark;
         self.low_watermark_id.clear();
         self.listed = None;
+        self.covered = None;
         self.due = now;
     }
 
@@ -270,6 +316,11 @@ impl FilesState {
                 backoff.until = now;
             }
         }
+    }
+
+    /// Whether a file was done before the end of the stream was put off.
+    pub fn is_covered(&self, file: &EventLogFile) -> bool {
+        self.covered.is_some_and(|covered| file.log_date < covered.until && file.created < covered.created)
     }
 
     /// Whether a file need not be read (again), or not now.

@@ -30,6 +30,9 @@ pub struct ObjectState {
     /// Every record before this that was there is delivered.
     #[serde(alias = "next")]
     pub cursor: Time,
+    /// Up to when all of it is delivered, where it has an end and nothing more is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_until: Option<Time>,
     /// Of the records at that very instant, those up to this key are delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
@@ -74,6 +77,7 @@ impl ObjectState {
             low_watermark_key: String::new(),
             begun: false,
             cursor,
+            complete_until: None,
             after: None,
             remembered: BTreeMap::new(),
             alone: false,
@@ -103,6 +107,11 @@ impl ObjectState {
             self.cursor = mark;
             self.after = Some(self.low_watermark_key.clone()).filter(|key| !key.is_empty());
         }
+    }
+
+    /// Whether nothing is left to do, now or later, if that is the end of it.
+    pub fn is_complete(&self, until: Option<Time>) -> bool {
+        self.complete_until.is_some_and(|complete| until.is_some_and(|until| until <= complete))
     }
 
     /// Goes on to a record that is delivered.

@@ -1,6 +1,6 @@
 //! Points in time as the three ways to write them: RFC 3339, Salesforce's REST answers, HTTP's `Date`.
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeZone, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::{fmt, time::Duration};
 
@@ -15,6 +15,13 @@ impl Time {
             .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
             .ok()
             .map(|time| Self(time.timestamp_millis()))
+    }
+
+    /// Reads a day, `2026-01-02`, as its beginning in UTC.
+    pub fn parse_day(text: &str) -> Option<Self> {
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        // chrono takes a day of one digit as well.
+        (text.len() == 10).then(|| Self(day.and_time(NaiveTime::MIN).and_utc().timestamp_millis()))
     }
 
     /// Reads the `Date` header of HTTP (RFC 9110 section 5.6.7, the one form that servers may send).
@@ -99,12 +106,16 @@ mod tests {
         assert_eq!(Time::parse_compact("20260102030405"), Some(Time(1_767_323_045_000)));
         assert_eq!(Time::parse_http_date("Fri, 02 Jan 2026 03:04:05 GMT"), Some(Time(1_767_323_045_000)));
         assert_eq!(Time(1_767_323_045_670).to_rfc3339(), "2026-01-02T03:04:05.670Z");
+        assert_eq!(Time::parse_day("2026-01-02"), Some(Time(1_767_312_000_000)));
     }
 
     #[test]
     fn text_that_is_no_time_is_refused() {
         for text in ["", "now", "2026-01-02", "2026-13-02T03:04:05Z"] {
             assert_eq!(Time::parse(text), None, "{text}");
+        }
+        for text in ["", "2026-1-2", "2026-02-30", "2026-01-02 ", "2026-01-02T03:04:05Z"] {
+            assert_eq!(Time::parse_day(text), None, "{text}");
         }
         for text in [
             "",

@@ -13,16 +13,13 @@ use prost::Message;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Url};
 
-use crate::files::{DeadLetters, check_dead_letters};
+use crate::files::check_dead_letters;
 use crate::output::{Check, Delivered, Delivery, Output, OutputError};
-use crate::settings::{Problems, Secret, SettingsError};
+use crate::settings::{Problems, SettingsError};
 use crate::web::answers::{Rules, Verdict, judge};
 use crate::web::client::{Client, Reply};
-use crate::web::pieces::{Bounds, Requests, deliver};
-use crate::web::{Compression, Transport};
-
-/// The name of this output in dead letters.
-const NAME: &str = "otlp";
+use crate::web::pieces::{Requests, deliver};
+use crate::web::{Compression, WebSettings};
 
 /// The most that is read of an answer, in bytes.
 const ANSWER: usize = 64 << 10;
@@ -33,41 +30,36 @@ const PROTOBUF: &str = "application/x-protobuf";
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct OtlpSettings {
-    /// The receiver: with a path, that is used as it is; without one, `/v1/logs` is added
-    /// (`http://localhost:4318` is `http://localhost:4318/v1/logs`).
-    pub url: String,
-    /// Headers of every request, such as credentials. Values are never shown.
-    pub headers: Vec<(String, Secret)>,
+    /// The receiver, and how it is reached. Its address with a path is used as it is; without one, `/v1/logs` is added
+    /// (`http://localhost:4318` is `http://localhost:4318/v1/logs`). gzip by default, which every receiver knows. Where a
+    /// receiver rejects some events of a request, and does not tell which, all of that request are set aside: fewer are set
+    /// aside where requests are smaller.
+    pub web: WebSettings,
     /// `service.name` of the resource: `event-output` by default.
     pub service_name: String,
-    /// More attributes of the resource.
+    /// More attributes of the resource. Values are never shown.
     pub resource: Vec<(String, String)>,
-    /// gzip by default, which every receiver knows.
-    pub compression: Compression,
-    /// The most bytes of events in a request, counted as JSON: 4 MiB by default, 1 KiB to 64 MiB.
-    pub max_bytes: usize,
-    /// The most events in a request: 5,000 by default, 1 to 100,000. Where a receiver rejects some events of a request,
-    /// and does not tell which, all of that request are set aside: fewer are set aside where requests are smaller.
-    pub max_events: usize,
-    /// Where events are kept that the receiver never takes. Without it the delivery is refused until somebody acts.
-    pub dead_letters: Option<DeadLetters>,
-    /// Time limits, certificates, proxy.
-    pub transport: Transport,
+}
+
+/// Attributes by their names alone: a value may come from a file or a variable.
+impl std::fmt::Debug for OtlpSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.resource.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("OtlpSettings")
+            .field("web", &self.web)
+            .field("service_name", &self.service_name)
+            .field("resource", &names)
+            .finish()
+    }
 }
 
 impl OtlpSettings {
     /// To this receiver, everything else as it is by default.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
-            headers: Vec::new(),
+            web: WebSettings::new(url, Compression::Gzip),
             service_name: "event-output".into(),
             resource: Vec::new(),
-            compression: Compression::default(),
-            max_bytes: 4 << 20,
-            max_events: 5_000,
-            dead_letters: None,
-            transport: Transport::default(),
         }
     }
 
@@ -80,32 +72,11 @@ impl OtlpSettings {
         self.client().map(drop)
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds { bytes: self.max_bytes, events: self.max_events }
-    }
-
     fn client(&self) -> Result<Client, SettingsError> {
         let mut problems = Problems::default();
-        self.bounds().check(&mut problems);
         problems.unless(!self.service_name.is_empty(), "service_name", "must not be empty");
-        let client = Client::new(&self.url, &self.headers, &self.transport, &mut problems);
+        let client = Client::new(&self.web, &mut problems);
         problems.done(client)
-    }
-}
-
-/// The address is left out, since it may hold a token.
-impl std::fmt::Debug for OtlpSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OtlpSettings")
-            .field("headers", &self.headers)
-            .field("service_name", &self.service_name)
-            .field("resource", &self.resource)
-            .field("compression", &self.compression)
-            .field("max_bytes", &self.max_bytes)
-            .field("max_events", &self.max_events)
-            .field("dead_letters", &self.dead_letters)
-            .field("transport", &self.transport)
-            .finish_non_exhaustive()
     }
 }
 
@@ -121,7 +92,6 @@ impl std::fmt::Debug for OtlpSettings {
 /// let output = Otlp::new(settings)?;
 /// # Ok::<(), event_output::SettingsError>(())
 /// ```
-#[derive(Debug)]
 pub struct Otlp {
     settings: OtlpSettings,
     client: Client,
@@ -175,12 +145,6 @@ impl Otlp {
             .map_err(|error| OutputError::unavailable(format!("cannot encode events: {error}")))
     }
 
-    async fn export(&self, body: Bytes, compression: Compression) -> Result<Reply, OutputError> {
-        let mut headers = vec![(CONTENT_TYPE, PROTOBUF)];
-        headers.extend(compression.header());
-        self.client.send(Method::POST, &self.url, &headers, body, ANSWER).await
-    }
-
     fn verdict(&self, reply: &Reply, sent: usize) -> Verdict {
         let verdict = judge(&self.client, reply, &words(reply), Rules::Otlp);
         if !matches!(verdict, Verdict::Accepted) {
@@ -208,7 +172,8 @@ impl Otlp {
 
     async fn look(&self) -> Result<String, OutputError> {
         // A request without records: a receiver answers it like any other.
-        let reply = self.export(Bytes::new(), Compression::None).await?;
+        let headers = [(CONTENT_TYPE, PROTOBUF)];
+        let reply = self.client.send(Method::POST, &self.url, &headers, Bytes::new(), ANSWER).await?;
         match self.verdict(&reply, 0) {
             Verdict::Accepted => {}
             Verdict::Failed(error) => return Err(error),
@@ -220,19 +185,22 @@ impl Otlp {
                 )));
             }
         }
-        check_dead_letters(self.settings.dead_letters.as_ref()).await?;
+        check_dead_letters(self.settings.web.dead_letters.as_ref()).await?;
         Ok(format!("{} takes log records", self.client.origin()))
     }
 }
 
 impl Requests for Otlp {
+    const NAME: &'static str = "otlp";
+
+    fn settings(&self) -> &WebSettings {
+        &self.settings.web
+    }
+
     async fn post(&self, events: &[String], delivered: &mut Delivered) -> Verdict {
         let sent = async {
-            let plain = self.encode(events.to_vec()).await?;
-            let body = self.settings.compression.apply(plain).await?;
-            delivered.requests += 1;
-            delivered.bytes_sent += body.len() as u64;
-            self.export(body, self.settings.compression).await
+            let body = self.encode(events.to_vec()).await?;
+            self.client.send_events(Method::POST, &self.url, PROTOBUF, body, ANSWER, delivered).await
         };
         match sent.await {
             Ok(reply) => self.verdict(&reply, events.len()),
@@ -241,9 +209,16 @@ impl Requests for Otlp {
     }
 }
 
+/// Its addresses are left out, since they may hold a token.
+impl std::fmt::Debug for Otlp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Otlp").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
 impl Output for Otlp {
     fn deliver<'a>(&'a mut self, events: &'a [String]) -> Delivery<'a> {
-        Box::pin(deliver(NAME, self, events, self.settings.bounds(), self.settings.dead_letters.as_ref()))
+        Box::pin(deliver(self, events))
     }
 
     fn check<'a>(&'a mut self) -> Check<'a> {

@@ -1,8 +1,9 @@
 //! What a status means: who must act, and what becomes of the events.
 
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 
 use super::client::{Client, Reply};
+use crate::address::origin;
 use crate::output::{OutputError, OutputErrorKind};
 
 /// What becomes of the events of a request.
@@ -69,8 +70,4 @@ fn place(client: &Client, location: &str) -> String {
         Ok(to) => client.excerpt(&format!("{}{}", origin(&to), to.path())),
         Err(_) => "what is not an address".into(),
     }
-}
-
-fn origin(url: &Url) -> String {
-    url.origin().ascii_serialization()
 }

@@ -5,7 +5,7 @@
 //! headers. Redirects are not followed: they would carry credentials and events to somebody else.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -14,8 +14,11 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 
-use super::tls::{self, ClientCertificate, Distrust};
-use crate::output::OutputError;
+use super::body::Compression;
+use super::settings::{Transport, WebSettings};
+use super::tls::{self, Distrust};
+use crate::address;
+use crate::output::{Delivered, OutputError};
 use crate::settings::{Problems, Secret};
 
 /// The longest wait that a server may ask for.
@@ -24,43 +27,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// How much of an answer stands in a message, in characters.
 const EXCERPT: usize = 300;
 
-/// How requests travel.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Transport {
-    /// For a whole request with its answer: 60 seconds by default, 1 second to 1 hour.
-    pub timeout: Duration,
-    /// For the connection with its TLS: 10 seconds by default, 1 second to 1 hour.
-    pub connect_timeout: Duration,
-    /// More authorities that may certify the server, in PEM. Mozilla's are known; the system's are not asked.
-    pub ca_file: Option<PathBuf>,
-    /// How this side shows who it is.
-    pub client_certificate: Option<ClientCertificate>,
-    /// The address of a proxy, `http://[user:password@]host:port`. The environment is not asked.
-    pub proxy: Option<Secret>,
-    /// Whether credentials may travel without TLS to another machine. Not by default: whoever listens could use them.
-    pub credentials_without_tls: bool,
-}
-
-impl Default for Transport {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(60),
-            connect_timeout: Duration::from_secs(10),
-            ca_file: None,
-            client_certificate: None,
-            proxy: None,
-            credentials_without_tls: false,
-        }
-    }
-}
-
 /// One receiver, and what every request to it carries.
 pub(crate) struct Client {
     http: reqwest::Client,
     url: Url,
     headers: HeaderMap,
     secrets: Vec<Secret>,
+    compression: Compression,
     transport: Transport,
 }
 
@@ -77,13 +50,10 @@ pub(crate) struct Reply {
 
 impl Client {
     /// Checks what was set and prepares everything. Reads the files named there.
-    pub fn new(
-        address: &str,
-        headers: &[(String, Secret)],
-        transport: &Transport,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        let url = problems.take("url", address_of(address));
+    pub fn new(settings: &WebSettings, problems: &mut Problems) -> Option<Self> {
+        let WebSettings { headers, transport, .. } = settings;
+        settings.bounds().check(problems);
+        let url = problems.take("url", address::parse(&settings.url, ["https", "http"]));
         let map = headers_of(headers, problems);
         for (name, time) in [("timeout", transport.timeout), ("connect_timeout", transport.connect_timeout)] {
             let fine = (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&time);
@@ -93,7 +63,7 @@ impl Client {
             && url.scheme() == "http"
             && !headers.is_empty()
             && !transport.credentials_without_tls
-            && !is_this_machine(url)
+            && !address::is_this_machine(url)
         {
             problems.add(
                 "url",
@@ -109,7 +79,14 @@ impl Client {
             let values = url.query_pairs().map(|(_, value)| value.into_owned());
             secrets.extend(segments.chain(values).filter(|part| part.len() >= 12).map(Secret::new));
         }
-        Some(Self { http: http?, url: url?, headers: map, secrets, transport: transport.clone() })
+        Some(Self {
+            http: http?,
+            url: url?,
+            headers: map,
+            secrets,
+            compression: settings.compression,
+            transport: transport.clone(),
+        })
     }
 
     /// Another text that must not be shown.
@@ -134,7 +111,25 @@ impl Client {
 
     /// Where requests go, without what may be secret.
     pub fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
+        address::origin(&self.url)
+    }
+
+    /// Sends events in the body of a request, compressed as it was set, and reads `most` bytes of the answer.
+    pub async fn send_events(
+        &self,
+        method: Method,
+        url: &Url,
+        content_type: &'static str,
+        body: Vec<u8>,
+        most: usize,
+        delivered: &mut Delivered,
+    ) -> Result<Reply, OutputError> {
+        let body = self.compression.apply(body).await?;
+        delivered.requests += 1;
+        delivered.bytes_sent += body.len() as u64;
+        let headers: Vec<_> =
+            iter::once((CONTENT_TYPE, content_type)).chain(self.compression.header()).collect();
+        self.send(method, url, &headers, body, most).await
     }
 
     /// Sends a request, and reads `most` bytes of the answer.
@@ -235,23 +230,6 @@ fn build(transport: &Transport) -> Result<reqwest::Client, (&'static str, String
     builder.build().map_err(|error| ("transport", error.without_url().to_string()))
 }
 
-/// Not shown when it is wrong: it may hold a token.
-fn address_of(address: &str) -> Result<Url, String> {
-    let url = Url::parse(address).map_err(|error| format!("is not an address: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err("must begin with https:// or http:// and name a host".into());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must hold no user and no password: there are settings for these".into());
-    }
-    Ok(url)
-}
-
-pub(crate) fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
 fn headers_of(headers: &[(String, Secret)], problems: &mut Problems) -> HeaderMap {
     const OURS: [&str; 6] =
         ["content-type", "content-encoding", "content-length", "transfer-encoding", "connection", "host"];
@@ -292,9 +270,10 @@ mod tests {
     use super::*;
 
     fn client(address: &str, headers: &[(&str, &str)]) -> Result<Client, crate::SettingsError> {
-        let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), Secret::from(*v))).collect();
+        let mut settings = WebSettings::new(address, Compression::None);
+        settings.headers = headers.iter().map(|(n, v)| ((*n).to_owned(), Secret::from(*v))).collect();
         let mut problems = Problems::default();
-        let client = Client::new(address, &headers, &Transport::default(), &mut problems);
+        let client = Client::new(&settings, &mut problems);
         problems.done(client)
     }
 

@@ -3,44 +3,31 @@
 use std::ops::Range;
 
 use super::answers::Verdict;
-use crate::files::{DeadLetters, Letter, set_aside};
+use super::settings::{Bounds, WebSettings};
+use crate::files::{Letter, set_aside};
 use crate::output::{Delivered, OutputError};
-use crate::settings::Problems;
 
-/// How much one request holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub bytes: usize,
-    pub events: usize,
-}
-
-impl Bounds {
-    pub fn check(self, problems: &mut Problems) {
-        let fine = (1 << 10..=64 << 20).contains(&self.bytes);
-        problems.unless(fine, "max_bytes", "must be between 1 KiB and 64 MiB");
-        problems.unless((1..=100_000).contains(&self.events), "max_events", "must be between 1 and 100,000");
-    }
-}
-
-/// Sends a few events in one request.
+/// An output that sends events in requests.
 pub(crate) trait Requests: Sync {
+    /// Its name in dead letters.
+    const NAME: &'static str;
+
+    /// What it was told.
+    fn settings(&self) -> &WebSettings;
+
+    /// Sends a few events in one request.
     fn post(&self, events: &[String], delivered: &mut Delivered) -> impl Future<Output = Verdict> + Send;
 }
 
 /// Sends all events. One request follows the other, so the events in front of a failure are safe and keep their order.
-pub(crate) async fn deliver(
-    name: &str,
-    requests: &impl Requests,
-    events: &[String],
-    bounds: Bounds,
-    dead_letters: Option<&DeadLetters>,
-) -> Result<Delivered, OutputError> {
+pub(crate) async fn deliver<R: Requests>(output: &R, events: &[String]) -> Result<Delivered, OutputError> {
+    let settings = output.settings();
     let mut delivered = Delivered::default();
-    let mut waiting: Vec<Range<usize>> = cut(events, bounds);
+    let mut waiting: Vec<Range<usize>> = cut(events, settings.bounds());
     waiting.reverse();
     while let Some(piece) = waiting.pop() {
         let part = &events[piece.clone()];
-        let reason = match requests.post(part, &mut delivered).await {
+        let reason = match output.post(part, &mut delivered).await {
             Verdict::Accepted => {
                 delivered.events += part.len() as u64;
                 continue;
@@ -57,7 +44,7 @@ pub(crate) async fn deliver(
         };
         let letters: Vec<Letter<'_>> =
             part.iter().map(|event| Letter { event, reason: reason.clone() }).collect();
-        set_aside(dead_letters, name, &letters)
+        set_aside(settings.dead_letters.as_ref(), R::NAME, &letters)
             .await
             .map_err(|error| error.with_accepted(piece.start).with_delivered(delivered))?;
         delivered.set_aside += part.len() as u64;

@@ -46,7 +46,7 @@ impl Place {
 
 fn http(fake: &Fake, place: &Place) -> HttpSettings {
     let mut settings = HttpSettings::new(fake.url("/in"));
-    settings.dead_letters = place.letters();
+    settings.web.dead_letters = place.letters();
     settings
 }
 
@@ -86,7 +86,7 @@ async fn every_status_over_http_leads_to_its_action() {
     ] {
         let place = Place::new();
         let mut settings = http(&fake, &place);
-        settings.headers.push(("x-answer".into(), Secret::new(status.to_string())));
+        settings.web.headers.push(("x-answer".into(), Secret::new(status.to_string())));
         let result = Http::new(settings).unwrap().deliver(&events(0..3)).await;
         match (result, kind) {
             (Ok(delivered), None) => {
@@ -133,7 +133,7 @@ async fn what_is_never_taken_is_refused_without_a_dead_letter_file_and_nothing_i
     })
     .await;
     let mut settings = HttpSettings::new(fake.url("/in"));
-    settings.max_events = 2;
+    settings.web.max_events = 2;
     let error = Http::new(settings).unwrap().deliver(&events(0..9)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Refused, 2));
     assert_eq!(error.delivered().events, 2);
@@ -148,7 +148,7 @@ async fn what_was_taken_before_a_failure_does_not_come_again() {
     })
     .await;
     let mut settings = HttpSettings::new(fake.url("/in"));
-    settings.max_events = 2;
+    settings.web.max_events = 2;
     let error = Http::new(settings).unwrap().deliver(&events(0..9)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Unavailable, 4));
     assert_eq!((error.delivered().events, error.delivered().requests), (4, 3));
@@ -175,7 +175,7 @@ async fn bodies_are_arrays_or_lines_compressed_as_set() {
         for format in [Format::Ndjson, Format::JsonArray] {
             let mut settings = HttpSettings::new(fake.url("/in"));
             settings.method = SendMethod::Put;
-            settings.compression = compression;
+            settings.web.compression = compression;
             settings.format = format;
             let delivered = Http::new(settings).unwrap().deliver(&batch).await.unwrap();
             let request = fake.requests().pop().unwrap();
@@ -194,7 +194,7 @@ async fn bodies_are_arrays_or_lines_compressed_as_set() {
 async fn a_server_that_never_answers_is_given_up_in_time() {
     let fake = Fake::start(|_| Answer::Silence).await;
     let mut settings = HttpSettings::new(fake.url("/in"));
-    settings.transport.timeout = Duration::from_secs(1);
+    settings.web.transport.timeout = Duration::from_secs(1);
     let error = Http::new(settings).unwrap().deliver(&events(0..1)).await.unwrap_err();
     assert_eq!(error.kind(), OutputErrorKind::Unavailable);
     assert!(error.to_string().contains("in time"), "{error}");
@@ -217,7 +217,7 @@ async fn a_check_over_http_tells_what_head_shows() {
 async fn a_proxy_is_used_with_its_password_and_never_shows_it() {
     let proxy = Fake::start(|_| Answer::status(502)).await;
     let mut settings = HttpSettings::new("http://logs.example.com/in");
-    settings.transport.proxy = Some(Secret::new(format!("http://user:{SECRET}@{}", proxy.address)));
+    settings.web.transport.proxy = Some(Secret::new(format!("http://user:{SECRET}@{}", proxy.address)));
     assert!(!format!("{settings:?}").contains(SECRET));
     let error = Http::new(settings).unwrap().deliver(&events(0..1)).await.unwrap_err();
     assert!(!error.to_string().contains(SECRET), "{error}");
@@ -236,7 +236,7 @@ async fn a_server_is_trusted_by_its_authority_alone() {
     assert!(error.to_string().contains("name its authority in ca_file"), "{error}");
     assert_eq!(fake.asked(), 0);
     let mut settings = HttpSettings::new(&url);
-    settings.transport.ca_file = Some(authority.ca_file());
+    settings.web.transport.ca_file = Some(authority.ca_file());
     assert_eq!(Http::new(settings).unwrap().deliver(&events(0..1)).await.unwrap().events, 1);
 }
 
@@ -245,15 +245,15 @@ async fn a_server_that_wants_a_certificate_gets_it_or_says_so() {
     let authority = Authority::new();
     let fake = Fake::start_with(|_| Answer::status(200), Some(authority.server(true))).await;
     let mut settings = HttpSettings::new(fake.url("/in").replace("http://", "https://"));
-    settings.transport.ca_file = Some(authority.ca_file());
+    settings.web.transport.ca_file = Some(authority.ca_file());
     let error = Http::new(settings.clone()).unwrap().deliver(&events(0..1)).await.unwrap_err();
     assert_eq!(fake.asked(), 0, "{error}");
-    settings.transport.client_certificate = Some(authority.client());
+    settings.web.transport.client_certificate = Some(authority.client());
     let mut output = Http::new(settings.clone()).unwrap();
     assert_eq!(output.deliver(&events(0..1)).await.unwrap().events, 1);
     output.reopen();
     assert_eq!(output.deliver(&events(0..1)).await.unwrap().events, 1);
-    settings.transport.ca_file = Some("/nowhere.pem".into());
+    settings.web.transport.ca_file = Some("/nowhere.pem".into());
     assert_eq!(settings.validate().unwrap_err().problems()[0].setting, "ca_file");
 }
 
@@ -290,7 +290,7 @@ async fn cluster(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'sta
 
 fn elasticsearch(fake: &Fake, place: &Place) -> ElasticsearchSettings {
     let mut settings = ElasticsearchSettings::new(fake.url(""));
-    settings.dead_letters = place.letters();
+    settings.web.dead_letters = place.letters();
     settings.pause = Duration::ZERO;
     settings
 }
@@ -340,7 +340,7 @@ async fn only_documents_without_room_are_sent_again_and_nothing_is_set_aside_twi
 async fn what_cannot_be_set_aside_is_not_accepted() {
     let fake = cluster(|id| serde_json::json!({"status": if id == "000002" { 400 } else { 201 }})).await;
     let mut settings = ElasticsearchSettings::new(fake.url(""));
-    settings.dead_letters = None;
+    settings.web.dead_letters = None;
     let error = Elasticsearch::new(settings).unwrap().deliver(&events(0..5)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Refused, 2));
     assert_eq!((error.delivered().events, error.delivered().set_aside), (2, 0));
@@ -438,7 +438,7 @@ async fn a_check_of_elasticsearch_names_cluster_and_version_or_says_why_not() {
 
 fn otlp(fake: &Fake, place: &Place) -> OtlpSettings {
     let mut settings = OtlpSettings::new(fake.url(""));
-    settings.dead_letters = place.letters();
+    settings.web.dead_letters = place.letters();
     settings
 }
 
@@ -461,7 +461,7 @@ async fn a_request_that_is_taken_in_part_is_not_sent_again_and_its_events_are_se
     .await;
     let place = Place::new();
     let mut settings = otlp(&fake, &place);
-    settings.max_events = 4;
+    settings.web.max_events = 4;
     let delivered = Otlp::new(settings).unwrap().deliver(&events(0..6)).await.unwrap();
     assert_eq!((delivered.events, delivered.set_aside, delivered.requests), (2, 4, 2));
     assert!(place.dead()[0].0.contains("rejected 2 of 4 log records"), "{:?}", place.dead());

@@ -138,22 +138,22 @@ impl<const IN_ORDER: bool, const BY_ID: bool> Rig for Promising<IN_ORDER, BY_ID>
         match self.0.speaks {
             Speaks::Http => {
                 let mut settings = HttpSettings::new(self.0.fake.url(&format!("/in/{SECRET}?key={SECRET}")));
-                settings.headers.push(secret);
-                settings.max_events = 10;
+                settings.web.headers.push(secret);
+                settings.web.max_events = 10;
                 assert!(!format!("{settings:?}").contains(SECRET));
                 Box::new(Http::new(settings).unwrap())
             }
             Speaks::Otlp => {
                 let mut settings = OtlpSettings::new(self.0.fake.url(""));
-                settings.headers.push(secret);
-                settings.max_events = 10;
+                settings.web.headers.push(secret);
+                settings.web.max_events = 10;
                 assert!(!format!("{settings:?}").contains(SECRET));
                 Box::new(Otlp::new(settings).unwrap())
             }
             Speaks::Elasticsearch => {
                 let mut settings = ElasticsearchSettings::new(self.0.fake.url(""));
                 settings.authentication = Authentication::Bearer(SECRET.into());
-                settings.max_events = 10;
+                settings.web.max_events = 10;
                 settings.pause = Duration::ZERO;
                 assert!(!format!("{settings:?}").contains(SECRET));
                 Box::new(Elasticsearch::new(settings).unwrap())

@@ -293,6 +293,11 @@ async fn credentials_permissions_and_streams_are_told_apart() {
     assert_eq!((delivered.events, delivered.set_aside), (2, 1));
     assert!(std::fs::read_to_string(&dead).unwrap().contains("too large"));
 
+    // Once more, with no file for it: what stands behind it comes again, so it does not count.
+    let error = output.deliver(&batch).await.unwrap_err();
+    let counted = (error.accepted(), error.delivered().events, error.delivered().duplicates);
+    assert_eq!(counted, (1, 1, 1), "{error}");
+
     let error = Nats::new(as_user("narrow", SECRET)).unwrap().deliver(&events(9..10)).await.unwrap_err();
     assert_eq!(error.kind(), OutputErrorKind::Refused, "{error}");
     assert!(error.to_string().contains("grant them"), "{error}");

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::file::{EventLogFile, PartKey};
 use super::issue::{Issue, SAME_ID, hours, issue_times};
+use crate::attacks::{self, Told};
 use crate::ids::Ids;
 use crate::oddities::{EmptyFiles, FileEnd, Oddities};
 use crate::people::People;
@@ -40,6 +41,7 @@ pub(crate) struct Catalogue {
     pub(super) by_id: HashMap<String, Vec<usize>>,
     pub(super) created_by_id: String,
     pub(super) people: People,
+    pub(super) told: Told,
 }
 
 impl Catalogue {
@@ -58,18 +60,31 @@ impl Catalogue {
         let numbers = end.saturating_sub(workload.hours.into())..end;
         let (hours, empty): (Vec<Hour>, Vec<Hour>) =
             hours(numbers, workload.rows, &rows).into_iter().partition(|hour| hour.rows > 0);
+        let told = attacks::play(&workload.attacks, seed, &rows, &hours);
         let makers = settings.event_types.iter().filter_map(|event_type| Maker::of(event_type));
-        let streams: Vec<Stream> = makers
+        let mut streams: Vec<Stream> = makers
             .map(|maker| Stream { hours: hours.iter().map(|hour| maker.hour(hour)).collect(), maker })
             .collect();
+        let ordinary = streams.len();
+        // Types that the org has no files of but for the attacks.
+        let others =
+            told.event_types().filter(|told| !settings.event_types.iter().any(|known| known == told));
+        streams.extend(others.filter_map(Maker::of_any).map(|maker| {
+            let none = |hour: &Hour| Hour { rows: 0, ..maker.hour(hour) };
+            Stream { hours: hours.iter().map(none).collect(), maker }
+        }));
         let (ids, mut number) = (Ids::new("0AT", seed), 0);
         let mut files = Vec::new();
         for (stream, Stream { maker, hours }) in streams.iter().enumerate() {
-            let issue = Issue { seed, settings, stream, event_type: maker.name(), hours, end };
+            let told = |place| told.rows(maker.name(), place).len() as u64;
+            let all = hours.iter().enumerate();
+            let hours: Vec<Hour> =
+                all.map(|(place, hour)| Hour { rows: hour.rows + told(place), ..*hour }).collect();
+            let issue = Issue { seed, settings, stream, event_type: maker.name(), hours: &hours, end };
             if hourly {
                 files.extend(issue.hourly_files());
             }
-            if hourly && oddities.empty_files.is_some() {
+            if hourly && oddities.empty_files.is_some() && stream < ordinary {
                 files.extend(empty.iter().map(|hour| issue.empty_file(&maker.hour(hour))));
             }
             files.extend(issue.daily_files());
@@ -85,8 +100,13 @@ impl Catalogue {
         for (place, file) in files.iter().enumerate() {
             by_id.entry(file.id.clone()).or_default().push(place);
         }
+        let mut people = People::new(seed, &rows);
+        for extra in told.extras() {
+            people.add(extra.id18.clone(), extra.name);
+        }
         Self {
-            people: People::new(seed, &rows),
+            people,
+            told,
             rows,
             hours,
             streams,
@@ -123,6 +143,11 @@ impl Catalogue {
         self.people.add(id, username);
     }
 
+    /// What attacks told of.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
+    }
+
     /// What makes the logins.
     pub(crate) fn logins(&self) -> &LoginRows {
         &self.rows
@@ -141,6 +166,11 @@ impl Catalogue {
     pub(super) fn fill_stream(&self, stream: usize, hour: usize, index: u64, row: &mut Row) {
         let Stream { maker, hours } = &self.streams[stream];
         maker.fill(&self.rows, &self.hours[hour], &hours[hour], index, self.nul_bytes, row);
+        // Behind the ordinary rows of an hour come those of attacks.
+        let told = index.checked_sub(hours[hour].rows).and_then(|n| usize::try_from(n).ok());
+        if let Some(told) = told.and_then(|n| self.told.rows(maker.name(), hour).get(n)) {
+            told.put_into(row, maker, &hours[hour]);
+        }
     }
 
     /// The columns of a file: place, name and type.
@@ -182,7 +212,7 @@ mod tests {
         Catalogue::new(
             5,
             "00D5j000000abcd",
-            &Workload { hours, rows, end: None },
+            &Workload { hours, rows, ..Workload::default() },
             &Files::default(),
             &Oddities::default(),
             true,
@@ -249,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_file_is_invisible_until_its_created_date() {
-        let workload = Workload { hours: 1, rows: Rows::PerHour(1), end: Some(now()) };
+        let workload = Workload { hours: 1, rows: Rows::PerHour(1), end: Some(now()), ..Workload::default() };
         let catalogue = Catalogue::new(
             5,
             "00D5j000000abcd",

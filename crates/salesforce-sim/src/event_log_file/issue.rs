@@ -120,7 +120,7 @@ impl Issue<'_> {
     pub(super) fn hourly_files(&self) -> Vec<EventLogFile> {
         let mut firsts: Vec<EventLogFile> = Vec::with_capacity(self.hours.len());
         let mut lates = Vec::new();
-        for (place, hour) in self.hours.iter().enumerate() {
+        for (place, hour) in self.hours.iter().enumerate().filter(|(_, hour)| hour.rows > 0) {
             let mut rng = Rng::of(&[self.seed, hour.number, 0x41 + ((self.stream as u64) << 8)]);
             let log_date = hour.start();
             let delay = TimeDelta::seconds(10_800 + rng.below(10_800) as i64);
@@ -158,7 +158,7 @@ impl Issue<'_> {
             let first = from;
             from += of_day.len();
             let day = of_day[0].number / 24;
-            if (day + 1) * 24 > self.end {
+            if (day + 1) * 24 > self.end || of_day.iter().all(|hour| hour.rows == 0) {
                 continue;
             }
             let mut rng = Rng::of(&[self.seed, day, 0xda + ((self.stream as u64) << 8)]);

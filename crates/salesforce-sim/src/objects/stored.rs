@@ -9,7 +9,7 @@
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::{api, audit_trail, aura, login, report};
+use super::{api, audit_trail, aura, login, of_attacks, report};
 use crate::soql::object::Object;
 
 /// `Id` of every record of a big object, and of an Event Log Object.
@@ -36,6 +36,21 @@ pub enum StoredObject {
     /// Requests of Lightning pages. Its records have no key: the id of an event is [`crate::event_id()`] over the fields of
     /// the record as `FIELDS(STANDARD)` gives them, numbers as they stand in JSON, without `attributes`.
     AuraRequestEventLog,
+    /// Stolen sessions that Threat Detection found. This object and those below are there where an
+    /// [`Attack`](crate::Attack) put something in; the id of an event is as that of [`Self::LoginHistory`].
+    SessionHijackingEventStore,
+    /// Stolen passwords that Threat Detection saw used; the id of an event is as that of [`Self::LoginHistory`].
+    CredentialStuffingEventStore,
+    /// Logins that Threat Detection found odd; the id of an event is as that of [`Self::LoginHistory`].
+    LoginAnomalyEventStore,
+    /// Runs of reports that Threat Detection found odd; the id of an event is as that of [`Self::LoginHistory`].
+    ReportAnomalyEventStore,
+    /// Guests that Threat Detection found odd; the id of an event is as that of [`Self::LoginHistory`].
+    GuestUserAnomalyEventStore,
+    /// Logins in another user's name; the id of an event is its `EventIdentifier`.
+    LoginAsEvent,
+    /// Changes of permission sets; the id of an event is its `EventIdentifier`.
+    PermissionSetEventStore,
 }
 
 /// What may be asked of an object.
@@ -47,7 +62,7 @@ pub(crate) enum Kind {
 }
 
 impl StoredObject {
-    /// Every one.
+    /// Those that every org has.
     pub const ALL: [Self; 8] = [
         Self::LoginEvent,
         Self::LogoutEvent,
@@ -57,6 +72,25 @@ impl StoredObject {
         Self::SetupAuditTrail,
         Self::ApiAnomalyEventStore,
         Self::AuraRequestEventLog,
+    ];
+
+    /// Those that every org has, and those that are there where an attack put something in.
+    pub const EVERY: [Self; 15] = [
+        Self::LoginEvent,
+        Self::LogoutEvent,
+        Self::ApiEvent,
+        Self::ReportEvent,
+        Self::LoginHistory,
+        Self::SetupAuditTrail,
+        Self::ApiAnomalyEventStore,
+        Self::AuraRequestEventLog,
+        Self::SessionHijackingEventStore,
+        Self::CredentialStuffingEventStore,
+        Self::LoginAnomalyEventStore,
+        Self::ReportAnomalyEventStore,
+        Self::GuestUserAnomalyEventStore,
+        Self::LoginAsEvent,
+        Self::PermissionSetEventStore,
     ];
 
     /// Its name in SOQL.
@@ -75,15 +109,32 @@ impl StoredObject {
             Self::SetupAuditTrail => &audit_trail::SETUP_AUDIT_TRAIL,
             Self::ApiAnomalyEventStore => &api::API_ANOMALY_EVENT_STORE,
             Self::AuraRequestEventLog => &aura::AURA_REQUEST_EVENT_LOG,
+            Self::SessionHijackingEventStore => &of_attacks::SESSION_HIJACKING,
+            Self::CredentialStuffingEventStore => &of_attacks::CREDENTIAL_STUFFING,
+            Self::LoginAnomalyEventStore => &of_attacks::LOGIN_ANOMALY,
+            Self::ReportAnomalyEventStore => &of_attacks::REPORT_ANOMALY,
+            Self::GuestUserAnomalyEventStore => &of_attacks::GUEST_USER_ANOMALY,
+            Self::LoginAsEvent => &of_attacks::LOGIN_AS_EVENT,
+            Self::PermissionSetEventStore => &of_attacks::PERMISSION_SET_EVENT_STORE,
         }
     }
 
     pub(crate) fn kind(self) -> Kind {
         match self {
-            Self::LoginEvent | Self::LogoutEvent | Self::ApiEvent | Self::ReportEvent => Kind::Big,
+            Self::LoginEvent
+            | Self::LogoutEvent
+            | Self::ApiEvent
+            | Self::ReportEvent
+            | Self::LoginAsEvent
+            | Self::PermissionSetEventStore => Kind::Big,
             Self::AuraRequestEventLog => Kind::EventLog,
-            Self::LoginHistory | Self::SetupAuditTrail | Self::ApiAnomalyEventStore => Kind::Ordinary,
+            _ => Kind::Ordinary,
         }
+    }
+
+    /// Whether it is stored by Real-Time Event Monitoring, some seconds after what it tells of.
+    pub(crate) fn is_monitored(self) -> bool {
+        !matches!(self, Self::LoginHistory | Self::SetupAuditTrail | Self::AuraRequestEventLog)
     }
 
     /// The field that says when a record happened.

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
-use super::place::{CROWD, Group, Place, number, tag};
+use super::place::{CROWD, Group, Place, TOLD, number, tag};
 use super::store::Records;
 use crate::objects::stored::StoredObject;
 use crate::prng::Rng;
@@ -41,6 +41,7 @@ pub(super) fn login_of(records: Records<'_>, object: StoredObject, place: Place)
             nth_login(hour, records.count(object, hour), place.n)
         }
         (Group::Crowd, _) => CROWD + place.n * LOGS_OUT,
+        (Group::Told(_), _) => TOLD + place.n,
     }
 }
 
@@ -63,6 +64,10 @@ pub(super) fn date(records: Records<'_>, object: StoredObject, place: Place) -> 
         Group::Crowd => {
             let at = records.store.settings.crowd.as_ref().map_or(DateTime::<Utc>::MIN_UTC, |crowd| crowd.at);
             return rounded(object, at);
+        }
+        Group::Told(_) => {
+            let told = records.told(object, place).map_or(DateTime::<Utc>::MIN_UTC, |told| told.date);
+            return rounded(object, told);
         }
     };
     let logins = records.catalogue.logins();

@@ -18,10 +18,15 @@ pub(super) enum Group {
     Hour(usize),
     /// Those of [`crate::Objects::crowd`].
     Crowd,
+    /// Those that attacks told of, by the place of their hour in the catalogue.
+    Told(usize),
 }
 
 /// Numbers of the crowd's logins begin here, so that none is that of a login of the workload.
 pub(super) const CROWD: u64 = 1 << 35;
+
+/// Numbers of the logins of attacks begin here.
+pub(super) const TOLD: u64 = CROWD + (1 << 34);
 
 /// Ids of ordinary objects are numbered from 0 by the workload and from here down by the crowd.
 pub(super) const LAST_ID: u64 = 56_000_000_000;
@@ -31,6 +36,7 @@ pub(super) fn number(place: Place) -> u64 {
     match place.group {
         Group::Hour(_) => place.n,
         Group::Crowd => CROWD + place.n,
+        Group::Told(_) => TOLD + place.n,
     }
 }
 

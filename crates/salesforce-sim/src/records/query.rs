@@ -95,6 +95,11 @@ impl<'a> Records<'a> {
         let first = hours.partition_point(|hour| start(hour) + TimeDelta::hours(1) <= from);
         let end = hours.partition_point(|hour| start(hour) <= to).max(first);
         let mut groups: Vec<Vec<Group>> = (first..end).map(|place| vec![Group::Hour(place)]).collect();
+        for (group, place) in groups.iter_mut().zip(first..end) {
+            if !self.catalogue.told().records(object, place).is_empty() {
+                group.push(Group::Told(place));
+            }
+        }
         if let Some(crowd) = self.crowd(object) {
             let at = rounded(object, crowd.at);
             if (from..=to).contains(&at) {
@@ -122,6 +127,7 @@ impl<'a> Records<'a> {
             .iter()
             .map(|group| match group {
                 Group::Crowd => (*group, 0..self.store.crowd.rows),
+                Group::Told(hour) => (*group, 0..self.catalogue.told().records(object, *hour).len() as u64),
                 Group::Hour(place) => {
                     let hour = &self.catalogue.hours()[*place];
                     let start = hour.start() + object.after_logins();
@@ -149,7 +155,7 @@ impl<'a> Records<'a> {
         now: DateTime<Utc>,
     ) -> u64 {
         let of = |group: &Group| match group {
-            Group::Crowd => 0,
+            Group::Crowd | Group::Told(_) => 0,
             Group::Hour(_) if self.store.oddities.late.iter().any(|late| late.object == object) => 0,
             Group::Hour(place) => {
                 let hour = &self.catalogue.hours()[*place];

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::dates::{committed, date, login_of};
 use super::place::{CROWD, Group, LAST_ID, Place, number, scrambled, tag};
 use super::store::Records;
+use crate::attacks::ToldRecord;
 use crate::ids::push_base62;
 use crate::objects::stored::{CONSTANT_ID, Kind, StoredObject};
 use crate::prng::{Rng, mix};
@@ -31,7 +32,7 @@ impl<'a> Record<'a> {
     pub(super) fn new(records: Records<'a>, object: StoredObject, place: Place) -> Self {
         let date = date(records, object, place);
         let mut rng = Rng::of(&[records.store.seed, records.hour(place).number, number(place), tag(object)]);
-        let monitored = object.kind() == Kind::Big || object == StoredObject::ApiAnomalyEventStore;
+        let monitored = object.is_monitored();
         let stored = date + TimeDelta::milliseconds(4_000 + rng.below(4_000) as i64);
         let settle = records.store.settings.settle.num_milliseconds().max(0) as u64;
         let late = if rng.one_in(8) { rng.below(settle + 1) as i64 } else { 0 };
@@ -81,9 +82,19 @@ impl<'a> Record<'a> {
         Rng::of(&[self.random(), what]).pick(items)
     }
 
+    /// Whether nothing happens that matters to security.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.records.store.settings.quiet
+    }
+
     /// Its number among the records of its hour.
     pub(super) fn n(&self) -> u64 {
         self.place.n
+    }
+
+    /// What an attack said of it.
+    pub(super) fn told(&self) -> Option<&'a ToldRecord> {
+        self.records.told(self.object, self.place)
     }
 
     /// A column of the login that it came of.
@@ -93,6 +104,9 @@ impl<'a> Record<'a> {
 
     /// See [`Self::login`].
     pub(super) fn login_text(&self, column: &str) -> &str {
+        if let Some(told) = self.told() {
+            return told.login(column);
+        }
         let login = self.login.get_or_init(|| {
             let mut row = LoginRow::default();
             let hour = self.records.hour(self.place);
@@ -111,6 +125,7 @@ impl<'a> Record<'a> {
         let number = match self.place.group {
             Group::Hour(hour) => self.id_number(hour, self.records.store.widest, self.login_number()),
             Group::Crowd => LAST_ID - 1 - (self.login_number() - CROWD) % LAST_ID,
+            Group::Told(hour) => told_id(hour, self.place.n),
         };
         Value::Text(self.records.store.history_ids.nth_18(number).into())
     }
@@ -127,11 +142,13 @@ impl<'a> Record<'a> {
                 StoredObject::ApiAnomalyEventStore => {
                     (&store.anomaly_ids, store.settings.anomaly_rows_per_hour.into())
                 }
+                object if object.kind() == Kind::Ordinary => (&store.anomaly_ids, 1),
                 _ => return CONSTANT_ID.to_owned(),
             };
             ids.nth_18(match self.place.group {
                 Group::Hour(hour) => self.id_number(hour, widest, self.place.n),
                 Group::Crowd => LAST_ID - 1 - self.place.n % LAST_ID,
+                Group::Told(hour) => told_id(hour, self.place.n),
             })
         })
     }
@@ -162,6 +179,11 @@ impl<'a> Record<'a> {
         push_base62(&mut key, self.below(what, 1 << 29), 5);
         Value::Text(String::from_utf8_lossy(&key).into_owned().into())
     }
+}
+
+/// The number of the id of a record that an attack told of: far from those of the workload and of the crowd.
+fn told_id(hour: usize, n: u64) -> u64 {
+    (LAST_ID / 2 + hour as u64 * 100_000 + n) % LAST_ID
 }
 
 /// A text, or nothing.

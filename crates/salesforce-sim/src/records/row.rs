@@ -1,7 +1,7 @@
 //! A record as a row of its object: its fields, the id of its event, and what is wrong with it.
 
 use super::record::Record;
-use super::{api, audit_trail, aura, login, report};
+use super::{api, audit_trail, aura, login, of_attacks, report};
 use crate::event_id::event_id;
 use crate::faults::damage::{Damage, DamagedRecord, Strike, first_text, has_text};
 use crate::json::record::{Form, write_record};
@@ -16,6 +16,11 @@ impl Row for Record<'_> {
             return self.of_user(related);
         }
         let name = field.name;
+        if let Some(told) = self.told()
+            && let Some((_, value)) = told.fields.iter().find(|(field, _)| *field == name)
+        {
+            return value.clone();
+        }
         match self.object {
             StoredObject::LoginEvent | StoredObject::LogoutEvent | StoredObject::LoginHistory => {
                 login::value(self, name)
@@ -24,6 +29,7 @@ impl Row for Record<'_> {
             StoredObject::ReportEvent => report::value(self, name),
             StoredObject::SetupAuditTrail => audit_trail::value(self, name),
             StoredObject::AuraRequestEventLog => aura::value(self, name),
+            _ => of_attacks::value(self, name),
         }
     }
 }

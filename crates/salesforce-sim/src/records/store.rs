@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::place::{Group, Place};
+use crate::attacks::ToldRecord;
 use crate::event_log_file::Catalogue;
 use crate::faults::damage::{DamagedRecords, Strike};
 use crate::ids::Ids;
@@ -83,8 +84,10 @@ fn count(object: StoredObject, settings: &Objects, hour: &Hour) -> u64 {
         StoredObject::ApiEvent => settings.api_rows_per_hour.into(),
         StoredObject::ReportEvent => settings.report_rows_per_hour.into(),
         StoredObject::SetupAuditTrail => settings.audit_rows_per_hour.into(),
+        StoredObject::ApiAnomalyEventStore if settings.quiet => 0,
         StoredObject::ApiAnomalyEventStore => settings.anomaly_rows_per_hour.into(),
         StoredObject::AuraRequestEventLog => settings.aura_rows_per_hour.into(),
+        _ => 0,
     }
 }
 
@@ -102,6 +105,7 @@ impl<'a> Records<'a> {
         let first = match place.group {
             Group::Hour(hour) => numbers.get(hour)?,
             Group::Crowd => numbers.last()?,
+            Group::Told(_) => return None,
         };
         Some(first + place.n)
     }
@@ -117,9 +121,20 @@ impl<'a> Records<'a> {
     /// The hour that a record belongs to.
     pub(super) fn hour(self, place: Place) -> &'a Hour {
         match place.group {
-            Group::Hour(hour) => &self.catalogue.hours()[hour],
+            Group::Hour(hour) | Group::Told(hour) => &self.catalogue.hours()[hour],
             Group::Crowd => &self.store.crowd,
         }
+    }
+
+    /// What an attack said of the record at a place.
+    pub(super) fn told(self, object: StoredObject, place: Place) -> Option<&'a ToldRecord> {
+        let Group::Told(hour) = place.group else { return None };
+        self.catalogue.told().records(object, hour).get(usize::try_from(place.n).ok()?)
+    }
+
+    /// Whether the org has an object: that of the workload, or one that an attack put something in.
+    pub(crate) fn has(self, object: StoredObject) -> bool {
+        StoredObject::ALL.contains(&object) || self.catalogue.told().objects().any(|told| told == object)
     }
 
     /// The crowd, if the object has it.

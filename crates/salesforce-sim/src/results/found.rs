@@ -108,7 +108,10 @@ pub(crate) fn select(
     now: DateTime<Utc>,
 ) -> Result<Selection, SoqlError> {
     let is = |name: &str| query.object.text.eq_ignore_ascii_case(name);
-    let (plan, found, span) = match StoredObject::ALL.into_iter().find(|object| is(object.name())) {
+    let (plan, found, span) = match StoredObject::EVERY
+        .into_iter()
+        .find(|object| is(object.name()) && stored.has(*object))
+    {
         Some(object) => {
             let (plan, places) = stored.query(object, query, now)?;
             let span = plan.span(object.date());

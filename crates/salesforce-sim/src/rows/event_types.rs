@@ -387,6 +387,76 @@ pub(crate) fn all() -> Vec<EventType> {
     ]
 }
 
+/// The types that only attacks have rows of.
+pub(crate) fn of_attacks() -> Vec<EventType> {
+    let of = |name, parts: &[&[Column]]| EventType { name, columns: parts.concat() };
+    let bulk = |own: &[Column]| {
+        let job = [
+            id("JOB_ID", Id15("750")),
+            text("OPERATION_TYPE", Pick(&["insert", "update", "query"])),
+            text("ENTITY_TYPE", ENTITIES),
+            number("ROWS_PROCESSED", 0, 2_000),
+        ];
+        [&head(RUN_TIME, Pick(&["/services/async"])), job.as_slice(), own, &TAIL].concat()
+    };
+    vec![
+        of(
+            "LoginAs",
+            &[
+                &head(RUN_TIME, Pick(&["/home/home.jsp"])),
+                &[
+                    id("DELEGATED_USER_ID", Empty),
+                    text("DELEGATED_USER_NAME", Empty),
+                    id("DELEGATED_USER_ID_DERIVED", Empty),
+                ],
+                &TAIL,
+            ],
+        ),
+        of(
+            "SalesforceLoginAs",
+            &[&[
+                EVENT_TYPE,
+                TIMESTAMP,
+                REQUEST_ID,
+                ORGANIZATION_ID,
+                id("ACTUAL_USER_ID", Empty),
+                text("OPERATION", Pick(&["Login", "Logout"])),
+                text("IP_ADDRESS", Empty),
+                id("CASE_ID", Id15("500")),
+                TIMESTAMP_DERIVED,
+            ]],
+        ),
+        of(
+            "PermissionUpdate",
+            &[&[
+                EVENT_TYPE,
+                TIMESTAMP,
+                REQUEST_ID,
+                ORGANIZATION_ID,
+                USER_ID,
+                SESSION_KEY,
+                LOGIN_KEY,
+                text("CONTEXT", Empty),
+                text("DESCRIPTION", Pick(&["UserPerm: ConvertLeads disabled"])),
+                id("FEATURE_ID", Id15("0PS")),
+                text("PERMISSION_TYPE", Pick(&["EntityObject"])),
+                TIMESTAMP_DERIVED,
+                USER_ID_DERIVED,
+            ]],
+        ),
+        EventType {
+            name: "BulkApi",
+            columns: bulk(&[
+                id("BATCH_ID", Id15("751")),
+                number("NUMBER_FAILURES", 0, 3),
+                text("SUCCESS", Pick(&["1"])),
+                text("MESSAGE", Empty),
+            ]),
+        },
+        EventType { name: "BulkApi2", columns: bulk(&[text("JOB_STATUS", Pick(&["JobComplete"]))]) },
+    ]
+}
+
 impl EventType {
     /// Fills `row` with row `index` of `hour`. With `nul`, one row in 64 has a NUL byte in its REQUEST_ID, as real files
     /// have them in odd places.

@@ -6,6 +6,8 @@
 //! `%3A`, quotes inside values and around them, line breaks inside values, names outside ASCII, the literal
 //! `Salesforce.com IP` for an address, empty and shared request ids, TIMESTAMP with two fraction digits or none.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::ids::{Ids, case_suffix, push_base62};
@@ -89,6 +91,15 @@ impl Row {
         if let Some(last) = out.last_mut() {
             *last = b'\n';
         }
+    }
+
+    /// Puts other values into some columns, by their places.
+    pub(crate) fn put(&mut self, values: &HashMap<usize, Vec<u8>>) {
+        let mut changed = Self::default();
+        for column in 0..self.ends.len() {
+            changed.text(values.get(&column).map_or(self.value(column), Vec::as_slice));
+        }
+        *self = changed;
     }
 
     pub(crate) fn clear(&mut self) {

@@ -81,7 +81,7 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
         return problem(StatusCode::BAD_REQUEST, "from and to are times such as 2026-03-04T18:00:00Z");
     };
     if let Some((_, object)) = parameter("object") {
-        let Some(object) = stored_object(&object) else { return no_such_object() };
+        let Some(object) = stored_object(&org, &object) else { return no_such_object() };
         let body = Body::written(move |writer| {
             let _ = write_object_truth(&org, object, from..to, writer);
         });
@@ -93,7 +93,9 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
         Some("daily") => Interval::Daily,
         Some(_) => return problem(StatusCode::BAD_REQUEST, "interval is hourly or daily"),
     };
-    let known = event_types();
+    let mut known = event_types();
+    let of_attacks = org.catalogue.told().event_types().filter(|told| !event_types().contains(told));
+    known.extend(of_attacks);
     let wanted: Vec<&'static str> = match parameter("event_types") {
         None => known,
         Some((_, names)) => {
@@ -118,7 +120,9 @@ fn truth(org: Arc<Org>, query: &str) -> Response<Body> {
 /// The records of an object that come damaged.
 fn damaged(org: Arc<Org>, query: &str) -> Response<Body> {
     let object = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "object");
-    let Some(object) = object.and_then(|(_, name)| stored_object(&name)) else { return no_such_object() };
+    let Some(object) = object.and_then(|(_, name)| stored_object(&org, &name)) else {
+        return no_such_object();
+    };
     let body = Body::written(move |mut writer| {
         let always = DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC;
         for record in org.damaged(object, always) {
@@ -138,8 +142,8 @@ fn damaged(org: Arc<Org>, query: &str) -> Response<Body> {
     response(StatusCode::OK, "application/x-ndjson", body)
 }
 
-fn stored_object(name: &str) -> Option<StoredObject> {
-    StoredObject::ALL.into_iter().find(|object| object.name() == name)
+fn stored_object(org: &Org, name: &str) -> Option<StoredObject> {
+    StoredObject::EVERY.into_iter().find(|object| object.name() == name && org.records().has(*object))
 }
 
 fn no_such_object() -> Response<Body> {

@@ -31,7 +31,7 @@ pub fn settings(hours: u32, rows: Rows) -> OrgSettings {
     OrgSettings {
         public_key: Some(key().public_key().unwrap()),
         clock_fixed_at: Some("2026-03-04T18:20:00Z".parse().unwrap()),
-        workload: Workload { hours, rows, end: None },
+        workload: Workload { hours, rows, ..Workload::default() },
         ..OrgSettings::default()
     }
 }

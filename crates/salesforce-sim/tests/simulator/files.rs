@@ -17,14 +17,14 @@ fn path(file: &EventLogFile) -> String {
     format!("/services/data/v65.0/sobjects/EventLogFile/{}/LogFile", file.id)
 }
 
-async fn download(client: &Client<'_>, file: &EventLogFile) -> Answer {
+pub async fn download(client: &Client<'_>, file: &EventLogFile) -> Answer {
     let answer = client.get_with(&path(file), &[("accept-encoding", "gzip")]).await;
     assert_eq!((answer.status, answer.header("content-encoding")), (StatusCode::OK, "gzip"));
     answer
 }
 
 /// The ids of a CSV file, decoded by a parser that this project did not write.
-fn ids(csv: &[u8]) -> Vec<EventId> {
+pub fn ids(csv: &[u8]) -> Vec<EventId> {
     let mut reader = csv::Reader::from_reader(csv);
     let header = reader.byte_headers().unwrap().clone();
     let names: Vec<&str> = header.iter().map(|name| std::str::from_utf8(name).unwrap()).collect();

@@ -1,6 +1,7 @@
 //! The simulator over real HTTP, seen from outside.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod attacks;
 mod client;
 mod control;
 mod damaged;

@@ -14,7 +14,12 @@ fn cursor(object: StoredObject) -> (&'static str, Option<&'static str>) {
     match object {
         StoredObject::LoginHistory => ("LoginTime", Some("Id")),
         StoredObject::SetupAuditTrail => ("CreatedDate", Some("Id")),
-        StoredObject::ApiAnomalyEventStore => ("EventDate", Some("Id")),
+        StoredObject::ApiAnomalyEventStore
+        | StoredObject::SessionHijackingEventStore
+        | StoredObject::CredentialStuffingEventStore
+        | StoredObject::LoginAnomalyEventStore
+        | StoredObject::ReportAnomalyEventStore
+        | StoredObject::GuestUserAnomalyEventStore => ("EventDate", Some("Id")),
         StoredObject::AuraRequestEventLog => ("Timestamp", None),
         _ => ("EventDate", Some("EventIdentifier")),
     }
@@ -42,18 +47,18 @@ fn id(simulator: &Simulator, object: StoredObject, record: &Value) -> String {
     }
 }
 
-fn ids(simulator: &Simulator, object: StoredObject, records: &[Value]) -> BTreeSet<String> {
+pub fn ids(simulator: &Simulator, object: StoredObject, records: &[Value]) -> BTreeSet<String> {
     records.iter().map(|record| id(simulator, object, record)).collect()
 }
 
-fn truth(simulator: &Simulator, object: StoredObject) -> BTreeSet<String> {
+pub fn truth(simulator: &Simulator, object: StoredObject) -> BTreeSet<String> {
     simulator.org().object_truth(object, always()).collect()
 }
 
 /// Fourteen days are the most that every object can be asked for at once.
 const TWO_WEEKS: &str = "2026-02-20T00:00:00Z";
 
-async fn standard(client: &Client<'_>, object: StoredObject) -> Vec<Value> {
+pub async fn standard(client: &Client<'_>, object: StoredObject) -> Vec<Value> {
     let (date, _) = cursor(object);
     all(client, &format!("SELECT FIELDS(STANDARD) FROM {} WHERE {date} >= {TWO_WEEKS}", object.name())).await
 }

@@ -77,13 +77,7 @@ impl Reader<'_> {
         let roots = [("mozilla", Roots::Mozilla), ("system", Roots::System), ("none", Roots::None)];
         transport.ca_file = self.path_of(table, AT, "ca_file");
         transport.roots = self.choice_of(table, AT, "roots", &roots).unwrap_or_default();
-        let certificate = self.path_of(table, AT, "client_certificate");
-        transport.client_certificate = match (certificate, self.path_of(table, AT, "client_key")) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (Some(_), None) => self.missing("egress.client_key", "the key of the client certificate"),
-            (None, Some(_)) => self.missing("egress.client_certificate", "the certificate of the client key"),
-            (None, None) => None,
-        };
+        transport.client_certificate = self.certificate_of(table, AT);
         transport.proxy = self.secret_of(table, AT, "proxy");
         if let Some(proxy) = &transport.proxy
             && let Err(error) = HttpTransport::builder().proxy(proxy.expose())

@@ -73,6 +73,26 @@ impl Reader<'_> {
         self.path(table.get(key)?, &join(path, key))
     }
 
+    /// Refuses one of two keys without the other; each with what it gives.
+    pub(super) fn together(&mut self, table: &Table, path: &str, keys: [(&str, &str); 2]) {
+        let [first, second] = keys;
+        for ((key, _), (other, gives)) in [(first, second), (second, first)] {
+            if table.contains_key(key) && !table.contains_key(other) {
+                self.missing::<()>(&join(path, other), gives);
+            }
+        }
+    }
+
+    /// The files of `client_certificate` and `client_key`.
+    pub(super) fn certificate_of(&mut self, table: &Table, path: &str) -> Option<(PathBuf, PathBuf)> {
+        let keys = [
+            ("client_certificate", "the certificate of the client key"),
+            ("client_key", "the key of the client certificate"),
+        ];
+        self.together(table, path, keys);
+        self.path_of(table, path, "client_certificate").zip(self.path_of(table, path, "client_key"))
+    }
+
     pub(super) fn size_of(&mut self, table: &Table, path: &str, key: &str) -> Option<u64> {
         let text = self.text_of(table, path, key)?;
         parse_size(&text).map_err(|message| self.note(join(path, key), message)).ok()

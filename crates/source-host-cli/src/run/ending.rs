@@ -13,6 +13,8 @@ use state_store::StateError;
 pub enum End {
     /// Nothing is left to read.
     CaughtUp,
+    /// All is read that there will ever be: the range of time is over.
+    Complete,
     /// It was asked to stop.
     Stopped,
     /// Whoever read the events has gone.

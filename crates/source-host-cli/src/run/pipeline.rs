@@ -42,13 +42,15 @@ const PROBLEM_LINES: u32 = 60;
 pub struct Policy {
     /// Ends when nothing is left to read. Otherwise runs until it is stopped.
     pub until_caught_up: bool,
+    /// Ends when a source that has an end has come to it ([`source_host::Source::is_complete`]).
+    pub until_complete: bool,
     /// With `until_caught_up`: how long trouble that passes by itself is waited out without any progress.
     pub give_up_after: Duration,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { until_caught_up: false, give_up_after: Duration::from_secs(300) }
+        Self { until_caught_up: false, until_complete: false, give_up_after: Duration::from_secs(300) }
     }
 }
 
@@ -166,6 +168,7 @@ impl<P: Pollable> Pipeline<P> {
     }
 
     /// Bounds what is held of undelivered events, together with others. What would be beyond is dropped and polled for again.
+    /// One among others outlives an output that refuses events: it waits, where one alone ends if it never worked.
     #[must_use]
     pub fn held_events(mut self, held: HeldEvents) -> Self {
         self.held = Some(held);
@@ -200,6 +203,11 @@ impl<P: Pollable> Pipeline<P> {
         &mut *self.output
     }
 
+    /// Where its state lies.
+    pub fn store(&mut self) -> &mut dyn StateStore {
+        &mut *self.store
+    }
+
     /// What keeps it from going on, in words: the last poll failed, or its events or its state wait.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
@@ -219,7 +227,7 @@ impl<P: Pollable> Pipeline<P> {
     pub async fn step(&mut self) -> Result<Next, RunError> {
         let next = self.advance().await;
         self.report.peak_memory_bytes = self.source.peak_memory();
-        self.report.caught_up = matches!(next, Ok(Next::End(End::CaughtUp)));
+        self.report.caught_up = matches!(next, Ok(Next::End(End::CaughtUp | End::Complete)));
         next
     }
 
@@ -232,11 +240,15 @@ impl<P: Pollable> Pipeline<P> {
         if self.pending.is_some() {
             return self.deliver().await;
         }
-        if let Some(error) = self.crashed.take() {
+        // Kept until there is a new instance: this may be dropped in between.
+        if let Some(error) = &self.crashed {
             if let Err(again) = self.source.renew().await {
+                self.report.problems += 1;
+                self.tell(|watcher| watcher.poll_failed(&again));
                 return self.after_crash(again);
             }
             tracing::debug!(%error, "a new instance goes on");
+            self.crashed = None;
         }
         self.report.polls += 1;
         self.tally.begin_poll();
@@ -267,8 +279,14 @@ impl<P: Pollable> Pipeline<P> {
         self.tally.note_problem(&failure.problem);
         if let Some(new) = failure.state
             && failure.problem.kind != ProblemKind::State
+            && let Err(error) = self.save(new).await
         {
-            self.save(new).await?;
+            if !error.passes() {
+                return Err(error.into());
+            }
+            // By the contract nothing is lost with it but a back-off, and that is waited out here all the same.
+            self.tell(|watcher| watcher.save_failed(&error));
+            tracing::error!(%error, "the state of a failure cannot be saved");
         }
         self.after_failure(failure.problem)
     }
@@ -287,7 +305,7 @@ impl<P: Pollable> Pipeline<P> {
                         watcher.delivered(&delivered, events, started.elapsed());
                     }
                 }
-                Err(error) => return self.after_refusal(error),
+                Err(error) => return self.after_refusal(error, started.elapsed()),
             }
         }
         self.tally.refusals = 0;
@@ -309,7 +327,7 @@ impl<P: Pollable> Pipeline<P> {
             "batch delivered"
         );
         batch.problems.iter().for_each(|problem| self.log(problem));
-        self.after_batch(&batch)
+        self.after_batch(&batch).await
     }
 
     async fn save(&mut self, text: String) -> Result<(), StateError> {
@@ -323,14 +341,21 @@ impl<P: Pollable> Pipeline<P> {
     }
 
     /// The output has not taken everything: the rest waits for it, and the source with it.
-    fn after_refusal(&mut self, error: OutputError) -> Result<Next, RunError> {
-        if let Some(watcher) = &self.watcher {
-            watcher.output_failed(&error);
-        }
+    fn after_refusal(&mut self, error: OutputError, took: Duration) -> Result<Next, RunError> {
         self.trouble = Some(error.to_string());
         let Some(pending) = &mut self.pending else { return Ok(Next::Again) };
-        let safe = pending.delivered + error.accepted();
-        pending.delivered = safe.min(pending.batch.events.len());
+        let before = pending.delivered;
+        pending.delivered = (before + error.accepted()).min(pending.batch.events.len());
+        let safe = pending.batch.events.get(before..pending.delivered).unwrap_or_default();
+        if !safe.is_empty() {
+            self.tally.progress_at = Instant::now();
+        }
+        if let Some(watcher) = &self.watcher {
+            if !safe.is_empty() {
+                watcher.delivered(&error.delivered(), safe, took);
+            }
+            watcher.output_failed(&error);
+        }
         self.report.events_set_aside += error.delivered().set_aside;
         let act = match error.kind() {
             OutputErrorKind::Closed => return Ok(Next::End(End::ReaderGone)),
@@ -374,7 +399,7 @@ impl<P: Pollable> Pipeline<P> {
         self.wait(back_off, || error.to_string())
     }
 
-    fn after_batch(&mut self, batch: &Batch) -> Result<Next, RunError> {
+    async fn after_batch(&mut self, batch: &Batch) -> Result<Next, RunError> {
         self.tally.unsaved = 0;
         if batch.next_poll_ms == 0 {
             return if self.tally.empty_promises <= EMPTY_PROMISES {
@@ -382,6 +407,14 @@ impl<P: Pollable> Pipeline<P> {
             } else {
                 self.wait(FIRST_BACK_OFF, || "the source promises more and brings nothing".into())
             };
+        }
+        if self.policy.until_complete {
+            match self.source.is_complete(&batch.state).await {
+                Ok(true) => return Ok(Next::End(End::Complete)),
+                Ok(false) => {}
+                // The batch is safe, so nothing is lost; the same is asked after the next one.
+                Err(error) => return self.after_crash(error),
+            }
         }
         let wait = Duration::from_millis(batch.next_poll_ms.into());
         if !self.policy.until_caught_up {

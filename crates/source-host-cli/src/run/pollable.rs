@@ -6,6 +6,8 @@ use source_host::Options;
 use source_host::Plugin;
 use source_host::{Batch, Grants};
 use source_host::{Session, Source};
+use std::ops::Range;
+use std::time::SystemTime;
 
 /// What the runner polls: a [`Configured`] source, or a stand-in for tests.
 pub trait Pollable: Send {
@@ -15,6 +17,11 @@ pub trait Pollable: Send {
     /// Puts a fresh instance, configured the same way, in the place of one that crashed.
     fn renew(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// As [`Source::is_complete`]; of a source that has no end, false.
+    fn is_complete(&mut self, _state: &str) -> impl Future<Output = Result<bool, Error>> + Send {
+        async { Ok(false) }
+    }
+
     /// The most memory any instance has held, in bytes.
     fn peak_memory(&self) -> u64;
 }
@@ -23,6 +30,7 @@ pub trait Pollable: Send {
 #[derive(Debug)]
 pub struct Configured {
     config: Secret,
+    range: Option<Range<SystemTime>>,
     source: Source,
     rest: Rest,
 }
@@ -45,7 +53,37 @@ impl Configured {
     pub async fn open(plugin: &Plugin, options: Options, config: Secret) -> Result<(Self, Grants), Error> {
         let mut source = plugin.open(options).await?;
         let grants = source.configure(config.expose()).await?;
-        Ok((Self { config, source, rest: Rest::Awake }, grants))
+        Ok((Self { config, range: None, source, rest: Rest::Awake }, grants))
+    }
+
+    /// Confines it to a range of time, this instance and those after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::confine`].
+    pub async fn confine(&mut self, range: Range<SystemTime>) -> Result<(), Error> {
+        self.source.confine(range.clone()).await?;
+        self.range = Some(range);
+        Ok(())
+    }
+
+    /// Sees to it that there is an instance.
+    async fn awake(&mut self) -> Result<&mut Source, Error> {
+        // Awake only once it is configured: this future may be dropped before.
+        if let Rest::Suspended(session) = &mut self.rest {
+            let session = session.take();
+            self.source.revive(self.config.expose(), session).await?;
+            self.confine_again().await?;
+            self.rest = Rest::Awake;
+        }
+        Ok(&mut self.source)
+    }
+
+    async fn confine_again(&mut self) -> Result<(), Error> {
+        match &self.range {
+            Some(range) => self.source.confine(range.clone()).await,
+            None => Ok(()),
+        }
     }
 
     /// Drops the instance until the source is polled again. The next one goes on with its session, so that it need not sign in.
@@ -69,16 +107,16 @@ impl Configured {
 
 impl Pollable for Configured {
     async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
-        if let Rest::Suspended(session) = std::mem::replace(&mut self.rest, Rest::Awake) {
-            self.source.revive(self.config.expose(), session).await?;
-        }
-        self.source.poll(state).await
+        self.awake().await?.poll(state).await
+    }
+
+    async fn is_complete(&mut self, state: &str) -> Result<bool, Error> {
+        self.awake().await?.is_complete(state).await
     }
 
     async fn renew(&mut self) -> Result<(), Error> {
-        self.rest = Rest::Awake;
-        self.source.renew().await?;
-        self.source.configure(self.config.expose()).await.map(drop)
+        self.rest = Rest::Suspended(None);
+        self.awake().await.map(drop)
     }
 
     fn peak_memory(&self) -> u64 {

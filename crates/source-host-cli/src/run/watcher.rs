@@ -13,7 +13,8 @@ pub trait Watcher: Send + Sync {
         let _ = (batch, took);
     }
 
-    /// A poll has brought none: the source could do nothing at all, or the component failed.
+    /// A poll has brought none: the source could do nothing at all, or the component failed, or no new instance of it could
+    /// be opened.
     fn poll_failed(&self, error: &Error) {
         let _ = error;
     }
@@ -23,7 +24,7 @@ pub trait Watcher: Send + Sync {
         let _ = (delivered, events, took);
     }
 
-    /// The output has not taken everything.
+    /// The output has not taken everything. What it took all the same was told as delivered.
     fn output_failed(&self, error: &OutputError) {
         let _ = error;
     }

@@ -6,13 +6,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use state_store::Past;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::backfill::TimeRange;
 use super::error::ServeError;
 
 /// The longest line that is read as a command, in bytes.
@@ -41,6 +44,30 @@ pub enum Ask {
         /// Its name.
         tenant: String,
     },
+    /// It collects a range of time besides.
+    Backfill {
+        /// Its name.
+        tenant: String,
+        /// What to collect.
+        range: TimeRange,
+    },
+    /// It does so no more.
+    EndBackfill {
+        /// Its name.
+        tenant: String,
+    },
+    /// The earlier states that it can go back to.
+    History {
+        /// Its name.
+        tenant: String,
+    },
+    /// It goes on from an earlier state.
+    RollBack {
+        /// Its name.
+        tenant: String,
+        /// The state's revision.
+        revision: u64,
+    },
 }
 
 /// What is answered.
@@ -53,6 +80,32 @@ pub enum Answer {
     Refused(String),
     /// The tenants, by name.
     Tenants(Vec<TenantStatus>),
+    /// Earlier states, newest first.
+    States(Vec<EarlierState>),
+}
+
+/// A state that can be gone back to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierState {
+    /// Its revision.
+    pub revision: u64,
+    /// When it was saved; none if a host that knew no revisions saved it.
+    pub saved_at: Option<DateTime<Utc>>,
+    /// The version of the component that wrote it; none likewise.
+    pub version: Option<String>,
+    /// The size of its text.
+    pub bytes: usize,
+}
+
+impl From<Past> for EarlierState {
+    fn from(past: Past) -> Self {
+        Self {
+            revision: past.revision,
+            saved_at: past.saved_at.map(DateTime::from),
+            version: past.version,
+            bytes: past.bytes,
+        }
+    }
 }
 
 /// What a tenant is at.
@@ -70,6 +123,17 @@ pub struct TenantStatus {
     pub polls: u64,
     /// Why it failed, if it did.
     pub failed: Option<String>,
+    /// What it collects besides, if it does.
+    pub backfill: Option<BackfillStatus>,
+}
+
+/// What a backfill is at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillStatus {
+    /// The range of time.
+    pub range: TimeRange,
+    /// Events of it that were delivered since the tenant was opened.
+    pub events: u64,
 }
 
 /// Where the socket of a folder lies.

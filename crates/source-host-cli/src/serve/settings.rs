@@ -12,6 +12,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Where the states lie of tenants that say nothing else. Default `states.sqlite` in the folder.
     pub states: PathBuf,
+    /// A folder for backfills that are under way. Default `backfills` in the folder.
+    pub backfills: PathBuf,
     /// Turns at the same time. Default 16.
     pub turns: usize,
     /// How long a tenant that has more to do may go on before others have their turn. Default 2 s.
@@ -42,6 +44,7 @@ impl Settings {
         let folder = folder.into();
         Self {
             states: folder.join("states.sqlite"),
+            backfills: folder.join("backfills"),
             folder,
             turns: 16,
             slice: Duration::from_secs(2),

@@ -14,11 +14,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::backfill::{Backfill, TimeRange};
 use super::folder::{Stamp, TenantFile};
 use super::settings::Settings;
 use crate::config::{Config, Output, lines_to_allow};
 use crate::run::ending::End;
-use crate::run::pipeline::{HeldEvents, Next, Pipeline};
+use crate::run::pipeline::{HeldEvents, Next, Pipeline, Policy};
 use crate::run::pollable::Configured;
 use crate::run::watcher::Watcher;
 use crate::watch::{Audit, Delivered, Metrics, Observers, TenantMetrics};
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) instances: Arc<Semaphore>,
     pub(super) metrics: Metrics,
     pub(super) audit: Option<Audit>,
+    pub(super) backfills: PathBuf,
+    retry_after: Duration,
     plugins: Mutex<HashMap<PathBuf, (Stamp, Admission, Plugin)>>,
 }
 
@@ -59,6 +62,8 @@ impl Shared {
             instances: Arc::new(Semaphore::new(settings.instances)),
             metrics,
             audit,
+            backfills: settings.backfills.clone(),
+            retry_after: settings.retry_after,
             plugins: Mutex::default(),
         }
     }
@@ -87,11 +92,52 @@ impl Shared {
 
 /// A tenant that can be polled.
 pub(super) struct Tenant {
-    pipeline: Pipeline<Configured>,
+    collection: Line,
+    /// What it collects besides, of a range of time.
+    backfill: Option<(Backfill, Line)>,
+    /// Events and polls of backfills that are over.
+    past: (u64, u64),
+    retry_after: Duration,
     /// Stops a call that is under way.
     pub(super) cancel: CancellationToken,
     /// What it holds while it waits with its instance.
     pub(super) kept: Option<OwnedSemaphorePermit>,
+}
+
+/// A pipeline, and when it goes on.
+struct Line {
+    pipeline: Pipeline<Configured>,
+    due: Instant,
+}
+
+impl Line {
+    fn new(pipeline: Pipeline<Configured>) -> Self {
+        Self { pipeline, due: Instant::now() }
+    }
+
+    /// Goes on for a while.
+    async fn go_on(&mut self, slice: Duration, stopping: &CancellationToken) -> Result<Option<End>, String> {
+        let started = Instant::now();
+        let wait = loop {
+            match self.pipeline.step().await.map_err(|error| error.to_string())? {
+                Next::Again if started.elapsed() < slice && !stopping.is_cancelled() => {}
+                Next::Again => break Duration::ZERO,
+                Next::Wait(wait) => break wait,
+                Next::End(End::ReaderGone) => return Err("the reader of the events is gone".to_owned()),
+                Next::End(end) => return Ok(Some(end)),
+            }
+        };
+        self.due = Instant::now() + wait;
+        Ok(None)
+    }
+
+    /// Lets go of what another line of the same tenant needs: a file can be written to by one alone.
+    async fn close_output(&mut self) {
+        if !self.pipeline.has_pending() {
+            // What could not be closed is opened anew.
+            let _ = self.pipeline.output().close().await;
+        }
+    }
 }
 
 /// How a turn ended.
@@ -101,6 +147,8 @@ pub(super) enum Turn {
     More,
     /// Nothing until then.
     Wait(Duration),
+    /// It is to be opened again at once.
+    Reopen,
     /// It cannot go on as it is: it has to be opened again, later.
     Failed(String),
 }
@@ -123,21 +171,24 @@ impl Tenant {
             .map_err(|mistakes| in_file(mistakes.found.iter().map(ToString::to_string).collect()))?;
         let plugin = shared.plugin(&config.component, &config.admission).await.map_err(|e| e.to_string())?;
         let cancel = CancellationToken::new();
-        let transport = config.transport.clone();
         let mut observers = vec![Arc::clone(metrics) as Arc<dyn Observer>];
         if let Some(audit) = &shared.audit {
             observers.push(audit.tenant(name, &plugin.digest().to_string()));
         }
+        let observer: Arc<dyn Observer> = Arc::new(Observers::new(observers));
         metrics.call_time(config.limits.call_time);
-        let options = Options::new()
-            .observer(Arc::new(Observers::new(observers)))
-            .limits(config.limits.clone())
-            .egress(config.egress.clone())
-            .transport_made_by(move || transport.build())
-            .scheduler(shared.scheduler.clone())
-            .memory_budget(shared.memory.clone())
-            .cancelled_by(cancel.clone());
-        let opened = Configured::open(&plugin, options, config.source.clone()).await;
+        let options = || {
+            let transport = config.transport.clone();
+            Options::new()
+                .observer(Arc::clone(&observer))
+                .limits(config.limits.clone())
+                .egress(config.egress.clone())
+                .transport_made_by(move || transport.build())
+                .scheduler(shared.scheduler.clone())
+                .memory_budget(shared.memory.clone())
+                .cancelled_by(cancel.clone())
+        };
+        let opened = Configured::open(&plugin, options(), config.source.clone()).await;
         let (mut source, grants) =
             opened.inspect_err(|error| metrics.poll_failed(error)).map_err(|error| match error {
                 Error::Configuration(problems) => {
@@ -162,6 +213,26 @@ impl Tenant {
         shared.metrics.tenant(name, &described.name);
         let owner =
             Owner::new(name, described.name, described.version).with_digest(plugin.digest().to_string());
+        let pipeline = |source, store, told: Arc<dyn Watcher>| {
+            let output = Box::new(OnDemand { output: config.output.clone(), open: None });
+            Pipeline::new(source, output, store).held_events(shared.held.clone()).watcher(told)
+        };
+        let backfill = Backfill::of(&shared.backfills, name)
+            .map_err(|error| format!("the backfill that is under way cannot be read: {error}"))?;
+        let backfill = match backfill {
+            None => None,
+            Some(backfill) => {
+                tracing::info!("a backfill goes on, {}", backfill.range);
+                let opened = Configured::open(&plugin, options(), config.source.clone()).await;
+                let (mut source, _) = opened.map_err(|error| error.to_string())?;
+                source.confine(backfill.range.times()).await.map_err(|error| error.to_string())?;
+                let store = backfill.store(&owner).map_err(|error| error.to_string())?;
+                let policy = Policy { until_complete: true, ..Policy::default() };
+                let told = Arc::new(Backfilled(Arc::clone(metrics)));
+                let line = Line::new(pipeline(source, Box::new(store), told).policy(policy));
+                Some((backfill, line))
+            }
+        };
         let store: Box<dyn StateStore> = match &config.state {
             Some(path) => {
                 let store = StateFile::open(path, owner, StateSettings::default());
@@ -169,52 +240,116 @@ impl Tenant {
             }
             None => Box::new(shared.states.tenant(owner).map_err(|error| error.to_string())?),
         };
-        let output = Box::new(OnDemand { output: config.output, open: None });
-        let told = Arc::new(Told(Arc::clone(metrics)));
-        let pipeline = Pipeline::new(source, output, store).held_events(shared.held.clone()).watcher(told);
-        Ok(Self { pipeline, cancel, kept: None })
+        let collection = Line::new(pipeline(source, store, Arc::new(Told(Arc::clone(metrics)))));
+        Ok(Self { collection, backfill, past: (0, 0), retry_after: shared.retry_after, cancel, kept: None })
     }
 
-    /// Polls and delivers for a while.
+    /// Has its collection due now, whenever it would have been.
+    pub(super) fn poll_now(&mut self) {
+        self.collection.due = Instant::now();
+    }
+
+    /// Polls and delivers for a while, what is due.
     pub(super) async fn turn(&mut self, slice: Duration, stopping: &CancellationToken) -> Turn {
-        let started = Instant::now();
-        loop {
-            match self.pipeline.step().await {
-                Ok(Next::Again) if started.elapsed() < slice && !stopping.is_cancelled() => {}
-                Ok(Next::Again) => return Turn::More,
-                Ok(Next::Wait(wait)) => return Turn::Wait(wait),
-                Ok(Next::End(End::ReaderGone)) => {
-                    return Turn::Failed("the reader of the events is gone".to_owned());
+        if self.is_backfill_next() {
+            self.collection.close_output().await;
+            self.go_on_with_backfill(slice, stopping).await;
+        } else if self.collection.due <= Instant::now() {
+            if let Some((_, line)) = &mut self.backfill {
+                line.close_output().await;
+            }
+            if let Err(why) = self.collection.go_on(slice, stopping).await {
+                return Turn::Failed(why);
+            }
+        }
+        let next = match &self.backfill {
+            // Until its events are safe, nobody else writes.
+            Some((_, line)) if line.pipeline.has_pending() => line.due,
+            Some((_, line)) if !self.collection.pipeline.has_pending() => line.due.min(self.collection.due),
+            _ => self.collection.due,
+        };
+        match next.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Turn::More,
+            wait => Turn::Wait(wait),
+        }
+    }
+
+    /// Whether it is the backfill that goes on. Both take turns as they are due, but whoever has events that the output has not
+    /// taken keeps the output until it has.
+    fn is_backfill_next(&self) -> bool {
+        let Some((_, line)) = &self.backfill else { return false };
+        let is_due = line.due <= Instant::now();
+        is_due
+            && !self.collection.pipeline.has_pending()
+            && (line.pipeline.has_pending() || line.due <= self.collection.due)
+    }
+
+    async fn go_on_with_backfill(&mut self, slice: Duration, stopping: &CancellationToken) {
+        let Some((backfill, line)) = &mut self.backfill else { return };
+        match line.go_on(slice, stopping).await {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                line.close_output().await;
+                let events = line.pipeline.report().events;
+                tracing::info!(events, "the backfill {} is complete", backfill.range);
+                if let Err(error) = backfill.end() {
+                    tracing::error!(%error, "the backfill cannot be removed; the next start ends it again");
                 }
-                // It is not asked to end when it has caught up.
-                Ok(Next::End(_)) => return Turn::Wait(Duration::ZERO),
-                Err(error) => return Turn::Failed(error.to_string()),
+                self.past.0 += events;
+                self.past.1 += line.pipeline.report().polls;
+                self.backfill = None;
+            }
+            // The collection goes on.
+            Err(why) => {
+                tracing::error!(
+                    again_in_s = self.retry_after.as_secs(),
+                    "the backfill {}: {why}",
+                    backfill.range
+                );
+                line.due = Instant::now() + self.retry_after;
             }
         }
     }
 
+    fn lines(&mut self) -> impl Iterator<Item = &mut Line> {
+        std::iter::once(&mut self.collection).chain(self.backfill.as_mut().map(|(_, line)| line))
+    }
+
     /// Lets go of all that a tenant does not need while it waits.
     pub(super) async fn rest(&mut self) {
-        self.pipeline.source().suspend().await;
-        if !self.pipeline.has_pending() {
-            // What could not be closed is opened anew.
-            let _ = self.pipeline.output().close().await;
+        for line in self.lines() {
+            line.pipeline.source().suspend().await;
+            line.close_output().await;
         }
     }
 
     /// Opens again what is open: for SIGHUP.
     pub(super) fn reopen(&mut self) {
-        self.pipeline.output().reopen();
+        self.lines().for_each(|line| line.pipeline.output().reopen());
+    }
+
+    /// Where the state of its collection lies.
+    pub(super) fn store(&mut self) -> &mut dyn StateStore {
+        self.collection.pipeline.store()
+    }
+
+    /// The range of its backfill, and the events of it so far.
+    pub(super) fn backfill(&self) -> Option<(TimeRange, u64)> {
+        self.backfill.as_ref().map(|(backfill, line)| (backfill.range, line.pipeline.report().events))
     }
 
     /// What keeps it from going on.
     pub(super) fn trouble(&self) -> Option<&str> {
-        self.pipeline.trouble()
+        let backfill = self.backfill.as_ref().and_then(|(_, line)| line.pipeline.trouble());
+        self.collection.pipeline.trouble().or(backfill)
     }
 
-    /// What it has done.
-    pub(super) fn report(&self) -> &crate::run::report::Report {
-        self.pipeline.report()
+    /// Events that it has delivered since it was opened, and polls.
+    pub(super) fn done(&self) -> (u64, u64) {
+        let lines = std::iter::once(&self.collection).chain(self.backfill.as_ref().map(|(_, line)| line));
+        lines
+            .map(|line| line.pipeline.report())
+            .fold(self.past, |(events, polls), report| (events + report.events, polls + report.polls))
     }
 }
 
@@ -241,18 +376,7 @@ impl Watcher for Told {
     }
 
     fn delivered(&self, delivered: &event_output::Delivered, events: &[String], took: Duration) {
-        // They come in the order of their files and windows: the first and the last are about as old as it gets.
-        let mut times = [events.first(), events.last()].map(|event| event.and_then(|event| time_of(event)));
-        times.sort();
-        let [oldest, newest] = times;
-        self.0.delivered(&Delivered {
-            events: events.len() as u64 - delivered.set_aside.min(events.len() as u64),
-            bytes: events.iter().map(|event| event.len() as u64).sum(),
-            set_aside: delivered.set_aside,
-            oldest,
-            newest,
-            took,
-        });
+        self.0.delivered(&delivery(delivered, events, took));
     }
 
     fn output_failed(&self, _: &OutputError) {
@@ -265,6 +389,35 @@ impl Watcher for Told {
 
     fn save_failed(&self, _: &StateError) {
         self.0.save_failed();
+    }
+}
+
+/// What the metrics are told of a backfill: what it delivers and what fails. How old its events are says nothing of how far the
+/// collection is behind, and so does what is left of it.
+struct Backfilled(Arc<TenantMetrics>);
+
+impl Watcher for Backfilled {
+    fn delivered(&self, delivered: &event_output::Delivered, events: &[String], took: Duration) {
+        self.0.delivered(&Delivered { oldest: None, newest: None, ..delivery(delivered, events, took) });
+    }
+
+    fn output_failed(&self, _: &OutputError) {
+        self.0.output_failed();
+    }
+}
+
+fn delivery(delivered: &event_output::Delivered, events: &[String], took: Duration) -> Delivered {
+    // They come in the order of their files and windows: the first and the last are about as old as it gets.
+    let mut times = [events.first(), events.last()].map(|event| event.and_then(|event| time_of(event)));
+    times.sort();
+    let [oldest, newest] = times;
+    Delivered {
+        events: events.len() as u64 - delivered.set_aside.min(events.len() as u64),
+        bytes: events.iter().map(|event| event.len() as u64).sum(),
+        set_aside: delivered.set_aside,
+        oldest,
+        newest,
+        took,
     }
 }
 

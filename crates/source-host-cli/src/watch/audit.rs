@@ -274,6 +274,7 @@ impl Target for Trail {
 fn write_all(mut target: Box<dyn Target>, receiver: &Receiver<Message>, counts: &Counts) {
     let mut since_look = LOOK_AFTER;
     let mut failing = false;
+    let mut lost = false;
     loop {
         let message = match receiver.try_recv() {
             Ok(message) => message,
@@ -296,23 +297,31 @@ fn write_all(mut target: Box<dyn Target>, receiver: &Receiver<Message>, counts: 
             }
         };
         let reopen = counts.reopen.swap(false, Relaxed);
-        let renewed = if reopen || since_look >= LOOK_AFTER {
+        if reopen || since_look >= LOOK_AFTER {
             since_look = 0;
-            // Where it cannot be opened again, the old one is better than none.
-            target.renew(reopen)
-        } else {
-            Ok(())
-        };
+            let renewed = target.renew(reopen);
+            if let (Err(error), false) = (&renewed, lost) {
+                // The old one is better than none.
+                tracing::error!(
+                    %error,
+                    "the file of the audit trail cannot be opened again; lines go to the one that was open: \
+                     create its folder, or let this program's user write there"
+                );
+            }
+            lost = renewed.is_err();
+        }
         since_look += 1;
         let written = tell_dropped(&mut *target, counts).and_then(|()| target.write_line(&line));
         if written.is_err() {
             counts.drop_one();
         }
-        let result = renewed.and(written);
-        if let (Err(error), false) = (&result, failing) {
-            tracing::error!(%error, "the audit trail cannot be written; lines are dropped until it can");
+        if let (Err(error), false) = (&written, failing) {
+            tracing::error!(
+                %error,
+                "the audit trail cannot be written; lines are dropped until it can: free some space"
+            );
         }
-        failing = result.is_err();
+        failing = written.is_err();
     }
 }
 

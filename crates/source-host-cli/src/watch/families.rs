@@ -65,6 +65,7 @@ pub(super) const KIND_AT: usize = STATUS_AT + STATUSES.len();
 pub(super) const LIMIT_AT: usize = KIND_AT + KINDS.len();
 pub(super) const LAG_AT: usize = LIMIT_AT + LIMITS.len();
 pub(super) const CELLS: usize = LAG_AT + LAG.len();
+
 /// Where a word stands; the last is for all others.
 pub(super) fn place(words: &[&str], word: &str) -> usize {
     words.iter().position(|known| *known == word).unwrap_or(words.len() - 1)
@@ -73,6 +74,7 @@ pub(super) fn place(words: &[&str], word: &str) -> usize {
 pub(super) fn bucket(bounds: &[f64], value: Duration) -> usize {
     bounds.iter().position(|bound| value.as_secs_f64() <= *bound).unwrap_or(bounds.len() - 1)
 }
+
 /// What one tenant, or all together, looked like at one moment.
 #[derive(Clone)]
 pub(super) struct Snapshot {
@@ -311,7 +313,7 @@ impl Family {
     }
 }
 
-pub(super) fn counter(encoder: &mut MetricEncoder<'_>, labels: &Labels<'_>, count: u64) -> fmt::Result {
+fn counter(encoder: &mut MetricEncoder<'_>, labels: &Labels<'_>, count: u64) -> fmt::Result {
     encoder.encode_family(labels)?.encode_counter::<NoLabelSet, _, f64>(&count, None)
 }
 

@@ -21,15 +21,19 @@ use super::clock::{Clock, SystemClock};
 use super::families::{CELLS, FAMILIES, Labels, REQUEST, SECONDS, Snapshot, histogram};
 use super::tenant::{Common, Standing, TenantMetrics, bounded, locked};
 
-/// What is left of tenants that were removed, where all are summed: a sum that shrank would look like a restart.
-type Gone = [u64; CELLS];
+/// All tenants. One lock for both, so that a scrape finds each either here or there: a sum that shrank would look like a
+/// restart.
+struct Tenants {
+    known: BTreeMap<Box<str>, Arc<TenantMetrics>>,
+    /// What is left of those that were removed, where all are summed.
+    gone: [u64; CELLS],
+}
 
 struct Shared {
     per_tenant: bool,
     common: Arc<Common>,
     started: Duration,
-    tenants: Mutex<BTreeMap<Box<str>, Arc<TenantMetrics>>>,
-    gone: Mutex<Gone>,
+    tenants: Mutex<Tenants>,
     audit: Mutex<Option<Audit>>,
 }
 
@@ -69,8 +73,7 @@ impl Metrics {
                 requests: [const { AtomicU64::new(0) }; REQUEST.len()],
                 request_nanos: AtomicU64::new(0),
             }),
-            tenants: Mutex::default(),
-            gone: Mutex::new([0; CELLS]),
+            tenants: Mutex::new(Tenants { known: BTreeMap::new(), gone: [0; CELLS] }),
             audit: Mutex::default(),
         });
         let mut registry = Registry::with_prefix("source_host");
@@ -82,20 +85,21 @@ impl Metrics {
     pub fn tenant(&self, tenant: &str, component: &str) -> Arc<TenantMetrics> {
         let label = bounded(tenant);
         let mut tenants = locked(&self.shared.tenants);
-        if let Some(known) = tenants.get(&label) {
+        if let Some(known) = tenants.known.get(&label) {
             *locked(&known.component) = bounded(component);
             return Arc::clone(known);
         }
         let new = Arc::new(TenantMetrics::new(label.clone(), component, &self.shared.common));
-        tenants.insert(label, Arc::clone(&new));
+        tenants.known.insert(label, Arc::clone(&new));
         new
     }
 
     /// Forgets a tenant and all its series. What it has counted stays in the sums.
     pub fn remove(&self, tenant: &str) {
-        let removed = locked(&self.shared.tenants).remove(&bounded(tenant));
+        let mut tenants = locked(&self.shared.tenants);
+        let removed = tenants.known.remove(&bounded(tenant));
         if let (Some(tenant), false) = (removed, self.shared.per_tenant) {
-            for (sum, count) in locked(&self.shared.gone).iter_mut().zip(&tenant.counts) {
+            for (sum, count) in tenants.gone.iter_mut().zip(&tenant.counts) {
                 *sum = sum.saturating_add(count.load(Relaxed));
             }
         }
@@ -109,7 +113,7 @@ impl Metrics {
     /// Everything, in the text format of `OpenMetrics` 1.0, which Prometheus reads. Takes as long as there are tenants: on a
     /// thread that may block.
     pub fn scrape(&self) -> String {
-        let tenants = locked(&self.shared.tenants).len();
+        let tenants = locked(&self.shared.tenants).known.len();
         let mut text = String::with_capacity(8 << 10);
         if self.shared.per_tenant {
             text.reserve(tenants.saturating_mul(4 << 10));
@@ -121,13 +125,16 @@ impl Metrics {
 
     pub(super) fn standings(&self) -> Vec<Standing> {
         let now = self.shared.common.clock.now();
-        self.shared.all().iter().map(|tenant| tenant.standing(now)).collect()
+        let (tenants, _) = self.shared.all();
+        tenants.iter().map(|tenant| tenant.standing(now)).collect()
     }
 }
 
 impl Shared {
-    fn all(&self) -> Vec<Arc<TenantMetrics>> {
-        locked(&self.tenants).values().cloned().collect()
+    /// Those there are, and what is left of those there were.
+    fn all(&self) -> (Vec<Arc<TenantMetrics>>, [u64; CELLS]) {
+        let tenants = locked(&self.tenants);
+        (tenants.known.values().cloned().collect(), tenants.gone)
     }
 
     fn encode_process(
@@ -192,6 +199,7 @@ impl Shared {
         &self,
         encoder: &mut DescriptorEncoder<'_>,
         tenants: &[Arc<TenantMetrics>],
+        gone: [u64; CELLS],
     ) -> fmt::Result {
         let (now, wall) = (self.common.clock.now(), self.common.clock.wall());
         let snapshots = tenants.iter().map(|tenant| (&*tenant.label, tenant.snapshot(now, wall)));
@@ -211,7 +219,7 @@ impl Shared {
             }
             each.extend(snapshots);
         } else {
-            all.counts = *locked(&self.gone);
+            all.counts = gone;
             snapshots.for_each(|(_, snapshot)| all.merge(&snapshot));
         }
         for family in &FAMILIES {
@@ -231,8 +239,8 @@ impl Shared {
 
 impl Collector for Shared {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let tenants = self.all();
+        let (tenants, gone) = self.all();
         self.encode_process(&mut encoder, &tenants)?;
-        self.encode_tenants(&mut encoder, &tenants)
+        self.encode_tenants(&mut encoder, &tenants, gone)
     }
 }

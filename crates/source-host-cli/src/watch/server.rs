@@ -1,8 +1,8 @@
 //! Answers three addresses, and nothing else.
 //!
 //! Whoever can reach it may be slow, or many: connections are bounded, a head must come in time, no connection lives for
-//! long, and one scrape is made at a time. It answers whom it is bound to and asks for no password, so it listens to this machine
-//! alone unless told otherwise.
+//! long, and one scrape is made at a time. It asks nobody for a password, so it listens to this machine alone unless told
+//! otherwise.
 
 use std::convert::Infallible;
 use std::io;

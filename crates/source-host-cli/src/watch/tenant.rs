@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use source_host::{Batch, CallRecord, Error, Observer, ProblemKind, RequestRecord, printable};
+use source_host::{Batch, CallRecord, Error, Limits, Observer, ProblemKind, RequestRecord, printable};
 
 use super::clock::Clock;
 use super::families::{
@@ -20,8 +20,6 @@ use super::families::{
 
 /// The longest text of a label, in characters. A hash may follow.
 const LONGEST_LABEL: usize = 100;
-/// How long a call may take where nobody has said so: as in `Limits`.
-const CALL_TIME: Duration = Duration::from_secs(300);
 
 /// A number that is not known yet.
 const UNKNOWN: u64 = u64::MAX;
@@ -143,7 +141,7 @@ impl TenantMetrics {
             api_maximum: AtomicU64::new(UNKNOWN),
             state_bytes: AtomicU64::new(UNKNOWN),
             peak_memory: AtomicU64::new(0),
-            call_time: AtomicU64::new(millis(CALL_TIME)),
+            call_time: AtomicU64::new(millis(Limits::default().call_time)),
             wait: AtomicU64::new(0),
             newest_event: AtomicU64::new(UNKNOWN),
             running: Moment::default(),

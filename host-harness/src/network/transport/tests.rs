@@ -3,7 +3,10 @@
 mod secured;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -225,7 +228,7 @@ impl Body for Pieces {
 #[tokio::test(start_paused = true)]
 async fn each_piece_of_a_body_starts_the_clock_anew() {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let mut body = TimedBody::new(Pieces(receiver), Duration::from_secs(30));
+    let mut body = timed(Pieces(receiver), Duration::from_secs(30));
     let started = Instant::now();
     tokio::spawn(async move {
         for _ in 0..5 {
@@ -245,7 +248,7 @@ async fn each_piece_of_a_body_starts_the_clock_anew() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_takes_its_time_loses_nothing() {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let mut body = TimedBody::new(Pieces(receiver), Duration::from_secs(30));
+    let mut body = timed(Pieces(receiver), Duration::from_secs(30));
     for _ in 0..3 {
         sleep(Duration::from_secs(100)).await;
         sender.send("piece").unwrap();

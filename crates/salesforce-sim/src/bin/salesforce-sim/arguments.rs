@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use salesforce_sim::{
-    Doubles, EmptyFiles, LocatorRefusal, Objects, Obstacle, OrgSettings, SessionRefusal, StoredObject, Total,
+    Attack, Doubles, EmptyFiles, LocatorRefusal, Objects, Obstacle, OrgSettings, SessionRefusal,
+    StoredObject, Total,
 };
 
 /// Runs a simulated Salesforce org on this machine.
@@ -190,6 +191,17 @@ pub(crate) struct Arguments {
           default_value = "LoginEvent,SetupAuditTrail,LoginHistory")]
     pub(crate) crowd_objects: Vec<StoredObject>,
 
+    /// An attack that the org suffered; may be given several times
+    ///
+    /// Its rows and records come in addition to the others, and bring the files and objects that they stand in. When it
+    /// happened, and to whom, follows from the seed.
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub(crate) attack: Vec<Attack>,
+
+    /// Nothing happens that matters to security: changes in Setup are routine, and Threat Detection finds nothing
+    #[arg(long)]
+    pub(crate) quiet: bool,
+
     /// JSON file with a plan of faults
     ///
     /// A list of {"method", "path", "of", "from", "until", "nth" or "every", "times", "action"}: the n-th request, or every
@@ -291,5 +303,8 @@ const EXAMPLES: &str = r#"Examples:
   A token that has run out, and a clock that is two hours further:
       curl -X POST http://127.0.0.1:8081/expire-sessions
       curl -X POST http://127.0.0.1:8081/clock -d '{"advance_seconds":7200}'
+
+  A day on which nothing happens but that somebody steals reports:
+      salesforce-sim --quiet --attack report-theft
 
 Exit status: 0 after SIGINT or SIGTERM, 1 if it cannot run, 2 if a flag is wrong."#;

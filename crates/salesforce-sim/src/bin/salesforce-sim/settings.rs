@@ -43,6 +43,7 @@ pub(crate) fn settings(arguments: &Arguments, public_key: PublicKey, oddities: O
             report_rows_per_hour: arguments.report_rows,
             anomaly_rows_per_hour: arguments.anomaly_rows,
             aura_rows_per_hour: arguments.aura_rows,
+            quiet: arguments.quiet,
             crowd: arguments.crowd_at.zip(arguments.crowd_rows).map(|(at, rows)| Crowd {
                 at,
                 rows,
@@ -58,7 +59,12 @@ pub(crate) fn settings(arguments: &Arguments, public_key: PublicKey, oddities: O
         hourly_files: !arguments.no_hourly,
         page_size: arguments.page_size.into(),
         oddities,
-        workload: Workload { hours: arguments.hours, rows: Rows::Total(arguments.rows), end: arguments.end },
+        workload: Workload {
+            hours: arguments.hours,
+            rows: Rows::Total(arguments.rows),
+            end: arguments.end,
+            attacks: arguments.attack.clone(),
+        },
         ..OrgSettings::default()
     }
 }

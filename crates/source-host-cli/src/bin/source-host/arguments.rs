@@ -1,7 +1,7 @@
 //! The flags, and the commands that they belong to.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -30,6 +30,7 @@ Start with:
   source-host check CONFIG.toml                   whether everything is in place
   source-host run CONFIG.toml --until-caught-up   collect what is there, then end
   source-host run CONFIG.toml                     collect until stopped (Ctrl-C loses nothing)
+  source-host run CONFIG.toml --from 2026-11-01 --until 2026-11-08   a range of time, beside it
   source-host serve FOLDER                        the same for many tenants, a file each
 
 Exit status: 0 done, 1 something failed, 2 a mistake in what was given (configuration, component, state)."#;
@@ -105,6 +106,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TenantsCommand,
     },
+    /// Show the earlier states of a source, or go back to one of them: for when a component is put back to an older version.
+    States(StatesArgs),
     /// Print the JSON Schema of the configuration file for a component, for an editor to complete and check it with.
     Schema {
         /// The component's file.
@@ -161,6 +164,18 @@ pub(crate) struct ServeArgs {
     pub(crate) states: Option<PathBuf>,
 }
 
+#[derive(Args)]
+pub(crate) struct StatesArgs {
+    /// The configuration file.
+    pub(crate) config: PathBuf,
+    /// Go on from the state with this revision. What was collected since comes again, with the same ids.
+    #[arg(long, value_name = "REVISION", conflicts_with = "json")]
+    pub(crate) roll_back: Option<u64>,
+    /// Print them as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum TenantsCommand {
     /// What all of them are at.
@@ -184,6 +199,38 @@ pub(crate) enum TenantsCommand {
         /// Its name.
         tenant: String,
     },
+    /// Collect a range of time besides, for an incident: with the same event ids, and a state of its own.
+    ///
+    /// It goes on by itself, after a restart as well, until all of it is there. What a service hands out in files comes with
+    /// the whole file.
+    Backfill {
+        /// Its name.
+        tenant: String,
+        /// The beginning: 2026-11-01, or 2026-11-01T10:00:00Z.
+        #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, required_unless_present = "end")]
+        from: Option<SystemTime>,
+        /// The end, which is not in it any more [default: now]
+        #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant)]
+        until: Option<SystemTime>,
+        /// End the one that is under way.
+        #[arg(long, conflicts_with_all = ["from", "until"])]
+        end: bool,
+    },
+    /// Show the earlier states that a tenant can go back to.
+    History {
+        /// Its name.
+        tenant: String,
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have a tenant go on from an earlier state. What it has collected since comes again, with the same ids.
+    RollBack {
+        /// Its name.
+        tenant: String,
+        /// The state's revision, as `history` shows it.
+        revision: u64,
+    },
 }
 
 #[derive(Args)]
@@ -193,6 +240,15 @@ pub(crate) struct RunArgs {
     /// End when nothing is left to read.
     #[arg(long)]
     pub(crate) until_caught_up: bool,
+    /// Collect a range of time alone, from here on, and end when all of it is there: 2026-11-01, or 2026-11-01T10:00:00Z.
+    ///
+    /// For an incident, beside a collection that goes on: events have the same ids, and the state lies beside the other one, in a
+    /// file that has the range in its name.
+    #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, requires = "until")]
+    pub(crate) from: Option<SystemTime>,
+    /// The end of that range, which is not in it any more.
+    #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, requires = "from")]
+    pub(crate) until: Option<SystemTime>,
     /// With --until-caught-up: how long to wait out trouble that passes by itself without any progress.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = source_host_cli::parse_time)]
     pub(crate) give_up_after: Duration,

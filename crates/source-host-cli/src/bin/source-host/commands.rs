@@ -11,3 +11,4 @@ pub(crate) mod schema;
 pub(crate) mod serve;
 mod setup;
 mod starter;
+pub(crate) mod states;

@@ -7,13 +7,20 @@ mod console;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use source_host::Compiler;
 
 use self::arguments::{Cli, Command};
 
 /// Threads beside those that components compute on: for the network, and so that who is due gets a slot before who has had many.
 const MORE_THREADS: usize = 2;
 
+/// The command by which the program runs itself, to compile a component apart. It is none of those that a person gives.
+const COMPILE: &str = "compile";
+
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|first| first == COMPILE) {
+        return Compiler::run_as_child();
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from) + MORE_THREADS;
     let executor = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     match executor {
@@ -37,6 +44,7 @@ async fn run() -> ExitCode {
         Command::Init(args) => commands::init::run(args, cache).await,
         Command::Serve(args) => commands::serve::run(args, cache).await,
         Command::Tenants { folder, command } => commands::serve::tenants(&folder, command).await,
+        Command::States(args) => commands::states::run(args, cache).await,
         Command::Schema { component } => commands::schema::run(&component, cache).await,
     };
     console.clear();

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
+use source_host_cli::serve::TimeRange;
 use source_host_cli::{End, Pipeline, Policy, Report, RunError, Runner, Stopper};
 use state_store::{Settings, StateFile, StateStore as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,18 +19,30 @@ use crate::console::Console;
 const INTERRUPTED: i32 = 130;
 
 pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) -> Result<ExitCode, Exit> {
-    let setup::Opened { config, source, owner } = setup::source(&args.config, cache).await?;
-    let Some(state) = &config.state else {
+    let setup::Opened { config, mut source, mut owner } = setup::source(&args.config, cache).await?;
+    let Some(mut state) = config.state.clone() else {
         return Err(Exit::mistake(format!(
             "{} says not where the state lies, which remembers how far collection has come. Write:\n\n    [state]\n    path = \"state.json\"\n",
             args.config.display()
         )));
     };
+    if let Some((from, until)) = args.from.zip(args.until) {
+        let range = TimeRange::new(from, until).map_err(Exit::mistake)?;
+        source.confine(from..until).await?;
+        let compact = |time: SystemTime| DateTime::<Utc>::from(time).format("%Y%m%dT%H%M%SZ").to_string();
+        state.as_mut_os_string().push(format!(".{}-{}", compact(from), compact(until)));
+        owner.tenant = format!("{} {range}", owner.tenant);
+        tracing::info!(state = %state.display(), "collecting {range}");
+    }
     // The state before the output: who does not hold the state must not touch the events of another host.
-    let mut store = StateFile::open(state, owner, Settings::default()).map_err(|e| exit(&e.into()))?;
+    let mut store = StateFile::open(&state, owner, Settings::default()).map_err(|e| exit(&e.into()))?;
     store.load().await.map_err(|e| exit(&e.into()))?;
     let output = config.output.open().map_err(|e| exit(&e.into()))?;
-    let policy = Policy { until_caught_up: args.until_caught_up, give_up_after: args.give_up_after };
+    let policy = Policy {
+        until_caught_up: args.until_caught_up,
+        until_complete: args.from.is_some(),
+        give_up_after: args.give_up_after,
+    };
     let shown = console.clone();
     let pipeline = Pipeline::new(source, output, Box::new(store)).policy(policy);
     let runner = Runner::new(pipeline).show(move |progress| shown.show(progress));
@@ -38,6 +53,7 @@ pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) 
     let report = finished.report;
     let how = match &finished.end {
         Ok(End::CaughtUp) => "caught up",
+        Ok(End::Complete) => "complete",
         Ok(End::Stopped) => "stopped",
         Ok(End::ReaderGone) => "the reader of the events is gone",
         Err(_) => "failed",

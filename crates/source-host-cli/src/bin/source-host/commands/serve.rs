@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use source_host::grouped;
-use source_host_cli::serve::{Answer, Ask, Settings, Signals, TenantStatus, ask, serve};
+use source_host_cli::serve::{Answer, Ask, Settings, Signals, TenantStatus, TimeRange, ask, serve};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
-use super::setup;
+use super::{setup, states};
 use crate::arguments::{ServeArgs, TenantsCommand};
 
 pub(crate) async fn run(args: ServeArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
@@ -52,6 +52,16 @@ fn listen(signals: Signals) -> Result<(), Exit> {
 
 pub(crate) async fn tenants(folder: &Path, command: TenantsCommand) -> Result<ExitCode, Exit> {
     let (question, as_json) = match command {
+        TenantsCommand::Backfill { tenant, from, until, .. } => match from {
+            None => (Ask::EndBackfill { tenant }, false),
+            Some(from) => {
+                let range =
+                    TimeRange::new(from, until.unwrap_or_else(SystemTime::now)).map_err(Exit::mistake)?;
+                (Ask::Backfill { tenant, range }, false)
+            }
+        },
+        TenantsCommand::History { tenant, json } => (Ask::History { tenant }, json),
+        TenantsCommand::RollBack { tenant, revision } => (Ask::RollBack { tenant, revision }, false),
         TenantsCommand::List { json } => (Ask::Status, json),
         TenantsCommand::Pause { tenant } => (Ask::Pause { tenant }, false),
         TenantsCommand::Resume { tenant } => (Ask::Resume { tenant }, false),
@@ -71,6 +81,7 @@ pub(crate) async fn tenants(folder: &Path, command: TenantsCommand) -> Result<Ex
             say!("{}", serde_json::to_string_pretty(&tenants).map_err(Exit::failure)?)?;
         }
         Answer::Tenants(tenants) => table(&tenants)?,
+        Answer::States(states) => states::show(&states, as_json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,7 +93,9 @@ fn table(tenants: &[TenantStatus]) -> Result<(), Exit> {
         let next = one
             .next_poll_ms
             .map_or_else(|| "-".to_owned(), |ms| format!("{} s", Duration::from_millis(ms).as_secs()));
-        let why = one.failed.as_deref().unwrap_or_default();
+        let backfill = one.backfill.as_ref();
+        let backfill = backfill.map(|it| format!("backfill {}: {} events", it.range, grouped(it.events)));
+        let why = one.failed.clone().into_iter().chain(backfill).collect::<Vec<_>>().join("; ");
         let (events, polls) = (grouped(one.events), grouped(one.polls));
         say!("{:width$}  {:8}  {next:>9}  {events:>12}  {polls:>8}  {why}", one.tenant, one.state)?;
     }

@@ -2,20 +2,17 @@
 
 use std::path::Path;
 
-use source_host::{Admission, Error, Options, Plugin, Problem, Runtime};
+use source_host::{Admission, Compiler, Error, Options, Plugin, Problem, Runtime};
 use source_host_cli::config::{Config, Mistakes, lines_to_allow};
 use source_host_cli::{Configured, Secret};
 use state_store::Owner;
 
 use super::exit::Exit;
+use crate::COMPILE;
 
 pub(crate) fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
-    let Some(folder) = cache else { return Ok(Runtime::new()?) };
-    // The cache wants an absolute path.
-    std::fs::create_dir_all(folder)
-        .and_then(|()| folder.canonicalize())
-        .map_err(|e| Exit::mistake(format!("the cache folder {} cannot be used: {e}", folder.display())))
-        .and_then(|folder| Ok(Runtime::with_cache(&folder)?))
+    let runtime = cache.map_or_else(Runtime::new, Runtime::with_cache)?;
+    Ok(runtime.compiled_by(Compiler::this_program([COMPILE])))
 }
 
 /// Reads and compiles a component.

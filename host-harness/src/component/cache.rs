@@ -1,0 +1,163 @@
+//! Machine code that was made once, kept in a folder for the next start.
+//!
+//! What lies there is mapped and run as it is, and nothing in it shows who made it: that nobody else can write to the folder is
+//! all that vouches for it. An entry belongs to one component, by its digest, and to one engine, by its settings; it is never
+//! changed in place, since somebody may be running it.
+
+use std::fmt;
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::admission::Digest;
+use crate::error::Error;
+
+/// What all entries may take. The oldest go first.
+const MOST: u64 = 512 << 20;
+
+const SUFFIX: &str = ".machine-code";
+
+/// A folder of machine code. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Cache {
+    folder: Arc<Path>,
+}
+
+impl Cache {
+    /// Uses a folder, and makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be used, or others may write to it.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        private(folder)?;
+        Ok(Self { folder: folder.into() })
+    }
+
+    /// The component, if it was compiled before. What is damaged or of another engine is as good as absent.
+    pub(crate) fn find(&self, engine: &Engine, digest: Digest) -> Option<Component> {
+        let path = self.entry(engine, digest);
+        if !path.exists() {
+            return None;
+        }
+        #[expect(unsafe_code, reason = "no machine code can be checked: it is trusted or not used")]
+        // SAFETY: the folder is ours alone, so this is what `keep` wrote, which never changes a file that is there.
+        let component = unsafe { Component::deserialize_file(engine, &path) };
+        component
+            .inspect_err(
+                |error| tracing::warn!(path = %path.display(), %error, "compiled anew, for it does not fit"),
+            )
+            .ok()
+    }
+
+    /// Keeps what the compiler made of a component.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub(crate) fn keep(&self, engine: &Engine, digest: Digest, code: &[u8]) -> io::Result<()> {
+        let mut file = tempfile::Builder::new().suffix(SUFFIX).tempfile_in(&self.folder)?;
+        file.write_all(code)?;
+        // A crash of the machine leaves all of it or nothing under its name.
+        file.as_file().sync_all()?;
+        file.persist(self.entry(engine, digest))?;
+        self.prune(MOST)
+    }
+
+    fn entry(&self, engine: &Engine, digest: Digest) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let digest = digest.to_string();
+        let digits = digest.trim_start_matches("sha256:");
+        self.folder.join(format!("{digits}-{:016x}{SUFFIX}", hasher.finish()))
+    }
+
+    fn prune(&self, most: u64) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().ends_with(SUFFIX) {
+                let metadata = entry.metadata()?;
+                entries.push((metadata.modified()?, metadata.len(), entry.path()));
+            }
+        }
+        entries.sort();
+        let mut total = 0;
+        for (_, bytes, path) in entries.into_iter().rev() {
+            total += bytes;
+            if total > most {
+                // Another process may have done so.
+                let _ = fs::remove_file(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a directory that others may write to.
+#[cfg(unix)]
+fn private(directory: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    const OTHERS_WRITE: u32 = 0o022;
+    let unusable = |why: &dyn fmt::Display| Error::Setup(format!("the cache {} {why}", directory.display()));
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| unusable(&format_args!("cannot be made: {error}")))?;
+    let found = directory.metadata().map_err(|error| unusable(&format_args!("cannot be used: {error}")))?;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(unusable(&"belongs to somebody else; what lies there is run as machine code"));
+    }
+    if found.mode() & OTHERS_WRITE != 0 {
+        return Err(unusable(
+            &"can be written to by others, and what lies there is run as machine code; take that right away (chmod go-w)",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn private(directory: &Path) -> Result<(), Error> {
+    fs::create_dir_all(directory).map_err(|error| Error::Setup(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_entries_go_when_all_together_take_too_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (name, second) in [("old.machine-code", 1), ("new.machine-code", 3), ("middle.machine-code", 2)] {
+            fs::write(at(name), [0; 40]).unwrap();
+            let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
+            fs::File::options().write(true).open(at(name)).unwrap().set_modified(time).unwrap();
+        }
+        fs::write(at("something.else"), [0; 400]).unwrap();
+        cache.prune(80).unwrap();
+        assert!(!at("old.machine-code").exists());
+        for kept in ["middle.machine-code", "new.machine-code", "something.else"] {
+            assert!(at(kept).exists(), "{kept}");
+        }
+    }
+
+    #[test]
+    fn an_entry_belongs_to_one_component_and_one_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let engine = crate::component::compiler::engine().unwrap();
+        let content = b"\0asm\x0d\0\x01\0";
+        let digest = Digest::of(content);
+        cache.keep(&engine, digest, &engine.precompile_component(content).unwrap()).unwrap();
+        assert!(cache.find(&engine, digest).is_some());
+        assert!(cache.find(&engine, Digest::of(b"another")).is_none());
+        let mut other = wasmtime::Config::new();
+        other.consume_fuel(true);
+        assert!(cache.find(&Engine::new(&other).unwrap(), digest).is_none());
+    }
+}
