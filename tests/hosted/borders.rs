@@ -28,9 +28,9 @@ fn the_component_imports_and_exports_exactly_what_the_contract_says() {
 }
 
 #[test]
-fn the_component_is_at_most_1_350_kilobytes() {
+fn the_component_is_at_most_1_300_kilobytes() {
     let size = fs::metadata(component_path()).expect("the component; run `make build`").len();
-    assert!(size <= 1_350_000, "{size} bytes");
+    assert!(size <= 1_300_000, "{size} bytes");
 }
 
 /// The names that a crate of the workspace lists as dependencies, those for its tests left out.
