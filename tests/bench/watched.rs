@@ -31,6 +31,10 @@ impl Watched {
     pub fn measure(numbers: &[usize], bar: &ProgressBar) -> Result<Vec<Self>> {
         let together = numbers.last().map(|last| (*last, false));
         let wanted = numbers.iter().map(|tenants| (*tenants, true)).chain(together);
+        // Code and tables that are touched for the first time are no tenant's.
+        let first = Metrics::new(true);
+        poll(&first.tenant("first", "sha256:0123456789abcdef"));
+        first.scrape();
         // Memory first and all of it held: what a scrape gives back would otherwise be counted as free.
         let mut built = Vec::new();
         for (tenants, each) in wanted {
@@ -115,9 +119,11 @@ fn poll(tenant: &TenantMetrics) {
     let failure = Failure { problem: problem(ProblemKind::Transient), state: None };
     tenant.poll_failed(&Error::Failure(Box::new(failure)));
     tenant.poll_failed(&Error::Memory { limit: 1 });
-    for (status, denied) in [(Some(200), false), (Some(503), false), (None, true)] {
+    let requests = [(Some(200), None), (Some(503), None), (Some(200), Some("cut")), (None, Some("denied"))];
+    for (status, error) in requests {
         let mut request = RequestRecord::default();
-        (request.method, request.status, request.denied) = ("GET", status, denied);
+        (request.method, request.status, request.error) = ("GET", status, error);
+        request.denied = error == Some("denied");
         request.duration = Duration::from_millis(200);
         tenant.request(&request);
     }

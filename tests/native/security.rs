@@ -33,5 +33,5 @@ fn wasmtime_is_built_without_what_no_source_needs() {
     for feature in ["threads", "gc", "component-model-async", "stack-switching", "winch", "debug"] {
         assert!(!line.contains(feature), "{feature}: {line}");
     }
-    assert!(read("host-harness/src/component/runtime.rs").contains(".concurrency_support(false)"));
+    assert!(read("host-harness/src/component/compiler.rs").contains(".concurrency_support(false)"));
 }
