@@ -196,7 +196,8 @@ impl Schema {
 }
 
 fn is(value: &Value, known: &str) -> bool {
-    value.as_str().map_or_else(|| value.to_string() == known, |text| text == known)
+    let written = value.to_string();
+    value.as_str().unwrap_or(&written) == known
 }
 
 /// Whether a value is of a type of the framework's dictionary.

@@ -244,8 +244,11 @@ pub mod classes {
         kinds::categorised().map(row).collect()
     }
 
+    /// What a column says, each with the activity that it means.
+    pub type Words = Vec<(&'static str, &'static str)>;
+
     /// How columns tell the activity: name of the class, the columns, the first that is there, and what they say.
-    pub fn activities() -> Vec<(&'static str, &'static str, Vec<(&'static str, &'static str)>)> {
+    pub fn activities() -> Vec<(&'static str, &'static str, Words)> {
         let row = |class: Class, columns, rules: Rules| {
             let words = |(word, activity): &(&'static str, u8)| (*word, class.activity_name(*activity));
             (class.name(), columns, rules.iter().map(words).collect::<Vec<_>>())

@@ -305,7 +305,7 @@ impl Server {
             // Before it is opened there is nothing to cancel.
             let cancel = tenant.as_ref().map(|tenant| tenant.cancel.clone()).unwrap_or_default();
             record.slot = Slot::Running { cancel };
-            let span = tracing::info_span!("tenant", name);
+            let span = tracing::info_span!("tenant", tenant = name);
             let turn = turn(
                 name.clone(),
                 record.file.clone(),
@@ -501,7 +501,7 @@ impl Server {
                 let _ = answer.send(said);
                 (owned, tenant, turn)
             }
-            .instrument(tracing::info_span!("tenant", name)),
+            .instrument(tracing::info_span!("tenant", tenant = name)),
         );
         self.turns.insert(task.id(), name.to_owned());
     }

@@ -289,7 +289,7 @@ impl Layout<'_> {
                 // Types of observables: an address, the name of a user, the id of one.
                 let item: &[u8] = if matches!(form, Form::Ip) {
                     b"{\"type_id\":2,\"value\":\""
-                } else if ["name", "email", "delegateuser", "display"].iter().any(|ending| is_name(&ending)) {
+                } else if ["name", "email", "delegateuser", "display"].iter().any(is_name) {
                     b"{\"type_id\":4,\"value\":\""
                 } else {
                     b"{\"type_id\":31,\"value\":\""
