@@ -254,7 +254,7 @@ impl Tenant {
         if self.is_backfill_next() {
             self.collection.close_output().await;
             self.go_on_with_backfill(slice, stopping).await;
-        } else if self.collection.due <= Instant::now() {
+        } else if !self.has_backfill_pending() && self.collection.due <= Instant::now() {
             if let Some((_, line)) = &mut self.backfill {
                 line.close_output().await;
             }
@@ -272,6 +272,10 @@ impl Tenant {
             Duration::ZERO => Turn::More,
             wait => Turn::Wait(wait),
         }
+    }
+
+    fn has_backfill_pending(&self) -> bool {
+        self.backfill.as_ref().is_some_and(|(_, line)| line.pipeline.has_pending())
     }
 
     /// Whether it is the backfill that goes on. Both take turns as they are due, but whoever has events that the output has not
