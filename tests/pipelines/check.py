@@ -92,7 +92,8 @@ def end_all():
 
 
 def until(what, condition, seconds=DEADLINE, alive=(), step=0.03):
-    """Waits for a condition, and returns what it returned."""
+    """Waits for a condition, and returns what it returned. What it looks at (ports, files and answers of programs that are not ours)
+    wakes nobody, so it is looked at again and again; a process's end is waited for by `wait`."""
     limit = time.monotonic() + seconds
     while True:
         value = condition()
@@ -268,7 +269,10 @@ allow = ["{authority}"]
         arrived = self.kill_in_the_midst(first, seen)
         between()
         second = self.host("run", self.config, "--until-caught-up")
-        until("the second run ends", lambda: second.poll() is not None)
+        try:
+            second.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"not within {DEADLINE} s: the second run ends") from None
         code = second.returncode
         end(second)
         if code:

@@ -63,16 +63,10 @@ pub(crate) enum Kind {
 
 impl StoredObject {
     /// Those that every org has.
-    pub const ALL: [Self; 8] = [
-        Self::LoginEvent,
-        Self::LogoutEvent,
-        Self::ApiEvent,
-        Self::ReportEvent,
-        Self::LoginHistory,
-        Self::SetupAuditTrail,
-        Self::ApiAnomalyEventStore,
-        Self::AuraRequestEventLog,
-    ];
+    pub const ALL: [Self; 8] = {
+        let [login, logout, api, report, history, audit, anomaly, aura, ..] = Self::EVERY;
+        [login, logout, api, report, history, audit, anomaly, aura]
+    };
 
     /// Those that every org has, and those that are there where an attack put something in.
     pub const EVERY: [Self; 15] = [
