@@ -9,7 +9,8 @@ use std::{
     path::Path,
 };
 
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
+    "crates/redaction",
     "crates/documents",
     "crates/collector",
     "crates/component",

@@ -19,6 +19,8 @@ mod objects;
 mod ocsf;
 mod polls;
 mod public_cases;
+mod receipts;
+mod redaction;
 mod resumption;
 mod rules;
 mod security;

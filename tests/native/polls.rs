@@ -437,6 +437,30 @@ fn a_file_that_changed_under_a_checkpoint_is_read_from_its_beginning() {
 const GONE: &str = r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#;
 
 #[test]
+fn a_file_that_is_given_up_has_a_receipt_that_says_so() {
+    let mut org = CannedOrg::with(vec![file(1, 2), file(2, 2)]);
+    org.always.push((String::from("0AT000000000000001/LogFile"), 404, GONE));
+    let mut run = Run::new("\"receipts\": true,");
+    run.go_on_for(&mut org, 20 * 24 * HOUR);
+    org.files.remove(0);
+    run.until_caught_up(&mut org);
+    assert_eq!(run.given_up, 1);
+    let events =
+        run.events.iter().map(|event| serde_json::from_str::<serde_json::Value>(event).expect("JSON"));
+    let receipts: Vec<_> = events
+        .filter(|event| event["event"]["dataset"] == "salesforce.collector")
+        .map(|event| {
+            let (salesforce, outcome) = (&event["salesforce"], &event["event"]["outcome"]);
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            (text(&salesforce["event_log_file"]["id"]), text(outcome), salesforce["receipt"]["rows"].clone())
+        })
+        .collect();
+    let told =
+        |nth: u32, outcome: &str, rows: u32| (format!("0AT{nth:015}"), outcome.to_owned(), rows.into());
+    assert_eq!(receipts, [told(2, "success", 2), told(1, "failure", 0)]);
+}
+
+#[test]
 fn a_file_that_is_gone_is_given_up_once_the_org_does_not_list_it_any_more_and_not_before() {
     let mut org = CannedOrg::with(vec![file(1, 2), file(2, 2)]);
     let gone = |org: &mut CannedOrg, times: usize| {

@@ -1,6 +1,7 @@
 //! The configuration: one JSON document, typed once it is read.
 
 pub mod streams;
+pub mod treatment;
 
 use crate::{
     address::Origin,
@@ -50,6 +51,13 @@ const DOCUMENT: &[Key] = &[
         "false",
         "Whether documents hold the record as it came, in event.original or raw_data.",
     ),
+    Key::defaulted(
+        "receipts",
+        Shape::Switch,
+        "false",
+        "Whether an event tells of each file that was read, and of each window of an object, how much came of it.",
+    ),
+    treatment::HASH_KEY,
     Key::required("streams", streams::STREAMS, "What to collect."),
 ];
 
@@ -137,6 +145,8 @@ pub struct Config {
     pub limits: Limits,
     /// How events are written.
     pub output: Output,
+    /// Whether receipts are written.
+    pub receipts: bool,
     /// What to collect.
     pub streams: Streams,
     /// What tells this configuration from another one, made of all of it but what is secret.
@@ -177,7 +187,8 @@ impl Config {
         let mut problems = Vec::new();
         schema::check(document, DOCUMENT, "", &mut problems);
         let checked = Checked::new(document, DOCUMENT);
-        let streams = checked.table("streams").map(|table| streams::read(table, &mut problems));
+        let hash_key = checked.text("hash_key");
+        let streams = checked.table("streams").map(|table| streams::read(table, hash_key, &mut problems));
         let streams = streams.unwrap_or_default();
         let api_version = bare_version(checked.text("api_version").unwrap_or_default());
         problems.extend(fields_unknown(&streams, api_version));
@@ -196,6 +207,7 @@ impl Config {
                     format: checked.text("format").and_then(Format::named).unwrap_or_default(),
                     original: checked.switch("preserve_original_event"),
                 },
+                receipts: checked.switch("receipts"),
                 streams,
                 fingerprint: fingerprint(document),
             }),
@@ -239,7 +251,8 @@ impl Config {
 fn fingerprint(document: &serde_json::Map<String, Value>) -> String {
     let open = |name: &str| document.get("auth").and_then(|auth| auth.get(name)).and_then(Value::as_str);
     let auth = ["flow", "client_id", "username", "audience", "token_url"].map(open);
-    let rest: Vec<_> = document.iter().filter(|(name, _)| *name != "auth").collect();
+    let is_open = |name: &str| !matches!(name, "auth" | "hash_key");
+    let rest: Vec<_> = document.iter().filter(|(name, _)| is_open(name)).collect();
     let text = json!([auth, rest]).to_string();
     Id::of(text.as_bytes()).as_str()[..16].to_owned()
 }

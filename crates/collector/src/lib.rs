@@ -21,10 +21,11 @@
 //! | how the windows of a LoginEvent work | `objects`, `objects/window` |
 //! | what is asked for a window, and what is kept of the answer | `objects/query`, `objects/answer` |
 //! | what becomes of a record | `objects/reader` |
+//! | proof that an hour is complete | `receipt` |
 //! | what stands in the state, and how large it gets | `state` |
 //!
 //! Each of these knows only what stands below it: `about`, `problem`, `secret`; `io`, `schema`; `address`; `sign_in`; `config`; `org`;
-//! `schedule`; `state`; `files` and `objects`; `sources` and `check`; `collector`.
+//! `schedule`; `state`; `receipt`; `files` and `objects`; `sources` and `check`; `collector`.
 //!
 //! ```
 //! # use collector::Collector;
@@ -46,6 +47,7 @@ pub mod io;
 mod objects;
 mod org;
 pub mod problem;
+mod receipt;
 mod schedule;
 mod schema;
 pub mod secret;

@@ -44,11 +44,12 @@ use crate::{
         session::RequestError,
     },
     problem::{Kind, Problem},
+    receipt,
     schedule::{
         backoff::Backoff,
         slice::{Slice, Step},
     },
-    state::{Capacity, ObjectState},
+    state::{Capacity, Collected, ObjectState},
 };
 use answer::{Answer, Fetched, Placed};
 use documents::time::{Time, millis};
@@ -95,7 +96,7 @@ struct Round {
 impl ObjectWork {
     /// Bytes of the events that are held.
     pub fn held(&self) -> usize {
-        self.held.iter().map(|placed| placed.record.event.len()).sum()
+        self.held.iter().map(|placed| placed.record.length()).sum()
     }
 
     /// Does the next thing there is to do. `held` bytes are held of all objects together.
@@ -157,6 +158,8 @@ impl ObjectWork {
             return Ok(Step::Idle);
         }
         let asked = Window::next(source, state, round.until);
+        let collected = state.collected.get_or_insert(Collected::from(state.cursor));
+        collected.queries = collected.queries.saturating_add(1);
         let capacity_bytes = MAX_HELD.saturating_sub(held).max(MIN_HELD);
         let limits =
             FetchLimits { bytes: capacity_bytes, time: slice.progress.time(), ask_again: self.lies < LIES };
@@ -281,7 +284,8 @@ impl ObjectWork {
             Problem::new(Kind::Data, message)
                 .hint("they are left out here, and delivered with the span of time that they belong to")
         });
-        let said = shortage.into_iter().chain(foreign).filter(|_| !round.doubted);
+        let doubts = answer.doubts.iter().cloned();
+        let said = shortage.into_iter().chain(foreign).chain(doubts).filter(|_| !round.doubted);
         let before = slice.problems.len();
         slice.problems.extend(said.map(|problem| problem.in_stream(&source.stream)));
         round.doubted |= slice.problems.len() > before;
@@ -299,10 +303,15 @@ impl ObjectWork {
             && let Some(Placed { at, remembered_at, record }) = self.held.pop_front()
         {
             slice.progress.count_bytes(record.bytes);
-            if record.malformed {
-                slice.progress.push_malformed(record.event);
-            } else {
-                slice.progress.push(record.event);
+            if let Some(collected) = &mut state.collected {
+                collected.records += 1;
+                collected.malformed += u64::from(record.malformed);
+                collected.left_out += u64::from(record.event.is_none());
+            }
+            match record.event {
+                Some(event) if record.malformed => slice.progress.push_malformed(event),
+                Some(event) => slice.progress.push(event),
+                None => slice.progress.leave_out(),
             }
             match remembered_at {
                 Some(until) => state.remember(until, record.key, capacity),
@@ -324,6 +333,14 @@ impl ObjectWork {
             }
             state.forget_before(state.cursor.before(source.overlap));
             slice.progress.moved();
+            if state.after.is_none()
+                && let Some(collected) = state.collected.take()
+                && slice.org.config.receipts
+            {
+                let (stream, object) = (&source.stream, &source.object);
+                let receipt = receipt::of_window(slice.org, stream, object, &collected, state.cursor);
+                slice.progress.push_receipt(receipt);
+            }
             if let Some(round) = self.round.filter(|round| state.cursor >= round.until) {
                 self.end_round(slice, source, state, round);
             }
@@ -373,7 +390,7 @@ fn go_back(slice: &mut Slice<'_, '_, '_>, source: &ObjectSource, state: &mut Obj
     );
     let hint = format!("nothing to do: it is collected again from {back} on, with the same ids");
     slice.problems.push(Problem::new(Kind::Data, message).in_stream(&source.stream).hint(hint));
-    (state.cursor, state.after, state.begun) = (back, None, false);
+    (state.cursor, state.after, state.begun, state.collected) = (back, None, false, None);
     (state.low_watermark, state.low_watermark_key) = (Some(back), String::new());
     slice.progress.moved();
     true
@@ -430,7 +447,7 @@ pub mod tests {
     }
 
     fn held(at: Option<i64>, key: &str, length: usize) -> Held {
-        let event = "e".repeat(length);
+        let event = Some("e".repeat(length));
         Held { at: at.map(Time), key: key.to_owned(), keyed: true, event, bytes: 0, malformed: false }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     files::{self, FilesWork, Need, list_together},
     objects::{self, ObjectWork},
     org::session::Org,
-    problem::Problem,
+    problem::{Kind, Problem},
     schedule::{
         batch::Progress,
         slice::{Slice, Step},
@@ -42,6 +42,42 @@ pub struct Outcome {
 enum Source {
     Object(usize),
     Files(usize),
+}
+
+impl Source {
+    /// Its stream, and how many bytes of events may leave it in a day.
+    fn stream(self, config: &Config) -> (&str, Option<u64>) {
+        match self {
+            Self::Object(index) => {
+                let source = &config.streams.objects[index];
+                (&source.stream, source.outflow.daily_bytes)
+            }
+            Self::Files(index) => {
+                let source = &config.streams.files[index];
+                (&source.stream, source.outflow.daily_bytes)
+            }
+        }
+    }
+
+    /// Milliseconds until more of its stream may leave.
+    fn wait_for_day(self, config: &Config, state: &State, now: Time) -> i64 {
+        let (stream, daily) = self.stream(config);
+        state.streams.get(stream).map_or(0, |stream| stream.wait_for_day(daily, now))
+    }
+
+    /// Counts what left. Says so if that was the last of it for the day.
+    fn count(self, config: &Config, state: &mut State, bytes: u64, now: Time) -> Option<Problem> {
+        let (name, daily) = self.stream(config);
+        let stream = state.streams.get_mut(name).filter(|_| bytes > 0)?;
+        let daily = daily?;
+        stream.count(bytes, now);
+        let wait = stream.wait_for_day(Some(daily), now);
+        (wait > 0).then(|| {
+            let message = format!("the {daily} bytes of the day have left the stream '{name}': it waits for the next day");
+            let hint = "nothing is lost as long as the org keeps what waits: raise daily_bytes, or leave events out that nobody needs";
+            Problem::new(Kind::RateLimited, message).in_stream(name).hint(hint).retry_after_ms(wait)
+        })
+    }
 }
 
 impl Work {
@@ -80,11 +116,17 @@ impl Work {
                 if progress.is_full() {
                     return Ok(());
                 }
+                let now = Time(org.clock.now_ms());
+                if source.wait_for_day(config, state, now) > 0 {
+                    continue;
+                }
                 progress.begin_slice();
+                let before = progress.bytes();
                 let slice =
                     Slice { org: &mut *org, progress: &mut *progress, problems: &mut outcome.problems };
                 let step = self.run_one(*source, config, state, slice);
                 progress.end_slice();
+                outcome.problems.extend(source.count(config, state, progress.bytes() - before, now));
                 match step? {
                     Step::Worked => {
                         idle = false;
@@ -221,14 +263,16 @@ pub fn are_complete(config: &Config, state: &State) -> bool {
 
 /// Milliseconds until a source has something to do; without end if none ever has.
 pub fn next(config: &Config, state: &State, now: Time) -> i64 {
-    let objects = config.streams.objects.iter().map(|source| {
+    let objects = config.streams.objects.iter().enumerate().map(|(index, source)| {
         let cursor = state.streams.get(&source.stream).and_then(|stream| stream.object.as_ref());
         let not_yet = || source.range.from.map_or(0, |from| from.0.saturating_sub(now.0).max(0));
-        cursor.map_or_else(not_yet, |cursor| objects::wait(cursor, source, now))
+        let wait = cursor.map_or_else(not_yet, |cursor| objects::wait(cursor, source, now));
+        wait.max(Source::Object(index).wait_for_day(config, state, now))
     });
-    let files = config.streams.files.iter().map(|source| {
+    let files = config.streams.files.iter().enumerate().map(|(index, source)| {
         let cursor = state.streams.get(&source.stream).and_then(|stream| stream.event_log_file.as_ref());
-        cursor.map_or(0, |cursor| files::wait(cursor, source, now))
+        let wait = cursor.map_or(0, |cursor| files::wait(cursor, source, now));
+        wait.max(Source::Files(index).wait_for_day(config, state, now))
     });
     objects.chain(files).min().unwrap_or(i64::MAX)
 }
@@ -256,11 +300,11 @@ mod tests {
             // The last one has been due for the longest time.
             let due = Time(10 - i64::try_from(index).expect("small"));
             let files = FilesState::new("Hourly", &EventTypes::one("Login"), due, Time(0));
-            let cursor = StreamState { event_log_file: Some(files), object: None };
+            let cursor = StreamState { event_log_file: Some(files), ..StreamState::default() };
             state.streams.insert(source.stream.clone(), cursor);
         }
         let audit = ObjectState::new("SetupAuditTrail", "CreatedDate", Time(20), Time(0));
-        let cursor = StreamState { event_log_file: None, object: Some(audit) };
+        let cursor = StreamState { object: Some(audit), ..StreamState::default() };
         state.streams.insert(config.streams.objects[0].stream.clone(), cursor);
         let (object, one, two) = (Source::Object(0), Source::Files(0), Source::Files(1));
         assert_eq!(order(&config, &state), [object, two, one]);

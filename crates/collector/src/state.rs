@@ -28,13 +28,14 @@ mod object;
 
 pub use capacity::Capacity;
 pub use files::{Checkpoint, FilesState, LATEST, Reading};
-pub use object::{ObjectState, is_id};
+pub use object::{Collected, ObjectState, is_id};
 
 use crate::{
     problem::{Kind, Problem},
     schedule::backoff::Backoff,
 };
 use defaults::is_default;
+use documents::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,36 @@ pub struct StreamState {
     /// In its object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectState>,
+    /// What left today, where that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<Today>,
+}
+
+/// What left of a stream on a day.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Today {
+    /// The beginning of the day in UTC, on the host's clock.
+    pub since: Time,
+    /// Bytes of events.
+    pub bytes: u64,
+}
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+impl StreamState {
+    /// Counts bytes that leave.
+    pub fn count(&mut self, bytes: u64, now: Time) {
+        let since = Time(now.0 - now.0.rem_euclid(DAY_MS));
+        let today = self.today.filter(|today| today.since == since).map_or(0, |today| today.bytes);
+        self.today = Some(Today { since, bytes: today.saturating_add(bytes) });
+    }
+
+    /// Milliseconds until more may leave, if that is so much a day. A day that lies ahead is none: the clock went back.
+    pub fn wait_for_day(&self, daily: Option<u64>, now: Time) -> i64 {
+        let (Some(today), Some(daily)) = (self.today, daily) else { return 0 };
+        let passed = now.0.saturating_sub(today.since.0);
+        if today.bytes < daily || !(0..DAY_MS).contains(&passed) { 0 } else { DAY_MS - passed }
+    }
 }
 
 impl State {
@@ -239,7 +270,7 @@ mod tests {
         *,
     };
     use crate::config::streams::EventTypes;
-    use documents::{EventLogFile, time::Time};
+    use documents::EventLogFile;
     use std::time::Duration;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -274,9 +305,10 @@ mod tests {
             ..Reading::new(file(3, 1), 0)
         });
         let mut state = State::new();
-        state
-            .streams
-            .insert(String::from("login"), StreamState { event_log_file: Some(files), object: None });
+        state.streams.insert(
+            String::from("login"),
+            StreamState { event_log_file: Some(files), ..StreamState::default() },
+        );
         assert_eq!(State::parse(&state.to_json()).as_ref(), Ok(&state));
     }
 
@@ -365,7 +397,7 @@ mod tests {
             for n in 1..5 {
                 files.change_event_types(&types(n), Time(0), Time(-1 - i64::try_from(n).expect("small")));
             }
-            *place = StreamState { event_log_file: Some(files), object: Some(object) };
+            *place = StreamState { event_log_file: Some(files), object: Some(object), today: None };
         }
         let capacity = state.capacity();
         let set_aside = MAX_SET_ASIDE / MAX_STREAM_STATES;
@@ -420,7 +452,7 @@ mod tests {
             state.evict([name.as_str(), "kept"].into_iter());
             let mut files = FilesState::new("Hourly", &types(n), Time(0), Time(0));
             files.due = Time(i64::from(n));
-            state.streams.insert(name, StreamState { event_log_file: Some(files), object: None });
+            state.streams.insert(name, StreamState { event_log_file: Some(files), ..StreamState::default() });
         }
         state.evict(["stream19", "kept"].into_iter());
         assert!(state.names() <= MAX_NAMES, "{}", state.names());
@@ -445,9 +477,10 @@ mod tests {
         assert!(known <= MAX_DONE, "{known}");
         assert!(files.is_known("Login", &file(19_999, 0).id, Time(10_000_000 + 6666)));
         let mut state = State::new();
-        state
-            .streams
-            .insert(String::from("login"), StreamState { event_log_file: Some(files), object: None });
+        state.streams.insert(
+            String::from("login"),
+            StreamState { event_log_file: Some(files), ..StreamState::default() },
+        );
         assert!(state.to_json().len() < 256 * 1024, "{}", state.to_json().len());
     }
 
@@ -629,13 +662,16 @@ mod tests {
         let mut state = State::new();
         let mut files = FilesState::new("Hourly", &types(0, MAX_NAMES - 1), Time(0), Time(0));
         files.earlier.push(Earlier { event_types: types(0, 1), low_watermark: Time(1) });
-        let before = StreamState { event_log_file: Some(files), object: None };
+        let before = StreamState { event_log_file: Some(files), ..StreamState::default() };
         state.streams.insert(String::from("before"), before);
         assert_eq!(state.names(), MAX_NAMES);
         state.evict(["now"].into_iter());
         assert!(state.streams.contains_key("before"));
         let files = FilesState::new("Hourly", &types(0, 2), Time(0), Time(0));
-        state.streams.insert(String::from("now"), StreamState { event_log_file: Some(files), object: None });
+        state.streams.insert(
+            String::from("now"),
+            StreamState { event_log_file: Some(files), ..StreamState::default() },
+        );
         state.evict(["now"].into_iter());
         assert!(!state.streams.contains_key("before"));
     }

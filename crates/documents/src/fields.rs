@@ -11,7 +11,7 @@ use crate::{
         kinds,
         node::Node,
     },
-    trees::{apex, audit, aura, generic, login, logout, ocsf},
+    trees::{apex, audit, aura, generic, login, logout, ocsf, receipt},
 };
 use std::collections::BTreeMap;
 
@@ -71,7 +71,7 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("event.action", "keyword", "by the type"),
     ("event.module", "keyword", "salesforce"),
     ("event.dataset", "keyword", "as `data_stream.dataset`"),
-    ("event.provider", "keyword", "`EventLogFile` or `Object`"),
+    ("event.provider", "keyword", "`EventLogFile` or `Object`; `Collector` of receipts"),
     (
         "event.original",
         "keyword",
@@ -158,6 +158,12 @@ pub fn views() -> Vec<View> {
         view("AuraRequestEventLog", "Object", aura::OBJECT, &[("Timestamp", "@timestamp")]),
         view("Event log files of any other type", "EventLogFile", generic::FILE, row),
         view("Any other object", "Object", generic::OBJECT, event),
+        view(
+            "Receipts",
+            "Collector",
+            receipt::DOCUMENT,
+            &[("Collected", "@timestamp"), ("Receipt", "event.id")],
+        ),
     ]
 }
 

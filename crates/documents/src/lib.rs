@@ -48,6 +48,7 @@
 //! | what a Login looks like | `trees/login` |
 //! | classes of the Open Cybersecurity Schema Framework, and what their documents look like | `grammar/class`, `trees/ocsf` |
 //! | how a tree becomes the steps that write a document | `mapper/layout`, `mapper/plan` |
+//! | what is hashed, masked, dropped, left out | `mapper/treatment` |
 //! | `event.id` | `mapper/event_id`, `mapper/digest` |
 //! | which fields there are, for documentation and index templates | [`fields`] |
 //!

@@ -12,6 +12,7 @@ pub mod event_id;
 mod layout;
 pub mod origin;
 mod plan;
+mod treatment;
 
 use crate::{
     bytes::{
@@ -27,21 +28,27 @@ use crate::{
         kinds::Kind,
     },
     records::Record,
-    trees::{self, raw},
+    trees::{self, raw, receipt},
 };
 use digest::{Digest, Messages};
 use event_id::{DIGITS, EventId, Id, RecordId};
 use layout::Layout;
 use origin::{Common, Format, Origin};
 use plan::Step;
+use redaction::Treatment;
 use std::ops::Range;
 
+/// What stands in place of what cannot be taken apart, and may not leave as it is.
+const WITHHELD: &[u8] = b"(withheld: fields of this stream are redacted)";
 /// Columns that a list of different values is made of at most.
 const MOST_DISTINCT: usize = 24;
 
 /// Writes the documents of one file, or of one object.
 pub struct Mapper {
     columns: Vec<String>,
+    /// How many of the columns a row has. One more is made here, where rows are sampled.
+    width: usize,
+    treatment: Option<Box<treatment::Plan>>,
     plans: Plans,
     id: EventId,
     /// The column of the key, if one of them has it.
@@ -116,6 +123,11 @@ impl Mapper {
             }
             Origin::Object { name, date, key } => {
                 (trees::document_of_object(name), name, "Object", date, key)
+            }
+            Origin::FileReceipt(_) | Origin::WindowReceipt(_) => {
+                let is_file = matches!(common.origin, Origin::FileReceipt(_));
+                let kind = if is_file { "FileReceipt" } else { "WindowReceipt" };
+                (receipt::DOCUMENT, kind, "Collector", "Collected", Some("Receipt"))
             }
         };
         let position = |name: &str| columns.iter().position(|column| column == name);
@@ -195,23 +207,47 @@ impl Mapper {
             pending: Vec::with_capacity(MOST_PENDING),
             messages: Messages::default(),
             digests: Vec::with_capacity(MOST_PENDING),
+            width: columns.len(),
+            treatment: None,
             columns,
         }
     }
 
+    /// For rows with these columns, of which not everything may leave.
+    pub fn with_treatment(common: &Common<'_>, mut columns: Vec<String>, treatment: &Treatment) -> Self {
+        let width = columns.len();
+        let treatment = treatment::Plan::new(treatment, common, &columns);
+        let weight = treatment.as_ref().and_then(|plan| plan.weight_column(common));
+        columns.extend(weight.map(str::to_owned));
+        let mut mapper = Self::new(common, columns);
+        (mapper.width, mapper.treatment) = (width, treatment);
+        mapper
+    }
+
+    /// Columns that its treatment names and that are not there.
+    pub fn unknown(&self) -> &[String] {
+        self.treatment.as_ref().map_or(&[], |plan| plan.unknown())
+    }
+
+    /// The names of the columns that a row has.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns[..self.width].iter().map(String::as_str)
+    }
+
     /// How many columns a row must have.
     pub fn columns(&self) -> usize {
-        self.columns.len()
+        self.width
     }
 
     /// Whether these are the columns.
     pub fn fits<'n>(&self, columns: impl Iterator<Item = &'n str>) -> bool {
-        self.columns.iter().eq(columns)
+        self.columns[..self.width].iter().eq(columns)
     }
 
     /// Whether a row is the header once more, as it stands in files that were put together of several.
     pub fn is_header(&self, row: Fields<'_>) -> bool {
-        self.columns.iter().enumerate().all(|(index, name)| row.field(index) == name.as_bytes())
+        let columns = self.columns[..self.width].iter().enumerate();
+        columns.into_iter().all(|(index, name)| row.field(index) == name.as_bytes())
     }
 
     /// The digest of a record's content.
@@ -219,20 +255,47 @@ impl Mapper {
         self.id.of(record)
     }
 
-    /// The document of a record.
-    pub fn event(&mut self, record: &Record<'_>) -> String {
-        self.write(record, false);
-        self.json.finish()
+    /// The document of a record; none if it is left out.
+    pub fn event(&mut self, record: &Record<'_>) -> Option<String> {
+        match self.treatment.take() {
+            None => drop(self.write(record, record, false)),
+            Some(mut plan) => {
+                let keeps = plan.keeps(record, &mut || self.key_of(record));
+                if keeps {
+                    let weight = plan.weight_of_records();
+                    self.write(&plan.record(record, &weight), record, false);
+                }
+                self.treatment = Some(plan);
+                if !keeps {
+                    return None;
+                }
+            }
+        }
+        Some(self.json.finish())
     }
 
-    /// Adds the document of a row to those that [`take`](Self::take) takes. Returns its length in bytes. The ids of several are
-    /// made faster together than one by one.
-    pub fn add(&mut self, row: Fields<'_>) -> usize {
-        let hole = self.write(&row, true);
+    /// Adds the document of a row to those that [`take`](Self::take) takes. Returns its length in bytes; none if it is left out.
+    /// The ids of several are made faster together than one by one.
+    pub fn add(&mut self, row: Fields<'_>) -> Option<usize> {
+        let hole = match self.treatment.take() {
+            None => self.write(&row, &row, true),
+            Some(mut plan) => {
+                let keeps = plan.keeps(&row, &mut || self.key_of(&row));
+                let hole = if keeps { Some(self.write(&plan.row(row), &row, true)) } else { None };
+                self.treatment = Some(plan);
+                hole?
+            }
+        };
         let range = self.json.keep();
         let length = range.len();
         self.pending.push(Pending { range, hole });
-        length
+        Some(length)
+    }
+
+    /// What tells a row from others.
+    fn key_of(&mut self, row: &impl Row) -> Vec<u8> {
+        let own = self.key.map_or(&[][..], |key| row.field(key)).to_owned();
+        if own.is_empty() { self.id.of(row).as_str().as_bytes().to_owned() } else { own }
     }
 
     /// Whether so many documents were added that nothing is gained by adding more before they are taken.
@@ -254,8 +317,8 @@ impl Mapper {
         self.json.take(self.pending.drain(..).map(|document| document.range), |event| events.push(event));
     }
 
-    /// Writes the document of a row. Returns where its id belongs, if that may wait and does.
-    fn write(&mut self, row: &impl Row, may_wait: bool) -> Option<usize> {
+    /// Writes the document of a row, with the id of what it is of. Returns where the id belongs, if that may wait and does.
+    fn write<R: Row>(&mut self, row: &R, original: &R, may_wait: bool) -> Option<usize> {
         let mut hole = None;
         self.errors.clear();
         self.errors.extend_from_slice(row.damages());
@@ -273,15 +336,15 @@ impl Mapper {
                 Step::Open(key) => json.open(key),
                 Step::Close => json.close(),
                 Step::Id(key) => {
-                    let own = self.key.map(|key| row.field(key)).filter(|key| !key.is_empty());
+                    let own = self.key.map(|key| original.field(key)).filter(|key| !key.is_empty());
                     match (own, &mut self.record_id) {
                         (Some(own), Some(record_id)) => json.plain(key, record_id.of(own).padded()),
                         (Some(own), None) => drop(json.part(key, own)),
                         (None, _) if may_wait => {
-                            self.messages.add(|content| self.id.write(row, content));
+                            self.messages.add(|content| self.id.write(original, content));
                             hole = Some(json.hole(key, DIGITS));
                         }
-                        (None, _) => json.plain(key, self.id.of(row).padded()),
+                        (None, _) => json.plain(key, self.id.of(original).padded()),
                     };
                 }
                 Step::Timestamp(key) | Step::Time(key) => {
@@ -459,8 +522,12 @@ impl Mapper {
         // The last row of a file may come without a line break, and with one when the file is issued again.
         let line_break = row.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let row = &row[..row.len() - line_break];
+        let id = Id::of(row);
+        // What stands where in it nobody knows.
+        let is_withheld = self.treatment.as_ref().is_some_and(|plan| plan.withholds());
+        let row = if is_withheld { WITHHELD } else { row };
         if self.format == Format::Ocsf {
-            return self.malformed_in_ocsf(row, reason);
+            return self.malformed_in_ocsf(id, row, reason);
         }
         let json = &mut self.json;
         json.begin();
@@ -469,7 +536,7 @@ impl Mapper {
         json.text(&key("dataset"), self.dataset.as_bytes());
         json.close();
         json.open(&key("event"));
-        json.text(&key("id"), Id::of(row).as_str().as_bytes());
+        json.text(&key("id"), id.as_str().as_bytes());
         json.text(&key("kind"), b"pipeline_error");
         json.text(&key("provider"), self.provider.as_bytes());
         json.text(&key("original"), row);
@@ -488,7 +555,7 @@ impl Mapper {
 }
 
 impl Mapper {
-    fn malformed_in_ocsf(&mut self, row: &[u8], reason: &str) -> String {
+    fn malformed_in_ocsf(&mut self, id: Id, row: &[u8], reason: &str) -> String {
         let key = Key::new;
         let json = &mut self.json;
         json.begin();
@@ -503,7 +570,7 @@ impl Mapper {
             class::VERSION
         ));
         for (name, value) in [
-            ("uid", Id::of(row).as_str()),
+            ("uid", id.as_str()),
             ("log_name", &self.kind),
             ("log_provider", &self.provider),
             ("log_source", &self.dataset),

@@ -10,6 +10,7 @@ pub mod logout;
 pub mod ocsf;
 mod parts;
 pub mod raw;
+pub mod receipt;
 
 use crate::grammar::node::Node;
 
@@ -23,6 +24,7 @@ pub const ALL: &[&[Node]] = &[
     audit::OBJECT,
     aura::FILE,
     aura::OBJECT,
+    receipt::DOCUMENT,
 ];
 
 /// What a row of an event log file looks like.

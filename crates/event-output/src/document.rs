@@ -1,7 +1,11 @@
 //! What an output reads of an event. An event travels as the text it is.
+//!
+//! It is read as a document of the Elastic Common Schema; one with a `class_uid` as one of the Open Cybersecurity Schema Framework
+//! (OCSF, <https://schema.ocsf.io>), whose attributes count as the fields that mean the same.
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, SecondsFormat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -38,6 +42,8 @@ pub(crate) struct Document {
     pub stream_type: Option<String>,
     pub stream_dataset: Option<String>,
     pub stream_namespace: Option<String>,
+    /// Whether it lacks the field `@timestamp`, and `timestamp` was made of another one.
+    pub is_timed_otherwise: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -45,6 +51,12 @@ pub(crate) struct Document {
 struct Top {
     #[serde(rename = "@timestamp")]
     timestamp: Lenient<Option<String>>,
+    class_uid: Lenient<Option<u64>>,
+    time: Lenient<Option<i64>>,
+    activity_name: Lenient<Option<String>>,
+    severity: Lenient<Option<String>>,
+    status: Lenient<Option<String>>,
+    metadata: Lenient<Metadata>,
     event: Lenient<Inner>,
     data_stream: Lenient<Inner>,
     log: Lenient<Inner>,
@@ -64,6 +76,14 @@ struct Inner {
     namespace: Lenient<Option<String>>,
 }
 
+/// What is looked at inside `metadata`, a part of documents of OCSF.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Metadata {
+    uid: Lenient<Option<String>>,
+    log_source: Lenient<Option<String>>,
+}
+
 /// A value that counts as absent where it is something else.
 #[derive(Default)]
 struct Lenient<T>(T);
@@ -81,10 +101,13 @@ impl Document {
         if !event.trim_start().starts_with('{') {
             return Err("not a JSON object".into());
         }
-        let Top { timestamp, event: Lenient(event), data_stream: Lenient(stream), log: Lenient(log) } =
-            serde_json::from_str(event).map_err(|error| format!("not a JSON object: {error}"))?;
+        let top: Top = serde_json::from_str(event).map_err(|error| format!("not a JSON object: {error}"))?;
+        if top.class_uid.0.is_some() {
+            return Ok(Self::of_ocsf(top));
+        }
+        let (event, stream, log) = (top.event.0, top.data_stream.0, top.log.0);
         Ok(Self {
-            timestamp: timestamp.0,
+            timestamp: top.timestamp.0,
             id: event.id.0.filter(|id| !id.is_empty()),
             action: event.action.0,
             dataset: event.dataset.0,
@@ -93,7 +116,32 @@ impl Document {
             stream_type: stream.kind.0,
             stream_dataset: stream.dataset.0,
             stream_namespace: stream.namespace.0,
+            is_timed_otherwise: false,
         })
+    }
+
+    /// What a document of OCSF says: `time` (milliseconds since 1970), `metadata.uid`, `metadata.log_source`, `activity_name`,
+    /// `status`, and `severity` where it is one to look at.
+    fn of_ocsf(top: Top) -> Self {
+        let own = top.timestamp.0;
+        let time = top.time.0.and_then(DateTime::from_timestamp_millis);
+        let made = time.map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true));
+        let status = top.status.0.map(|status| status.to_ascii_lowercase());
+        let is_nothing =
+            |severity: &String| matches!(severity.as_str(), "Unknown" | "Informational" | "Other");
+        let stream = top.data_stream.0;
+        Self {
+            is_timed_otherwise: own.is_none() && made.is_some(),
+            timestamp: own.or(made),
+            id: top.metadata.0.uid.0.filter(|id| !id.is_empty()),
+            action: top.activity_name.0,
+            dataset: top.metadata.0.log_source.0,
+            outcome: status.filter(|status| matches!(status.as_str(), "success" | "failure")),
+            level: top.severity.0.filter(|severity| !is_nothing(severity)),
+            stream_type: stream.kind.0,
+            stream_dataset: stream.dataset.0,
+            stream_namespace: stream.namespace.0,
+        }
     }
 
     /// The dataset, wherever it stands.
@@ -122,6 +170,33 @@ mod tests {
     fn a_field_of_another_type_counts_as_absent() {
         let document = Document::read(r#"{"event":{"id":7},"data_stream":"x","log":null}"#).unwrap();
         assert_eq!(document, Document::default());
+    }
+
+    #[test]
+    fn a_document_of_ocsf_is_read_by_its_own_attributes() {
+        let event = r#"{"class_uid":3002,"activity_name":"Logon","severity":"High","status":"Failure","time":1780308930123,"metadata":{"uid":"16a9","log_source":"salesforce.login"},"event":{"id":"no"}}"#;
+        let expected = Document {
+            timestamp: Some("2026-06-01T10:15:30.123Z".into()),
+            id: Some("16a9".into()),
+            action: Some("Logon".into()),
+            dataset: Some("salesforce.login".into()),
+            outcome: Some("failure".into()),
+            level: Some("High".into()),
+            is_timed_otherwise: true,
+            ..Document::default()
+        };
+        assert_eq!(Document::read(event).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_a_document_of_ocsf_does_not_say_is_absent() {
+        let event =
+            r#"{"class_uid":0,"severity":"Informational","status":"Unknown","time":"x","metadata":[]}"#;
+        assert_eq!(Document::read(event).unwrap(), Document::default());
+        let dated = r#"{"class_uid":0,"time":0,"@timestamp":"2026-06-01T10:15:30.123Z"}"#;
+        let document = Document::read(dated).unwrap();
+        assert!(!document.is_timed_otherwise);
+        assert_eq!(document.timestamp.as_deref(), Some("2026-06-01T10:15:30.123Z"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Events in the data streams of Elasticsearch, or of OpenSearch.
 //!
-//! An event's `event.id` becomes its `_id`, and it is created, never replaced: so an event that comes again is answered
+//! An event's `event.id` (in OCSF `metadata.uid`) becomes its `_id`, and it is created, never replaced: so an event that comes again is answered
 //! with 409 and is not there twice. That holds within a backing index; after a rollover the same id may be created again.
 //!
 //! An event names its data stream itself. What it may say there is what keeps it from writing to an index that is not
 //! meant for it, so each part is checked.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -225,6 +226,16 @@ impl Item {
     }
 }
 
+/// The event with an `@timestamp`, without which a data stream takes none: what tells its time otherwise, in OCSF, gets one.
+fn timed<'e>(event: &'e str, document: &Document) -> Cow<'e, str> {
+    match (&document.timestamp, event.trim_start().strip_prefix('{')) {
+        (Some(time), Some(rest)) if document.is_timed_otherwise => {
+            Cow::Owned(format!("{{\"@timestamp\":\"{time}\",{rest}"))
+        }
+        _ => Cow::Borrowed(event),
+    }
+}
+
 impl Elasticsearch {
     /// Checks the settings and prepares everything; nothing is sent.
     ///
@@ -347,11 +358,12 @@ impl Elasticsearch {
         let mut indices = Vec::with_capacity(piece.len());
         let mut body = Vec::with_capacity(piece.iter().map(|index| events[*index].len() + 128).sum());
         for &index in piece {
-            match self.action(&events[index]) {
-                Ok(action) => {
+            let event = one_line(&events[index]);
+            match Document::read(&event).and_then(|document| Ok((self.action(&document)?, document))) {
+                Ok((action, document)) => {
                     body.extend_from_slice(action.as_bytes());
                     body.push(b'\n');
-                    body.extend_from_slice(one_line(&events[index]).as_bytes());
+                    body.extend_from_slice(timed(&event, &document).as_bytes());
                     body.push(b'\n');
                     indices.push(index);
                 }
@@ -361,12 +373,11 @@ impl Elasticsearch {
         (indices, body)
     }
 
-    fn action(&self, event: &str) -> Result<String, String> {
-        let document = Document::read(event)?;
-        let index = self.data_stream(&document)?;
+    fn action(&self, document: &Document) -> Result<String, String> {
+        let index = self.data_stream(document)?;
         let mut create = serde_json::Map::new();
-        if let Some(id) = document.id {
-            create.insert("_id".into(), id.into());
+        if let Some(id) = &document.id {
+            create.insert("_id".into(), id.clone().into());
         }
         create.insert("_index".into(), index.into());
         Ok(serde_json::json!({ "create": create }).to_string())
@@ -526,14 +537,18 @@ mod tests {
         Elasticsearch::new(ElasticsearchSettings::new("https://es.example.com/es/")).unwrap()
     }
 
+    fn action(event: &str) -> Result<String, String> {
+        output().action(&Document::read(event)?)
+    }
+
     #[test]
     fn an_event_names_its_data_stream_and_its_id() {
         let event = r#"{"event":{"id":"1\"}"},"data_stream":{"type":"logs","dataset":"salesforce.apex"}}"#;
         assert_eq!(
-            output().action(event).unwrap(),
+            action(event).unwrap(),
             r#"{"create":{"_id":"1\"}","_index":"logs-salesforce.apex-default"}}"#
         );
-        assert_eq!(output().action("{}").unwrap(), r#"{"create":{"_index":"logs-generic-default"}}"#);
+        assert_eq!(action("{}").unwrap(), r#"{"create":{"_index":"logs-generic-default"}}"#);
         assert_eq!(output().bulk.path(), "/es/_bulk");
     }
 
@@ -543,15 +558,15 @@ mod tests {
             ["", "../x", ".security", "a-b", "A", "a b", "a*", "a,b", "a\\u0000", "_all", "a:b", "+a", "a\\n"]
         {
             let event = format!(r#"{{"data_stream":{{"dataset":"{dataset}"}}}}"#);
-            assert!(output().action(&event).is_err(), "{dataset}");
+            assert!(action(&event).is_err(), "{dataset}");
         }
         assert!(checked_part(&"x".repeat(101)).is_err());
         assert!(checked_part(&"x".repeat(100)).is_ok());
         let long = "é".repeat(100);
         let event = format!(r#"{{"data_stream":{{"dataset":"{long}","namespace":"{long}"}}}}"#);
-        assert!(output().action(&event).unwrap_err().contains("255 bytes"));
+        assert!(action(&event).unwrap_err().contains("255 bytes"));
         let event = r#"{"data_stream":{"type":".kibana","dataset":"a"}}"#;
-        assert!(output().action(event).unwrap_err().contains("data_stream.type"));
+        assert!(action(event).unwrap_err().contains("data_stream.type"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A stream is what its events are about. It is fed by event log files, by an object, or by both. Four streams are known by
 //! name; any other name is a stream of the user's own, which says itself what it collects.
 
+use super::treatment::{self, DAILY_BYTES, DROP_EVENTS, DROP_FIELDS, HASH_FIELDS, MASK_FIELDS, SAMPLE};
 use crate::{
     problem::{Kind, Problem},
     schema::{Checked, Flaw, Key, Shape, days, minutes, nearest},
@@ -11,7 +12,8 @@ use documents::{
     APEX_TYPES, quoted,
     time::{Time, millis},
 };
-use std::{collections::BTreeSet, fmt, time::Duration};
+use redaction::Treatment;
+use std::{collections::BTreeSet, fmt, rc::Rc, time::Duration};
 
 /// Streams in a configuration at most; what bounds the size of the state.
 pub const MAX_STREAMS: usize = 32;
@@ -61,6 +63,12 @@ const LOGIN: &[Key] = &[
     INITIAL,
     FROM,
     UNTIL,
+    HASH_FIELDS,
+    MASK_FIELDS,
+    DROP_FIELDS,
+    DROP_EVENTS,
+    SAMPLE,
+    DAILY_BYTES,
     Key::optional("event_log_file", Shape::Table(FILES), "Collect event log files of the type Login."),
     Key::optional("object", Shape::Table(EVENTS), "Collect the object LoginEvent."),
 ];
@@ -69,6 +77,12 @@ const LOGOUT: &[Key] = &[
     INITIAL,
     FROM,
     UNTIL,
+    HASH_FIELDS,
+    MASK_FIELDS,
+    DROP_FIELDS,
+    DROP_EVENTS,
+    SAMPLE,
+    DAILY_BYTES,
     Key::optional("event_log_file", Shape::Table(FILES), "Collect event log files of the type Logout."),
     Key::optional("object", Shape::Table(EVENTS), "Collect the object LogoutEvent."),
 ];
@@ -77,6 +91,12 @@ const APEX: &[Key] = &[
     INITIAL,
     FROM,
     UNTIL,
+    HASH_FIELDS,
+    MASK_FIELDS,
+    DROP_FIELDS,
+    DROP_EVENTS,
+    SAMPLE,
+    DAILY_BYTES,
     Key::optional("event_log_file", Shape::Table(APEX_FILES), "Collect event log files of the Apex types."),
 ];
 
@@ -89,6 +109,12 @@ const AUDIT: &[Key] = &[
     ),
     FROM,
     UNTIL,
+    HASH_FIELDS,
+    MASK_FIELDS,
+    DROP_FIELDS,
+    DROP_EVENTS,
+    SAMPLE,
+    DAILY_BYTES,
     Key::optional("object", Shape::Table(AUDIT_OBJECT), "Collect the object SetupAuditTrail."),
 ];
 
@@ -96,6 +122,12 @@ const OWN: &[Key] = &[
     INITIAL,
     FROM,
     UNTIL,
+    HASH_FIELDS,
+    MASK_FIELDS,
+    DROP_FIELDS,
+    DROP_EVENTS,
+    SAMPLE,
+    DAILY_BYTES,
     Key::optional("event_log_file", Shape::Table(OWN_FILES), "Collect event log files of any types."),
     Key::optional(
         "object",
@@ -288,6 +320,15 @@ impl TimeRange {
     }
 }
 
+/// What of a stream leaves, and what does not.
+#[derive(Clone, Debug)]
+pub struct Outflow {
+    /// What becomes of its rows.
+    pub treatment: Rc<Treatment>,
+    /// How many bytes of events leave in a day; none = all.
+    pub daily_bytes: Option<u64>,
+}
+
 /// The event log files of a stream.
 #[derive(Clone, Debug)]
 pub struct FilesSource {
@@ -299,6 +340,8 @@ pub struct FilesSource {
     pub initial_interval: Duration,
     /// What to collect of it, where that is not all from then on.
     pub range: TimeRange,
+    /// What of it leaves, and what does not.
+    pub outflow: Outflow,
     /// How often to look for new files.
     pub interval: Duration,
     /// Which files to collect.
@@ -329,7 +372,8 @@ impl Cadence {
         }
     }
 
-    const fn span(self) -> Duration {
+    /// How much time it is.
+    pub const fn span(self) -> Duration {
         match self {
             Self::Hourly => minutes(60),
             Self::Daily => days(1),
@@ -356,6 +400,8 @@ pub struct ObjectSource {
     pub initial_interval: Duration,
     /// What to collect of it, where that is not all from then on.
     pub range: TimeRange,
+    /// What of it leaves, and what does not.
+    pub outflow: Outflow,
     /// How often to look for new records.
     pub interval: Duration,
     /// How old a record must be to be collected.
@@ -539,7 +585,7 @@ fn field_name(name: &str) -> Result<(), Flaw> {
 }
 
 /// Takes the streams out of a checked document.
-pub fn read(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Streams {
+pub fn read(streams: Checked<'_>, hash_key: Option<&str>, problems: &mut Vec<Problem>) -> Streams {
     let mut found = Streams::default();
     let entries = streams.entries(&STREAMS);
     if streams.has_no_entry() {
@@ -571,11 +617,16 @@ pub fn read(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Streams {
             continue;
         }
         problems.extend(empty_range(name, range(*stream)));
+        problems.extend(treatment::missing_key(name, *stream, hash_key));
+        let outflow = Outflow {
+            treatment: Rc::new(treatment::read(*stream, hash_key)),
+            daily_bytes: (!stream.is_empty("daily_bytes")).then(|| stream.size("daily_bytes")),
+        };
         if let Some(files) = stream.table("event_log_file") {
-            found.files.push(files_source(name, *stream, files));
+            found.files.push(files_source(name, *stream, files, outflow.clone()));
         }
         if let Some(object) = stream.table("object") {
-            found.objects.extend(object_source(name, *stream, object));
+            found.objects.extend(object_source(name, *stream, object, outflow));
             problems.extend(missing_of_big_object(name, object));
         }
     }
@@ -583,7 +634,7 @@ pub fn read(streams: Checked<'_>, problems: &mut Vec<Problem>) -> Streams {
     found
 }
 
-fn files_source(stream: &str, table: Checked<'_>, files: Checked<'_>) -> FilesSource {
+fn files_source(stream: &str, table: Checked<'_>, files: Checked<'_>, outflow: Outflow) -> FilesSource {
     let cadence = match files.text("log_file_interval") {
         Some("daily") => Cadence::Daily,
         _ => Cadence::Hourly,
@@ -608,6 +659,7 @@ fn files_source(stream: &str, table: Checked<'_>, files: Checked<'_>) -> FilesSo
         event_types,
         initial_interval: initial_interval(table, files),
         range: range(table),
+        outflow,
         interval: files.span("interval"),
         cadence,
         overlap: files.span("overlap"),
@@ -616,7 +668,12 @@ fn files_source(stream: &str, table: Checked<'_>, files: Checked<'_>) -> FilesSo
     }
 }
 
-fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Option<ObjectSource> {
+fn object_source(
+    stream: &str,
+    table: Checked<'_>,
+    object: Checked<'_>,
+    outflow: Outflow,
+) -> Option<ObjectSource> {
     let name = match stream {
         "login" => "LoginEvent",
         "logout" => "LogoutEvent",
@@ -663,6 +720,7 @@ fn object_source(stream: &str, table: Checked<'_>, object: Checked<'_>) -> Optio
         more_fields,
         initial_interval: initial_interval(table, object),
         range: range(table),
+        outflow,
         interval: object.span("interval"),
         settle,
         overlap,

@@ -4,6 +4,7 @@
 //! size of the file.
 
 use crate::{
+    config::{streams::FilesSource, treatment},
     org::session::{Org, RequestError},
     problem::{Kind, Problem},
     schedule::batch::Progress,
@@ -25,6 +26,8 @@ pub struct OpenFile {
     length: u64,
     /// Bytes counted in the stats already.
     counted: u64,
+    /// What is doubtful about the configuration, now that the columns are known.
+    pub doubts: Vec<Problem>,
 }
 
 /// How far the reading is. Each stage may take more than one poll.
@@ -69,7 +72,13 @@ impl OpenFile {
         let search = checkpoint.map(|checkpoint| Search { checkpoint: checkpoint.clone(), row: Vec::new() });
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let stage = Stage::Header(search);
-        Ok(Box::new(Self { rows: Rows::new(body, 0), stage, length: file.length, counted }))
+        Ok(Box::new(Self {
+            rows: Rows::new(body, 0),
+            stage,
+            length: file.length,
+            counted,
+            doubts: Vec::new(),
+        }))
     }
 
     /// Reads rows until the batch is full or the file is not.
@@ -79,11 +88,11 @@ impl OpenFile {
     pub fn read(
         &mut self,
         org: &Org<'_>,
-        stream: &str,
+        source: &FilesSource,
         file: &EventLogFile,
         progress: &mut Progress<'_>,
     ) -> Result<Stop, Problem> {
-        let result = self.read_on(org, stream, file, progress);
+        let result = self.read_on(org, source, file, progress);
         // What is passed over on the way to a checkpoint was counted before.
         if matches!(self.stage, Stage::Rows(_)) {
             let position = self.rows.position();
@@ -96,7 +105,7 @@ impl OpenFile {
     fn read_on(
         &mut self,
         org: &Org<'_>,
-        stream: &str,
+        source: &FilesSource,
         file: &EventLogFile,
         progress: &mut Progress<'_>,
     ) -> Result<Stop, Problem> {
@@ -116,13 +125,19 @@ impl OpenFile {
                     };
                     match search {
                         Some(search) => Stage::Search(search, header),
-                        None => Stage::Rows(mapper(org, stream, file, header)),
+                        None => {
+                            let mapper = mapper(org, source, file, header);
+                            let rows = format!("{} files", file.event_type);
+                            let only = source.event_types.len() == 1;
+                            self.doubts = treatment::unknown_names(&mapper, &rows, only);
+                            Stage::Rows(mapper)
+                        }
                     }
                 }
                 Stage::Search(mut search, header) => {
                     let found = search.go_on(&mut self.rows, progress);
                     match found.map_err(|error| broken(file, self.rows.position(), &error))? {
-                        Found::Yes => Stage::Rows(mapper(org, stream, file, header)),
+                        Found::Yes => Stage::Rows(mapper(org, source, file, header)),
                         Found::OtherRow => return Ok(Stop::Changed),
                         Found::End if search.checkpoint.offset <= self.length => {
                             return Ok(Stop::Short(self.rows.position()));
@@ -213,16 +228,16 @@ impl OpenFile {
     }
 }
 
-fn mapper(org: &Org<'_>, stream: &str, file: &EventLogFile, header: Vec<String>) -> Box<Mapper> {
+fn mapper(org: &Org<'_>, source: &FilesSource, file: &EventLogFile, header: Vec<String>) -> Box<Mapper> {
     let instance_url = org.config.instance.to_string();
     let common = Common {
-        stream,
+        stream: &source.stream,
         instance_url: &instance_url,
         since: file.log_date,
         output: org.config.output,
         origin: Origin::File(file),
     };
-    Box::new(Mapper::new(&common, header))
+    Box::new(Mapper::with_treatment(&common, header, &source.outflow.treatment))
 }
 
 fn deliver(
@@ -235,7 +250,10 @@ fn deliver(
     let (has, must_have) = (rows.width(), mapper.columns());
     if has == must_have {
         if !mapper.is_header(rows.fields()) {
-            progress.announce(mapper.add(rows.fields()));
+            match mapper.add(rows.fields()) {
+                Some(bytes) => progress.announce(bytes),
+                None => progress.leave_out(),
+            }
             if mapper.is_full() {
                 mapper.take(&mut progress.events);
             }

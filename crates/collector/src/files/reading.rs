@@ -21,6 +21,7 @@ use crate::{
     },
     org::session::RequestError,
     problem::{Kind, Problem},
+    receipt,
     schedule::{
         backoff::Backoff,
         slice::{Slice, Step},
@@ -78,9 +79,15 @@ impl Job<'_, '_, '_, '_> {
                 Err(error) => return Ok(self.refused(reading, &error)),
             },
         };
-        let before = self.slice.progress.stats.rows_read;
-        let stop = open.read(self.slice.org, &self.source.stream, &file, self.slice.progress);
-        if self.slice.progress.stats.rows_read > before {
+        let (before, left_out) = (self.slice.progress.stats, self.slice.progress.left_out());
+        let stop = open.read(self.slice.org, self.source, &file, self.slice.progress);
+        let after = self.slice.progress.stats;
+        let doubts = open.doubts.drain(..).map(|doubt| doubt.in_stream(&self.source.stream));
+        self.slice.problems.extend(doubts);
+        if after.rows_read > before.rows_read {
+            reading.rows += u64::from(after.rows_read - before.rows_read);
+            reading.malformed += u64::from(after.rows_malformed - before.rows_malformed);
+            reading.left_out += self.slice.progress.left_out() - left_out;
             reading.backoff = None;
             reading.failing = None;
             reading.checkpoint = open.checkpoint();
@@ -106,6 +113,7 @@ impl Job<'_, '_, '_, '_> {
     /// after ever longer waits if it goes on to change.
     fn changed(&mut self, mut reading: Reading) -> Step {
         reading.checkpoint = None;
+        (reading.rows, reading.malformed, reading.left_out) = (0, 0, 0);
         reading.changes = reading.changes.saturating_add(1);
         let message = format!("event log file {} is not what it was when reading began", reading.file.id);
         let problem = Problem::new(Kind::Data, message)
@@ -129,11 +137,16 @@ impl Job<'_, '_, '_, '_> {
             self.slice.progress.stats.files_completed.saturating_add(1);
         // What an earlier issue of it held stands in it.
         self.state.set_aside.retain(|earlier| !reading.replaces(earlier));
-        self.done(reading)
+        self.done(reading, true)
     }
 
     /// A file of which nothing more is wanted.
-    fn done(&mut self, reading: &Reading) -> Step {
+    fn done(&mut self, reading: &Reading, complete: bool) -> Step {
+        if self.slice.org.config.receipts {
+            let (stream, span) = (&self.source.stream, self.source.cadence.span());
+            let receipt = receipt::of_file(self.slice.org, stream, span, reading, complete);
+            self.slice.progress.push_receipt(receipt);
+        }
         self.state.pass(reading, self.source.overlap, self.capacity);
         self.slice.progress.moved();
         Step::Worked
@@ -194,7 +207,7 @@ impl Job<'_, '_, '_, '_> {
             let hint = "it expired, or an administrator deleted it; poll more often than files expire";
             self.slice.problems.push(problem.hint(hint));
             self.slice.progress.gave_up();
-            return self.done(&reading);
+            return self.done(&reading, false);
         }
         let (id, for_ms) = (&reading.file.id, reading.failing.map_or(0, |failing| failing.for_ms));
         let backoff = Backoff::of_file(reading.backoff.as_ref(), &failed.problem, self.now, id, for_ms);

@@ -4,7 +4,7 @@ use super::{
     reader::Held,
     window::{MAX_RECORDS, Window},
 };
-use crate::state::ObjectState;
+use crate::{problem::Problem, state::ObjectState};
 use documents::time::Time;
 use std::collections::{BTreeMap, HashSet};
 
@@ -38,6 +38,8 @@ pub struct Answer {
     pub shortage: Option<(u64, u64)>,
     /// Records that were not asked for, and one of them.
     pub foreign: Option<(u32, String)>,
+    /// What is doubtful about the configuration.
+    pub doubts: Vec<Problem>,
 }
 
 /// The records found so far.
@@ -60,6 +62,7 @@ pub struct Found {
     pub ascending: bool,
     pub is_in_order: bool,
     pub foreign: Option<(u32, String)>,
+    pub doubts: Vec<Problem>,
 }
 
 impl Found {
@@ -77,6 +80,7 @@ impl Found {
             ascending: window.ascending,
             is_in_order: true,
             foreign: None,
+            doubts: Vec::new(),
         }
     }
 
@@ -120,7 +124,7 @@ impl Found {
         if self.ascending {
             self.append(placed);
         } else {
-            self.bytes += placed.record.event.len();
+            self.bytes += placed.record.length();
             self.sorted.insert((at, placed.record.key.clone()), placed);
         }
     }
@@ -133,9 +137,9 @@ impl Found {
     /// Adds a record of an answer that is in order.
     pub fn append(&mut self, placed: Placed) {
         self.is_in_order &= self.placed.last().is_none_or(|last| last.at <= placed.at);
-        self.cut |= !self.placed.is_empty() && self.bytes + placed.record.event.len() > self.capacity;
+        self.cut |= !self.placed.is_empty() && self.bytes + placed.record.length() > self.capacity;
         if !self.cut {
-            self.bytes += placed.record.event.len();
+            self.bytes += placed.record.length();
             self.placed.push(placed);
         }
     }
@@ -149,7 +153,7 @@ impl Found {
         while self.is_too_much()
             && let Some((_, last)) = self.sorted.pop_last()
         {
-            self.bytes -= last.record.event.len();
+            self.bytes -= last.record.length();
             self.cut = true;
         }
     }
@@ -165,7 +169,8 @@ impl Found {
             }
             records.sort_by(|a, b| (a.at, &a.record.key).cmp(&(b.at, &b.record.key)));
         }
-        let answer = Answer { records, bytes: self.bytes, shortage, foreign: self.foreign };
+        let (foreign, doubts) = (self.foreign, self.doubts);
+        let answer = Answer { records, bytes: self.bytes, shortage, foreign, doubts };
         if partial { Fetched::Some(answer) } else { Fetched::All(answer) }
     }
 }

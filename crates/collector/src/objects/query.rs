@@ -125,6 +125,7 @@ impl Window {
                 }
             }
         }
+        found.doubts = reader.doubts();
         Ok(found.finish(self, pages.shortage()))
     }
 }

@@ -3,7 +3,10 @@
 //! Nothing that stands in a record stops it: what can be read becomes the event, what cannot is told in its
 //! `error.message`. A record that is no object becomes an event as well, with its text in `event.original`.
 
-use crate::config::streams::ObjectSource;
+use crate::{
+    config::{streams::ObjectSource, treatment},
+    problem::Problem,
+};
 use documents::{Common, Id, Mapper, Origin, Output, Record, time::Time};
 
 /// The key of records that have none ("empty key").
@@ -19,12 +22,19 @@ pub struct Held {
     pub key: String,
     /// Whether the key is its own, so that the org knows what lies behind it.
     pub keyed: bool,
-    /// The event.
-    pub event: String,
+    /// The event; none if it is left out.
+    pub event: Option<String>,
     /// Bytes of the record.
     pub bytes: u64,
     /// Whether something of it could not be read.
     pub malformed: bool,
+}
+
+impl Held {
+    /// Bytes of the event.
+    pub fn length(&self) -> usize {
+        self.event.as_ref().map_or(0, String::len)
+    }
 }
 
 /// Makes events of the records of an object.
@@ -49,7 +59,7 @@ impl<'a> Reader<'a> {
         if !record.is_object() {
             let reason =
                 format!("a record of {} from {} on is no JSON object", self.source.object, self.since);
-            let event = self.mapper(&record, false).malformed(json, &reason);
+            let event = Some(self.mapper(&record, false).malformed(json, &reason));
             let key = Id::of(json).as_str().to_owned();
             return Held { at: None, key, keyed: false, event, bytes, malformed: true };
         }
@@ -61,6 +71,13 @@ impl<'a> Reader<'a> {
         let keyed = key.is_some();
         let key = key.map_or_else(|| mapper.digest(&record).as_str().to_owned(), str::to_owned);
         Held { at, key, keyed, event, bytes, malformed }
+    }
+
+    /// What is doubtful about the configuration, as far as the fields of the last record show.
+    pub fn doubts(&self) -> Vec<Problem> {
+        let rows = format!("records of {}", self.source.object);
+        let mapper = self.mapper.iter().map(|(mapper, _)| mapper).filter(|mapper| mapper.columns() > 0);
+        mapper.flat_map(|mapper| treatment::unknown_names(mapper, &rows, true)).collect()
     }
 
     /// The mapper for records with these fields.
@@ -85,7 +102,8 @@ impl<'a> Reader<'a> {
                 output: self.output,
                 origin,
             };
-            (Mapper::new(&common, record.names().map(str::to_owned).collect()), keyed)
+            let columns = record.names().map(str::to_owned).collect();
+            (Mapper::with_treatment(&common, columns, &self.source.outflow.treatment), keyed)
         };
         &mut self.mapper.get_or_insert_with(make).0
     }

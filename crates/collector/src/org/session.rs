@@ -72,6 +72,8 @@ const TOLERATED_DRIFT_MS: i64 = 2_000;
 const LONGEST_POLL: Duration = Duration::from_secs(240);
 /// What a request gets of it at least.
 const LEAST_WAIT: Duration = Duration::from_secs(5);
+/// How the ids of all requests begin, whatever the configuration.
+const REQUEST_ID_PREFIX: &str = "c011ec70";
 
 /// What is remembered between requests. None of it is needed: it only saves requests.
 #[derive(Debug, Default)]
@@ -609,6 +611,14 @@ impl Org<'_> {
         }
     }
 
+    /// What the request is called in the org's own logs (REQUEST_ID; "EventLogFile", object reference: 32 hexadecimal digits):
+    /// the digits that all of the collector's have, those of its configuration, the time, and the number of the request.
+    fn request_id(&self) -> String {
+        let configuration = self.config.fingerprint.get(..8).unwrap_or_default();
+        let time = self.clock.now_ms() & 0xffff_ffff_ffff;
+        format!("{REQUEST_ID_PREFIX}{configuration:0>8}{time:012x}{:04x}", self.session.requests & 0xffff)
+    }
+
     fn send(
         &mut self,
         origin: &Origin,
@@ -617,6 +627,7 @@ impl Org<'_> {
         mut headers: Vec<(&'static str, Secret)>,
     ) -> Result<Response, RequestError> {
         headers.push(("user-agent", Secret::new(format!("{}/{}", NAME, VERSION))));
+        headers.push(("x-sfdc-request-id", Secret::new(self.request_id())));
         let request = Request {
             body,
             secure: origin.secure,

@@ -63,6 +63,7 @@ pub struct Progress<'a> {
     /// Events that are there or announced, and their bytes.
     announced: usize,
     bytes: usize,
+    left_out: u64,
     limits: Limits,
     clock: &'a dyn Clock,
     start: Duration,
@@ -96,6 +97,7 @@ impl<'a> Progress<'a> {
             stats: Stats::default(),
             announced: 0,
             bytes: 0,
+            left_out: 0,
             limits,
             clock,
             start: clock.elapsed(),
@@ -183,12 +185,39 @@ impl<'a> Progress<'a> {
         self.events.push(event);
     }
 
+    /// Adds an event that is about no row: a receipt.
+    pub fn push_receipt(&mut self, event: String) {
+        self.count_event(event.len());
+        self.events.push(event);
+    }
+
     /// Counts an event of so many bytes that is put to the others before the turn is over.
     pub fn announce(&mut self, bytes: usize) {
         self.stats.rows_read = self.stats.rows_read.saturating_add(1);
+        self.count_event(bytes);
+    }
+
+    fn count_event(&mut self, bytes: usize) {
         self.announced += 1;
         self.bytes += bytes;
         self.moved();
+    }
+
+    /// Counts a row that is left out.
+    pub fn leave_out(&mut self) {
+        self.stats.rows_read = self.stats.rows_read.saturating_add(1);
+        self.left_out += 1;
+        self.moved();
+    }
+
+    /// Rows that were left out so far.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Bytes of the events so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes as u64
     }
 
     /// Adds an event for a row that could not be understood.

@@ -129,12 +129,36 @@ pub struct Reading {
     /// The length at which the file ended, if it ended before its `LogFileLength`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<u64>,
+    /// Rows that are read, up to the checkpoint.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rows: u64,
+    /// Those among them that could not be understood.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub malformed: u64,
+    /// Those that were left out, as the configuration has it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub left_out: u64,
+    /// How often reading it failed, whether something was read since or not.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failures: u32,
 }
 
 impl Reading {
     /// The beginning of a file.
     pub fn new(file: EventLogFile, generation: u32) -> Self {
-        Self { file, generation, checkpoint: None, backoff: None, failing: None, changes: 0, ended_at: None }
+        Self {
+            file,
+            generation,
+            checkpoint: None,
+            backoff: None,
+            failing: None,
+            changes: 0,
+            ended_at: None,
+            rows: 0,
+            malformed: 0,
+            left_out: 0,
+            failures: 0,
+        }
     }
 
     /// Bytes of the file still to read.
@@ -149,6 +173,7 @@ impl Reading {
 
     /// Notes one more failure without progress.
     pub fn failed(&mut self, now: Time) {
+        self.failures = self.failures.saturating_add(1);
         let agreed = self.backoff.as_ref().map_or(0, |backoff| backoff.until.0 - backoff.since.0);
         let failing = self.failing.get_or_insert(Failing { tries: 0, for_ms: 0, last: now, alone: false });
         // A host that was switched off, or whose clock jumped, was not trying all the time.

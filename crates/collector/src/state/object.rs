@@ -39,6 +39,9 @@ pub struct ObjectState {
     /// Keys of records that are delivered, at or after the low watermark, by date.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub remembered: BTreeMap<Time, BTreeSet<String>>,
+    /// What is collected of the window that is not whole yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected: Option<Collected>,
     /// Whether the fields of other objects are left out that the built-in query asks for, since the org refused them.
     #[serde(default, skip_serializing_if = "is_default")]
     pub alone: bool,
@@ -66,6 +69,30 @@ pub struct ObjectState {
     pub backoff: Option<Backoff>,
 }
 
+/// What is collected of a window.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Collected {
+    /// Where it begins.
+    pub from: Time,
+    /// Records of it that came, those included that are left out.
+    pub records: u64,
+    /// Those among them that could not be understood in full.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub malformed: u64,
+    /// Records that were left out, as the configuration has it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub left_out: u64,
+    /// Queries that were sent for it, failed ones included.
+    pub queries: u32,
+}
+
+impl Collected {
+    /// Nothing of it.
+    pub fn from(from: Time) -> Self {
+        Self { from, records: 0, malformed: 0, left_out: 0, queries: 0 }
+    }
+}
+
 impl ObjectState {
     /// Nothing of it is collected.
     pub fn new(name: &str, cursor_field: &str, now: Time, cursor: Time) -> Self {
@@ -80,6 +107,7 @@ impl ObjectState {
             complete_until: None,
             after: None,
             remembered: BTreeMap::new(),
+            collected: None,
             alone: false,
             alone_since: None,
             window: None,

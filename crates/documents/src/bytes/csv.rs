@@ -542,6 +542,33 @@ impl Row for Fields<'_> {
     }
 }
 
+/// A row that is put together anew, field by field.
+#[derive(Default)]
+pub struct Rewritten {
+    spans: Vec<Span>,
+    bytes: Vec<u8>,
+}
+
+impl Rewritten {
+    /// Takes all fields out.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.bytes.clear();
+    }
+
+    /// Adds a field.
+    pub fn push(&mut self, value: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.spans.push(Span { start, end: self.bytes.len(), unescaped: true });
+    }
+
+    /// All fields.
+    pub fn fields(&self) -> Fields<'_> {
+        Fields { row: &[], spans: &self.spans, unescaped: &self.bytes, plain: false }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::json::is_plain, *};

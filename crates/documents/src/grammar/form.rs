@@ -707,7 +707,7 @@ pub fn by_name(name: &str) -> Form {
         Form::Boolean
     } else if ends("login_time start_time end_time date_time") {
         Form::Keyword
-    } else if is("rows limit offset rank")
+    } else if is("rows limit offset rank sample_weight")
         || begins("number_ num_ rows_")
         || ends("_time _ms _size _bytes _length _count _rows _blocks _failures _errors _calls")
     {

@@ -93,6 +93,10 @@ pub enum Origin<'a> {
         /// The field with the key of a record, if it has one. An `Id` is one within its org and its copies alone.
         key: Option<&'a str>,
     },
+    /// The collector: a receipt for an event log file.
+    FileReceipt(&'a EventLogFile),
+    /// The collector: a receipt for a window of the object with this name.
+    WindowReceipt(&'a str),
 }
 
 impl Common<'_> {
@@ -107,10 +111,10 @@ impl Common<'_> {
         let mut json = Writer::default();
         json.begin();
         json.text(&key("instance_url"), self.instance_url.as_bytes());
-        if let Origin::Object { name, .. } = self.origin {
+        if let Origin::Object { name, .. } | Origin::WindowReceipt(name) = self.origin {
             json.text(&key("object_name"), name.as_bytes());
         }
-        if let Origin::File(file) = self.origin {
+        if let Origin::File(file) | Origin::FileReceipt(file) = self.origin {
             json.open(&key("event_log_file"));
             json.text(&key("id"), file.id.as_bytes());
             json.text(&key("log_date"), file.log_date.to_rfc3339().as_bytes());

@@ -44,6 +44,16 @@ enum Value<'a> {
     Bare(&'a str),
 }
 
+impl Value<'_> {
+    fn borrowed(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Bare(json) => Value::Bare(json),
+        }
+    }
+}
+
 impl<'a> Record<'a> {
     /// Takes a record apart, as far as it can be read. What is no object has no fields.
     pub fn parse(json: &'a [u8]) -> Self {
@@ -110,6 +120,37 @@ impl<'a> Record<'a> {
             Value::Bare(json) => number(json),
             Value::Null => None,
         }
+    }
+
+    /// The same with other texts in some fields, by index and value as it came. One that is empty is no value. What belongs to
+    /// related records stands beside the other fields, under its full name.
+    pub fn rewritten(&self, mut text: impl FnMut(usize, &[u8]) -> Option<String>) -> Record<'_> {
+        let values =
+            self.values.iter().enumerate().map(|(index, value)| match text(index, self.field(index)) {
+                Some(text) if text.is_empty() => Value::Null,
+                Some(text) => Value::Text(text.into()),
+                None => value.borrowed(),
+            });
+        let values = values.collect();
+        Record {
+            json: b"",
+            is_object: self.is_object,
+            names: self.names.iter().map(|name| Cow::Borrowed(&**name)).collect(),
+            values,
+            damages: self.damages.clone(),
+            unusual: true,
+        }
+    }
+
+    /// Adds a field with a number.
+    pub fn push(&mut self, name: &'a str, number: &'a str) {
+        self.names.push(Cow::Borrowed(name));
+        self.values.push(Value::Bare(number));
+    }
+
+    /// Tells of its damages no more than this.
+    pub fn replace_damages(&mut self, words: &str) {
+        self.damages = vec![words.to_owned()];
     }
 
     fn value(&self, name: &str) -> Option<&Value<'a>> {

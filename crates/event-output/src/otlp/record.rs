@@ -61,16 +61,16 @@ pub(super) fn of(event: &str, observed_time_unix_nano: u64) -> LogRecord {
     }
 }
 
-/// `log.level` where there is one, by the log data model's table; otherwise a failure is a warning.
+/// `log.level` where there is one, by the log data model's table, or the severity of OCSF; otherwise a failure is a warning.
 fn severity(document: &Document) -> (SeverityNumber, String) {
     if let Some(level) = &document.level {
         let number = match level.to_ascii_lowercase().as_str() {
             "trace" => SeverityNumber::Trace,
             "debug" => SeverityNumber::Debug,
             "info" | "information" | "informational" => SeverityNumber::Info,
-            "notice" => SeverityNumber::Info2,
-            "warn" | "warning" => SeverityNumber::Warn,
-            "error" | "err" => SeverityNumber::Error,
+            "notice" | "low" => SeverityNumber::Info2,
+            "warn" | "warning" | "medium" => SeverityNumber::Warn,
+            "error" | "err" | "high" => SeverityNumber::Error,
             "critical" | "crit" => SeverityNumber::Error2,
             "alert" => SeverityNumber::Error3,
             "fatal" | "emergency" | "emerg" => SeverityNumber::Fatal,

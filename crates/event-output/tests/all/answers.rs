@@ -11,6 +11,7 @@ use event_output::*;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message;
 
 /// The dead letters in a file: reason and id.
@@ -515,27 +516,55 @@ async fn a_check_of_otlp_sends_no_event() {
     assert_eq!(error.kind(), OutputErrorKind::Refused);
 }
 
-#[tokio::test]
-async fn the_documents_of_the_cases_of_this_project_reach_every_receiver() {
+/// The documents that this project expects of its cases, in a format.
+fn documents_of_cases(file: &str) -> Vec<String> {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/files");
     let mut batch = Vec::new();
     for case in std::fs::read_dir(cases).unwrap() {
-        let text = std::fs::read_to_string(case.unwrap().path().join("expected.ndjson")).unwrap_or_default();
+        let text = std::fs::read_to_string(case.unwrap().path().join(file)).unwrap_or_default();
         batch.extend(text.lines().map(str::to_owned));
     }
     assert!(batch.len() > 50, "{}", batch.len());
-    let place = Place::new();
-    let count = batch.len() as u64;
-    let fake = cluster(|_| serde_json::json!({"status": 201})).await;
-    let delivered = Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&batch).await.unwrap();
-    assert_eq!((delivered.events, delivered.set_aside), (count, 0), "{:?}", place.dead().first());
-    let fake = Fake::start(|_| protobuf(200, vec![])).await;
-    assert_eq!(Otlp::new(otlp(&fake, &place)).unwrap().deliver(&batch).await.unwrap().events, count);
-    let request = ExportLogsServiceRequest::decode(&*fake.requests()[0].body).unwrap();
-    let records = &request.resource_logs[0].scope_logs[0].log_records;
-    assert!(
-        records
+    batch
+}
+
+#[tokio::test]
+async fn the_documents_of_the_cases_of_this_project_reach_every_receiver() {
+    for (file, id) in [("expected.ndjson", "/event/id"), ("expected.ocsf.ndjson", "/metadata/uid")] {
+        let batch = documents_of_cases(file);
+        let ids: Vec<String> = batch
             .iter()
-            .all(|record| record.time_unix_nano > 0 && record.event_name.starts_with("salesforce."))
-    );
+            .map(|event| {
+                let event: serde_json::Value = serde_json::from_str(event).unwrap();
+                event.pointer(id).and_then(|id| id.as_str()).unwrap().to_owned()
+            })
+            .collect();
+        let place = Place::new();
+        let count = batch.len() as u64;
+
+        let fake = cluster(|_| serde_json::json!({"status": 201})).await;
+        let delivered =
+            Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&batch).await.unwrap();
+        assert_eq!((delivered.events, delivered.set_aside), (count, 0), "{:?}", place.dead().first());
+        let lines: Vec<String> = fake.requests().iter().flat_map(|request| request.lines()).collect();
+        for (pair, id) in lines.chunks(2).zip(&ids) {
+            let [action, event] = [&pair[0], &pair[1]].map(|line| serde_json::from_str(line).unwrap());
+            let (action, event): (serde_json::Value, serde_json::Value) = (action, event);
+            assert_eq!(action["create"]["_id"], **id);
+            let index = action["create"]["_index"].as_str().unwrap();
+            assert!(index.starts_with("logs-salesforce.") && index.ends_with("-default"), "{index}");
+            assert!(event["@timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{event}");
+        }
+
+        let fake = Fake::start(|_| protobuf(200, vec![])).await;
+        assert_eq!(Otlp::new(otlp(&fake, &place)).unwrap().deliver(&batch).await.unwrap().events, count);
+        let request = ExportLogsServiceRequest::decode(&*fake.requests()[0].body).unwrap();
+        let records = &request.resource_logs[0].scope_logs[0].log_records;
+        for (record, id) in records.iter().zip(&ids) {
+            assert!(record.time_unix_nano > 0 && record.event_name.starts_with("salesforce."), "{record:?}");
+            let uid = record.attributes.iter().find(|attribute| attribute.key == "log.record.uid").unwrap();
+            let uid = uid.value.as_ref().and_then(|value| value.value.as_ref());
+            assert!(matches!(uid, Some(Value::StringValue(uid)) if uid == id), "{uid:?}");
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub struct RequestRecord {
     pub method: String,
     /// Path with its query, as sent.
     pub path: String,
+    /// The X-SFDC-REQUEST-ID that the client sent, by which the org's own logs would call it.
+    pub request_id: Option<String>,
     /// HTTP status of the answer; 0 until there is one.
     pub status: u16,
     /// Body bytes handed to the connection so far, as encoded on the wire.
@@ -49,6 +51,7 @@ pub struct RequestLog {
 pub(crate) struct Entry {
     method: String,
     path: String,
+    request_id: Option<String>,
     status: AtomicU16,
     body_bytes: AtomicU64,
     decoded_bytes: AtomicU64,
@@ -65,6 +68,7 @@ impl Entry {
         RequestRecord {
             method: self.method.clone(),
             path: self.path.clone(),
+            request_id: self.request_id.clone(),
             status: self.status.load(Ordering::SeqCst),
             body_bytes: self.body_bytes.load(Ordering::SeqCst),
             decoded_bytes: self.decoded_bytes.load(Ordering::SeqCst),
@@ -134,10 +138,11 @@ impl RequestLog {
         }
     }
 
-    pub(crate) fn received(&self, method: &str, path: &str) -> Arc<Entry> {
+    pub(crate) fn received(&self, method: &str, path: &str, request_id: Option<&str>) -> Arc<Entry> {
         let entry = Arc::new(Entry {
             method: method.to_owned(),
             path: path.to_owned(),
+            request_id: request_id.map(str::to_owned),
             status: AtomicU16::new(0),
             body_bytes: AtomicU64::new(0),
             decoded_bytes: AtomicU64::new(0),
@@ -182,17 +187,17 @@ mod tests {
             let log = Arc::clone(&log);
             async move { log.wait_for_requests(2, "/query").await }
         });
-        log.received("GET", "/query?1");
-        log.received("GET", "/other");
+        log.received("GET", "/query?1", None);
+        log.received("GET", "/other", None);
         assert_eq!(log.count("/query"), 1);
-        log.received("GET", "/query?2");
+        log.received("GET", "/query?2", None);
         waiting.await.unwrap();
     }
 
     #[tokio::test]
     async fn waiting_ends_when_enough_bytes_were_sent() {
         let log = RequestLog::default();
-        let entry = log.received("GET", "/file");
+        let entry = log.received("GET", "/file", None);
         log.sent(&entry, 10);
         log.sent(&entry, 5);
         log.wait_for_body_bytes(15, "/file").await;

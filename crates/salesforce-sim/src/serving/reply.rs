@@ -82,7 +82,8 @@ impl Received {
     pub(crate) fn new(org: &Org, request: &Parts) -> Self {
         let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
         let method = request.method.as_str();
-        let entry = org.requests().received(method, path);
+        let id = request.headers.get("x-sfdc-request-id").and_then(|id| id.to_str().ok());
+        let entry = org.requests().received(method, path, id);
         let gzip = accepts_gzip(&request.headers);
         let (mut planned, mut way, mut delay) = (None, Way::default(), 0_u64);
         let mut query_faults = QueryFaults::default();

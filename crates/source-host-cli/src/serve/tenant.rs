@@ -425,11 +425,16 @@ fn delivery(delivered: &event_output::Delivered, events: &[String], took: Durati
     }
 }
 
-/// When an event happened: its `@timestamp`.
+/// When an event happened: its `@timestamp`, or the `time` of OCSF, in milliseconds since 1970, that stands before all that a
+/// row can say.
 fn time_of(event: &str) -> Option<SystemTime> {
-    let (_, rest) = event.split_once("\"@timestamp\":\"")?;
-    let (text, _) = rest.split_once('"')?;
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(SystemTime::from)
+    if let Some((_, rest)) = event.split_once("\"@timestamp\":\"") {
+        let (text, _) = rest.split_once('"')?;
+        return chrono::DateTime::parse_from_rfc3339(text).ok().map(SystemTime::from);
+    }
+    let (_, rest) = event.split_once("\"time\":")?;
+    let digits = &rest[..rest.bytes().take_while(u8::is_ascii_digit).count()];
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(digits.parse().ok()?))
 }
 
 /// An output that is opened when there is something for it. Ten thousand that wait hold no file and no connection.
