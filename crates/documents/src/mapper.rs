@@ -518,7 +518,6 @@ impl Mapper {
 
     /// The document of a row that cannot be understood, so that it is not lost: its text, and what is wrong.
     pub fn malformed(&mut self, row: &[u8], reason: &str) -> String {
-        let key = Key::new;
         // The last row of a file may come without a line break, and with one when the file is issued again.
         let line_break = row.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let row = &row[..row.len() - line_break];
@@ -531,24 +530,24 @@ impl Mapper {
         }
         let json = &mut self.json;
         json.begin();
-        json.text(&key("@timestamp"), self.since.to_rfc3339().as_bytes());
-        json.open(&key("data_stream"));
-        json.text(&key("dataset"), self.dataset.as_bytes());
-        json.close();
-        json.open(&key("event"));
-        json.text(&key("id"), id.as_str().as_bytes());
-        json.text(&key("kind"), b"pipeline_error");
-        json.text(&key("provider"), self.provider.as_bytes());
-        json.text(&key("original"), row);
-        json.close();
-        json.open(&key("salesforce"));
-        json.put(&self.provenance);
-        json.close();
-        json.open(&key("error"));
-        json.list(&key("message"), [reason.as_bytes()]);
-        json.close();
+        json.rare("", &[("@timestamp", self.since.to_rfc3339().as_bytes())]);
+        json.rare("data_stream", &[("dataset", self.dataset.as_bytes())]);
+        json.rare(
+            "event",
+            &[
+                ("id", id.as_str().as_bytes()),
+                ("kind", b"pipeline_error"),
+                ("provider", self.provider.as_bytes()),
+                ("original", row),
+            ],
+        );
+        json.put_all(&[b"\"salesforce\":{", self.provenance.as_bytes()]);
+        json.end();
+        json.put("\"error\":{");
+        json.list(&Key::new("message"), [reason.as_bytes()]);
+        json.end();
         if let Some(stream) = &self.stream {
-            json.text(&key("stream"), stream.as_bytes());
+            json.rare("", &[("stream", stream.as_bytes())]);
         }
         json.finish()
     }
@@ -556,37 +555,32 @@ impl Mapper {
 
 impl Mapper {
     fn malformed_in_ocsf(&mut self, id: Id, row: &[u8], reason: &str) -> String {
-        let key = Key::new;
         let json = &mut self.json;
         json.begin();
         json.put(&Class::Base.members());
         json.put(&Class::Base.activity(0));
         json.put("\"severity_id\":0,\"severity\":\"Unknown\",\"status_id\":0,\"status\":\"Unknown\",");
-        json.integer(&key("time"), self.since.0);
-        json.text(&key("message"), reason.as_bytes());
-        json.open(&key("metadata"));
+        json.integer(&Key::new("time"), self.since.0);
+        json.rare("", &[("message", reason.as_bytes())]);
         json.put(&format!(
-            "\"version\":\"{}\",\"product\":{{\"name\":\"Salesforce\",\"vendor_name\":\"Salesforce\"}},",
+            "\"metadata\":{{\"version\":\"{}\",\"product\":{{\"name\":\"Salesforce\",\"vendor_name\":\"Salesforce\"}},",
             class::VERSION
         ));
-        for (name, value) in [
+        let metadata = [
             ("uid", id.as_str()),
             ("log_name", &self.kind),
             ("log_provider", &self.provider),
             ("log_source", &self.dataset),
-        ] {
-            json.text(&key(name), value.as_bytes());
-        }
-        json.close();
-        json.text(&key("raw_data"), row);
-        json.open(&key("unmapped"));
-        json.open(&key("salesforce"));
-        json.put(&self.provenance);
-        json.close();
-        json.open(&key("error"));
-        json.list(&key("message"), [reason.as_bytes()]);
-        json.close();
-        json.close();
+        ];
+        json.rare("", &metadata.map(|(name, value)| (name, value.as_bytes())));
+        json.end();
+        json.rare("", &[("raw_data", row)]);
+        json.put_all(&[b"\"unmapped\":{\"salesforce\":{", self.provenance.as_bytes()]);
+        json.end();
+        json.put("\"error\":{");
+        json.list(&Key::new("message"), [reason.as_bytes()]);
+        json.end();
+        json.end();
         json.finish()
     }
 }

@@ -252,22 +252,25 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
 }
 
-/// The network of an address.
+/// The network of an address, as text (RFC 5952).
 fn network(text: &str) -> Option<String> {
     match text.parse().ok()? {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            Some(IpAddr::from([a, b, c, 0]).to_string())
-        }
-        // An IPv4 address within one is as telling as by itself.
+        IpAddr::V4(address) => Some(network_of_four(address.octets())),
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(within) => network(&within.to_string()),
+            // An IPv4 address within one is as telling as by itself.
+            Some(within) => Some(network_of_four(within.octets())),
             None => {
-                let [a, b, c, ..] = address.segments();
-                Some(IpAddr::from([a, b, c, 0, 0, 0, 0, 0]).to_string())
+                let mut groups = address.segments()[..3].to_vec();
+                while groups.pop_if(|last| *last == 0).is_some() {}
+                let groups: Vec<String> = groups.iter().map(|group| format!("{group:x}")).collect();
+                Some(format!("{}::", groups.join(":")))
             }
         },
     }
+}
+
+fn network_of_four([a, b, c, _]: [u8; 4]) -> String {
+    format!("{a}.{b}.{c}.0")
 }
 
 #[cfg(test)]
@@ -302,6 +305,8 @@ mod tests {
         for (value, left) in [
             ("203.0.113.77", "203.0.113.0"),
             ("2001:db8:aa:bb::1", "2001:db8:aa::"),
+            ("2001:db8::1", "2001:db8::"),
+            ("::1", "::"),
             ("::ffff:203.0.113.77", "203.0.113.0"),
             ("10.1.2.3, 2001:db8:1:2::3", "10.1.2.0, 2001:db8:1::"),
             ("10.1.2.3, anna", "***"),

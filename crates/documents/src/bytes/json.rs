@@ -150,6 +150,20 @@ impl Writer {
         }
     }
 
+    /// Writes an object of texts, or its members alone where it has no name. In little code, for what few events have.
+    #[inline(never)]
+    pub fn rare(&mut self, name: &str, members: &[(&str, &[u8])]) {
+        if !name.is_empty() {
+            self.open(&Key::new(name));
+        }
+        for (name, value) in members {
+            self.text(&Key::new(name), value);
+        }
+        if !name.is_empty() {
+            self.close();
+        }
+    }
+
     /// Remembers how much is written.
     pub fn mark(&mut self) {
         self.open.push(self.out.len());

@@ -107,22 +107,27 @@ impl Common<'_> {
 
     /// Where they come from, as members, each with a comma behind it.
     pub(super) fn members(&self) -> String {
-        let key = Key::new;
         let mut json = Writer::default();
         json.begin();
-        json.text(&key("instance_url"), self.instance_url.as_bytes());
+        json.rare("", &[("instance_url", self.instance_url.as_bytes())]);
         if let Origin::Object { name, .. } | Origin::WindowReceipt(name) = self.origin {
-            json.text(&key("object_name"), name.as_bytes());
+            json.rare("", &[("object_name", name.as_bytes())]);
         }
         if let Origin::File(file) | Origin::FileReceipt(file) = self.origin {
-            json.open(&key("event_log_file"));
-            json.text(&key("id"), file.id.as_bytes());
-            json.text(&key("log_date"), file.log_date.to_rfc3339().as_bytes());
-            json.text(&key("created_date"), file.created.to_rfc3339().as_bytes());
-            json.text(&key("interval"), file.interval.as_bytes());
-            json.raw(&key("sequence"), file.sequence.to_string().as_bytes());
-            json.text(&key("api_version"), file.api_version.as_bytes());
-            json.close();
+            json.put("\"event_log_file\":{");
+            let dates = [file.log_date, file.created].map(Time::to_rfc3339);
+            json.rare(
+                "",
+                &[
+                    ("id", file.id.as_bytes()),
+                    ("log_date", dates[0].as_bytes()),
+                    ("created_date", dates[1].as_bytes()),
+                    ("interval", file.interval.as_bytes()),
+                ],
+            );
+            json.integer(&Key::new("sequence"), file.sequence.into());
+            json.rare("", &[("api_version", file.api_version.as_bytes())]);
+            json.end();
         }
         let object = json.finish();
         format!("{},", &object[1..object.len() - 1])
