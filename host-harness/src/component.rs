@@ -11,6 +11,7 @@ mod handler;
 pub(crate) mod limits;
 pub(crate) mod options;
 pub(crate) mod plugin;
+mod refusals;
 pub(crate) mod runtime;
 pub(crate) mod session;
 pub(crate) mod source;

@@ -140,6 +140,30 @@ async fn a_component_that_takes_long_to_compile_is_stopped_when_its_time_is_up()
 }
 
 #[tokio::test]
+async fn what_did_not_compile_is_not_tried_again_until_its_limits_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runs = folder.path().join("runs");
+    let script = format!("echo run >> {}; exec sleep 60", runs.display());
+    let runtime = Runtime::new().expect("an engine");
+    let runtime = runtime.compiled_by(Compiler::child("/bin/sh", ["-c", script.as_str()]));
+    let load = async |name: &str, limit: u64| {
+        let content = test_guests::component().expect("a guest");
+        let short = admission(|admission| admission.compile_time = Duration::from_millis(limit));
+        runtime.load_bytes(name, content, &short).await.expect_err("refused").to_string()
+    };
+    let count = || fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    // Two that wait for their turn and one that comes later are refused with the first, each by its own name.
+    let (first, second) = tokio::join!(load("one.wasm", 500), load("two.wasm", 500));
+    let third = load("three.wasm", 500).await;
+    assert_eq!(count(), 1);
+    for (said, name) in [(first, "one.wasm"), (second, "two.wasm"), (third, "three.wasm")] {
+        assert!(said.starts_with(&format!("{name} is not admitted: compiling it took longer")), "{said}");
+    }
+    load("one.wasm", 501).await;
+    assert_eq!(count(), 2);
+}
+
+#[tokio::test]
 async fn a_component_that_takes_much_memory_to_compile_is_stopped_at_its_limit() {
     let apart = Apart::new().expect("a compiler");
     let little = admission(|admission| {

@@ -143,8 +143,89 @@ fn the_tables_of_columns_are_what_documents_are_made_by() {
 }
 
 /// The index template: each field with its type, and how others get theirs.
+/// Fields that an Elastic Agent, Filebeat or the ingest pipeline adds; their types are those of `tests/ecs/fields.txt`.
+const ADDED: &[&str] = &[
+    "agent.ephemeral_id",
+    "agent.id",
+    "agent.name",
+    "agent.type",
+    "agent.version",
+    "event.ingested",
+    "host.name",
+    "log.file.path",
+    "source.as.number",
+    "source.as.organization.name",
+    "source.geo.city_name",
+    "source.geo.continent_name",
+    "source.geo.country_iso_code",
+    "source.geo.country_name",
+    "source.geo.location",
+    "source.geo.region_iso_code",
+    "source.geo.region_name",
+    "source.geo.timezone",
+    "tags",
+    "user_agent.device.name",
+    "user_agent.name",
+    "user_agent.original",
+    "user_agent.os.full",
+    "user_agent.os.name",
+    "user_agent.os.version",
+    "user_agent.version",
+];
+
+/// Fields that are searched for words as well, in ECS's multi-field `.text`.
+const TEXTS: &[&str] = &[
+    "source.as.organization.name",
+    "url.original",
+    "user.effective.name",
+    "user.full_name",
+    "user.name",
+    "user.target.name",
+    "user_agent.original",
+    "user_agent.os.full",
+    "user_agent.os.name",
+];
+
+/// What Elasticsearch adds to an event: where its address is, and what its user agent tells. What a document says itself stays, and so does
+/// an event of which something cannot be told.
+fn pipeline() -> Value {
+    let geoip = |database: &str, target: &str| {
+        json!({"geoip": {"if": format!("ctx.source?.ip != null && ctx.{} == null", target.replace('.', "?.")),
+            "field": "source.ip", "target_field": target, "database_file": database, "ignore_missing": true}})
+    };
+    let rename = |field: &str, target: &str| json!({"rename": {"field": field, "target_field": target, "ignore_missing": true}});
+    let mut autonomous = geoip("GeoLite2-ASN.mmdb", "source.as");
+    autonomous["geoip"]["properties"] = json!(["asn", "organization_name"]);
+    json!({
+        "description": "Documents of the Salesforce source: place and network of source.ip, parts of user_agent.original.",
+        "processors": [
+            {"set": {"field": "event.ingested", "copy_from": "_ingest.timestamp"}},
+            geoip("GeoLite2-City.mmdb", "source.geo"),
+            autonomous,
+            rename("source.as.asn", "source.as.number"),
+            rename("source.as.organization_name", "source.as.organization.name"),
+            {"user_agent": {"field": "user_agent.original", "ignore_missing": true}},
+        ],
+        "on_failure": [
+            {"append": {"field": "error.message",
+                "value": "{{{_ingest.on_failure_processor_type}}}: {{{_ingest.on_failure_message}}}"}},
+        ],
+    })
+}
+
 fn template() -> Value {
     let mut properties = Map::new();
+    let types: BTreeMap<String, String> =
+        ecs("fields.txt").into_iter().map(|line| (line[0].clone(), line[1].clone())).collect();
+    for name in ADDED {
+        let kind = types.get(*name).unwrap_or_else(|| panic!("{name} is no field of ECS"));
+        let mapping = if kind == "keyword" {
+            json!({"type": kind, "ignore_above": 1024})
+        } else {
+            json!({"type": kind})
+        };
+        insert(&mut properties, name, mapping);
+    }
     for (name, field) in fields() {
         let mapping = match (name.as_str(), field.kind) {
             ("event.original", _) => json!({"type": "keyword", "index": false, "doc_values": false}),
@@ -155,6 +236,13 @@ fn template() -> Value {
         insert(&mut properties, &name, mapping);
     }
     insert(&mut properties, "data_stream.namespace", json!({"type": "constant_keyword"}));
+    for name in TEXTS {
+        let pointer = format!("/{}", name.replace('.', "/properties/"));
+        let mut all = Value::Object(std::mem::take(&mut properties));
+        let mapping = all.pointer_mut(&pointer).unwrap_or_else(|| panic!("{name} is no field"));
+        mapping["fields"] = json!({"text": {"type": "match_only_text"}});
+        properties = all.as_object().cloned().unwrap_or_default();
+    }
     properties["salesforce"]["properties"]["aura_request"]["properties"]["actions"]["type"] = json!("nested");
     let dynamic = |name: &str, json_type: &str, mapping: Value| json!({name: {"path_match": "salesforce.*", "match_mapping_type": json_type, "mapping": mapping}});
     json!({
@@ -163,7 +251,12 @@ fn template() -> Value {
         "data_stream": {},
         "_meta": {"description": "Documents of the Salesforce source. Made of the trees that they are written by."},
         "template": {
-            "settings": {"index.mapping.total_fields.limit": 5000, "index.mapping.ignore_malformed": true},
+            "settings": {
+                "index.mapping.total_fields.limit": 5000,
+                "index.mapping.ignore_malformed": true,
+                "index.default_pipeline": "logs-salesforce",
+            },
+            "lifecycle": {"data_retention": "365d"},
             "mappings": {
                 "date_detection": false,
                 "numeric_detection": false,
@@ -194,6 +287,38 @@ fn insert(properties: &mut Map<String, Value>, name: &str, mapping: Value) {
 #[test]
 fn the_index_template_is_what_documents_are_made_by() {
     compare("index-template.json", &format!("{:#}\n", template()));
+}
+
+#[test]
+fn the_ingest_pipeline_adds_fields_of_the_template_alone_and_takes_none_away() {
+    let pipeline = pipeline();
+    compare("ingest-pipeline.json", &format!("{pipeline:#}\n"));
+    // What the processors of Elasticsearch write, by their documentation.
+    let geo = [
+        "city_name",
+        "continent_name",
+        "country_iso_code",
+        "country_name",
+        "location",
+        "region_iso_code",
+        "region_name",
+    ];
+    let agent = ["name", "version", "device.name", "os.name", "os.full", "os.version", "original"];
+    let mut written = vec![String::from("event.ingested"), String::from("error.message")];
+    written.extend(geo.map(|name| format!("source.geo.{name}")));
+    written.extend(agent.map(|name| format!("user_agent.{name}")));
+    for processor in pipeline["processors"].as_array().expect("processors") {
+        let kind = processor.as_object().and_then(|processor| processor.keys().next()).expect("a kind");
+        assert!(["set", "geoip", "rename", "user_agent"].contains(&kind.as_str()), "{kind}");
+        written.extend(processor["rename"]["target_field"].as_str().map(str::to_owned));
+        let field = processor["rename"]["field"].as_str().unwrap_or("source.as.");
+        assert!(field.starts_with("source.as."), "{field} is ours");
+    }
+    let template = template();
+    for name in written {
+        let pointer = format!("/template/mappings/properties/{}/type", name.replace('.', "/properties/"));
+        assert!(template.pointer(&pointer).is_some(), "{name} has no type");
+    }
 }
 
 /// All expected events that are documents, each with its case.

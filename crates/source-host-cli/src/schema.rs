@@ -204,6 +204,14 @@ fn count(default: u32, description: &str) -> Value {
     json!({"type": "integer", "minimum": 0, "default": default, "description": description})
 }
 
+/// The same for a key that has no default: an example stands in its place.
+fn without_default(mut schema: Value) -> Value {
+    if let Some(example) = schema.as_object_mut().and_then(|schema| schema.remove("default")) {
+        schema["examples"] = json!([example]);
+    }
+    schema
+}
+
 /// The keys of all kinds of outputs, each with the kinds that have it.
 fn output() -> Value {
     let texts = |description: &str| {
@@ -215,8 +223,8 @@ fn output() -> Value {
     let mut properties = json!({
         "kind": {"enum": kinds, "default": "stdout", "description": "Standard output, a file, or a service."},
         "path": text("The file that events are appended to."),
-        "rotate_size": size("1GiB", "A new file is begun before this one would be larger. Never if left out."),
-        "rotate_after": time("1d", "A new file is begun after so long. Never if left out."),
+        "rotate_size": without_default(size("1GiB", "A new file is begun before this one would be larger. Never if left out.")),
+        "rotate_after": without_default(time("1d", "A new file is begun after so long. Never if left out.")),
         "keep": count(0, "How many rotated files are kept; 0 for all."),
         "url": text("Where events are sent."),
         "method": word(&["post", "put"], "How they are sent."),

@@ -22,6 +22,7 @@ use super::compiler::{self, Compiler, off_the_executor};
 use super::guest::Guest;
 use super::handler;
 use super::plugin::{self, Plugin};
+use super::refusals::Refusals;
 use crate::contract::printable;
 use crate::error::Error;
 
@@ -50,6 +51,7 @@ pub struct Runtime {
     compiler: Compiler,
     /// Whose turn it is to compile: one component after another, as each takes all processors and much memory.
     compiling: Arc<Semaphore>,
+    refusals: Arc<Refusals>,
 }
 
 impl fmt::Debug for Runtime {
@@ -83,7 +85,8 @@ impl Runtime {
         let linker = Arc::new(linker(&engine).map_err(setup)?);
         tick(&engine)?;
         let compiling = Arc::new(Semaphore::new(1));
-        Ok(Self { engine, linker, cache, compiler: Compiler::in_process(), compiling })
+        let (compiler, refusals) = (Compiler::in_process(), Arc::default());
+        Ok(Self { engine, linker, cache, compiler, compiling, refusals })
     }
 
     /// Has components compiled by this one. By default that is [`Compiler::in_process`].
@@ -165,14 +168,24 @@ impl Runtime {
         if let Some(found) = self.cached(digest).await? {
             return Ok(found);
         }
+        let refused = || {
+            let reason = self.refusals.of(digest, admission);
+            reason.map_or(Ok(()), |reason| Err(Error::NotAdmitted { name: name.to_owned(), reason }))
+        };
+        refused()?;
         // Fails only if the semaphore is closed, and it never is.
         let turn = Arc::clone(&self.compiling).acquire_owned().await;
         let turn = turn.map_err(|error| Error::Setup(error.to_string()))?;
-        // Whose turn it was before may have compiled the same.
+        // Whose turn it was before may have tried the same.
+        refused()?;
         if let Some(found) = self.cached(digest).await? {
             return Ok(found);
         }
-        let code = self.compiler.compile(&self.engine, name, content, admission, turn).await?;
+        let code = self.compiler.compile(&self.engine, name, content, admission, turn).await;
+        if let Err(Error::NotAdmitted { reason, .. }) = &code {
+            self.refusals.note(digest, admission, reason);
+        }
+        let code = code?;
         let (runtime, name) = (self.clone(), name.to_owned());
         off_the_executor(move || {
             if let Some(cache) = &runtime.cache

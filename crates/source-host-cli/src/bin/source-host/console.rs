@@ -6,10 +6,20 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use source_host::{bytes, grouped};
 use source_host_cli::Progress;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::arguments::{LogArgs, LogFormat};
+
+/// At the level `trace` other crates show what goes through them: calls of a source with their arguments, parts of requests. It may
+/// hold tokens, and no wish of the environment shows it.
+fn is_harmless(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || metadata.target().starts_with("source_host")
+}
 
 /// Standard error, shared by log and progress bar.
 #[derive(Clone)]
@@ -37,11 +47,13 @@ impl Console {
             (false, _) => "debug,source_host=trace,source_host_cli=trace".to_owned(),
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(console.clone());
-        match args.format {
-            LogFormat::Json => log.json().flatten_event(true).init(),
-            LogFormat::Text => log.with_target(false).with_ansi(terminal).init(),
-        }
+        let log = tracing_subscriber::fmt::layer().with_writer(console.clone());
+        let log = match args.format {
+            LogFormat::Json => log.json().flatten_event(true).boxed(),
+            LogFormat::Text => log.with_target(false).with_ansi(terminal).boxed(),
+        };
+        let log = log.with_filter(filter.and(filter_fn(is_harmless)));
+        tracing_subscriber::registry().with(log).init();
         console
     }
 
