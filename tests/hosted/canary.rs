@@ -125,7 +125,12 @@ async fn tap(org: &TestOrg, echo: Option<u16>) -> (String, Overheard) {
                         to_client.write_all(&back[..count]).await.expect("the client");
                         continue;
                     }
-                    let said = text.replace(['\r', '\n'], " ");
+                    // What is secret comes first: long answers are shown in part.
+                    let (head, form) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+                    let token =
+                        head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization"));
+                    let said =
+                        format!("{form} {} {head}", token.unwrap_or_default()).replace(['\r', '\n'], " ");
                     let body = if is_sign_in {
                         json!({"error": "invalid_grant", "error_description": said}).to_string()
                     } else {

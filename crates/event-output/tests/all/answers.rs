@@ -542,7 +542,11 @@ async fn the_documents_of_the_cases_of_this_project_reach_every_receiver() {
         let place = Place::new();
         let count = batch.len() as u64;
 
-        let fake = cluster(|_| serde_json::json!({"status": 201})).await;
+        let fake = Fake::start(|request| {
+            let items = vec![serde_json::json!({"create": {"status": 201}}); request.lines().len() / 2];
+            Answer::Status(200, vec![], serde_json::json!({ "items": items }).to_string().into_bytes())
+        })
+        .await;
         let delivered =
             Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&batch).await.unwrap();
         assert_eq!((delivered.events, delivered.set_aside), (count, 0), "{:?}", place.dead().first());

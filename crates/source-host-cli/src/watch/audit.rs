@@ -292,6 +292,8 @@ fn write_all(mut target: Box<dyn Target>, receiver: &Receiver<Message>, counts: 
             Message::Line(line) => line,
             Message::Flush(done) => {
                 let _ = target.flush();
+                // Who waits for this may rotate the file next.
+                since_look = LOOK_AFTER;
                 let _ = done.send(());
                 continue;
             }
