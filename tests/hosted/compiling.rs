@@ -212,8 +212,10 @@ async fn a_load_that_is_given_up_takes_its_compiler_along() {
 async fn a_compiler_has_its_pipes_its_limits_and_a_low_priority_and_nothing_else() {
     let apart = Apart::new().expect("a compiler");
     let bounds = admission(|admission| admission.compile_memory = 1 << 30);
+    // Kept until all is looked at: a load that is given up takes its compiler along.
+    let mut load = std::pin::pin!(apart.load(SLOW.clone(), &bounds));
     let child = tokio::select! {
-        loaded = apart.load(SLOW.clone(), &bounds) => panic!("{loaded:?}"),
+        loaded = &mut load => panic!("{loaded:?}"),
         child = apart.child() => child,
     };
     let open: Vec<String> = fs::read_dir(child.file("fd"))
