@@ -70,7 +70,8 @@ setup-node:
 
 $(NODE_STAMP): embed/node/package.json embed/node/package-lock.json
 	@echo "Installing the Node host into embed/node/node_modules"
-	@npm --prefix embed/node ci --silent --no-audit --no-fund --ignore-scripts
+	@npm --prefix embed/node ci --loglevel=error --no-audit --no-fund --ignore-scripts || { \
+		echo "npm could not install the Node host: is its registry in reach?"; exit 1; }
 	@touch $@
 
 .PHONY: build

@@ -210,6 +210,14 @@ fn every_mistake_in_what_is_to_leave_is_named_at_once() {
 }
 
 #[test]
+fn a_line_break_behind_a_key_is_none_of_it() {
+    let hashed = |key: &str| collected(&json!({"hash_fields": ["*USER*"]}), &json!({"hash_key": key}));
+    let plain = hashed("0123456789abcdef");
+    assert!(!plain.is_empty() && plain == hashed("0123456789abcdef\r\n"));
+    assert_ne!(plain, hashed("0123456789abcdeg"));
+}
+
+#[test]
 fn hashes_without_a_key_are_refused() {
     let stream = r#""login": {"event_log_file": {}, "hash_fields": ["USER_*"]}"#;
     let config = crate::cases::CONFIG.replace(LOGIN, stream);

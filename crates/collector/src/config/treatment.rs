@@ -3,6 +3,7 @@
 use crate::{
     problem::{Kind, Problem},
     schema::{Checked, Flaw, Key, SecretFlaw, Shape, nearest},
+    secret::is_blank,
 };
 use documents::{Mapper, quoted};
 use redaction::{Condition, Pattern, Redaction, Term, Treatment};
@@ -42,8 +43,13 @@ pub const DAILY_BYTES: Key = Key::optional(
 /// Beside the streams.
 pub const HASH_KEY: Key = Key::optional("hash_key", Shape::Secret(hash_key), "The key of hash_fields.");
 
+/// A key without what shows nothing: a file ends with a line break.
+fn bare(key: &str) -> &str {
+    key.trim_matches(is_blank)
+}
+
 fn hash_key(text: &str) -> Result<(), SecretFlaw> {
-    if text.len() >= LEAST_KEY { Ok(()) } else { Err(("is too short for a key", KEY_HINT)) }
+    if bare(text).len() >= LEAST_KEY { Ok(()) } else { Err(("is too short for a key", KEY_HINT)) }
 }
 
 /// Names of fields in Salesforce, those of related records included, and asterisks.
@@ -92,7 +98,7 @@ pub fn read(stream: Checked<'_>, hash_key: Option<&str>) -> Treatment {
     let conditions = stream.names("drop_events");
     treatment.exclude.extend(conditions.iter().filter_map(|text| read_condition(text).ok()));
     if !stream.is_empty("hash_fields") {
-        treatment.key = hash_key.and_then(|key| Treatment::key(key.as_bytes()));
+        treatment.key = hash_key.and_then(|key| Treatment::key(bare(key).as_bytes()));
     }
     treatment
 }
