@@ -7,10 +7,17 @@ use serde_json::Value;
 use source_host::{Egress, Options};
 use std::{
     io::Write,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
-use tracing::Instrument as _;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing::{Instrument as _, level_filters::LevelFilter};
+use tracing_subscriber::{fmt::format::FmtSpan, layer::SubscriberExt as _};
+
+/// Somebody who listens for all threads. Where one thread alone does, and another, with nobody who listens, is the first to come to a
+/// span, tracing takes it that nobody ever wants that span.
+static EVERYWHERE: LazyLock<()> = LazyLock::new(|| {
+    let everything = tracing_subscriber::registry().with(LevelFilter::DEBUG);
+    tracing::subscriber::set_global_default(everything).expect("nobody else listens for all");
+});
 
 /// The log, a line of JSON each.
 #[derive(Clone, Default)]
@@ -38,6 +45,7 @@ impl Write for Log {
 
 /// Configures and polls once, for the tenant `acme`, with a log as `-vv` writes it. Below that wasmtime has lines of its own.
 async fn polled() -> Result<Log> {
+    LazyLock::force(&EVERYWHERE);
     let workload = Workload { hours: 1, rows: Rows::Total(50), ..Workload::default() };
     let org = TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await?;
     let log = Log::default();
