@@ -206,7 +206,8 @@ lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 
 .PHONY: sizes
 sizes: native setup-wasm ## Says which crates the component's code comes from.
-	@CARGO_PROFILE_COMPONENT_STRIP=none $(CARGO) build --profile component --target $(WASM) --package salesforce-source --locked --target-dir target/sizes
+	@$(CARGO) build --profile component --config 'profile.component.package.salesforce-source.strip="none"' \
+		--target $(WASM) --package salesforce-source --locked --target-dir target/sizes
 	@target/release/xtask sizes target/sizes/$(WASM)/component/salesforce_source.wasm
 
 # END_TO_END=1 adds a gigabyte (GIGABYTES=n) and 10,000 files over HTTP; ONLY=text, ROUNDS=n and MEGABYTES=n choose; see

@@ -31,11 +31,7 @@ pub fn print(module: &Path) -> Result<()> {
             _ => {}
         }
     }
-    anyhow::ensure!(
-        !names.is_empty(),
-        "{} has no names: build it with CARGO_PROFILE_COMPONENT_STRIP=none",
-        module.display()
-    );
+    anyhow::ensure!(!names.is_empty(), "{} has no names: build it with `make sizes`", module.display());
     let mut crates: BTreeMap<String, u64> = BTreeMap::new();
     for (nth, size) in bodies.iter().enumerate() {
         let name = names.get(&(imports + nth)).map_or("", String::as_str);
