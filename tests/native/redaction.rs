@@ -96,6 +96,35 @@ fn nothing_of_a_redacted_field_leaves_in_any_format_and_the_ids_are_those_of_the
 }
 
 #[test]
+fn what_is_no_record_or_has_lost_the_name_of_a_field_leaves_with_nothing_in_it() {
+    let of = |members: &str| {
+        format!(
+            r#"[{{"attributes": {{"type": "X"}}, "Id": "0Ym5j00000AbCd1CAV", "CreatedDate": "2026-06-01T10:15:31.123+0000", {members}}}]"#
+        )
+    };
+    for records in [
+        String::from(r#"["anna"]"#),
+        String::from(r#"[["anna", 1]]"#),
+        of(r#""DelegateUse\q": "anna""#),
+        of(r#""DelegateUser: "anna","Section":"y""#),
+        of(r#""Section": "say "anna": x", "DelegateUser": "b""#),
+    ] {
+        for format in ["ecs", "ocsf", "raw"] {
+            let stream = r#""setupaudittrail": {"object": {}, "mask_fields": ["DelegateUser"]}"#;
+            let top =
+                format!("{{\"format\": \"{format}\", \"preserve_original_event\": {},", format != "raw");
+            let top = if format == "raw" { String::from("{\"format\": \"raw\",") } else { top };
+            let mut collector = configured_with(&[(LOGIN, stream), ("{", &top)]);
+            let mut org = CannedOrg { records: Some(records.clone()), ..CannedOrg::default() };
+            let batch = collector.poll(&mut org, &StillClock::at(crate::cases::NOW), None).expect("a batch");
+            assert_eq!(batch.events.len(), 1, "{records}");
+            assert!(!batch.events[0].contains("anna"), "{format}, {records}: {}", batch.events[0]);
+            assert!(!format!("{:?}", batch.problems).contains("anna"), "{:?}", batch.problems);
+        }
+    }
+}
+
+#[test]
 fn of_a_damaged_record_nothing_but_its_date_leaves() {
     // A quote is missing, so that one field holds another.
     let records = r#"[{"attributes": {"type": "SetupAuditTrail"}, "Id": "0Ym5j00000AbCd1CAV",

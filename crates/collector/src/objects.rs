@@ -91,6 +91,8 @@ struct Round {
     until: Time,
     /// Whether a doubt was said already.
     doubted: bool,
+    /// Whether it was said that records lack what the configuration names.
+    misnamed: bool,
 }
 
 impl ObjectWork {
@@ -152,7 +154,7 @@ impl ObjectWork {
         state.begin_round(source.overlap);
         let began = slice.now();
         let until = end_of_round(slice, source);
-        let mut round = *self.round.get_or_insert(Round { began, until, doubted: false });
+        let mut round = *self.round.get_or_insert(Round { began, until, doubted: false, misnamed: false });
         if state.cursor >= round.until {
             self.end_round(slice, source, state, round);
             return Ok(Step::Idle);
@@ -284,8 +286,10 @@ impl ObjectWork {
             Problem::new(Kind::Data, message)
                 .hint("they are left out here, and delivered with the span of time that they belong to")
         });
-        let doubts = answer.doubts.iter().cloned();
-        let said = shortage.into_iter().chain(foreign).chain(doubts).filter(|_| !round.doubted);
+        let said = shortage.into_iter().chain(foreign).filter(|_| !round.doubted);
+        let doubts = answer.doubts.iter().filter(|_| !round.misnamed);
+        slice.problems.extend(doubts.map(|problem| problem.clone().in_stream(&source.stream)));
+        round.misnamed |= !answer.doubts.is_empty();
         let before = slice.problems.len();
         slice.problems.extend(said.map(|problem| problem.in_stream(&source.stream)));
         round.doubted |= slice.problems.len() > before;
@@ -324,7 +328,9 @@ impl ObjectWork {
                 }
             }
         }
+        // A receipt is an event more: where there is no capacity for it, the window ends in the next batch.
         if self.held.is_empty()
+            && (slice.progress.has_capacity() || !slice.org.config.receipts)
             && let Some((cursor, after)) = self.reached.take()
         {
             // Where a window was cut at an instant that records were delivered of, the cursor is behind them.

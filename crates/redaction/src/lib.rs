@@ -124,6 +124,7 @@ impl Treatment {
 /// A treatment, laid out against the columns of a file or an object.
 pub struct Plan {
     actions: Vec<Option<Redaction>>,
+    withholds: bool,
     key: Option<Hmac<Sha256>>,
     exclude: Vec<Vec<(Option<usize>, Pattern, bool)>>,
     sample: u32,
@@ -150,6 +151,7 @@ impl Plan {
         let names = literals.chain(terms.map(|term| term.column.as_str()));
         Some(Self {
             actions: columns.iter().enumerate().map(action).collect(),
+            withholds: !treatment.redactions.is_empty(),
             key: treatment.key.clone(),
             exclude: treatment.exclude.iter().map(|all| all.0.iter().map(term).collect()).collect(),
             sample: treatment.sample.max(1),
@@ -169,9 +171,9 @@ impl Plan {
         &self.unknown
     }
 
-    /// Whether something of a row is not to be shown.
+    /// Whether fields of rows are not to be shown, whatever columns there are: what is damaged may lack the name of one.
     pub fn withholds(&self) -> bool {
-        self.actions.iter().any(Option::is_some)
+        self.withholds
     }
 
     /// Whether rows tell for how many they stand.
@@ -234,28 +236,37 @@ fn mask(value: &[u8], into: &mut Vec<u8>) {
     if let Some((scheme, rest)) = text.split_once("://") {
         let host = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) && is_host(host) {
+        if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) && is_domain(host) {
             return into.extend_from_slice(format!("{scheme}://{host}/").as_bytes());
         }
     }
     into.extend_from_slice(MASK);
     if let Some((_, domain)) = text.rsplit_once('@')
-        && is_host(domain)
+        && is_domain(domain)
     {
         into.push(b'@');
         into.extend_from_slice(domain.as_bytes());
     }
 }
 
-/// Whether a text can be a host and its port.
-fn is_host(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+/// Whether a text can be a domain and its port, and is no address.
+fn is_domain(text: &str) -> bool {
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    let is_address = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    !is_address
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+        && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The network of an address, as text (RFC 5952).
 fn network(text: &str) -> Option<String> {
     match text.parse().ok()? {
         IpAddr::V4(address) => Some(network_of_four(address.octets())),
+        // 6to4 (RFC 3056): the first 48 bits are an IPv4 address.
+        IpAddr::V6(address) if address.segments()[0] == 0x2002 => {
+            let [_, _, a, b, c, d, ..] = address.octets();
+            Some(network_of_four([a, b, c, d]))
+        }
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
             // An IPv4 address within one is as telling as by itself.
             Some(within) => Some(network_of_four(within.octets())),
@@ -307,6 +318,10 @@ mod tests {
             ("2001:db8:aa:bb::1", "2001:db8:aa::"),
             ("2001:db8::1", "2001:db8::"),
             ("::1", "::"),
+            ("2002:cb00:714d::1", "203.0.113.0"),
+            ("https://203.0.113.77/x", "***"),
+            ("https://[2001:db8::7]:8443/x", "***"),
+            ("anna@203.0.113.77", "***"),
             ("::ffff:203.0.113.77", "203.0.113.0"),
             ("10.1.2.3, 2001:db8:1:2::3", "10.1.2.0, 2001:db8:1::"),
             ("10.1.2.3, anna", "***"),

@@ -117,6 +117,11 @@ pub fn missing_key(name: &str, stream: Checked<'_>, hash_key: Option<&str>) -> O
 pub fn unknown_names(mapper: &Mapper, rows: &str, only: bool) -> Vec<Problem> {
     let unknown = mapper.unknown().iter();
     let problem = |name: &String| {
+        // A related record that is not there has no fields.
+        let (related, _) = name.split_once('.').unwrap_or((name, ""));
+        if related != name && mapper.names().any(|column| column.eq_ignore_ascii_case(related)) {
+            return None;
+        }
         let near = mapper.names().find(|column| {
             let column = column.to_ascii_lowercase();
             nearest(name, std::iter::once(column.as_str())).is_some()

@@ -4,7 +4,10 @@
 //! size of the file.
 
 use crate::{
-    config::{streams::FilesSource, treatment},
+    config::{
+        streams::{EventTypes, FilesSource},
+        treatment,
+    },
     org::session::{Org, RequestError},
     problem::{Kind, Problem},
     schedule::batch::Progress,
@@ -128,7 +131,8 @@ impl OpenFile {
                         None => {
                             let mapper = mapper(org, source, file, header);
                             let rows = format!("{} files", file.event_type);
-                            let only = source.event_types.len() == 1;
+                            let only =
+                                matches!(&source.event_types, EventTypes::Only(names) if names.len() == 1);
                             self.doubts = treatment::unknown_names(&mapper, &rows, only);
                             Stage::Rows(mapper)
                         }

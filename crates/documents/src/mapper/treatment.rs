@@ -87,7 +87,7 @@ impl Plan {
             left => left.map(|left| String::from_utf8_lossy(left).into_owned()),
         });
         if is_damaged {
-            rewritten.replace_damages("the record could not be read in full, and its fields are withheld");
+            rewritten.withhold("the record could not be read in full, and its fields are withheld");
         }
         if self.of.samples() {
             rewritten.push(RECORDS_WEIGHT, weight);

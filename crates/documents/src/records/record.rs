@@ -35,6 +35,8 @@ pub struct Record<'a> {
     damages: Vec<String>,
     /// Whether it holds numbers that no double holds, or brackets within brackets, as JSON may and many readers do not take.
     unusual: bool,
+    /// Whether the names of fields without a value are not shown.
+    is_withheld: bool,
 }
 
 enum Value<'a> {
@@ -139,6 +141,7 @@ impl<'a> Record<'a> {
             values,
             damages: self.damages.clone(),
             unusual: true,
+            is_withheld: false,
         }
     }
 
@@ -148,9 +151,11 @@ impl<'a> Record<'a> {
         self.values.push(Value::Bare(number));
     }
 
-    /// Tells of its damages no more than this.
-    pub fn replace_damages(&mut self, words: &str) {
+    /// Shows nothing but the fields with a value, and of its damages no more than these words: what was taken for a name may be
+    /// another thing.
+    pub fn withhold(&mut self, words: &str) {
         self.damages = vec![words.to_owned()];
+        self.is_withheld = true;
     }
 
     fn value(&self, name: &str) -> Option<&Value<'a>> {
@@ -189,6 +194,7 @@ impl Row for Record<'_> {
         for (name, value) in self.names.iter().zip(&self.values) {
             let key = Key::escaped(name);
             match value {
+                Value::Null if self.is_withheld => {}
                 Value::Null => json.raw(&key, b"null"),
                 Value::Bare(bare) if is_usual(bare.as_bytes()) => json.raw(&key, bare.as_bytes()),
                 Value::Bare(bare) => {
