@@ -59,75 +59,44 @@ const ITS_INITIAL: Key = Key::optional(
     "How far back to collect when there is no state, where that differs from the stream's own.",
 );
 
-const LOGIN: &[Key] = &[
+/// The keys of a stream: how far back it goes, what all streams have, and what it collects from.
+macro_rules! stream_keys {
+    ($initial:expr, $($own:expr),+ $(,)?) => {
+        &[
+            $initial, FROM, UNTIL, HASH_FIELDS, MASK_FIELDS, DROP_FIELDS, DROP_EVENTS, SAMPLE, DAILY_BYTES, $($own),+
+        ]
+    };
+}
+
+const LOGIN: &[Key] = stream_keys![
     INITIAL,
-    FROM,
-    UNTIL,
-    HASH_FIELDS,
-    MASK_FIELDS,
-    DROP_FIELDS,
-    DROP_EVENTS,
-    SAMPLE,
-    DAILY_BYTES,
     Key::optional("event_log_file", Shape::Table(FILES), "Collect event log files of the type Login."),
     Key::optional("object", Shape::Table(EVENTS), "Collect the object LoginEvent."),
 ];
 
-const LOGOUT: &[Key] = &[
+const LOGOUT: &[Key] = stream_keys![
     INITIAL,
-    FROM,
-    UNTIL,
-    HASH_FIELDS,
-    MASK_FIELDS,
-    DROP_FIELDS,
-    DROP_EVENTS,
-    SAMPLE,
-    DAILY_BYTES,
     Key::optional("event_log_file", Shape::Table(FILES), "Collect event log files of the type Logout."),
     Key::optional("object", Shape::Table(EVENTS), "Collect the object LogoutEvent."),
 ];
 
-const APEX: &[Key] = &[
+const APEX: &[Key] = stream_keys![
     INITIAL,
-    FROM,
-    UNTIL,
-    HASH_FIELDS,
-    MASK_FIELDS,
-    DROP_FIELDS,
-    DROP_EVENTS,
-    SAMPLE,
-    DAILY_BYTES,
     Key::optional("event_log_file", Shape::Table(APEX_FILES), "Collect event log files of the Apex types."),
 ];
 
-const AUDIT: &[Key] = &[
+const AUDIT: &[Key] = stream_keys![
     Key::defaulted(
         "initial_interval",
         Shape::Span(minutes(1), days(180)),
         "7d",
         "How far back to collect when there is no state. Salesforce keeps 180 days.",
     ),
-    FROM,
-    UNTIL,
-    HASH_FIELDS,
-    MASK_FIELDS,
-    DROP_FIELDS,
-    DROP_EVENTS,
-    SAMPLE,
-    DAILY_BYTES,
     Key::optional("object", Shape::Table(AUDIT_OBJECT), "Collect the object SetupAuditTrail."),
 ];
 
-const OWN: &[Key] = &[
+const OWN: &[Key] = stream_keys![
     INITIAL,
-    FROM,
-    UNTIL,
-    HASH_FIELDS,
-    MASK_FIELDS,
-    DROP_FIELDS,
-    DROP_EVENTS,
-    SAMPLE,
-    DAILY_BYTES,
     Key::optional("event_log_file", Shape::Table(OWN_FILES), "Collect event log files of any types."),
     Key::optional(
         "object",
