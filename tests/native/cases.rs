@@ -1,6 +1,6 @@
 //! Data-driven: `cases/files/<name>/file.csv` is an event log file, `cases/objects/<name>/records.json` a list of records,
 //! `expected.ndjson` the events that come of it, one a line, and `expected.ocsf.ndjson` the same with `format = "ocsf"`.
-//! `problems.txt`, where there is one, holds the problems.
+//! `problems.txt`, where there is one, holds the problems, and `names.json` the records that queries for names are answered with, by object.
 //! `case.json` says what differs from a file of the type Login in the stream `login`: `event_type`, and members of the
 //! configuration. To add a case, add a folder and run the tests with `UPDATE_CASES=1`; then read what was written.
 
@@ -107,6 +107,10 @@ impl Case {
                 CannedOrg { records: Some(records), ..CannedOrg::default() }
             }
         };
+        if let Ok(names) = fs::read_to_string(self.folder.join("names.json")) {
+            let names: Map<String, Value> = serde_json::from_str(&names).expect("names.json");
+            org.names = names.into_iter().map(|(object, records)| (object, records.to_string())).collect();
+        }
         self.collector().poll(&mut org, &StillClock::at(NOW), None).expect("a batch")
     }
 }

@@ -15,6 +15,7 @@ mod damaged;
 mod endurance;
 mod fields;
 mod mapping;
+mod names;
 mod objects;
 mod ocsf;
 mod polls;

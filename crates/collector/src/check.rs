@@ -7,9 +7,11 @@ use crate::{
     config::streams::{Cadence, EventTypes, FilesSource, ObjectSource},
     files::{lacks_interval, no_hourly_files},
     org::{
+        errors::needs,
+        names::Lookup,
         quota::written,
         session::{Org, RequestError, Version, nearest_version, version_problem},
-        soql::{query_path, records},
+        soql::{query_all_path, query_path, records},
     },
     problem::{Problem, not_configured},
 };
@@ -107,6 +109,8 @@ pub fn check(org: &mut Org<'_>) -> Vec<Finding> {
         findings.extend(event_log_files(org, &streams.files));
     }
     findings.extend(streams.objects.iter().map(|source| object(org, source)));
+    let lookups: Vec<&Lookup> = org.config.lookups.all().collect();
+    findings.extend(lookups.into_iter().map(|lookup| names(org, lookup)));
     findings
 }
 
@@ -264,6 +268,24 @@ fn listed(names: &BTreeSet<String>) -> String {
         return String::from("none");
     }
     quoted(&names.iter().map(String::as_str).collect::<Vec<_>>().join(", "), 1200)
+}
+
+/// Asks for a record of an object with names.
+fn names(org: &mut Org<'_>, lookup: &Lookup) -> Finding {
+    let (name, object) = ("lookup", lookup.object);
+    let soql = lookup.glance();
+    let answer = org.api_version().and_then(|version| org.get_json(&query_all_path(&version, &soql)));
+    match answer {
+        Ok(_) => Finding::pass(name, format!("names can be asked of {object}")),
+        Err(error) => {
+            let problem = error.problem_with(&format!("the query for names of {object}"), object);
+            Finding::warn(
+                name,
+                format!("{}; ids stay ids", problem.message),
+                format!("{}, or take '{}' out of lookup", needs(object), lookup.word),
+            )
+        }
+    }
 }
 
 /// Asks for a minute of an object, as a poll would.

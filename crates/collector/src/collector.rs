@@ -7,7 +7,10 @@
 use crate::{
     config::{Config, streams::TimeRange},
     io::{Clock, Http},
-    org::session::{Org, Session},
+    org::{
+        names::KnownNames,
+        session::{Org, Session},
+    },
     problem::{Kind, Problem, not_configured},
     schedule::{
         backoff::Backoff,
@@ -38,6 +41,7 @@ pub struct Grants {
 struct Configured {
     config: Config,
     session: Session,
+    names: KnownNames,
     work: Work,
     /// The state that `work` belongs to.
     last_state: Option<String>,
@@ -57,7 +61,8 @@ impl Collector {
         let config = Config::parse(json)?;
         let grants = Grants { authorities: config.authorities(), warnings: config.warnings() };
         let work = Work::new(&config);
-        self.configured = Some(Configured { config, session: Session::default(), work, last_state: None });
+        let (session, names) = (Session::default(), KnownNames::default());
+        self.configured = Some(Configured { config, session, names, work, last_state: None });
         Ok(grants)
     }
 
@@ -89,9 +94,9 @@ impl Collector {
     pub fn check(&mut self, http: &mut dyn Http, clock: &dyn Clock) -> Vec<crate::check::Finding> {
         match &mut self.configured {
             Some(configured) => {
-                let session = &mut configured.session;
+                let (session, names) = (&mut configured.session, &mut configured.names);
                 session.begin(clock, false);
-                let mut org = Org { config: &configured.config, http, clock, session };
+                let mut org = Org { config: &configured.config, http, clock, session, names };
                 crate::check::check(&mut org)
             }
             None => vec![crate::check::Finding::not_configured()],
@@ -159,7 +164,9 @@ impl Configured {
         }
 
         self.session.begin(clock, true);
-        let mut org = Org { config: &self.config, http, clock, session: &mut self.session };
+        self.names.waits = std::mem::take(&mut state.lookups);
+        let (session, names) = (&mut self.session, &mut self.names);
+        let mut org = Org { config: &self.config, http, clock, session, names };
         let mut progress = Progress::new(self.config.limits, clock, state.stalled);
         let mut outcome = Outcome::default();
         let turns = self.work.run(&mut org, &mut state, &mut progress, &mut outcome);
@@ -178,6 +185,8 @@ impl Configured {
             }
         }
 
+        state.lookups = std::mem::take(&mut self.names.waits);
+        outcome.problems.append(&mut self.names.problems);
         let more = progress.is_full() && state.backoff.is_none();
         state.stalled = progress.stalled(state.stalled, more);
         // The poll took its time, and the host waits from now on.

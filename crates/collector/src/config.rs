@@ -6,8 +6,9 @@ pub mod treatment;
 use crate::{
     address::Origin,
     io::Timeouts,
+    org::names::{Lookups, lookup_word},
     problem::{Kind, Problem},
-    schema::{self, Checked, Flaw, Key, Shape, minutes},
+    schema::{self, Checked, Flaw, Key, Shape, days, minutes},
     secret,
     sign_in::flows::{self, Auth},
 };
@@ -56,6 +57,17 @@ const DOCUMENT: &[Key] = &[
         Shape::Switch,
         "false",
         "Whether an event tells of each file that was read, and of each window of an object, how much came of it.",
+    ),
+    Key::optional(
+        "lookup",
+        Shape::Names { check: lookup_word, all: false },
+        "Whose names are put beside ids: \"user\", \"profile\", \"report\", \"dashboard\", \"content\". It takes requests.",
+    ),
+    Key::defaulted(
+        "lookup_age",
+        Shape::Span(minutes(1), days(30)),
+        "12h",
+        "How long a name that was looked up is believed.",
     ),
     treatment::HASH_KEY,
     Key::required("streams", streams::STREAMS, "What to collect."),
@@ -147,6 +159,8 @@ pub struct Config {
     pub output: Output,
     /// Whether receipts are written.
     pub receipts: bool,
+    /// Which names are looked up.
+    pub lookups: Lookups,
     /// What to collect.
     pub streams: Streams,
     /// What tells this configuration from another one, made of all of it but what is secret.
@@ -208,6 +222,7 @@ impl Config {
                     original: checked.switch("preserve_original_event"),
                 },
                 receipts: checked.switch("receipts"),
+                lookups: Lookups::new(&checked.names("lookup"), checked.span("lookup_age")),
                 streams,
                 fingerprint: fingerprint(document),
             }),
@@ -219,6 +234,10 @@ impl Config {
     pub fn warnings(&self) -> Vec<Problem> {
         let mut warnings: Vec<Problem> = self.auth.warning().into_iter().collect();
         warnings.extend(self.address_warnings());
+        if self.output.format == Format::Raw && !self.lookups.is_empty() {
+            let message = "records as they came have no names that are looked up";
+            warnings.push(Problem::new(Kind::Config, message).at("lookup").hint("use the format ecs or ocsf, or leave it out"));
+        }
         warnings.extend(self.streams.warnings());
         warnings
     }

@@ -207,6 +207,11 @@ fn cursor_of<'s>(state: &'s mut State, source: &FilesSource) -> Option<&'s mut F
 }
 
 impl FilesWork {
+    /// Ends the download that is open. It goes on from its checkpoint later.
+    pub fn close(&mut self) {
+        self.open = None;
+    }
+
     /// What the stream needs.
     pub fn need(&self, state: &FilesState, source: &FilesSource, now: Time) -> Need {
         if is_waiting(state.downloads.as_ref(), now) {

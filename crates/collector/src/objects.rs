@@ -309,7 +309,7 @@ impl ObjectWork {
             slice.progress.count_bytes(record.bytes);
             if let Some(collected) = &mut state.collected {
                 collected.records += 1;
-                collected.malformed += u64::from(record.malformed);
+                collected.malformed += u64::from(record.malformed && record.event.is_some());
                 collected.left_out += u64::from(record.event.is_none());
             }
             match record.event {

@@ -2,6 +2,7 @@
 
 pub mod errors;
 mod gzip;
+pub mod names;
 pub mod pages;
 pub mod quota;
 pub mod session;

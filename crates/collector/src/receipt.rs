@@ -9,15 +9,22 @@ use crate::{
     org::session::Org,
     state::{Collected, Reading},
 };
-use documents::{Common, Id, Mapper, Origin, Record, time::Time};
+use documents::{Common, Id, Mapper, Nameless, Origin, Record, time::Time};
 use serde_json::Value;
 use std::time::Duration;
 
 /// The stream of receipts.
 const STREAM: &str = "collector";
 
-/// The receipt for a file that covers `span`: read to its end, or given up.
-pub fn of_file(org: &Org<'_>, stream: &str, span: Duration, reading: &Reading, complete: bool) -> String {
+/// The receipt for a file that covers `span`, of which so many bytes were read: to its end, or it is given up.
+pub fn of_file(
+    org: &Org<'_>,
+    stream: &str,
+    span: Duration,
+    reading: &Reading,
+    read: u64,
+    complete: bool,
+) -> String {
     let file = &reading.file;
     let until = file.log_date.after(span);
     let after = |time: Time| (millis_between(until, time) / 1000).to_string();
@@ -26,7 +33,7 @@ pub fn of_file(org: &Org<'_>, stream: &str, span: Duration, reading: &Reading, c
         ("Rows", reading.rows.to_string()),
         ("Malformed", reading.malformed.to_string()),
         ("LeftOut", reading.left_out.to_string()),
-        ("Bytes", reading.read().to_string()),
+        ("Bytes", read.to_string()),
         ("Length", file.length.to_string()),
         ("CreatedAfterSeconds", after(file.created)),
     ];
@@ -99,5 +106,5 @@ fn write(
         output: org.config.output,
         origin,
     };
-    Mapper::new(&common, record.names().map(str::to_owned).collect()).event(&record).unwrap_or_default()
+    Mapper::new(&common, record.names().map(str::to_owned).collect()).event(&record, &Nameless).unwrap_or_default()
 }

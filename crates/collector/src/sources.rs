@@ -118,6 +118,7 @@ impl Work {
                 }
                 let now = Time(org.clock.now_ms());
                 if source.wait_for_day(config, state, now) > 0 {
+                    self.let_go(*source);
                     continue;
                 }
                 progress.begin_slice();
@@ -143,6 +144,14 @@ impl Work {
             if idle {
                 return Ok(());
             }
+        }
+    }
+
+    /// Lets go of what a source holds that waits for long: a download, records.
+    fn let_go(&mut self, source: Source) {
+        match source {
+            Source::Object(index) => self.objects[index] = ObjectWork::default(),
+            Source::Files(index) => self.files[index].close(),
         }
     }
 

@@ -77,6 +77,9 @@ pub struct State {
     /// Polls in a row that ran out of time before anything moved on.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stalled: u32,
+    /// Objects with names that are not asked for, and until when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lookups: BTreeMap<String, Time>,
 }
 
 /// Where a stream stands.
@@ -131,6 +134,7 @@ impl State {
             streams: BTreeMap::new(),
             backoff: None,
             stalled: 0,
+            lookups: BTreeMap::new(),
         }
     }
 
@@ -163,6 +167,7 @@ impl State {
             backoff.take_if(|backoff| !backoff.passes());
         };
         forget(&mut self.backoff);
+        self.lookups.clear();
         for stream in self.streams.values_mut() {
             if let Some(files) = &mut stream.event_log_file {
                 forget(&mut files.backoff);

@@ -48,6 +48,7 @@
 //! | what a Login looks like | `trees/login` |
 //! | classes of the Open Cybersecurity Schema Framework, and what their documents look like | `grammar/class`, `trees/ocsf` |
 //! | how a tree becomes the steps that write a document | `mapper/layout`, `mapper/plan` |
+//! | names for ids | `mapper/names` |
 //! | what is hashed, masked, dropped, left out | `mapper/treatment` |
 //! | `event.id` | `mapper/event_id`, `mapper/digest` |
 //! | which fields there are, for documentation and index templates | [`fields`] |
@@ -73,6 +74,7 @@ pub use bytes::{csv, text::quoted, time};
 pub use mapper::{
     Mapper,
     event_id::Id,
+    names::{Name, Nameless, Names, Wanted},
     origin::{Common, EventLogFile, Format, Origin, Output},
 };
 pub use records::{Flaw, Page, Record};

@@ -10,6 +10,7 @@
 mod digest;
 pub mod event_id;
 mod layout;
+pub mod names;
 pub mod origin;
 mod plan;
 mod treatment;
@@ -33,6 +34,7 @@ use crate::{
 use digest::{Digest, Messages};
 use event_id::{DIGITS, EventId, Id, RecordId};
 use layout::Layout;
+use names::{Nameless, Names, Wanted};
 use origin::{Common, Format, Origin};
 use plan::Step;
 use redaction::Treatment;
@@ -46,9 +48,9 @@ const MOST_DISTINCT: usize = 24;
 /// Writes the documents of one file, or of one object.
 pub struct Mapper {
     columns: Vec<String>,
-    /// How many of the columns a row has. One more is made here, where rows are sampled.
+    /// How many of the columns a row has. The others are made here.
     width: usize,
-    treatment: Option<Box<treatment::Plan>>,
+    preparation: Option<Box<Preparation>>,
     plans: Plans,
     id: EventId,
     /// The column of the key, if one of them has it.
@@ -61,8 +63,8 @@ pub struct Mapper {
     /// The columns of addresses, and of each column whether it holds one in this row.
     address_columns: Vec<usize>,
     is_address: Vec<bool>,
-    /// The keys of a row as it came; none where it is not written.
-    raw_keys: Vec<Key>,
+    /// The columns of a row as it came, by their place, and their keys; none where it is not written.
+    raw_keys: Vec<(usize, Key)>,
     /// The members `salesforce.instance_url` and `salesforce.event_log_file`.
     provenance: String,
     dataset: String,
@@ -97,6 +99,14 @@ impl Plans {
         let told = if self.plans.len() > 1 { self.plans.iter().find(fits) } else { None };
         told.or(self.plans.last()).map_or(&[], |(_, steps)| steps)
     }
+}
+
+/// What is done to a row before a document is made of it.
+struct Preparation {
+    /// Names are put beside its ids.
+    names: Option<names::Plan>,
+    /// What is not to leave is taken out.
+    treatment: Option<treatment::Plan>,
 }
 
 /// A document that waits for its id.
@@ -208,25 +218,56 @@ impl Mapper {
             messages: Messages::default(),
             digests: Vec::with_capacity(MOST_PENDING),
             width: columns.len(),
-            treatment: None,
+            preparation: None,
             columns,
         }
     }
 
-    /// For rows with these columns, of which not everything may leave.
-    pub fn with_treatment(common: &Common<'_>, mut columns: Vec<String>, treatment: &Treatment) -> Self {
+    /// For rows with these columns, of which not everything may leave, and some of whose ids have names.
+    pub fn with_treatment(
+        common: &Common<'_>,
+        mut columns: Vec<String>,
+        treatment: &Treatment,
+        wanted: Wanted,
+    ) -> Self {
         let width = columns.len();
-        let treatment = treatment::Plan::new(treatment, common, &columns);
+        // A record as it came has no names but its own.
+        let is_raw = common.output.format == Format::Raw;
+        let names = if is_raw { None } else { names::Plan::new(wanted, &columns) };
+        columns.extend(names.iter().flat_map(names::Plan::columns).map(str::to_owned));
+        let named = columns.len();
+        let mut treatment = treatment::Plan::new(treatment, common, &columns);
+        for (names, treatment) in names.iter().zip(&mut treatment) {
+            names.aliases(&columns).for_each(|(column, aliases)| treatment.include(column, &aliases));
+        }
         let weight = treatment.as_ref().and_then(|plan| plan.weight_column(common));
         columns.extend(weight.map(str::to_owned));
         let mut mapper = Self::new(common, columns);
-        (mapper.width, mapper.treatment) = (width, treatment);
+        mapper.raw_keys.retain(|(column, _)| !(width..named).contains(column));
+        mapper.width = width;
+        let is_needed = names.is_some() || treatment.is_some();
+        mapper.preparation = is_needed.then(|| Box::new(Preparation { names, treatment }));
         mapper
     }
 
     /// Columns that its treatment names and that are not there.
     pub fn unknown(&self) -> &[String] {
-        self.treatment.as_ref().map_or(&[], |plan| plan.unknown())
+        self.treatment().map_or(&[], |plan| plan.unknown())
+    }
+
+    fn treatment(&self) -> Option<&treatment::Plan> {
+        self.preparation.as_ref()?.treatment.as_ref()
+    }
+
+    /// Whether names of ids are wanted, and there are ids.
+    pub fn has_names(&self) -> bool {
+        self.preparation.as_ref().is_some_and(|preparation| preparation.names.is_some())
+    }
+
+    /// What stands in the columns of ids of which names are wanted.
+    pub fn ids<'r>(&'r self, row: &'r impl Row) -> impl Iterator<Item = &'r [u8]> {
+        let names = self.preparation.iter().filter_map(|preparation| preparation.names.as_ref());
+        names.flat_map(|names| names.ids(row))
     }
 
     /// The names of the columns that a row has.
@@ -256,33 +297,54 @@ impl Mapper {
     }
 
     /// The document of a record; none if it is left out.
-    pub fn event(&mut self, record: &Record<'_>) -> Option<String> {
-        match self.treatment.take() {
+    pub fn event(&mut self, record: &Record<'_>, names: &dyn Names) -> Option<String> {
+        match self.preparation.take() {
             None => drop(self.write(record, record, false)),
-            Some(mut plan) => {
-                let keeps = plan.keeps(record, &mut || self.key_of(record));
-                if keeps {
-                    let weight = plan.weight_of_records();
-                    self.write(&plan.record(record, &weight), record, false);
-                }
-                self.treatment = Some(plan);
-                if !keeps {
-                    return None;
-                }
+            Some(mut preparation) => {
+                let is_kept = self.write_prepared(&mut preparation, record, names);
+                self.preparation = Some(preparation);
+                is_kept?;
             }
         }
         Some(self.json.finish())
     }
 
+    fn write_prepared(
+        &mut self,
+        preparation: &mut Preparation,
+        record: &Record<'_>,
+        names: &dyn Names,
+    ) -> Option<()> {
+        let Preparation { names: named, treatment } = preparation;
+        let named = named.as_ref().map(|plan| plan.record(record, names));
+        let row = named.as_ref().unwrap_or(record);
+        let Some(plan) = treatment else {
+            self.write(row, record, false);
+            return Some(());
+        };
+        // What was damaged may stand in a field that it does not belong to: nothing tells that it can be left out.
+        let is_sound = record.damages().is_empty();
+        if is_sound && !plan.keeps(row, &mut || self.key_of(record)) {
+            return None;
+        }
+        let weight = if is_sound { plan.weight_of_records() } else { String::from("1") };
+        self.write(&plan.record(row, &weight), record, false);
+        Some(())
+    }
+
     /// Adds the document of a row to those that [`take`](Self::take) takes. Returns its length in bytes; none if it is left out.
     /// The ids of several are made faster together than one by one.
     pub fn add(&mut self, row: Fields<'_>) -> Option<usize> {
-        let hole = match self.treatment.take() {
+        self.add_named(row, &Nameless)
+    }
+
+    /// The same, with the names of its ids.
+    pub fn add_named(&mut self, row: Fields<'_>, names: &dyn Names) -> Option<usize> {
+        let hole = match self.preparation.take() {
             None => self.write(&row, &row, true),
-            Some(mut plan) => {
-                let keeps = plan.keeps(&row, &mut || self.key_of(&row));
-                let hole = if keeps { Some(self.write(&plan.row(row), &row, true)) } else { None };
-                self.treatment = Some(plan);
+            Some(mut preparation) => {
+                let hole = self.add_prepared(&mut preparation, row, names);
+                self.preparation = Some(preparation);
                 hole?
             }
         };
@@ -290,6 +352,19 @@ impl Mapper {
         let length = range.len();
         self.pending.push(Pending { range, hole });
         Some(length)
+    }
+
+    fn add_prepared(
+        &mut self,
+        preparation: &mut Preparation,
+        row: Fields<'_>,
+        names: &dyn Names,
+    ) -> Option<Option<usize>> {
+        let Preparation { names: named, treatment } = preparation;
+        let prepared = named.as_mut().map_or(row, |plan| plan.row(row, names));
+        let Some(plan) = treatment else { return Some(self.write(&prepared, &row, true)) };
+        let is_kept = plan.keeps(&prepared, &mut || self.key_of(&row));
+        is_kept.then(|| self.write(&plan.row(prepared), &row, true))
     }
 
     /// What tells a row from others.
@@ -523,7 +598,7 @@ impl Mapper {
         let row = &row[..row.len() - line_break];
         let id = Id::of(row);
         // What stands where in it nobody knows.
-        let is_withheld = self.treatment.as_ref().is_some_and(|plan| plan.withholds());
+        let is_withheld = self.treatment().is_some_and(treatment::Plan::withholds);
         let row = if is_withheld { WITHHELD } else { row };
         if self.format == Format::Ocsf {
             return self.malformed_in_ocsf(id, row, reason);
@@ -586,11 +661,17 @@ impl Mapper {
 }
 
 /// The columns of a row, as texts.
-fn write_row(json: &mut Writer, keys: &[Key], columns: &[String], row: &impl Row, errors: &mut Vec<String>) {
-    for (index, key) in keys.iter().enumerate() {
-        let value = row.field(index);
+fn write_row(
+    json: &mut Writer,
+    keys: &[(usize, Key)],
+    columns: &[String],
+    row: &impl Row,
+    errors: &mut Vec<String>,
+) {
+    for (index, key) in keys {
+        let value = row.field(*index);
         if !json.text(key, value) {
-            report(errors, &columns[index], value, Form::Keyword.promise());
+            report(errors, &columns[*index], value, Form::Keyword.promise());
         }
     }
 }
@@ -612,7 +693,7 @@ fn is_another(row: &impl Row, person: &[usize], user: &[usize]) -> bool {
 }
 
 /// The names of columns as keys, no two of them the same: the second of one name has a number behind it.
-fn raw_keys(columns: &[String]) -> Vec<Key> {
+fn raw_keys(columns: &[String]) -> Vec<(usize, Key)> {
     let mut taken: Vec<String> = Vec::with_capacity(columns.len());
     for (index, name) in columns.iter().enumerate() {
         let is_first = !columns[..index].contains(name);
@@ -621,7 +702,7 @@ fn raw_keys(columns: &[String]) -> Vec<Key> {
         let key = if is_first { None } else { numbered() };
         taken.push(key.unwrap_or_else(|| name.clone()));
     }
-    taken.iter().map(|name| Key::escaped(name)).collect()
+    taken.iter().map(|name| Key::escaped(name)).enumerate().collect()
 }
 
 /// A time that is not in the form that is written by far most often.

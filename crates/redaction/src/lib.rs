@@ -124,6 +124,7 @@ impl Treatment {
 /// A treatment, laid out against the columns of a file or an object.
 pub struct Plan {
     actions: Vec<Option<Redaction>>,
+    redactions: Vec<(Pattern, Redaction)>,
     withholds: bool,
     key: Option<Hmac<Sha256>>,
     exclude: Vec<Vec<(Option<usize>, Pattern, bool)>>,
@@ -141,8 +142,7 @@ impl Plan {
             return None;
         }
         let action = |(index, name): (usize, &String)| {
-            let fits = treatment.redactions.iter().filter(|(pattern, _)| pattern.matches(name.as_bytes()));
-            fits.map(|(_, action)| *action).max().filter(|_| !kept.contains(&index))
+            action(&treatment.redactions, name).filter(|_| !kept.contains(&index))
         };
         let position = |name: &str| columns.iter().position(|column| column.eq_ignore_ascii_case(name));
         let term = |term: &Term| (position(&term.column), term.value.clone(), term.differs);
@@ -151,6 +151,7 @@ impl Plan {
         let names = literals.chain(terms.map(|term| term.column.as_str()));
         Some(Self {
             actions: columns.iter().enumerate().map(action).collect(),
+            redactions: treatment.redactions.clone(),
             withholds: !treatment.redactions.is_empty(),
             key: treatment.key.clone(),
             exclude: treatment.exclude.iter().map(|all| all.0.iter().map(term).collect()).collect(),
@@ -159,6 +160,14 @@ impl Plan {
             value: Vec::new(),
             unknown: names.filter(|name| position(name).is_none()).map(str::to_owned).collect(),
         })
+    }
+
+    /// What becomes of a column becomes at least what would become of columns with these names: it shows what they show.
+    pub fn include(&mut self, column: usize, names: &[String]) {
+        if let Some(of_column) = self.actions.get_mut(column) {
+            let of_names = names.iter().filter_map(|name| action(&self.redactions, name));
+            *of_column = of_names.chain(*of_column).max();
+        }
     }
 
     /// How many columns a row has.
@@ -217,6 +226,12 @@ impl Plan {
         }
         Some(&self.value)
     }
+}
+
+/// What becomes of a column with this name.
+fn action(redactions: &[(Pattern, Redaction)], name: &str) -> Option<Redaction> {
+    let fits = redactions.iter().filter(|(pattern, _)| pattern.matches(name.as_bytes()));
+    fits.map(|(_, action)| *action).max()
 }
 
 fn hash(mut key: Hmac<Sha256>, value: &[u8], into: &mut Vec<u8>) {

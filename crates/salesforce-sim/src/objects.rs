@@ -8,18 +8,19 @@ pub(crate) mod event_log_file;
 mod login;
 mod of_attacks;
 pub(crate) mod people;
-mod report;
+pub(crate) mod report;
 pub(crate) mod stored;
 
 use self::event_log_file::EVENT_LOG_FILE;
 use self::people::{PROFILE, USER};
+use self::report::REPORT;
 use self::stored::StoredObject;
 use crate::soql::object::{Field, FieldType, Object};
 
 /// Every object, by its name in SOQL.
 pub(crate) fn all() -> impl Iterator<Item = &'static Object> {
     let stored = StoredObject::ALL.into_iter().map(StoredObject::object);
-    stored.chain([&EVENT_LOG_FILE, &USER, &PROFILE])
+    stored.chain([&EVENT_LOG_FILE, &USER, &PROFILE, &REPORT])
 }
 
 /// An object by its name, in any case.

@@ -145,6 +145,13 @@ impl People {
 #[derive(Debug, Clone)]
 pub(crate) struct TableRow(Vec<Value<'static>>);
 
+impl TableRow {
+    /// A row of texts.
+    pub(crate) fn of_texts(texts: impl IntoIterator<Item = String>) -> Self {
+        Self(texts.into_iter().map(|text| Value::Text(text.into())).collect())
+    }
+}
+
 impl Row for TableRow {
     fn value(&self, field: usize) -> Value<'_> {
         self.0[field].clone()

@@ -8,7 +8,10 @@ use crate::{
         streams::{EventTypes, FilesSource},
         treatment,
     },
-    org::session::{Org, RequestError},
+    org::{
+        names::KnownNames,
+        session::{Org, RequestError},
+    },
     problem::{Kind, Problem},
     schedule::batch::Progress,
     state::Checkpoint,
@@ -22,6 +25,9 @@ use std::io::Read;
 /// How much of a row that is too long is delivered.
 const SHOWN_OF_TOO_LONG: usize = 64 * 1024;
 
+/// How much of a file is read ahead where the names of its ids are wanted: some hundred rows, of which each query for names may ask.
+const LOOK_AHEAD: usize = 512 * 1024;
+
 /// A file that is being read.
 pub struct OpenFile {
     rows: Rows<Box<dyn Read>>,
@@ -29,6 +35,8 @@ pub struct OpenFile {
     length: u64,
     /// Bytes counted in the stats already.
     counted: u64,
+    /// Up to where the ids in rows were looked up.
+    looked_up: u64,
     /// What is doubtful about the configuration, now that the columns are known.
     pub doubts: Vec<Problem>,
 }
@@ -80,6 +88,7 @@ impl OpenFile {
             stage,
             length: file.length,
             counted,
+            looked_up: 0,
             doubts: Vec::new(),
         }))
     }
@@ -90,7 +99,7 @@ impl OpenFile {
     /// When the download broke off, or is no log. What was read before is in the batch.
     pub fn read(
         &mut self,
-        org: &Org<'_>,
+        org: &mut Org<'_>,
         source: &FilesSource,
         file: &EventLogFile,
         progress: &mut Progress<'_>,
@@ -107,7 +116,7 @@ impl OpenFile {
 
     fn read_on(
         &mut self,
-        org: &Org<'_>,
+        org: &mut Org<'_>,
         source: &FilesSource,
         file: &EventLogFile,
         progress: &mut Progress<'_>,
@@ -154,7 +163,7 @@ impl OpenFile {
                     }
                 }
                 Stage::Rows(mut mapper) => {
-                    let result = self.read_rows(&mut mapper, file, progress);
+                    let result = self.read_rows(&mut mapper, org, source, file, progress);
                     mapper.take(&mut progress.events);
                     self.stage = Stage::Rows(mapper);
                     return result;
@@ -174,6 +183,8 @@ impl OpenFile {
     fn read_rows(
         &mut self,
         mapper: &mut Mapper,
+        org: &mut Org<'_>,
+        source: &FilesSource,
         file: &EventLogFile,
         progress: &mut Progress<'_>,
     ) -> Result<Stop, Problem> {
@@ -186,6 +197,9 @@ impl OpenFile {
         };
         while !progress.is_full() {
             let before = self.rows.position();
+            if before >= self.looked_up && mapper.has_names() {
+                self.looked_up = self.look_up(mapper, org, source, progress);
+            }
             match self.advance(progress).map_err(|error| broken(file, before, &error))? {
                 Next::Row => {
                     // A row without a line break that is not the end of the file: the download was cut.
@@ -194,7 +208,7 @@ impl OpenFile {
                         self.rows.unread();
                         return Ok(Stop::Short(at));
                     }
-                    deliver(mapper, &self.rows, file, before, progress);
+                    deliver(mapper, &self.rows, org.names, file, before, progress);
                 }
                 Next::TooLong => {
                     let shown = self.rows.row()[..SHOWN_OF_TOO_LONG].to_vec();
@@ -220,6 +234,39 @@ impl OpenFile {
         Ok(Stop::Full)
     }
 
+    /// How far it is read.
+    pub fn position(&self) -> u64 {
+        self.rows.position()
+    }
+
+    /// Reads ahead, and looks up the ids in all rows that came. Returns the place behind them.
+    fn look_up(
+        &mut self,
+        mapper: &Mapper,
+        org: &mut Org<'_>,
+        source: &FilesSource,
+        progress: &mut Progress<'_>,
+    ) -> u64 {
+        let position = self.rows.position();
+        let ahead = self.rows.look_ahead(LOOK_AHEAD, || {
+            progress.check_time();
+            !progress.is_full()
+        });
+        let mut rows = Rows::new(ahead, position);
+        let mut passed = position;
+        while let Ok(Next::Row) = rows.advance_while(|| true) {
+            if rows.width() == mapper.columns() {
+                mapper.ids(&rows.fields()).for_each(|id| org.want_name(id));
+            }
+            if rows.is_terminated() {
+                passed = rows.position();
+            }
+        }
+        org.look_up(&source.stream);
+        progress.check_time();
+        passed
+    }
+
     /// The checkpoint behind the last row that was read; none before the first one.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let (row, offset) = self.rows.last_row();
@@ -241,12 +288,14 @@ fn mapper(org: &Org<'_>, source: &FilesSource, file: &EventLogFile, header: Vec<
         output: org.config.output,
         origin: Origin::File(file),
     };
-    Box::new(Mapper::with_treatment(&common, header, &source.outflow.treatment))
+    let wanted = org.config.lookups.of_documents();
+    Box::new(Mapper::with_treatment(&common, header, &source.outflow.treatment, wanted))
 }
 
 fn deliver(
     mapper: &mut Mapper,
     rows: &Rows<Box<dyn Read>>,
+    names: &KnownNames,
     file: &EventLogFile,
     before: u64,
     progress: &mut Progress<'_>,
@@ -254,7 +303,7 @@ fn deliver(
     let (has, must_have) = (rows.width(), mapper.columns());
     if has == must_have {
         if !mapper.is_header(rows.fields()) {
-            match mapper.add(rows.fields()) {
+            match mapper.add_named(rows.fields(), names) {
                 Some(bytes) => progress.announce(bytes),
                 None => progress.leave_out(),
             }

@@ -101,7 +101,7 @@ impl Job<'_, '_, '_, '_> {
             }
             Ok(Stop::End) => {
                 self.state.downloads_work(self.now);
-                Ok(self.complete(&reading))
+                Ok(self.complete(&reading, open.position()))
             }
             Ok(Stop::Short(length)) => Ok(self.short(reading, length)),
             Ok(Stop::Changed) => Ok(self.changed(reading)),
@@ -132,19 +132,19 @@ impl Job<'_, '_, '_, '_> {
     }
 
     /// A file that is read to its end.
-    fn complete(&mut self, reading: &Reading) -> Step {
+    fn complete(&mut self, reading: &Reading, read: u64) -> Step {
         self.slice.progress.stats.files_completed =
             self.slice.progress.stats.files_completed.saturating_add(1);
         // What an earlier issue of it held stands in it.
         self.state.set_aside.retain(|earlier| !reading.replaces(earlier));
-        self.done(reading, true)
+        self.done(reading, read, true)
     }
 
     /// A file of which nothing more is wanted.
-    fn done(&mut self, reading: &Reading, complete: bool) -> Step {
+    fn done(&mut self, reading: &Reading, read: u64, complete: bool) -> Step {
         if self.slice.org.config.receipts {
             let (stream, span) = (&self.source.stream, self.source.cadence.span());
-            let receipt = receipt::of_file(self.slice.org, stream, span, reading, complete);
+            let receipt = receipt::of_file(self.slice.org, stream, span, reading, read, complete);
             self.slice.progress.push_receipt(receipt);
         }
         self.state.pass(reading, self.source.overlap, self.capacity);
@@ -166,7 +166,7 @@ impl Job<'_, '_, '_, '_> {
         {
             reading.file.length = listed.length;
             if length >= listed.length {
-                return self.complete(&reading);
+                return self.complete(&reading, length);
             }
         }
         let file = &reading.file;
@@ -207,7 +207,7 @@ impl Job<'_, '_, '_, '_> {
             let hint = "it expired, or an administrator deleted it; poll more often than files expire";
             self.slice.problems.push(problem.hint(hint));
             self.slice.progress.gave_up();
-            return self.done(&reading, false);
+            return self.done(&reading, read, false);
         }
         let (id, for_ms) = (&reading.file.id, reading.failing.map_or(0, |failing| failing.for_ms));
         let backoff = Backoff::of_file(reading.backoff.as_ref(), &failed.problem, self.now, id, for_ms);

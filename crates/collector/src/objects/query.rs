@@ -89,7 +89,8 @@ impl Window {
         };
         let instance_url = org.config.instance.to_string();
         let output = org.config.output;
-        let mut reader = Reader::new(source, instance_url, self.from, output);
+        let wanted = org.config.lookups.of_documents();
+        let mut reader = Reader::new(source, instance_url, self.from, output, wanted);
         *pages = Pages::new(query_path(&org.api_version()?, &soql));
         let mut found = Found::new(self, limits.bytes, limit);
         // Pages of one instant may be many, and only a part of them is kept.
@@ -100,8 +101,14 @@ impl Window {
             let page = read_page(&body)?;
             let is_last = page.next.is_none();
             let (before, records) = (found.seen, page.records.len());
+            if reader.wants_names() {
+                for raw in &page.records {
+                    reader.ids(raw, &mut |id| org.want_name(id));
+                }
+                org.look_up(&source.stream);
+            }
             for raw in page.records {
-                found.add(self, state, reader.read(raw));
+                found.add(self, state, reader.read(raw, org.names));
                 if found.is_too_much() && !is_last && !self.instant && !self.ascending {
                     return Ok(Fetched::TooMuch(pages.total()));
                 }

@@ -7,7 +7,7 @@ use crate::{
     config::{streams::ObjectSource, treatment},
     problem::Problem,
 };
-use documents::{Common, Id, Mapper, Origin, Output, Record, time::Time};
+use documents::{Common, Id, Mapper, Names, Origin, Output, Record, Wanted, time::Time};
 
 /// The key of records that have none ("empty key").
 const EMPTY_KEY: &str = "000000000000000";
@@ -43,17 +43,42 @@ pub struct Reader<'a> {
     instance_url: String,
     since: Time,
     output: Output,
+    wanted: Wanted,
     mapper: Option<(Mapper, bool)>,
 }
 
 impl<'a> Reader<'a> {
     /// For records of a window that begins at `since`, which is the time of those that tell none.
-    pub fn new(source: &'a ObjectSource, instance_url: String, since: Time, output: Output) -> Self {
-        Self { source, instance_url, since, output, mapper: None }
+    pub fn new(
+        source: &'a ObjectSource,
+        instance_url: String,
+        since: Time,
+        output: Output,
+        wanted: Wanted,
+    ) -> Self {
+        Self { source, instance_url, since, output, wanted, mapper: None }
+    }
+
+    /// Whether names of ids are wanted.
+    pub fn wants_names(&self) -> bool {
+        self.wanted != Wanted::default()
+    }
+
+    /// Shows each id of a record whose name may be wanted.
+    pub fn ids(&mut self, json: &[u8], show: &mut dyn FnMut(&[u8])) {
+        let record = Record::parse(json);
+        if record.is_object() {
+            let keyed = self.key(&record).is_some();
+            self.mapper(&record, keyed).ids(&record).for_each(show);
+        }
+    }
+
+    fn key<'r>(&self, record: &'r Record<'_>) -> Option<&'r str> {
+        self.source.paging.key().and_then(|name| record.text(name)).filter(|key| is_key(key))
     }
 
     /// Makes an event of a record as it came.
-    pub fn read(&mut self, json: &[u8]) -> Held {
+    pub fn read(&mut self, json: &[u8], names: &dyn Names) -> Held {
         let bytes = json.len() as u64;
         let record = Record::parse(json);
         if !record.is_object() {
@@ -63,11 +88,11 @@ impl<'a> Reader<'a> {
             let key = Id::of(json).as_str().to_owned();
             return Held { at: None, key, keyed: false, event, bytes, malformed: true };
         }
-        let key = self.source.paging.key().and_then(|name| record.text(name)).filter(|key| is_key(key));
+        let key = self.key(&record);
         let at = record.text(&self.source.date).and_then(Time::parse);
         let malformed = at.is_none() || !record.damages().is_empty();
         let mapper = self.mapper(&record, key.is_some());
-        let event = mapper.event(&record);
+        let event = mapper.event(&record, names);
         let keyed = key.is_some();
         let key = key.map_or_else(|| mapper.digest(&record).as_str().to_owned(), str::to_owned);
         Held { at, key, keyed, event, bytes, malformed }
@@ -103,7 +128,7 @@ impl<'a> Reader<'a> {
                 origin,
             };
             let columns = record.names().map(str::to_owned).collect();
-            (Mapper::with_treatment(&common, columns, &self.source.outflow.treatment), keyed)
+            (Mapper::with_treatment(&common, columns, &self.source.outflow.treatment, self.wanted), keyed)
         };
         &mut self.mapper.get_or_insert_with(make).0
     }

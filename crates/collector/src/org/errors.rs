@@ -899,6 +899,14 @@ pub fn needs(object: &str) -> &'static str {
         "SetupAuditTrail" => {
             "the user needs the permissions 'API Enabled' and 'View Setup and Configuration'"
         }
+        "User" => "the user needs the permissions 'API Enabled' and 'View All Users'",
+        "Profile" => "the user needs the permissions 'API Enabled' and 'View Setup and Configuration'",
+        "Report" | "Dashboard" => {
+            "the user needs the permissions 'API Enabled', 'Run Reports' and access to the folders, such as by 'Manage All Private Reports and Dashboards'"
+        }
+        "ContentDocument" | "ContentVersion" => {
+            "the user needs the permissions 'API Enabled' and 'Query All Files'"
+        }
         _ if object.ends_with("EventLog") => {
             "the user needs the permission 'View Event Log Object Data', and Event Log Objects must be switched on in Setup, \
              Event Manager"

@@ -35,6 +35,7 @@ use crate::{
             sign_in_problem,
         },
         gzip,
+        names::KnownNames,
         quota::Usage,
     },
     problem::{Kind, Problem},
@@ -297,6 +298,8 @@ pub struct Org<'a> {
     pub clock: &'a dyn Clock,
     /// What is remembered between requests.
     pub session: &'a mut Session,
+    /// The names that are known.
+    pub names: &'a mut KnownNames,
 }
 
 impl Org<'_> {

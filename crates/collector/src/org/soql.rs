@@ -127,7 +127,16 @@ fn text(value: &str) -> String {
 
 /// The path that asks a question.
 pub fn query_path(api_version: &str, soql: &str) -> String {
-    let mut path = format!("/services/data/v{api_version}/query?q=");
+    path("query", api_version, soql)
+}
+
+/// The same, with records that were deleted.
+pub fn query_all_path(api_version: &str, soql: &str) -> String {
+    path("queryAll", api_version, soql)
+}
+
+fn path(resource: &str, api_version: &str, soql: &str) -> String {
+    let mut path = format!("/services/data/v{api_version}/{resource}?q=");
     form_encode(soql, &mut path);
     path
 }

@@ -54,6 +54,8 @@ pub struct Rows<R> {
     start: usize,
     end: usize,
     exhausted: bool,
+    /// What went wrong while looking ahead: told once what was read before is used up.
+    failed: Option<io::Error>,
     /// Offset in the stream of what lies at `start`.
     offset: u64,
     row: usize,
@@ -94,6 +96,7 @@ impl<R: Read> Rows<R> {
             start: 0,
             end: 0,
             exhausted: false,
+            failed: None,
             offset,
             row: 0,
             terminated: false,
@@ -180,6 +183,17 @@ impl<R: Read> Rows<R> {
         self.previous_end = self.offset;
     }
 
+    /// Reads ahead until so many bytes of what follows the row are there, or all that comes, as long as `go_on` says so. What is
+    /// there may end within a row. At most [`MAX_ROW`] is of use.
+    pub fn look_ahead(&mut self, most: usize, mut go_on: impl FnMut() -> bool) -> &[u8] {
+        while self.end - self.start < self.row + most && !self.exhausted && self.failed.is_none() && go_on() {
+            if let Err(error) = self.fill() {
+                self.failed = Some(error);
+            }
+        }
+        &self.buffer[self.start + self.row..self.end]
+    }
+
     /// The bytes of the row, with its line break.
     pub fn row(&self) -> &[u8] {
         &self.buffer[self.start..self.start + self.row]
@@ -254,6 +268,9 @@ impl<R: Read> Rows<R> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         if let Some(at) = self.previous_at.take() {
             self.previous.clear();
             self.previous.extend_from_slice(&self.buffer[at]);

@@ -25,7 +25,7 @@ pub struct Plan {
 
 impl Plan {
     /// For rows with these columns. None where they are passed on as they are.
-    pub fn new(treatment: &Treatment, common: &Common<'_>, columns: &[String]) -> Option<Box<Self>> {
+    pub fn new(treatment: &Treatment, common: &Common<'_>, columns: &[String]) -> Option<Self> {
         let date = match common.origin {
             Origin::Object { date, .. } => date,
             _ => "TIMESTAMP_DERIVED",
@@ -33,7 +33,12 @@ impl Plan {
         let is_kept = |name: &String| matches!(name.as_str(), "EVENT_TYPE" | "TIMESTAMP") || *name == date;
         let kept: Vec<usize> = (0..columns.len()).filter(|index| is_kept(&columns[*index])).collect();
         let of = redaction::Plan::new(treatment, columns, &kept)?;
-        Some(Box::new(Self { of, kept, rewritten: Rewritten::default() }))
+        Some(Self { of, kept, rewritten: Rewritten::default() })
+    }
+
+    /// What becomes of a column becomes at least what becomes of those with another name.
+    pub fn include(&mut self, column: usize, names: &[String]) {
+        self.of.include(column, names);
     }
 
     /// The column in which rows tell for how many they stand, where they are sampled.

@@ -44,6 +44,8 @@ enum Value<'a> {
     Text(Cow<'a, str>),
     /// A number, `true` or `false`, as JSON.
     Bare(&'a str),
+    /// A text that did not come with the record.
+    Added(Cow<'a, str>),
 }
 
 impl Value<'_> {
@@ -52,6 +54,7 @@ impl Value<'_> {
             Self::Null => Value::Null,
             Self::Text(text) => Value::Text(Cow::Borrowed(text)),
             Self::Bare(json) => Value::Bare(json),
+            Self::Added(text) => Value::Added(Cow::Borrowed(text)),
         }
     }
 }
@@ -120,8 +123,27 @@ impl<'a> Record<'a> {
         match self.value(name)? {
             Value::Text(text) => number(text),
             Value::Bare(json) => number(json),
-            Value::Null => None,
+            Value::Null | Value::Added(_) => None,
         }
+    }
+
+    /// The same, to which fields can be added.
+    pub fn borrowed(&self) -> Record<'_> {
+        Record {
+            json: self.json,
+            is_object: self.is_object,
+            names: self.names.iter().map(|name| Cow::Borrowed(&**name)).collect(),
+            values: self.values.iter().map(Value::borrowed).collect(),
+            damages: self.damages.clone(),
+            unusual: self.unusual,
+            is_withheld: self.is_withheld,
+        }
+    }
+
+    /// Adds a field that did not come with the record. It is no part of [`json`](Row::json).
+    pub fn add(&mut self, name: &'a str, text: &'a str) {
+        self.names.push(Cow::Borrowed(name));
+        self.values.push(Value::Added(Cow::Borrowed(text)));
     }
 
     /// The same with other texts in some fields, by index and value as it came. One that is empty is no value. What belongs to
@@ -129,20 +151,13 @@ impl<'a> Record<'a> {
     pub fn rewritten(&self, mut text: impl FnMut(usize, &[u8]) -> Option<String>) -> Record<'_> {
         let values =
             self.values.iter().enumerate().map(|(index, value)| match text(index, self.field(index)) {
+                Some(text) if matches!(value, Value::Added(_)) => Value::Added(text.into()),
                 Some(text) if text.is_empty() => Value::Null,
                 Some(text) => Value::Text(text.into()),
                 None => value.borrowed(),
             });
         let values = values.collect();
-        Record {
-            json: b"",
-            is_object: self.is_object,
-            names: self.names.iter().map(|name| Cow::Borrowed(&**name)).collect(),
-            values,
-            damages: self.damages.clone(),
-            unusual: true,
-            is_withheld: false,
-        }
+        Record { json: b"", values, unusual: true, is_withheld: false, ..self.borrowed() }
     }
 
     /// Adds a field with a number.
@@ -167,7 +182,7 @@ impl<'a> Record<'a> {
 impl Row for Record<'_> {
     fn field(&self, index: usize) -> &[u8] {
         match self.values.get(index) {
-            Some(Value::Text(text)) => text.as_bytes(),
+            Some(Value::Text(text) | Value::Added(text)) => text.as_bytes(),
             Some(Value::Bare(json)) => json.as_bytes(),
             Some(Value::Null) | None => b"",
         }
@@ -195,6 +210,7 @@ impl Row for Record<'_> {
             let key = Key::escaped(name);
             match value {
                 Value::Null if self.is_withheld => {}
+                Value::Added(_) => {}
                 Value::Null => json.raw(&key, b"null"),
                 Value::Bare(bare) if is_usual(bare.as_bytes()) => json.raw(&key, bare.as_bytes()),
                 Value::Bare(bare) => {
@@ -438,7 +454,7 @@ impl<'a> RecordReader<'a> {
             let value = self.record.values.remove(at);
             let shown = match &value {
                 Value::Null => String::from("null"),
-                Value::Text(text) => quoted(text, 100),
+                Value::Text(text) | Value::Added(text) => quoted(text, 100),
                 Value::Bare(json) => quoted(json, 100),
             };
             self.damage(&name, &format!("came again as '{shown}', which is left out"));

@@ -21,7 +21,7 @@ pub const OBJECT: &[Node] = &[
         &[
             Column("id", "CreatedById|CreatedBy.Id", Keyword),
             Column("name", "CreatedBy.Username", Keyword),
-            Column("full_name", "CreatedBy.Name", Keyword),
+            Column("full_name", "CreatedBy.Name|CreatedBy.FullName", Keyword),
             Column("email", "CreatedBy.Email", Keyword),
             Behind {
                 person: "DelegateUser",

@@ -11,6 +11,13 @@ use crate::grammar::{
     node::Node::{self, *},
 };
 
+/// The names of the user in a file, where they are looked up.
+pub const NAMES: Node =
+    Parts(&[Column("name", "USER.Username", Keyword), Column("full_name", "USER.FullName", Keyword)]);
+/// The same in a record.
+pub const NAME_FIELDS: Node =
+    Parts(&[Column("name", "User.Username", Keyword), Column("full_name", "User.FullName|User.Name", Keyword)]);
+
 /// What tells whether something succeeded, in files.
 pub const OUTCOMES: &str =
     "REQUEST_STATUS|SUCCESS|STATUS|IS_SUCCESS|IS_SUCCESSFUL|JOB_STATUS|BATCH_STATUS|OPERATION_STATUS";
@@ -57,6 +64,7 @@ pub const RELATED_USERS: Node = Distinct(
         ("USER_ID_DERIVED", Keyword),
         ("USER_ID", Keyword),
         ("USER_NAME|USERNAME", Keyword),
+        ("USER.Username", Keyword),
         ("DELEGATED_USER_ID_DERIVED", Keyword),
         ("DELEGATED_USER_ID", Keyword),
         ("DELEGATED_USER_NAME|DELEGATED_USERNAME", Keyword),
@@ -68,6 +76,12 @@ pub const RELATED_USERS: Node = Distinct(
         ("VIEWING_USER_ID", Keyword),
         ("MEMBER_ID", OneUser),
         ("SHARED_WITH_ENTITY_ID", OneUser),
+        ("DELEGATED_USER.Username", Keyword),
+        ("ACTUAL_USER.Username", Keyword),
+        ("ACTUAL_LOGGED_IN_USER.Username", Keyword),
+        ("VIEWING_USER.Username", Keyword),
+        ("MEMBER.Username", Keyword),
+        ("SHARED_WITH_ENTITY.Username", Keyword),
     ],
 );
 /// The same in a record.
@@ -76,6 +90,7 @@ pub const RELATED_USER_FIELDS: Node = Distinct(
     &[
         ("UserId|UserIdentifier", Keyword),
         ("Username|UserName", Keyword),
+        ("User.Username", Keyword),
         ("DelegatedUserId", Keyword),
         ("DelegatedUserIdentifier", Keyword),
         ("DelegatedUsername|DelegatedUserName", Keyword),
@@ -91,6 +106,12 @@ pub const RELATED_USER_FIELDS: Node = Distinct(
         ("MemberIdentifier", OneUser),
         ("SharedWithEntityId", OneUser),
         ("SharedWithEntityIdentifier", OneUser),
+        ("DelegatedUser.Username", Keyword),
+        ("ActualUser.Username", Keyword),
+        ("ActualLoggedInUser.Username", Keyword),
+        ("ViewingUser.Username", Keyword),
+        ("Member.Username", Keyword),
+        ("SharedWithEntity.Username", Keyword),
     ],
 );
 
@@ -102,7 +123,11 @@ pub const EFFECTIVE: Node = Behind {
     user: "USER_ID_DERIVED|USER_ID|USER_NAME|USERNAME",
     parts: &[Object(
         "effective",
-        &[Also("id", "USER_ID_DERIVED|USER_ID", Keyword), Also("email", "USER_NAME|USERNAME", Keyword)],
+        &[
+            Also("id", "USER_ID_DERIVED|USER_ID", Keyword),
+            Also("name", "USER.Username", Keyword),
+            Also("email", "USER_NAME|USERNAME|USER.Email", Keyword),
+        ],
     )],
 };
 /// The same in records.
@@ -112,6 +137,10 @@ pub const EFFECTIVE_FIELDS: Node = Behind {
     user: "UserId|UserIdentifier|Username|UserName",
     parts: &[Object(
         "effective",
-        &[Also("id", "UserId|UserIdentifier", Keyword), Also("email", "Username|UserName", Keyword)],
+        &[
+            Also("id", "UserId|UserIdentifier", Keyword),
+            Also("name", "User.Username", Keyword),
+            Also("email", "Username|UserName|User.Email", Keyword),
+        ],
     )],
 };

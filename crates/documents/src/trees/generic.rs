@@ -26,7 +26,8 @@ pub const FILE: &[Node] = &[
         "user",
         &[
             Column("id", "USER_ID_DERIVED|USER_ID|ACTUAL_USER_ID_DERIVED|ACTUAL_USER_ID", Keyword),
-            Column("email", "USER_NAME|USERNAME", Keyword),
+            columns::NAMES,
+            Column("email", "USER_NAME|USERNAME|USER.Email", Keyword),
             Column("roles", "USER_TYPE", ListOfOne),
             columns::EFFECTIVE,
             Object("target", &[Also("id", "MEMBER_ID|SHARED_WITH_ENTITY_ID", OneUser)]),
@@ -102,7 +103,8 @@ pub const OBJECT: &[Node] = &[
         "user",
         &[
             Column("id", "UserId|UserIdentifier|ActualUserId|ActualUserIdentifier", Keyword),
-            Column("email", "Username|UserName", Keyword),
+            columns::NAME_FIELDS,
+            Column("email", "Username|UserName|User.Email", Keyword),
             Column("roles", "UserType", ListOfOne),
             columns::EFFECTIVE_FIELDS,
             Object(

@@ -28,7 +28,8 @@ pub const FILE: &[Node] = &[
         "user",
         &[
             Column("id", "USER_ID_DERIVED", Keyword),
-            Column("email", "USER_NAME", Keyword),
+            columns::NAMES,
+            Column("email", "USER_NAME|USER.Email", Keyword),
             Column("roles", "USER_TYPE", ListOfOne),
             columns::EFFECTIVE,
         ],
@@ -125,7 +126,8 @@ pub const OBJECT: &[Node] = &[
         "user",
         &[
             Column("id", "UserId", Keyword),
-            Column("email", "Username", Keyword),
+            columns::NAME_FIELDS,
+            Column("email", "Username|User.Email", Keyword),
             Column("roles", "UserType", ListOfOne),
             columns::EFFECTIVE_FIELDS,
         ],

@@ -14,7 +14,12 @@ use crate::grammar::{
 pub const FILE: &[Node] = &[
     Parts(HEAD),
     Object("event", &[Parts(EVENT), Column("code", "REQUEST_ID", Keyword)]),
-    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword), columns::EFFECTIVE]),
+    Object("user", &[
+            Column("id", "USER_ID_DERIVED", Keyword),
+            columns::NAMES,
+            Column("email", "USER.Email", Keyword),
+            columns::EFFECTIVE,
+        ]),
     Object("source", &[Also("ip", columns::ADDRESSES, Ip), Column("address", columns::ADDRESSES, NoIp)]),
     Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
     Object("user_agent", &[Column("original", "BROWSER_TYPE", NoDigits)]),
@@ -64,7 +69,12 @@ pub const OBJECT: &[Node] = &[
     Object("event", &[Parts(EVENT), Column("created", "CreatedDate", Date)]),
     Object(
         "user",
-        &[Column("id", "UserId", Keyword), Column("email", "Username", Keyword), columns::EFFECTIVE_FIELDS],
+        &[
+            Column("id", "UserId", Keyword),
+            columns::NAME_FIELDS,
+            Column("email", "Username|User.Email", Keyword),
+            columns::EFFECTIVE_FIELDS,
+        ],
     ),
     Object(
         "source",

@@ -2,6 +2,10 @@
 
 use crate::soql::object::{FieldType, Object, field, unfilterable};
 
+/// `Report` as SOQL sees it (object reference, `sforce_api_objects_report`).
+pub(crate) static REPORT: Object =
+    Object { name: "Report", fields: &[field("Id", FieldType::Id), field("Name", FieldType::Text)] };
+
 pub(super) static REPORT_EVENT: Object = Object {
     name: "ReportEvent",
     fields: &[

@@ -1,6 +1,8 @@
 //! What the records of ReportEvent say.
 
 use super::record::{Record, text};
+use crate::ids::Ids;
+use crate::people::TableRow;
 use crate::soql::object::Value;
 
 /// A report of the org: name, scope, entities, columns.
@@ -18,6 +20,14 @@ static RUNS: [(&str, &str, &str, &str); 4] = [
     ("Classic", "ReportRunFromClassic", "Summary", ""),
     ("API", "ReportRunFromReportingApi", "Matrix", ""),
 ];
+
+/// All rows of `Report`, in the order of its fields.
+pub(super) fn reports(ids: &Ids) -> Vec<TableRow> {
+    let row = |(number, (name, ..)): (u64, &(&str, &str, &str, &str))| {
+        TableRow::of_texts([ids.nth_18(number), (*name).to_owned()])
+    };
+    (0..).zip(&REPORTS).map(row).collect()
+}
 
 pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {
     let number = record.below(1, REPORTS.len() as u64);

@@ -78,6 +78,7 @@ fn key_prefix(name: &str) -> Option<&'static str> {
         "ApiAnomalyEventStore" => Some("0bC"),
         "User" => Some("005"),
         "Profile" => Some("00e"),
+        "Report" => Some("00O"),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ use crate::json::record::Form;
 use crate::json::value::Doubles;
 use crate::objects::event_log_file::{CREATED_DATE, EVENT_LOG_FILE};
 use crate::objects::people::{PROFILE, USER};
+use crate::objects::report::REPORT;
 use crate::objects::stored::StoredObject;
 use crate::people::TableRow;
 use crate::records::{Place, Records};
@@ -122,10 +123,13 @@ pub(crate) fn select(
             let span = plan.span(CREATED_DATE);
             (plan, Found::Files(rows.into_iter().map(|row| row.file.clone()).collect()), span)
         }
-        None if is(USER.name) || is(PROFILE.name) => {
+        None if is(USER.name) || is(PROFILE.name) || is(REPORT.name) => {
             let people = stored.catalogue.people();
-            let (object, rows) =
-                if is(USER.name) { (&USER, people.users()) } else { (&PROFILE, people.profiles()) };
+            let (object, rows) = match query.object.text {
+                _ if is(USER.name) => (&USER, people.users()),
+                _ if is(PROFILE.name) => (&PROFILE, people.profiles()),
+                _ => (&REPORT, stored.reports()),
+            };
             let plan = Plan::new(query, object, &[], now)?;
             let rows = plan.run(rows.into_iter());
             let span = (now, now);
