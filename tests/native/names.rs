@@ -6,7 +6,8 @@ use salesforce_sim::Objects;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-const REFUSED: &str = r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"insufficient access rights on object id"}]"#;
+const REFUSED: &str =
+    r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"insufficient access rights on object id"}]"#;
 const NOBODY: &str = r#"{"totalSize":0,"done":true,"records":[]}"#;
 
 /// A collection of files and of objects, with more keys beside its streams.
@@ -64,10 +65,11 @@ fn without_names(event: &Value) -> Value {
     };
     object(&mut event, "/user", &["name", "full_name"]);
     object(&mut event, "/user/effective", &["name"]);
-    object(&mut event, "/salesforce/login", &["user_email"]);
-    object(&mut event, "/salesforce/logout", &["user_email"]);
-    let owner = ["user_email", "owner_username", "owner_full_name", "report_name"];
-    object(&mut event, "/salesforce/report_event", &owner);
+    let others = ["user_email", "created_by_username", "created_by_full_name"];
+    object(&mut event, "/salesforce/login", &others);
+    object(&mut event, "/salesforce/logout", &others);
+    object(&mut event, "/salesforce/report_event", &others);
+    object(&mut event, "/salesforce/report_event", &["owner_username", "owner_full_name", "report_name"]);
     event
 }
 
@@ -94,7 +96,7 @@ fn ids_have_names_and_all_else_of_an_event_is_as_without_them() {
             reports += 1;
         }
     }
-    assert!(users.len() > 100 && reports > 100, "{} users, {reports} reports", users.len());
+    assert!(users.len() > 100 && reports > 50, "{} users, {reports} reports", users.len());
     // Each id is asked for once, and many together.
     let look_ups = look_ups(&run);
     let ids: Vec<&str> = look_ups.iter().flat_map(|query| query.split('\'').skip(1).step_by(2)).collect();
@@ -113,7 +115,9 @@ fn an_id_without_a_name_stays_an_id_and_is_asked_for_again_when_that_is_old() {
     assert!(asked > 0);
     let users: BTreeSet<String> =
         events.iter().filter_map(|event| text(event, "/user/id")).map(str::to_owned).collect();
-    let known = |query: &str| query.split('\'').skip(1).step_by(2).any(|id| users.iter().any(|user| user.starts_with(id)));
+    let known = |query: &str| {
+        query.split('\'').skip(1).step_by(2).any(|id| users.iter().any(|user| user.starts_with(id)))
+    };
     run.world.pass(HOUR);
     assert!(!collect(&mut run, false).is_empty());
     assert!(!look_ups(&run)[asked..].iter().any(|query| known(query)), "{:?}", look_ups(&run));
@@ -193,7 +197,11 @@ fn whoever_hashes_the_names_of_a_user_or_the_ids_finds_no_name_of_a_user_in_what
                 assert!(!all.contains(&format!("\"{name}\"")), "{format} {fields}: {name}");
                 assert!(!all.contains(&format!("\\\"{name}\\\"")), "{format} {fields}: {name}");
             }
-            assert_eq!(all.contains("\"report_name\":\"Open opportunities\""), shows_reports, "{format} {fields}");
+            assert_eq!(
+                all.contains("\"report_name\":\"Open opportunities\""),
+                shows_reports,
+                "{format} {fields}"
+            );
         }
     }
 }

@@ -4,11 +4,13 @@
 //! minds no share of the allowance: who asks wants to know.
 
 use crate::{
-    config::streams::{Cadence, EventTypes, FilesSource, ObjectSource},
+    config::{
+        lookup::Lookup,
+        streams::{Cadence, EventTypes, FilesSource, ObjectSource},
+    },
     files::{lacks_interval, no_hourly_files},
     org::{
         errors::needs,
-        names::Lookup,
         quota::written,
         session::{Org, RequestError, Version, nearest_version, version_problem},
         soql::{query_all_path, query_path, records},

@@ -1,18 +1,19 @@
 //! The configuration: one JSON document, typed once it is read.
 
+pub mod lookup;
 pub mod streams;
 pub mod treatment;
 
 use crate::{
     address::Origin,
     io::Timeouts,
-    org::names::{Lookups, lookup_word},
     problem::{Kind, Problem},
-    schema::{self, Checked, Flaw, Key, Shape, days, minutes},
+    schema::{self, Checked, Flaw, Key, Shape, minutes},
     secret,
     sign_in::flows::{self, Auth},
 };
 use documents::{Format, Id, Output};
+use lookup::Lookups;
 use serde_json::{Value, json};
 use std::{rc::Rc, time::Duration};
 use streams::Streams;
@@ -58,17 +59,8 @@ const DOCUMENT: &[Key] = &[
         "false",
         "Whether an event tells of each file that was read, and of each window of an object, how much came of it.",
     ),
-    Key::optional(
-        "lookup",
-        Shape::Names { check: lookup_word, all: false },
-        "Whose names are put beside ids: \"user\", \"profile\", \"report\", \"dashboard\", \"content\". It takes requests.",
-    ),
-    Key::defaulted(
-        "lookup_age",
-        Shape::Span(minutes(1), days(30)),
-        "12h",
-        "How long a name that was looked up is believed.",
-    ),
+    lookup::LOOKUP,
+    lookup::LOOKUP_AGE,
     treatment::HASH_KEY,
     Key::required("streams", streams::STREAMS, "What to collect."),
 ];
@@ -236,7 +228,11 @@ impl Config {
         warnings.extend(self.address_warnings());
         if self.output.format == Format::Raw && !self.lookups.is_empty() {
             let message = "records as they came have no names that are looked up";
-            warnings.push(Problem::new(Kind::Config, message).at("lookup").hint("use the format ecs or ocsf, or leave it out"));
+            warnings.push(
+                Problem::new(Kind::Config, message)
+                    .at("lookup")
+                    .hint("use the format ecs or ocsf, or leave it out"),
+            );
         }
         warnings.extend(self.streams.warnings());
         warnings

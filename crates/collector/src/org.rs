@@ -2,6 +2,7 @@
 
 pub mod errors;
 mod gzip;
+mod look_up;
 pub mod names;
 pub mod pages;
 pub mod quota;

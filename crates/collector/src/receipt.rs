@@ -106,5 +106,7 @@ fn write(
         output: org.config.output,
         origin,
     };
-    Mapper::new(&common, record.names().map(str::to_owned).collect()).event(&record, &Nameless).unwrap_or_default()
+    Mapper::new(&common, record.names().map(str::to_owned).collect())
+        .event(&record, &Nameless)
+        .unwrap_or_default()
 }

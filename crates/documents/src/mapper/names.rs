@@ -159,7 +159,10 @@ impl Plan {
 
     /// Of each column that is added, where it stands, and under which names people think of it: whoever redacts one of these means
     /// this as well.
-    pub fn aliases<'c>(&self, columns: &'c [String]) -> impl Iterator<Item = (usize, Vec<String>)> + use<'_, 'c> {
+    pub fn aliases<'c>(
+        &self,
+        columns: &'c [String],
+    ) -> impl Iterator<Item = (usize, Vec<String>)> + use<'_, 'c> {
         self.added.iter().enumerate().map(|(nth, added)| {
             let mut aliases: Vec<String> = added.ids.iter().map(|id| columns[*id].clone()).collect();
             let words: &[&str] = if added.part == Part::Email { &["NAME", "EMAIL"] } else { &["NAME"] };
@@ -237,13 +240,16 @@ mod tests {
                 "USER.Email of USER_ID_DERIVED,USER_ID"
             ]
         );
-        assert_eq!(added(others, "REPORT_ID ReportId"), ["REPORT.Name of REPORT_ID", "Report.Name of ReportId"]);
-        assert_eq!(added(users, "CreatedById"), ["CreatedBy.Username of CreatedById", "CreatedBy.FullName of CreatedById"]);
-        // A name that came with the row is not looked up, and neither is what is no id.
         assert_eq!(
-            added(users, "CreatedById CreatedBy.Username"),
-            ["CreatedBy.FullName of CreatedById"]
+            added(others, "REPORT_ID ReportId"),
+            ["REPORT.Name of REPORT_ID", "Report.Name of ReportId"]
         );
+        assert_eq!(
+            added(users, "CreatedById"),
+            ["CreatedBy.Username of CreatedById", "CreatedBy.FullName of CreatedById"]
+        );
+        // A name that came with the row is not looked up, and neither is what is no id.
+        assert_eq!(added(users, "CreatedById CreatedBy.Username"), ["CreatedBy.FullName of CreatedById"]);
         assert!(added(others, "REPORT_ID REPORT_NAME").is_empty());
         assert!(added(users, "Id _ID CreatedBy.Id VALID UserIds").is_empty());
         assert!(added(Wanted::default(), "USER_ID").is_empty());

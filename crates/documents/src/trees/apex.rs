@@ -32,7 +32,13 @@ pub const FILE: &[Node] = &[
     ),
     Object(
         "user",
-        &[Column("id", "USER_ID", Keyword), columns::NAMES, Column("email", "USER.Email", Keyword), Column("roles", "USER_TYPE", ListOfOne), columns::EFFECTIVE],
+        &[
+            Column("id", "USER_ID", Keyword),
+            columns::NAMES,
+            Column("email", "USER.Email", Keyword),
+            Column("roles", "USER_TYPE", ListOfOne),
+            columns::EFFECTIVE,
+        ],
     ),
     Object("source", &[Also("ip", columns::ADDRESSES, Ip), Column("address", columns::ADDRESSES, NoIp)]),
     Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),

@@ -16,7 +16,15 @@ pub const FILE: &[Node] = &[
         "event",
         &[Parts(EVENT), Success(columns::OUTCOMES), Column("duration", "RUN_TIME", MillisAsNanos)],
     ),
-    Object("user", &[Column("id", "USER_ID_DERIVED", Keyword), columns::NAMES, Column("email", "USER.Email", Keyword), columns::EFFECTIVE]),
+    Object(
+        "user",
+        &[
+            Column("id", "USER_ID_DERIVED", Keyword),
+            columns::NAMES,
+            Column("email", "USER.Email", Keyword),
+            columns::EFFECTIVE,
+        ],
+    ),
     Object("organization", &[Column("id", "ORGANIZATION_ID", Keyword)]),
     Object("source", &[Also("ip", columns::ADDRESSES, Ip)]),
     Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
@@ -66,7 +74,15 @@ pub const OBJECT: &[Node] = &[
         "event",
         &[Parts(EVENT), Success(columns::OUTCOME_FIELDS), Column("duration", "RunTime", MillisAsNanos)],
     ),
-    Object("user", &[Column("id", "UserIdentifier", Keyword), columns::NAME_FIELDS, Column("email", "User.Email", Keyword), columns::EFFECTIVE_FIELDS]),
+    Object(
+        "user",
+        &[
+            Column("id", "UserIdentifier", Keyword),
+            columns::NAME_FIELDS,
+            Column("email", "User.Email", Keyword),
+            columns::EFFECTIVE_FIELDS,
+        ],
+    ),
     Object("source", &[Also("ip", columns::ADDRESS_FIELDS, Ip)]),
     Object("related", &[columns::RELATED_ADDRESS_FIELDS, columns::RELATED_USER_FIELDS]),
     url!("Uri"),

@@ -15,8 +15,10 @@ use crate::grammar::{
 pub const NAMES: Node =
     Parts(&[Column("name", "USER.Username", Keyword), Column("full_name", "USER.FullName", Keyword)]);
 /// The same in a record.
-pub const NAME_FIELDS: Node =
-    Parts(&[Column("name", "User.Username", Keyword), Column("full_name", "User.FullName|User.Name", Keyword)]);
+pub const NAME_FIELDS: Node = Parts(&[
+    Column("name", "User.Username", Keyword),
+    Column("full_name", "User.FullName|User.Name", Keyword),
+]);
 
 /// What tells whether something succeeded, in files.
 pub const OUTCOMES: &str =
