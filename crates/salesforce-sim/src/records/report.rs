@@ -1,7 +1,7 @@
 //! What the records of ReportEvent say.
 
 use super::record::{Record, text};
-use crate::ids::Ids;
+use super::store::Records;
 use crate::people::TableRow;
 use crate::soql::object::Value;
 
@@ -21,12 +21,14 @@ static RUNS: [(&str, &str, &str, &str); 4] = [
     ("API", "ReportRunFromReportingApi", "Matrix", ""),
 ];
 
-/// All rows of `Report`, in the order of its fields.
-pub(super) fn reports(ids: &Ids) -> Vec<TableRow> {
-    let row = |(number, (name, ..)): (u64, &(&str, &str, &str, &str))| {
-        TableRow::of_texts([ids.nth_18(number), (*name).to_owned()])
-    };
-    (0..).zip(&REPORTS).map(row).collect()
+impl Records<'_> {
+    /// All rows of `Report`, in the order of its fields.
+    pub(crate) fn reports(self) -> Vec<TableRow> {
+        let row = |(number, (name, ..)): (u64, &(&str, &str, &str, &str))| {
+            TableRow::of_texts([self.store.report_ids.nth_18(number), (*name).to_owned()])
+        };
+        (0..).zip(&REPORTS).map(row).collect()
+    }
 }
 
 pub(super) fn value<'r>(record: &'r Record<'_>, field: &str) -> Value<'r> {

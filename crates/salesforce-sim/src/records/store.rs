@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 
 use super::place::{Group, Place};
-use super::report;
 use crate::attacks::ToldRecord;
 use crate::event_log_file::Catalogue;
 use crate::faults::damage::{DamagedRecords, Strike};
 use crate::ids::Ids;
 use crate::objects::stored::StoredObject;
 use crate::oddities::Oddities;
-use crate::people::TableRow;
 use crate::rows::login::{Hour, LOGS_OUT};
 use crate::settings::{Crowd, Objects};
 
@@ -101,11 +99,6 @@ pub(crate) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// All rows of `Report`.
-    pub(crate) fn reports(self) -> Vec<TableRow> {
-        report::reports(&self.store.report_ids)
-    }
-
     /// The number of a record among those of its object; none for objects whose records nobody counts.
     pub(super) fn number(self, object: StoredObject, place: Place) -> Option<u64> {
         let numbers = self.store.numbers.get(&object)?;
