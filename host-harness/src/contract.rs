@@ -202,7 +202,7 @@ pub enum Verdict {
 /// }
 ///
 /// let name = "sign-in".to_owned();
-/// let refused = Finding { name, verdict: Verdict::Fail, message: "refused".into(), hint: None };
+/// let refused = Finding { name, verdict: Verdict::Fail, message: "refused".into(), hint: None, backlog: Vec::new() };
 /// assert!(is_ready(&[]) && !is_ready(&[refused]));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -215,6 +215,22 @@ pub struct Finding {
     pub message: String,
     /// What to do, unless it passed.
     pub hint: Option<String>,
+    /// What there is to collect, where the configuration or [`crate::Source::confine`] bounds the time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub backlog: Vec<BacklogDay>,
+}
+
+/// What there is to collect of one kind on one day: part of a [`Finding`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BacklogDay {
+    /// What the source calls it, such as the type of an event log file.
+    pub kind: String,
+    /// `2026-01-02`, in UTC; none = of all days together.
+    pub day: Option<String>,
+    /// How many files or records there are; none = the service does not tell.
+    pub items: Option<u32>,
+    /// Bytes of them, where the service tells.
+    pub bytes: Option<u64>,
 }
 
 /// How much of the service's allowance is used, as the service last told. Part of [`Stats`].
@@ -406,7 +422,14 @@ impl From<wit::Finding> for Finding {
             },
             message: printable(finding.message),
             hint: finding.hint.map(printable),
+            backlog: finding.backlog.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<wit::BacklogDay> for BacklogDay {
+    fn from(day: wit::BacklogDay) -> Self {
+        Self { kind: printable(day.kind), day: day.day.map(printable), items: day.items, bytes: day.bytes }
     }
 }
 

@@ -59,8 +59,8 @@ pub use component::runtime::Runtime;
 pub use component::session::Session;
 pub use component::source::Source;
 pub use contract::{
-    ApiUsage, Batch, Description, Failure, Finding, Grants, Problem, ProblemKind, Stats, StreamDescription,
-    Verdict, printable,
+    ApiUsage, BacklogDay, Batch, Description, Failure, Finding, Grants, Problem, ProblemKind, Stats,
+    StreamDescription, Verdict, printable,
 };
 pub use error::Error;
 pub use network::egress::{Egress, RuleError};

@@ -262,3 +262,42 @@ async fn a_configuration_that_init_writes_passes_the_check_and_collects() {
             .sum::<u64>()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_a_table_for_a_person_and_a_list_for_a_program() {
+    let yesterday = chrono::Utc::now() - chrono::TimeDelta::days(1);
+    let from = yesterday.format("%Y-%m-%dT%H:00:00Z").to_string();
+    let flags: &'static [&str] = vec!["--plan", "--from", from.leak()].leak();
+    let checked = check(settings(), flags, |_| ()).await;
+    assert_eq!(checked.status, 0, "{}{}", checked.out, checked.err);
+    let (_, tables) = checked.out.split_once("\n\n").expect("tables behind the findings");
+    let lines: Vec<&str> = tables.lines().collect();
+    assert_eq!(lines[0], "login.event_log_file");
+    assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["day", "kind", "items", "bytes"]);
+    let sum: usize = lines[2..]
+        .iter()
+        .take_while(|line| !line.trim_start().starts_with("total"))
+        .map(|line| {
+            line.split_whitespace().nth(2).and_then(|items| items.parse::<usize>().ok()).expect("a count")
+        })
+        .sum();
+    let total = format!("  {sum} hourly files of one type from ");
+    assert!(sum > 10 && lines.iter().any(|line| line.starts_with(&total)), "{tables}");
+    for part in
+        ["login.object", "LoginEvent", "unknown", "setupaudittrail.object", "records of SetupAuditTrail from"]
+    {
+        assert!(tables.contains(part), "{part}: {tables}");
+    }
+    let flags: &'static [&str] = vec!["--plan", "--json", "--from", flags[2]].leak();
+    let checked = check(settings(), flags, |_| ()).await;
+    let findings: Value = serde_json::from_str(&checked.out).expect("JSON");
+    let name = "streams.login.event_log_file.backlog";
+    let files = findings.as_array().into_iter().flatten().find(|finding| finding["name"] == name);
+    let days = files.and_then(|files| files["backlog"].as_array()).expect("days");
+    assert!(days.iter().all(|day| day["kind"] == "Login" && day["bytes"].as_u64() > Some(0)), "{days:?}");
+    // Without a time there is nothing to plan.
+    let checked = check(settings(), &["--plan"], |_| ()).await;
+    assert!(checked.out.contains("nothing to plan: no stream has `from`"), "{}", checked.out);
+    let checked = check(settings(), &["--plan", "--from", "yesterday"], |_| ()).await;
+    assert_eq!(checked.status, 2, "{}", checked.err);
+}

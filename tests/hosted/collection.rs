@@ -138,10 +138,10 @@ fn end(child: &mut Child) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_of_300_megabytes_is_collected_in_32_mebibytes() {
+async fn a_file_of_300_megabytes_is_collected_in_8_mebibytes() {
     let org = TestOrg::start(settings(1, Rows::OneFileOfBytes(300_000_000))).await.expect("an org");
     let mut limits = Limits::default();
-    limits.memory = 32 << 20;
+    limits.memory = 8 << 20;
     let mut source = open(&org, limits, serde_json::json!({})).await;
     let mut delivered = Delivered::default();
     let (mut state, mut bytes, mut polls) = (None, 0u64, 0);
@@ -165,7 +165,7 @@ async fn a_file_of_300_megabytes_is_collected_in_32_mebibytes() {
     );
     assert!(bytes > 295_000_000, "{bytes}");
     assert!(comparison.is_clean(), "{comparison}");
-    assert!(source.peak_memory() <= 32 << 20);
+    assert!(source.peak_memory() <= 8 << 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]

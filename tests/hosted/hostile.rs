@@ -277,9 +277,11 @@ async fn answers_that_are_too_long_are_refused_before_they_are_copied() {
         let error = source.configure(&config).await.expect_err(attack);
         assert!(matches!(error, Error::Refused(_) | Error::Memory { .. }), "{attack}: {error}");
     }
-    let (mut source, _) = attacking("many-findings", "127.0.0.1:9", Limits::default()).await;
-    let error = source.check().await.expect_err("too many");
-    assert!(matches!(error, Error::Refused(_) | Error::Memory { .. }), "{error}");
+    for attack in ["many-findings", "many-days"] {
+        let (mut source, _) = attacking(attack, "127.0.0.1:9", Limits::default()).await;
+        let error = source.check().await.expect_err("too many");
+        assert!(matches!(error, Error::Refused(_) | Error::Memory { .. }), "{attack}: {error}");
+    }
 }
 
 #[tokio::test]
@@ -422,17 +424,18 @@ async fn a_component_is_taken_with_a_signature_of_the_expected_key_alone() {
 #[tokio::test]
 async fn a_component_that_computes_without_end_is_stopped_by_the_time_it_computed() {
     let bounds = limits(|limits| limits.cpu_time = Duration::from_millis(200));
-    let (mut source, told) = attacking("spin", "127.0.0.1:9", bounds).await;
-    let error = source.poll(None).await.expect_err("stopped");
-    assert!(matches!(error, Error::CpuTime { call: "poll", .. }), "{error}");
-    let call = *told.calls.lock().expect("no panic").last().expect("a call");
-    assert_eq!((call.function, call.ended_by), ("poll", Some("cpu")));
-    assert!(
-        call.cpu >= Duration::from_millis(200) && call.cpu < Duration::from_millis(400),
-        "{:?}",
-        call.cpu
-    );
-    assert!(!source.is_usable());
+    let mut beyond = Duration::MAX;
+    // The best of three: whatever else runs on the machine costs caches, and so computing.
+    for _ in 0..3 {
+        let (mut source, told) = attacking("spin", "127.0.0.1:9", bounds.clone()).await;
+        let error = source.poll(None).await.expect_err("stopped");
+        assert!(matches!(error, Error::CpuTime { call: "poll", .. }), "{error}");
+        let call = *told.calls.lock().expect("no panic").last().expect("a call");
+        assert_eq!((call.function, call.ended_by), ("poll", Some("cpu")));
+        beyond = beyond.min(call.cpu.checked_sub(Duration::from_millis(200)).expect("all of its time"));
+        assert!(!source.is_usable());
+    }
+    assert!(beyond < Duration::from_millis(50), "{beyond:?}");
     let runtime = Runtime::new().expect("a runtime");
     let plugin = runtime.load_bytes("spin", patched("spin-in-describe"), &Admission::default()).await;
     let options = Options::new().limits(limits(|limits| limits.cpu_time = Duration::from_millis(50)));

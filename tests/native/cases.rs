@@ -6,6 +6,7 @@
 
 use collector::{Collector, batch::Batch};
 use e2e::canned::{CannedFile, CannedOrg, StillClock};
+use salesforce_sim::{StoredObject, event_types, event_types_of_attacks};
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeSet,
@@ -74,6 +75,19 @@ impl Case {
         }
     }
 
+    /// The object whose records it has.
+    fn object(&self) -> &str {
+        let (stream, sources) =
+            self.config["streams"].as_object().and_then(|streams| streams.iter().next()).expect("a stream");
+        match (stream.as_str(), sources["object"]["name"].as_str()) {
+            (_, Some(name)) => name,
+            ("login", None) => "LoginEvent",
+            ("logout", None) => "LogoutEvent",
+            ("setupaudittrail", None) => "SetupAuditTrail",
+            (other, None) => panic!("{other} has no object"),
+        }
+    }
+
     fn collector(&self) -> Collector {
         let mut document: Value = serde_json::from_str(CONFIG).expect("JSON");
         for (key, value) in &self.config {
@@ -115,20 +129,35 @@ impl Case {
     }
 }
 
+#[test]
+fn each_type_and_each_object_of_the_simulated_org_has_a_case_in_both_schemas() {
+    let in_both = |case: &Case| {
+        ["expected.ndjson", "expected.ocsf.ndjson"]
+            .iter()
+            .all(|file| fs::read_to_string(case.folder.join(file)).is_ok_and(|events| !events.is_empty()))
+    };
+    let cases: Vec<Case> = Case::all().into_iter().filter(in_both).collect();
+    let has_records = |case: &&Case| case.folder.join("records.json").exists();
+    let types = event_types().into_iter().chain(event_types_of_attacks());
+    let without: Vec<&str> = types
+        .filter(|name| !cases.iter().any(|case| !has_records(&case) && case.event_type == *name))
+        .chain(
+            StoredObject::EVERY
+                .map(StoredObject::name)
+                .into_iter()
+                .filter(|name| !cases.iter().filter(has_records).any(|case| case.object() == *name)),
+        )
+        .collect();
+    assert_eq!(without, [""; 0]);
+}
+
 /// The columns that the cases of a type, or of an object, have.
 pub fn columns_of(name: &str) -> BTreeSet<String> {
     let mut columns = BTreeSet::new();
     for case in Case::all() {
-        let config = Value::Object(case.config.clone()).to_string();
-        let is_of = |object: &str| match object {
-            "LoginEvent" => config.contains(r#""login":{"object""#),
-            "LogoutEvent" => config.contains(r#""logout":{"object""#),
-            "SetupAuditTrail" => config.contains(r#""setupaudittrail":{"object""#),
-            _ => config.contains(&format!(r#""name":"{object}""#)),
-        };
         if let Ok(records) = fs::read_to_string(case.folder.join("records.json")) {
             let records: Vec<Value> = serde_json::from_str(&records).expect("records.json");
-            let objects = records.iter().filter_map(Value::as_object).filter(|_| is_of(name));
+            let objects = records.iter().filter_map(Value::as_object).filter(|_| case.object() == name);
             columns.extend(objects.flat_map(|object| object.keys().cloned()));
         } else if case.event_type == name && (name != "Login" || case.folder.ends_with("login-full")) {
             let file = fs::read_to_string(case.folder.join("file.csv")).expect("file.csv");

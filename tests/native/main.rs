@@ -18,6 +18,7 @@ mod mapping;
 mod names;
 mod objects;
 mod ocsf;
+mod plans;
 mod polls;
 mod public_cases;
 mod receipts;

@@ -44,22 +44,40 @@ pub struct Finding {
     pub message: String,
     /// What to do, unless it passed.
     pub hint: Option<String>,
+    /// What there is to collect, where the configuration bounds the time.
+    pub backlog: Vec<Backlog>,
+}
+
+/// What there is to collect of one kind on one day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The type of event log files, or the name of the object.
+    pub kind: String,
+    /// `2026-01-02`, in UTC; none = all days together.
+    pub day: Option<String>,
+    /// How many files or records; none = the org does not tell.
+    pub items: Option<u32>,
+    /// Bytes of the files.
+    pub bytes: Option<u64>,
 }
 
 impl Finding {
     fn new(name: &str, verdict: Verdict, message: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), verdict, message: message.into(), hint: None }
+        Self { name: name.to_owned(), verdict, message: message.into(), hint: None, backlog: Vec::new() }
     }
 
-    fn pass(name: &str, message: impl Into<String>) -> Self {
+    /// One that passes.
+    pub fn pass(name: &str, message: impl Into<String>) -> Self {
         Self::new(name, Verdict::Pass, message)
     }
 
-    fn warn(name: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// One that deserves a look.
+    pub fn warn(name: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..Self::new(name, Verdict::Warn, message) }
     }
 
-    fn fail(name: &str, problem: Problem) -> Self {
+    /// One that fails.
+    pub fn fail(name: &str, problem: Problem) -> Self {
         Self { hint: problem.hint, ..Self::new(name, Verdict::Fail, problem.message) }
     }
 

@@ -5,6 +5,7 @@
 //! open download) belongs to the state it returned last, and is dropped when it is called with another one.
 
 use crate::{
+    check::Verdict,
     config::{Config, streams::TimeRange},
     io::{Clock, Http},
     org::{
@@ -97,7 +98,15 @@ impl Collector {
                 let (session, names) = (&mut configured.session, &mut configured.names);
                 session.begin(clock, false);
                 let mut org = Org { config: &configured.config, http, clock, session, names };
-                crate::check::check(&mut org)
+                let mut findings = crate::check::check(&mut org);
+                // Without a sign-in there is nothing to be asked.
+                if findings
+                    .iter()
+                    .any(|finding| finding.name == "api-enabled" && finding.verdict == Verdict::Pass)
+                {
+                    findings.extend(crate::plan::plan(&mut org));
+                }
+                findings
             }
             None => vec![crate::check::Finding::not_configured()],
         }

@@ -22,10 +22,11 @@
 //! | what is asked for a window, and what is kept of the answer | `objects/query`, `objects/answer` |
 //! | what becomes of a record | `objects/reader` |
 //! | proof that an hour is complete | `receipt` |
+//! | what there is to collect of a range of time | `plan` |
 //! | what stands in the state, and how large it gets | `state` |
 //!
 //! Each of these knows only what stands below it: `about`, `problem`, `secret`; `io`, `schema`; `address`; `sign_in`; `config`; `org`;
-//! `schedule`; `state`; `receipt`; `files` and `objects`; `sources` and `check`; `collector`.
+//! `schedule`; `state`; `receipt`; `files` and `objects`; `sources` and `check`; `plan`; `collector`.
 //!
 //! ```
 //! # use collector::Collector;
@@ -46,6 +47,7 @@ mod files;
 pub mod io;
 mod objects;
 mod org;
+mod plan;
 pub mod problem;
 mod receipt;
 mod schedule;

@@ -6,7 +6,7 @@ mod bindings;
 mod http;
 
 use bindings::exports::pipeline::source::source::{
-    ApiUsage, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
+    ApiUsage, BacklogDay, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
     StreamDescription, TimeRange, Verdict,
 };
 use bindings::wasi::clocks::{monotonic_clock, wall_clock};
@@ -126,7 +126,19 @@ impl From<check::Finding> for Finding {
             check::Verdict::Warn => Verdict::Warn,
             check::Verdict::Fail => Verdict::Fail,
         };
-        Self { name: finding.name, verdict, message: finding.message, hint: finding.hint }
+        let backlog = finding.backlog.into_iter().map(|day| BacklogDay {
+            kind: day.kind,
+            day: day.day,
+            items: day.items,
+            bytes: day.bytes,
+        });
+        Self {
+            name: finding.name,
+            verdict,
+            message: finding.message,
+            hint: finding.hint,
+            backlog: backlog.collect(),
+        }
     }
 }
 

@@ -10,8 +10,8 @@ mod bindings;
 mod network;
 
 use bindings::exports::pipeline::source::source::{
-    Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats, StreamDescription,
-    TimeRange, Verdict,
+    BacklogDay, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
+    StreamDescription, TimeRange, Verdict,
 };
 use std::{cell::RefCell, iter, sync::LazyLock};
 
@@ -108,8 +108,14 @@ impl Guest for Hostile {
             verdict: Verdict::Pass,
             message: "well".to_owned(),
             hint: None,
+            backlog: Vec::new(),
         };
-        if attack() == "many-findings" { vec![finding; MANY] } else { vec![finding] }
+        let day = BacklogDay { kind: "a kind".to_owned(), day: None, items: None, bytes: None };
+        match attack().as_str() {
+            "many-findings" => vec![finding; MANY],
+            "many-days" => vec![Finding { backlog: vec![day; MANY], ..finding }],
+            _ => vec![finding],
+        }
     }
 
     fn poll(_: Option<String>) -> Result<Batch, Failure> {

@@ -86,7 +86,7 @@ pub use oddities::{EmptyFiles, FileEnd, LateRecords, LocatorRefusal, Oddities};
 pub use org::Org;
 pub use org::clock::Clock;
 pub use org::requests::{RequestLog, RequestRecord, RequestTotals};
-pub use rows::schema::event_types;
+pub use rows::schema::{event_types, event_types_of_attacks};
 pub use serving::offline::{OfflineAnswer, OfflineOrg, Unanswered};
 pub use serving::server::Simulator;
 pub use settings::{Crowd, Files, Objects, Obstacle, OrgSettings, Rows, SessionRefusal, Workload};

@@ -64,6 +64,11 @@ pub(super) fn grants(
 
 pub(super) fn findings(answer: Vec<wit::Finding>, limits: &Limits) -> Result<Vec<Finding>, Error> {
     fits(answer.len(), "findings", limits)?;
+    let days: usize = answer.iter().map(|finding| finding.backlog.len()).sum();
+    if days > limits.backlog_days {
+        let (days, limit) = (grouped(days as u64), grouped(limits.backlog_days as u64));
+        return refused(format!("{days} days of backlog, more than the {limit} of its limit"));
+    }
     Ok(answer.into_iter().map(Into::into).collect())
 }
 

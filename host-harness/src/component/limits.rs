@@ -49,6 +49,8 @@ pub struct Limits {
     /// Problems, warnings, findings, authorities or streams in one answer. Of problems and warnings, more are counted and
     /// dropped; more of anything else is refused. Default 100.
     pub list_length: usize,
+    /// Days of backlog in all findings of a check; more are refused. Default 5,000.
+    pub backlog_days: usize,
     /// The longest wait that a batch may ask for; longer ones are cut to it. Default 24 h.
     pub longest_wait: Duration,
     /// Requests under way at the same time, response bodies included, and those whose answer nobody waits for any more.
@@ -82,6 +84,7 @@ impl Default for Limits {
             answer_bytes: 1 << 20,
             schema_bytes: 256 << 10,
             list_length: 100,
+            backlog_days: 5_000,
             longest_wait: Duration::from_secs(24 * 3600),
             connections: 8,
             requests_per_second: 1_000,

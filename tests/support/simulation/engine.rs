@@ -5,6 +5,7 @@ use crate::canned::{CannedOrg, StillClock};
 use anyhow::{Context as _, Result, bail};
 use collector::{
     Collector,
+    check::Finding,
     io::{Clock, Http, Request, Response, TransportError},
     secret::Secret,
 };
@@ -86,6 +87,12 @@ impl Native {
     /// A collector in a world.
     pub fn new(world: Arc<World>) -> Self {
         Self { collector: Collector::new(), door: Door(world) }
+    }
+
+    /// Tries each thing that a poll needs.
+    pub fn check(&mut self) -> Vec<Finding> {
+        let clock = HostClock(Arc::clone(&self.door.0));
+        self.collector.check(&mut self.door, &clock)
     }
 
     /// The collector, for what it answers without the org.

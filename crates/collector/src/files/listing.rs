@@ -14,7 +14,10 @@ use crate::{
     state::{FilesState, is_id},
 };
 use documents::{EventLogFile, Record, quoted, time::Time};
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 /// Files taken from one part of a listing at most.
 const MAX_FILES: usize = 10_000;
@@ -115,6 +118,64 @@ fn list_once(
         queue.make_contiguous().sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
     }
     Ok(listing)
+}
+
+/// How many files, and bytes of them, by type and day in UTC.
+pub type Days = BTreeMap<(String, String), (u32, u64)>;
+
+/// Files by type and day, and how many pages it took to list them.
+pub struct Survey {
+    /// The files.
+    pub days: Days,
+    /// Pages of the list.
+    pub pages: u32,
+    /// Whether that is all of it.
+    pub is_whole: bool,
+    /// What the oldest of them covers begins then.
+    pub first: Option<Time>,
+}
+
+/// Pages of a survey at most: 200,000 files.
+const MOST_PAGES: u32 = 100;
+
+/// Asks for all files that a stream would collect within its range, of which none is read.
+pub fn survey(
+    org: &mut Org<'_>,
+    source: &FilesSource,
+    interval: IntervalField,
+) -> Result<Survey, RequestError> {
+    let (types, range, cadence) = ([&source.event_types], source.range, source.cadence);
+    // A file is created after what it covers.
+    let since = range.first_file(cadence).unwrap_or_else(|| org.now().before(source.initial_interval));
+    let mut condition = format!(" AND LogDate >= {since}");
+    if let Some(until) = range.until {
+        condition.push_str(&format!(" AND LogDate < {until}"));
+    }
+    let soql = event_log_files(&types, cadence, since, None, interval, &condition);
+    let mut listing = Pages::new(query_path(&org.api_version()?, &soql));
+    let mut survey = Survey { days: BTreeMap::new(), pages: 0, is_whole: true, first: None };
+    while let Some(path) = listing.path() {
+        if survey.pages >= MOST_PAGES {
+            survey.is_whole = false;
+            break;
+        }
+        let body = org.get_body(path, &[])?;
+        let page = read_page(&body)?;
+        let count = page.records.len();
+        for file in page.records.iter().filter_map(|raw| file_of(&Record::parse(raw), cadence).ok()) {
+            if !source.event_types.include(&file.event_type) || !range.covers(file.log_date, cadence) {
+                continue;
+            }
+            survey.first = Some(survey.first.map_or(file.log_date, |first| first.min(file.log_date)));
+            let day = file.log_date.to_string().chars().take(10).collect();
+            let (files, bytes) = survey.days.entry((file.event_type, day)).or_default();
+            *files = files.saturating_add(1);
+            *bytes = bytes.saturating_add(file.length);
+        }
+        listing.read(count, count, page.total, page.done, page.next.as_deref())?;
+        survey.pages += 1;
+    }
+    Ok(survey)
 }
 
 /// What the org says of a file that it lists.

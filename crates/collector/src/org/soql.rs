@@ -2,7 +2,7 @@
 
 use crate::{
     address::form_encode,
-    config::streams::{Cadence, EventTypes, ObjectSource, Paging},
+    config::streams::{Cadence, EventTypes, ObjectSource, Paging, TimeRange},
 };
 use documents::time::Time;
 use std::collections::BTreeSet;
@@ -123,6 +123,15 @@ fn text(value: &str) -> String {
     }
     literal.push('\'');
     literal
+}
+
+/// How many records an object has in a range of time. For objects that are counted.
+pub fn count(source: &ObjectSource, range: TimeRange) -> String {
+    let bound = |sign: &str, time: Option<Time>| time.map(|time| format!("{} {sign} {time}", source.date));
+    let bounds: Vec<String> = bound(">=", range.from).into_iter().chain(bound("<", range.until)).collect();
+    let condition =
+        if bounds.is_empty() { String::new() } else { format!(" WHERE {}", bounds.join(" AND ")) };
+    format!("SELECT COUNT() FROM {}{condition}", source.object)
 }
 
 /// The path that asks a question.

@@ -53,6 +53,11 @@ pub fn event_types() -> Vec<&'static str> {
     ["Login", "Logout"].into_iter().chain(others).collect()
 }
 
+/// The names of those that only attacks have rows of.
+pub fn event_types_of_attacks() -> Vec<&'static str> {
+    event_types::of_attacks().into_iter().map(|event_type| event_type.name).collect()
+}
+
 /// What makes the rows of a type.
 pub(crate) enum Maker {
     Login,

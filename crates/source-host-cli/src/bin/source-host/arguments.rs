@@ -72,13 +72,7 @@ pub(crate) enum Command {
     /// Collect events.
     Run(RunArgs),
     /// Try each thing that collecting needs, and say how to mend what fails.
-    Check {
-        /// The configuration file.
-        config: PathBuf,
-        /// Print the findings as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Check(CheckArgs),
     /// Show what a component collects and how it is configured.
     Describe {
         /// The component's file.
@@ -231,6 +225,26 @@ pub(crate) enum TenantsCommand {
         /// The state's revision, as `history` shows it.
         revision: u64,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration file.
+    pub(crate) config: PathBuf,
+    /// Print the findings as JSON, what there is to collect included.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Say as a table what there is to collect: files by type and day, bytes, about how many requests and minutes.
+    ///
+    /// For streams that have `from` or `until`, or for all of them with --from and --until.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// The beginning of the time that is planned for, as in `run`: 2026-11-01, or 2026-11-01T10:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, requires = "plan")]
+    pub(crate) from: Option<SystemTime>,
+    /// The end, which is not in it any more [default: now]
+    #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, requires = "from")]
+    pub(crate) until: Option<SystemTime>,
 }
 
 #[derive(Args)]

@@ -38,7 +38,7 @@ async fn run() -> ExitCode {
     let cache = cli.cache.as_deref();
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(args, cache, &console).await,
-        Command::Check { config, json } => commands::check::run(&config, json, cache).await,
+        Command::Check(arguments) => commands::check::run(&arguments, cache).await,
         Command::Describe { component, json } => commands::describe::run(&component, json, cache).await,
         Command::Inspect { component, json } => commands::inspect::run(&component, json, cache).await,
         Command::Init(args) => commands::init::run(args, cache).await,

@@ -2,16 +2,21 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use source_host::{Finding, Verdict};
+use source_host::{BacklogDay, Finding, Verdict};
 use source_host_cli::config::Config;
 use state_store::{Owner, Settings, StateError, StateFile, StateStore as _};
 
 use super::exit::Exit;
 use super::setup;
+use crate::arguments::CheckArgs;
 
-pub(crate) async fn run(config: &Path, json: bool, cache: Option<&Path>) -> Result<ExitCode, Exit> {
-    let setup::Opened { config, mut source, owner } = setup::source(config, cache).await?;
+pub(crate) async fn run(arguments: &CheckArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
+    let setup::Opened { config, mut source, owner } = setup::source(&arguments.config, cache).await?;
+    if let Some(from) = arguments.from {
+        source.source().confine(from..arguments.until.unwrap_or_else(SystemTime::now)).await?;
+    }
     let mut findings = source.source().check().await?;
     let state = state(&config, owner).await;
     // Who has the state has the output as well.
@@ -20,7 +25,7 @@ pub(crate) async fn run(config: &Path, json: bool, cache: Option<&Path>) -> Resu
     if !is_running {
         findings.push(output(&config).await);
     }
-    if json {
+    if arguments.json {
         say!("{}", serde_json::to_string_pretty(&findings).map_err(Exit::failure)?)?;
     } else {
         let width = findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or(0);
@@ -35,15 +40,49 @@ pub(crate) async fn run(config: &Path, json: bool, cache: Option<&Path>) -> Resu
                 say!("      {:width$}  -> {hint}", "")?;
             }
         }
+        if arguments.plan {
+            table(&findings)?;
+        }
     }
     let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// What there is to collect, stream by stream.
+fn table(findings: &[Finding]) -> Result<(), Exit> {
+    let planned: Vec<&Finding> = findings.iter().filter(|finding| !finding.backlog.is_empty()).collect();
+    if planned.is_empty() {
+        say!(
+            "\nnothing to plan: no stream has `from` or `until`, or nothing was found; name a time with --from"
+        )?;
+    }
+    for finding in planned {
+        let stream = finding.name.trim_start_matches("streams.").trim_end_matches(".backlog");
+        let kinds = finding.backlog.iter().map(|day| day.kind.chars().count());
+        let width = kinds.max().unwrap_or(0).max("kind".len());
+        say!("\n{stream}")?;
+        say!("  {:10}  {:width$}  {:>9}  {:>11}", "day", "kind", "items", "bytes")?;
+        let count = |items: Option<u64>| items.map_or_else(|| "unknown".to_owned(), source_host::grouped);
+        let size = |size: Option<u64>| size.map_or_else(|| "unknown".to_owned(), source_host::bytes);
+        for BacklogDay { kind, day, items, bytes } in &finding.backlog {
+            let day = day.as_deref().unwrap_or("all");
+            let items = count(items.map(u64::from));
+            say!("  {day:10}  {kind:width$}  {items:>9}  {:>11}", size(*bytes))?;
+        }
+        if finding.backlog.len() > 1 {
+            let items = finding.backlog.iter().map(|day| day.items.map(u64::from)).sum::<Option<u64>>();
+            let bytes = finding.backlog.iter().map(|day| day.bytes).sum::<Option<u64>>();
+            say!("  {:10}  {:width$}  {:>9}  {:>11}", "total", "", count(items), size(bytes))?;
+        }
+        say!("  {}", finding.message)?;
+    }
+    Ok(())
+}
+
 fn finding(name: &str, outcome: Result<String, String>) -> Finding {
     let verdict = if outcome.is_ok() { Verdict::Pass } else { Verdict::Fail };
     let message = outcome.unwrap_or_else(|error| error);
-    Finding { name: name.to_owned(), verdict, message, hint: None }
+    Finding { name: name.to_owned(), verdict, message, hint: None, backlog: Vec::new() }
 }
 
 /// Whether the state could be saved now.
