@@ -9,6 +9,7 @@ use bindings::exports::pipeline::source::source::{
     ApiUsage, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
     StreamDescription, TimeRange, Verdict,
 };
+use bindings::Plugin;
 use bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use collector::{Collector, batch, check, problem, secret::Secret};
 use std::{cell::RefCell, time::Duration};
@@ -17,8 +18,6 @@ thread_local! {
     /// One instance is one configured source.
     static COLLECTOR: RefCell<Collector> = RefCell::new(Collector::new());
 }
-
-struct Plugin;
 
 impl Guest for Plugin {
     fn describe() -> Description {

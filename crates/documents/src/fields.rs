@@ -232,7 +232,7 @@ pub fn threats() -> Vec<[String; 4]> {
 
 /// What becomes of types and objects in the Open Cybersecurity Schema Framework.
 pub mod classes {
-    use super::{AUDITED, Class, Node, Rules, how, kinds, ocsf};
+    use crate::fields::{AUDITED, Class, Node, Rules, how, kinds, ocsf};
 
     /// The version of the framework.
     pub use crate::grammar::class::VERSION;

@@ -20,8 +20,11 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use crate::disk::{Identity, beside, create, failure, probe, remove, resolve, sync_folder_of, unique};
+use crate::error::StateError;
+use crate::limits::LARGEST_STATE;
 use crate::rules::{Label, Unheard, check_owner, check_state, continues, surplus, usable, worth_keeping};
-use crate::{Answer, LARGEST_STATE, Owner, Past, Settings, StateError, StateStore, Stored};
+use crate::settings::Settings;
+use crate::store::{Answer, Owner, Past, StateStore, Stored};
 
 /// "stat", so that `file` and we know whose database it is.
 const APPLICATION: i32 = 0x7374_6174;

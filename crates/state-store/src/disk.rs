@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::StateError;
+use crate::error::StateError;
 
 /// The path with links followed, so that two names of one state have one lock, and so that a link is not replaced by a
 /// file. The file need not exist; its folder must.
