@@ -75,7 +75,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.sync_all()
     });
     if let Err(error) = written.and_then(|()| std::fs::rename(&temporary, path)) {
-        // Half a state takes room that a full disk needs. If it cannot be removed, the next save tries again.
+        // Half a state takes space that a full disk needs. If it cannot be removed, the next save tries again.
         let _ = remove(&temporary);
         return Err(error);
     }

@@ -49,7 +49,7 @@ pub trait StateStore: Send {
     fn roll_back(&mut self, to: u64) -> Answer<'_, Stored>;
 
     /// Whether a save would work: the state is ours alone or can be shared, its folder can be written to, and the disk
-    /// has room for the largest state. Changes nothing.
+    /// has space for the largest state. Changes nothing.
     ///
     /// # Errors
     ///
