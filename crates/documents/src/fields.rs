@@ -275,7 +275,7 @@ pub mod classes {
         Class::ALL.iter().map(attributes).collect()
     }
 
-    /// The columns that a class has a place for, or that tell an activity.
+    /// The columns that a class has an attribute for, or that tell an activity.
     pub fn columns() -> Vec<&'static str> {
         fn own(nodes: &'static [Node], found: &mut Vec<&'static str>) {
             for node in nodes {
