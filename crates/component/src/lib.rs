@@ -5,11 +5,11 @@
 mod bindings;
 mod http;
 
+use bindings::Plugin;
 use bindings::exports::pipeline::source::source::{
     ApiUsage, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
     StreamDescription, TimeRange, Verdict,
 };
-use bindings::Plugin;
 use bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use collector::{Collector, batch, check, problem, secret::Secret};
 use std::{cell::RefCell, time::Duration};
