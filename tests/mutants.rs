@@ -99,11 +99,11 @@ fn main() -> Result<ExitCode> {
     let mut survivors = Vec::new();
     for (number, mutant) in chosen.iter().enumerate() {
         let began = Instant::now();
-        let place = copy.tree.join(&mutant.file);
-        let original = fs::read_to_string(&place)?;
-        fs::write(&place, mutant.mutated(&copy.tree)?)?;
+        let path = copy.tree.join(&mutant.file);
+        let original = fs::read_to_string(&path)?;
+        fs::write(&path, mutant.mutated(&copy.tree)?)?;
         let outcome = copy.build().and_then(|()| copy.run(&arguments, &anyway, false));
-        fs::write(&place, original)?;
+        fs::write(&path, original)?;
         let failed = outcome.with_context(|| format!("with the mistake '{}'", mutant.name))?;
         let (verdict, said) = match failed.into_iter().next() {
             Some((_, said)) => ("caught  ", said),

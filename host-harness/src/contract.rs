@@ -333,7 +333,7 @@ pub struct Batch {
 pub struct Failure {
     /// What went wrong.
     pub problem: Problem,
-    /// The old place plus the back-off, where waiting is part of the answer. Worth storing, never necessary.
+    /// The old position plus the back-off, where waiting is part of the answer. Worth storing, never necessary.
     pub state: Option<String>,
 }
 

@@ -128,7 +128,7 @@ async fn an_endless_loop_is_stopped_at_the_limit() {
 }
 
 #[tokio::test]
-async fn an_endless_loop_leaves_other_tasks_their_turn() {
+async fn an_endless_loop_leaves_other_tasks_their_share() {
     let mut source =
         plugin().await.open(options(limits(|l| l.call_time = Duration::from_secs(600)))).await.unwrap();
     // On this one thread, the other branch can end only if the loop gives way.

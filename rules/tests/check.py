@@ -161,8 +161,8 @@ class Events:
         found = []
         for query in sql(rule.name, False):
             cursor = self.base.execute(query)
-            place = [column[0] for column in cursor.description].index("event.id")
-            found += [row[place] for row in cursor]
+            column_index = [column[0] for column in cursor.description].index("event.id")
+            found += [row[column_index] for row in cursor]
         return found
 
 

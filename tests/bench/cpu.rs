@@ -51,7 +51,7 @@ impl std::ops::Sub for Cpu {
 #[expect(unsafe_code, reason = "the standard library does not tell processor time")]
 fn usage(of: libc::c_int) -> Result<Cpu> {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: `getrusage` writes one `rusage` to the place it is given, and all zeros are one as well.
+    // SAFETY: `getrusage` writes one `rusage` to the address it is given, and all zeros are one as well.
     let usage = unsafe {
         if libc::getrusage(of, usage.as_mut_ptr()) != 0 {
             bail!("getrusage: {}", std::io::Error::last_os_error());

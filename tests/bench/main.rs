@@ -158,7 +158,7 @@ fn rounds(arguments: &Arguments, bar: &ProgressBar, end: Instant) -> Result<(Vec
     let mut notes = arena.notes.clone();
     'rounds: for round in 0..arguments.rounds {
         for (on, group) in &mut groups {
-            for turn in 0..group.len() {
+            for step in 0..group.len() {
                 if round > 0 && Instant::now() >= end {
                     notes.push(format!(
                         "The time was up in round {} of {}: what is there counts.",
@@ -167,8 +167,8 @@ fn rounds(arguments: &Arguments, bar: &ProgressBar, end: Instant) -> Result<(Vec
                     ));
                     break 'rounds;
                 }
-                let place = (turn + round) % group.len();
-                let measured = &mut group[place];
+                let index = (step + round) % group.len();
+                let measured = &mut group[index];
                 bar.set_message(format!("{}: {}", on.name, measured.contender.name()));
                 measured.rounds.push(arena.run(measured.contender, on)?);
                 bar.inc(1);

@@ -1,6 +1,6 @@
 //! A range of time, collected besides: by the server of a folder, and by a run of its own.
 
-use crate::serve::{Place, is_clean, is_complete, org_with};
+use crate::serve::{Fixture, is_clean, is_complete, org_with};
 use chrono::{TimeDelta, Utc};
 use e2e::org::TestOrg;
 use salesforce_sim::{Interval, Rows, Workload};
@@ -23,37 +23,37 @@ fn days_ago(days: i64) -> String {
 async fn a_tenant_collects_a_range_of_time_besides_and_a_killed_server_goes_on_with_it() {
     const ROWS: u64 = 60_000;
     let org = long_ago(ROWS).await;
-    let place = Place::new();
-    place.write(
+    let fixture = Fixture::new();
+    fixture.write(
         "acme",
-        &place.config("acme", &org).replace("[source.auth]", "batch.max_events = 500\n[source.auth]"),
+        &fixture.config("acme", &org).replace("[source.auth]", "batch.max_events = 500\n[source.auth]"),
     );
-    let server = place.serve();
-    place.wait("acme", "waiting", |status| status.is_some_and(|one| one["state"] == "waiting"));
-    let written = || place.output("acme").metadata().map_or(0, |file| file.len());
+    let server = fixture.serve();
+    fixture.wait("acme", "waiting", |status| status.is_some_and(|one| one["state"] == "waiting"));
+    let written = || fixture.output("acme").metadata().map_or(0, |file| file.len());
     assert_eq!(written(), 0, "its own collection begins later");
     let (from, until) = (days_ago(11), days_ago(9));
-    let said = place.tenants(&["backfill", "acme", "--from", &from, "--until", &until]);
+    let said = fixture.tenants(&["backfill", "acme", "--from", &from, "--until", &until]);
     assert_eq!(said, Some(format!("acme collects from {from} until {until} besides\n")));
     let mut server = Some(server);
     for _ in 0..3 {
         let (before, started) = (written(), Instant::now());
         // In the midst of it, wherever that is.
         while written() <= before + 500_000 {
-            assert!(started.elapsed() < Duration::from_secs(120), "{}", place.log());
+            assert!(started.elapsed() < Duration::from_secs(120), "{}", fixture.log());
             tokio::task::yield_now().await;
         }
         server.take().expect("a server").kill();
-        server = Some(place.serve());
+        server = Some(fixture.serve());
     }
-    place.wait("acme", "done", |status| {
+    fixture.wait("acme", "done", |status| {
         status.is_some_and(|one| one["backfill"].is_null() && one["state"] == "waiting")
     });
     let log = server.take().expect("a server").stop();
     assert!(log.matches("a backfill goes on").count() >= 3, "{log}");
     assert!(log.contains(&format!("the backfill from {from} until {until} is complete")), "{log}");
-    is_complete(&place.delivered("acme"), &org);
-    assert!(!place.folder().join("backfills/acme").exists());
+    is_complete(&fixture.delivered("acme"), &org);
+    assert!(!fixture.folder().join("backfills/acme").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,17 +66,19 @@ async fn a_backfill_brings_the_same_events_as_the_collection_into_the_same_outpu
         ..Workload::default()
     })
     .await;
-    let place = Place::new();
-    place.add("acme", &org);
-    let server = place.serve();
-    place.wait_for_events("acme", ROWS);
-    is_clean(&place.delivered("acme"), &org);
-    assert!(place.tenants(&["backfill", "acme", "--from", &days_ago(7), "--until", &days_ago(5)]).is_some());
-    place.wait("acme", "done", |status| {
+    let fixture = Fixture::new();
+    fixture.add("acme", &org);
+    let server = fixture.serve();
+    fixture.wait_for_events("acme", ROWS);
+    is_clean(&fixture.delivered("acme"), &org);
+    assert!(
+        fixture.tenants(&["backfill", "acme", "--from", &days_ago(7), "--until", &days_ago(5)]).is_some()
+    );
+    fixture.wait("acme", "done", |status| {
         status.is_some_and(|one| one["backfill"].is_null() && one["events"].as_u64() >= Some(ROWS))
     });
     server.stop();
-    let delivered = place.delivered("acme");
+    let delivered = fixture.delivered("acme");
     let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
     assert_eq!((comparison.missing, comparison.duplicated), (0, ROWS), "{comparison}");
     assert_eq!(delivered.changed(), None);
@@ -85,10 +87,10 @@ async fn a_backfill_brings_the_same_events_as_the_collection_into_the_same_outpu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_that_makes_no_sense_is_refused_and_one_that_is_not_wanted_ends() {
     let org = long_ago(200).await;
-    let place = Place::new();
-    place.add("acme", &org);
-    let server = place.serve();
-    place.wait("acme", "waiting", |status| status.is_some_and(|one| one["state"] == "waiting"));
+    let fixture = Fixture::new();
+    fixture.add("acme", &org);
+    let server = fixture.serve();
+    fixture.wait("acme", "waiting", |status| status.is_some_and(|one| one["state"] == "waiting"));
     let (from, until) = (days_ago(11), days_ago(9));
     for (arguments, why) in [
         (vec!["nobody", "--from", from.as_str()], "there is no tenant nobody"),
@@ -98,55 +100,55 @@ async fn a_backfill_that_makes_no_sense_is_refused_and_one_that_is_not_wanted_en
         (vec!["acme"], "--from"),
         (vec!["acme", "--end"], "acme has no backfill"),
     ] {
-        let said = place.refused(&[&["backfill"], arguments.as_slice()].concat());
+        let said = fixture.refused(&[&["backfill"], arguments.as_slice()].concat());
         assert!(said.contains(why), "{arguments:?}: {said}");
     }
-    assert!(place.tenants(&["pause", "acme"]).is_some());
+    assert!(fixture.tenants(&["pause", "acme"]).is_some());
     // Up to now: of the last days there may come more, and so it waits.
-    assert!(place.tenants(&["backfill", "acme", "--from", &from]).is_some());
-    let said = place.refused(&["backfill", "acme", "--from", &from, "--until", &until]);
+    assert!(fixture.tenants(&["backfill", "acme", "--from", &from]).is_some());
+    let said = fixture.refused(&["backfill", "acme", "--from", &from, "--until", &until]);
     assert!(said.contains("has a backfill under way") && said.contains("--end"), "{said}");
-    assert!(place.tenants(&["resume", "acme"]).is_some());
-    place.wait("acme", "caught up", |status| {
+    assert!(fixture.tenants(&["resume", "acme"]).is_some());
+    fixture.wait("acme", "caught up", |status| {
         status.is_some_and(|one| one["backfill"]["events"] == 200 && one["state"] == "waiting")
     });
-    assert!(place.tenants(&["list"]).is_some_and(|table| table.contains("backfill from")));
-    assert!(place.tenants(&["backfill", "acme", "--end"]).is_some());
-    place.wait("acme", "alone", |status| status.is_some_and(|one| one["backfill"].is_null()));
+    assert!(fixture.tenants(&["list"]).is_some_and(|table| table.contains("backfill from")));
+    assert!(fixture.tenants(&["backfill", "acme", "--end"]).is_some());
+    fixture.wait("acme", "alone", |status| status.is_some_and(|one| one["backfill"].is_null()));
     server.stop();
-    is_clean(&place.delivered("acme"), &org);
+    is_clean(&fixture.delivered("acme"), &org);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_goes_back_to_an_earlier_state_and_collects_from_there() {
     const ROWS: u64 = 2_000;
     let org = crate::serve::org(ROWS).await;
-    let place = Place::new();
-    place.write(
+    let fixture = Fixture::new();
+    fixture.write(
         "acme",
-        &place.config("acme", &org).replace("[source.auth]", "batch.max_events = 100\n[source.auth]"),
+        &fixture.config("acme", &org).replace("[source.auth]", "batch.max_events = 100\n[source.auth]"),
     );
-    let server = place.serve();
-    place.wait_for_events("acme", ROWS);
-    let history = place.tenants(&["history", "acme", "--json"]).expect("a history");
+    let server = fixture.serve();
+    fixture.wait_for_events("acme", ROWS);
+    let history = fixture.tenants(&["history", "acme", "--json"]).expect("a history");
     let history: Vec<serde_json::Value> = serde_json::from_str(&history).expect("JSON");
     let oldest = history.last().expect("an earlier state")["revision"].to_string();
-    let table = place.tenants(&["history", "acme"]).expect("a table");
+    let table = fixture.tenants(&["history", "acme"]).expect("a table");
     assert!(table.contains("revision") && table.contains(&oldest), "{table}");
-    let said = place.refused(&["roll-back", "acme", "999999"]);
+    let said = fixture.refused(&["roll-back", "acme", "999999"]);
     assert!(said.contains("999999"), "{said}");
-    assert!(place.refused(&["history", "nobody"]).contains("there is no tenant nobody"));
+    assert!(fixture.refused(&["history", "nobody"]).contains("there is no tenant nobody"));
     // Of a tenant that is paused as well, which it then stays.
-    assert!(place.tenants(&["pause", "acme"]).is_some());
-    let said = place.tenants(&["roll-back", "acme", &oldest]).expect("gone back");
+    assert!(fixture.tenants(&["pause", "acme"]).is_some());
+    let said = fixture.tenants(&["roll-back", "acme", &oldest]).expect("gone back");
     assert!(said.starts_with(&format!("acme goes on from the state {oldest}, which is now ")), "{said}");
-    place.wait("acme", "paused", |status| status.is_some_and(|one| one["state"] == "paused"));
-    assert!(place.tenants(&["resume", "acme"]).is_some());
-    place.wait("acme", "done", |status| {
+    fixture.wait("acme", "paused", |status| status.is_some_and(|one| one["state"] == "paused"));
+    assert!(fixture.tenants(&["resume", "acme"]).is_some());
+    fixture.wait("acme", "done", |status| {
         status.is_some_and(|one| one["state"] == "waiting" && one["events"].as_u64() > Some(0))
     });
     server.stop();
-    let delivered = place.delivered("acme");
+    let delivered = fixture.delivered("acme");
     is_complete(&delivered, &org);
     let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
     assert!(comparison.duplicated > 0 && delivered.changed().is_none(), "{comparison}");

@@ -152,7 +152,7 @@ async fn what_did_not_compile_is_not_tried_again_until_its_limits_change() {
         runtime.load_bytes(name, content, &short).await.expect_err("refused").to_string()
     };
     let count = || fs::read_to_string(&runs).unwrap_or_default().lines().count();
-    // Two that wait for their turn and one that comes later are refused with the first, each by its own name.
+    // Two that wait for their permit and one that comes later are refused with the first, each by its own name.
     let (first, second) = tokio::join!(load("one.wasm", 500), load("two.wasm", 500));
     let third = load("three.wasm", 500).await;
     assert_eq!(count(), 1);

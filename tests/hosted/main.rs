@@ -25,7 +25,7 @@ mod traced;
 use e2e::hosted::program;
 use std::process::Command;
 
-/// The program `source-host`, with one place for the compiled component among all tests.
+/// The program `source-host`, with one folder for the compiled component among all tests.
 fn host() -> Command {
     let mut host = Command::new(program("source-host"));
     host.env("SOURCE_HOST_CACHE", env!("CARGO_TARGET_TMPDIR"));

@@ -27,12 +27,12 @@ pub async fn org_with(workload: Workload) -> TestOrg {
 }
 
 /// A folder that is served, with what lies beside it.
-pub struct Place {
+pub struct Fixture {
     folder: TempDir,
     beside: TempDir,
 }
 
-impl Place {
+impl Fixture {
     pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
@@ -74,7 +74,7 @@ impl Place {
         let said = File::options().create(true).append(true).open(self.said()).expect("a file");
         let mut command = crate::host();
         command.arg("serve").arg(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
-        Server { place: self, child: command.spawn().expect("the host") }
+        Server { fixture: self, child: command.spawn().expect("the host") }
     }
 
     fn said(&self) -> PathBuf {
@@ -139,7 +139,7 @@ impl Place {
 }
 
 pub struct Server<'a> {
-    place: &'a Place,
+    fixture: &'a Fixture,
     child: Child,
 }
 
@@ -153,7 +153,7 @@ impl Server<'_> {
     pub fn stop(mut self) -> String {
         self.signal("-TERM");
         let status = self.child.wait().expect("an end");
-        let said = fs::read_to_string(self.place.said()).expect("what it said");
+        let said = fs::read_to_string(self.fixture.said()).expect("what it said");
         assert!(status.success(), "{said}");
         said
     }
@@ -186,72 +186,77 @@ pub fn is_clean(delivered: &Delivered, org: &TestOrg) {
 async fn every_tenant_of_a_folder_gets_its_own_events_and_what_is_wrong_with_one_stays_with_it() {
     const ROWS: u64 = 2_000;
     let (one, other) = (org(ROWS).await, org(ROWS).await);
-    let place = Place::new();
-    place.add("acme", &one);
-    place.add("globex", &other);
+    let fixture = Fixture::new();
+    fixture.add("acme", &one);
+    fixture.add("globex", &other);
     // A file that is none, one with mistakes, a component that computes without end, an output that is down, and a server
     // that refuses the credentials.
-    place.write("broken", "component = \"c.wasm\n");
-    place.write(
+    fixture.write("broken", "component = \"c.wasm\n");
+    fixture.write(
         "mistaken",
-        &place.config("mistaken", &one).replace("flow = \"jwt-bearer\"", "flow = \"jwt\""),
+        &fixture.config("mistaken", &one).replace("flow = \"jwt-bearer\"", "flow = \"jwt\""),
     );
     let hostile = component_path().with_file_name("hostile-source.wasm");
-    place.write(
+    fixture.write(
         "spinner",
         &format!("component = {hostile:?}\n[source]\ndo = \"spin\"\n[limits]\ncpu_time = \"1s\"\n"),
     );
-    let down = place.config("down", &one);
-    let file = format!("kind = \"file\"\npath = {:?}", place.output("down"));
-    place.write("down", &down.replace(&file, "kind = \"http\"\nurl = \"http://127.0.0.1:9/\""));
-    place.write("refused", &place.config("refused", &one).replace("username = \"", "username = \"nobody-"));
+    let down = fixture.config("down", &one);
+    let file = format!("kind = \"file\"\npath = {:?}", fixture.output("down"));
+    fixture.write("down", &down.replace(&file, "kind = \"http\"\nurl = \"http://127.0.0.1:9/\""));
+    fixture
+        .write("refused", &fixture.config("refused", &one).replace("username = \"", "username = \"nobody-"));
 
-    let server = place.serve();
-    place.wait_for_events("acme", ROWS);
-    place.wait_for_events("globex", ROWS);
+    let server = fixture.serve();
+    fixture.wait_for_events("acme", ROWS);
+    fixture.wait_for_events("globex", ROWS);
     for (name, says) in
         [("broken", "not TOML at line 1"), ("mistaken", "line 7: source.auth.flow"), ("refused", "user")]
     {
-        place.wait(name, "failed", |status| {
+        fixture.wait(name, "failed", |status| {
             status.is_some_and(|one| one["failed"].as_str().is_some_and(|why| why.contains(says)))
         });
     }
     let said = server.stop();
     assert!(said.contains("the output cannot take events; they wait"), "{said}");
     assert!(said.contains("computed for longer than its limit of 1 s"), "{said}");
-    is_clean(&place.delivered("acme"), &one);
-    is_clean(&place.delivered("globex"), &other);
+    is_clean(&fixture.delivered("acme"), &one);
+    is_clean(&fixture.delivered("globex"), &other);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_goes_on_where_it_was_and_loses_nothing() {
     const ROWS: u64 = 30_000;
     let org = org(ROWS).await;
-    let place = Place::new();
+    let fixture = Fixture::new();
     for name in ["acme", "globex", "initech"] {
-        place.write(
+        fixture.write(
             name,
-            &place.config(name, &org).replace("[source.auth]", "batch.max_events = 500\n[source.auth]"),
+            &fixture.config(name, &org).replace("[source.auth]", "batch.max_events = 500\n[source.auth]"),
         );
     }
     for _ in 0..4 {
-        let server = place.serve();
-        let before = place.output("acme").metadata().map_or(0, |file| file.len());
+        let server = fixture.serve();
+        let before = fixture.output("acme").metadata().map_or(0, |file| file.len());
         let started = Instant::now();
         // In the midst of it, wherever that is.
-        while place.output("acme").metadata().map_or(0, |file| file.len()) <= before + 500_000 {
-            assert!(started.elapsed() < PATIENCE, "{}", fs::read_to_string(place.said()).unwrap_or_default());
+        while fixture.output("acme").metadata().map_or(0, |file| file.len()) <= before + 500_000 {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{}",
+                fs::read_to_string(fixture.said()).unwrap_or_default()
+            );
             tokio::task::yield_now().await;
         }
         server.kill();
     }
-    let server = place.serve();
+    let server = fixture.serve();
     for name in ["acme", "globex", "initech"] {
-        place.wait(name, "done", |status| status.is_some_and(|one| one["state"] == "waiting"));
+        fixture.wait(name, "done", |status| status.is_some_and(|one| one["state"] == "waiting"));
     }
     server.stop();
     for name in ["acme", "globex", "initech"] {
-        is_complete(&place.delivered(name), &org);
+        is_complete(&fixture.delivered(name), &org);
     }
 }
 
@@ -259,74 +264,74 @@ async fn a_server_that_is_killed_goes_on_where_it_was_and_loses_nothing() {
 async fn tenants_come_change_pause_and_go_while_the_others_go_on() {
     const ROWS: u64 = 400;
     let org = org(ROWS).await;
-    let place = Place::new();
-    place.add("acme", &org);
-    let server = place.serve();
-    place.wait_for_events("acme", ROWS);
+    let fixture = Fixture::new();
+    fixture.add("acme", &org);
+    let server = fixture.serve();
+    fixture.wait_for_events("acme", ROWS);
 
-    place.add("globex", &org);
-    place.wait_for_events("globex", ROWS);
+    fixture.add("globex", &org);
+    fixture.wait_for_events("globex", ROWS);
 
     // Mended as soon as its file is.
-    place.write("initech", "component = \"no/such.wasm\"");
-    place.wait("initech", "failed", |status| status.is_some_and(|one| one["state"] == "failed"));
-    place.add("initech", &org);
-    place.wait_for_events("initech", ROWS);
+    fixture.write("initech", "component = \"no/such.wasm\"");
+    fixture.wait("initech", "failed", |status| status.is_some_and(|one| one["state"] == "failed"));
+    fixture.add("initech", &org);
+    fixture.wait_for_events("initech", ROWS);
 
-    assert_eq!(place.tenants(&["pause", "globex"]).as_deref(), Some("globex is paused\n"));
-    place.wait("globex", "paused", |status| status.is_some_and(|one| one["state"] == "paused"));
-    assert_eq!(place.tenants(&["poll", "globex"]), None, "it is paused");
-    assert_eq!(place.tenants(&["resume", "globex"]).as_deref(), Some("globex is resumed\n"));
-    place.wait("globex", "waiting", |status| status.is_some_and(|one| one["state"] == "waiting"));
-    assert_eq!(place.tenants(&["pause", "nobody"]), None);
+    assert_eq!(fixture.tenants(&["pause", "globex"]).as_deref(), Some("globex is paused\n"));
+    fixture.wait("globex", "paused", |status| status.is_some_and(|one| one["state"] == "paused"));
+    assert_eq!(fixture.tenants(&["poll", "globex"]), None, "it is paused");
+    assert_eq!(fixture.tenants(&["resume", "globex"]).as_deref(), Some("globex is resumed\n"));
+    fixture.wait("globex", "waiting", |status| status.is_some_and(|one| one["state"] == "waiting"));
+    assert_eq!(fixture.tenants(&["pause", "nobody"]), None);
 
-    fs::remove_file(place.file("acme")).expect("removed");
-    place.wait("acme", "gone", |status| status.is_none());
-    let polls = |name| place.status(name).and_then(|one| one["polls"].as_u64()).unwrap_or_default();
+    fs::remove_file(fixture.file("acme")).expect("removed");
+    fixture.wait("acme", "gone", |status| status.is_none());
+    let polls = |name| fixture.status(name).and_then(|one| one["polls"].as_u64()).unwrap_or_default();
     let before = polls("globex");
-    assert!(place.tenants(&["poll", "globex"]).is_some());
-    place.wait("globex", "polled", |status| status.and_then(|one| one["polls"].as_u64()) > Some(before));
+    assert!(fixture.tenants(&["poll", "globex"]).is_some());
+    fixture.wait("globex", "polled", |status| status.and_then(|one| one["polls"].as_u64()) > Some(before));
     server.stop();
-    is_clean(&place.delivered("globex"), &org);
+    is_clean(&fixture.delivered("globex"), &org);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_has_one_server_and_who_asks_without_one_is_told() {
     let org = org(10).await;
-    let place = Place::new();
-    place.add("acme", &org);
+    let fixture = Fixture::new();
+    fixture.add("acme", &org);
     let mut command = crate::host();
-    let asked = command.arg("tenants").arg(place.folder.path()).arg("list").output().expect("the host");
+    let asked = command.arg("tenants").arg(fixture.folder.path()).arg("list").output().expect("the host");
     let said = String::from_utf8_lossy(&asked.stderr).into_owned();
     assert!(!asked.status.success() && said.contains("source-host serve"), "{said}");
-    let server = place.serve();
-    place.wait_for_events("acme", 10);
+    let server = fixture.serve();
+    fixture.wait_for_events("acme", 10);
     let mut second = crate::host();
-    let second = second.arg("serve").arg(place.folder.path()).output().expect("the host");
+    let second = second.arg("serve").arg(fixture.folder.path()).output().expect("the host");
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(2), "{said}");
     assert!(said.contains("another server serves this folder"), "{said}");
     server.stop();
-    assert!(!Path::new(&place.folder.path().join("control.sock")).exists());
+    assert!(!Path::new(&fixture.folder.path().join("control.sock")).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_lets_turns_come_to_their_end_and_breaks_off_those_that_do_not() {
-    let place = Place::new();
+async fn a_stop_lets_slices_come_to_their_end_and_breaks_off_those_that_do_not() {
+    let fixture = Fixture::new();
     let hostile = component_path().with_file_name("hostile-source.wasm");
-    place.write("spinner", &format!("component = {hostile:?}\n[source]\ndo = \"spin\"\n[limits]\ncpu_time = \"1h\"\ncall_time = \"1h\"\n"));
+    fixture.write("spinner", &format!("component = {hostile:?}\n[source]\ndo = \"spin\"\n[limits]\ncpu_time = \"1h\"\ncall_time = \"1h\"\n"));
     let server = {
-        let said = File::options().create(true).append(true).open(place.said()).expect("a file");
+        let said = File::options().create(true).append(true).open(fixture.said()).expect("a file");
         let mut command = crate::host();
         command
             .arg("serve")
-            .arg(place.folder.path())
+            .arg(fixture.folder.path())
             .args(["--drain", "300ms"])
             .stdin(Stdio::null())
             .stderr(said);
-        Server { place: &place, child: command.spawn().expect("the host") }
+        Server { fixture: &fixture, child: command.spawn().expect("the host") }
     };
-    place.wait("spinner", "running", |status| status.is_some_and(|one| one["state"] == "running"));
+    fixture.wait("spinner", "running", |status| status.is_some_and(|one| one["state"] == "running"));
     let started = Instant::now();
     let said = server.stop();
     assert!(said.contains("breaking off"), "{said}");
@@ -348,25 +353,25 @@ async fn page(address: &str, path: &str) -> (String, String) {
 async fn a_tenant_that_waits_is_no_instance_signs_in_once_and_is_told_of() {
     const ROWS: u64 = 300;
     let org = org(ROWS).await;
-    let place = Place::new();
-    place.add("acme", &org);
-    let said = File::options().create(true).append(true).open(place.said()).expect("a file");
-    let audit = place.beside.path().join("audit.ndjson");
+    let fixture = Fixture::new();
+    fixture.add("acme", &org);
+    let said = File::options().create(true).append(true).open(fixture.said()).expect("a file");
+    let audit = fixture.beside.path().join("audit.ndjson");
     let mut command = crate::host();
-    command.arg("serve").arg(place.folder.path()).args(["--instances", "0", "--metrics", "127.0.0.1:0"]);
+    command.arg("serve").arg(fixture.folder.path()).args(["--instances", "0", "--metrics", "127.0.0.1:0"]);
     command.arg("--audit").arg(&audit).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
-    let server = Server { place: &place, child: command.spawn().expect("the host") };
-    place.wait_for_events("acme", ROWS);
+    let server = Server { fixture: &fixture, child: command.spawn().expect("the host") };
+    fixture.wait_for_events("acme", ROWS);
     for _ in 0..3 {
-        let polls = place.status("acme").and_then(|one| one["polls"].as_u64());
-        assert!(place.tenants(&["poll", "acme"]).is_some());
-        place.wait("acme", "polled again", |status| {
+        let polls = fixture.status("acme").and_then(|one| one["polls"].as_u64());
+        assert!(fixture.tenants(&["poll", "acme"]).is_some());
+        fixture.wait("acme", "polled again", |status| {
             status.is_some_and(|one| one["polls"].as_u64() > polls && one["state"] == "waiting")
         });
     }
     assert_eq!(org.simulator.org().requests().count("/oauth2/token"), 1);
 
-    let log = fs::read_to_string(place.said()).expect("what it said");
+    let log = fs::read_to_string(fixture.said()).expect("what it said");
     let (_, rest) = log.split_once("address=").expect("where metrics are told");
     let address = rest.split_whitespace().next().expect("an address").to_owned();
     let (status, metrics) = page(&address, "/metrics").await;

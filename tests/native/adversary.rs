@@ -1,5 +1,5 @@
 //! What somebody found who read the collector to break it: clocks of the org that were ahead, streams that take each other's
-//! room, downloads that never end at the same place.
+//! capacity, downloads that never end at the same position.
 
 use crate::{
     cases::{NOW, configured_with},
@@ -44,7 +44,7 @@ fn has(run: &Run, text: &str) -> bool {
 const NO_ACCESS: &str = r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"no"}]"#;
 
 #[test]
-fn a_stream_whose_files_all_fail_takes_no_room_from_the_others() {
+fn a_stream_whose_files_all_fail_takes_no_capacity_from_the_others() {
     let mut org = CannedOrg::default();
     for n in 0..400 {
         let file = file(n, "TypeA", &format!("2026-06-01T11:{:02}:{:02}", n / 60, n % 60));
@@ -61,7 +61,10 @@ fn a_stream_whose_files_all_fail_takes_no_room_from_the_others() {
     org.files.push(bad);
     org.files.push(file(901, "TypeB", "2026-06-18T05:30:00"));
     run.go_on_for(&mut org, 24 * HOUR);
-    assert!(has(&run, "row-901"), "one bad file holds up the stream, since another stream took all the room");
+    assert!(
+        has(&run, "row-901"),
+        "one bad file holds up the stream, since another stream took all the capacity"
+    );
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn a_file_whose_rows_go_on_to_change_their_order_is_waited_for_longer_each_time(
     assert!(waits.is_sorted(), "{waits:?}");
 }
 
-/// An org whose downloads end at another place each time.
+/// An org whose downloads end at another position each time.
 struct Cutting {
     org: CannedOrg,
     downloads: usize,
@@ -331,7 +334,7 @@ impl Http for Cutting {
 }
 
 #[test]
-fn downloads_that_end_at_another_place_each_time_are_no_storm() {
+fn downloads_that_end_at_another_position_each_time_are_no_storm() {
     let mut file = file(1, "Login", "2026-06-01T13:00:00");
     file.length = Some(1000);
     let mut org = Cutting { org: CannedOrg::with(vec![file]), downloads: 0 };

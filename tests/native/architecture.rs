@@ -1,85 +1,122 @@
 //! Who knows whom: the sources are read, and their imports held against what each crate says of itself.
 //!
 //! Each library says in one sentence of its `lib.rs` which of its modules stand on which, from the bottom up. A module may use
-//! what stands below it, and what lies in its own folder, as long as no circle comes of it.
+//! what stands below it, and what lies in its own folder, as long as no circle comes of it. A program is read as a tree of its
+//! own, with its `main.rs` at the root.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 12] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
     "crates/component",
     "crates/salesforce-sim",
     "crates/event-output",
+    "crates/state-store",
     "host-harness",
     "crates/source-host-cli",
+    "crates/hostile-source",
+    "crates/test-guests",
+    "crates/xtask",
 ];
-/// Those that are large enough to have floors.
-const FLOORS: [&str; 6] = [
+/// Those whose library is large enough to have layers.
+const LAYERED: [&str; 7] = [
     "crates/documents",
     "crates/collector",
     "crates/salesforce-sim",
     "crates/event-output",
+    "crates/state-store",
     "host-harness",
     "crates/source-host-cli",
 ];
 const SENTENCE: &str = "Each of these knows only what stands below it:";
 
+/// The path of a module. That of the root, `lib.rs` or `main.rs`, is empty.
 type Module = Vec<String>;
+/// The modules of a library or a program, each with those that it uses.
+type Imports = BTreeMap<Module, BTreeSet<Module>>;
 
-/// The modules of a crate, each with those that it uses.
-fn imports(name: &str) -> BTreeMap<Module, BTreeSet<Module>> {
+/// The trees of modules of a crate: its library, if it has one, and its programs.
+fn trees(name: &str) -> Vec<(String, Imports)> {
+    let sources = top().join(name).join("src");
+    let mut roots = vec![sources.clone()];
+    if let Ok(programs) = fs::read_dir(sources.join("bin")) {
+        roots.extend(programs.map(|entry| entry.expect("an entry").path()));
+    }
+    let tree = |root: PathBuf| {
+        let called = root.strip_prefix(top()).expect("below the top").display().to_string();
+        let imports = imports(&root);
+        (called, imports)
+    };
+    roots.into_iter().map(tree).collect()
+}
+
+/// What is imported in the tree whose root lies in this folder, or is this file.
+fn imports(root: &Path) -> Imports {
     let mut texts = BTreeMap::new();
-    read(&top().join(name).join("src"), &mut Vec::new(), &mut texts);
+    if root.is_dir() {
+        read(root, &mut Vec::new(), &mut texts);
+    } else {
+        texts.insert(Vec::new(), source(root));
+    }
+    assert!(texts.contains_key(&[][..]), "{} has a root", root.display());
     let modules: BTreeSet<Module> = texts.keys().cloned().collect();
     let used = |(module, text): (&Module, &String)| {
         let children =
             modules.iter().filter(|other| other.len() == module.len() + 1 && other.starts_with(module));
-        let calls = children.filter(|child| calls(text, &child[module.len()])).cloned();
-        let paths = paths(text).into_iter().filter_map(|path| {
-            let found = resolved(module, &path, &modules);
-            // What the library hands out at its root may come from any floor.
-            let at_root = path.len() > 1 && path[0] == "crate" && found.is_none() && FLOORS.contains(&name);
-            assert!(!at_root, "{}: {} is not named by its module", module.join("::"), path.join("::"));
-            found
-        });
-        (module.clone(), paths.chain(calls).filter(|other| other != module).collect())
+        let calls = children.flat_map(|child| calls(text, &child[module.len()]));
+        let used = paths(text).into_iter().chain(calls).filter_map(|path| resolved(module, &path, &modules));
+        (module.clone(), used.filter(|other| other != module).collect())
     };
     texts.iter().map(used).collect()
 }
 
-/// Reads what lies in a folder. Programs are no modules of the library.
+/// Reads what lies in a folder. The programs in `bin` are no modules of the library.
 fn read(folder: &Path, within: &mut Module, texts: &mut BTreeMap<Module, String>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
-        let is_program = within.is_empty() && matches!(&*stem, "bin" | "main" | "lib");
-        if is_program {
+        if within.is_empty() && stem == "bin" {
             continue;
         }
+        let is_root = within.is_empty() && matches!(&*stem, "main" | "lib");
         within.push(stem);
         if path.is_dir() {
             read(&path, within, texts);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let mut module = within.clone();
-            module.pop_if(|name| name == "mod");
-            texts.insert(module, without_comments_and_tests(&fs::read_to_string(&path).expect("a source")));
+            module.pop_if(|name| is_root || name == "mod");
+            let known = texts.insert(module, source(&path));
+            assert!(known.is_none(), "{} is the only one of its module", path.display());
         }
         within.pop();
     }
 }
 
-/// Whether something of a module of the own folder is named with its path.
-fn calls(text: &str, child: &str) -> bool {
-    text.match_indices(&format!("{child}::")).any(|(at, _)| {
-        !text[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | ':'))
-            || text[..at].ends_with("self::")
-    })
+fn source(path: &Path) -> String {
+    without_comments_and_tests(&fs::read_to_string(path).expect("a source"))
+}
+
+/// The paths in a text that begin with a module of the own folder.
+fn calls(text: &str, child: &str) -> Vec<Module> {
+    let begins = |(at, _): &(usize, &str)| {
+        !text[..*at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | ':'))
+            || text[..*at].ends_with("self::")
+    };
+    text.match_indices(&format!("{child}::"))
+        .filter(begins)
+        .map(|(at, _)| segments(path_at(text, at)))
+        .collect()
+}
+
+fn path_at(text: &str, start: usize) -> &str {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    text[start..].split(|c| !is_name(c)).next().unwrap_or_default()
 }
 
 fn without_comments_and_tests(text: &str) -> String {
@@ -105,11 +142,10 @@ fn paths(text: &str) -> Vec<Module> {
     }
     for root in ["crate::", "super::"] {
         for (start, _) in text.match_indices(root) {
-            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-            let path: String = text[start..].chars().take_while(|c| is_name(*c)).collect();
+            let path = path_at(text, start);
             // A tree goes on behind it, and was read as one.
             if !path.ends_with("::") {
-                paths.push(segments(&path));
+                paths.push(segments(path));
             }
         }
     }
@@ -147,7 +183,7 @@ fn branches(before: &mut Module, tree: &str, paths: &mut Vec<Module>) {
     before.truncate(length);
 }
 
-/// The module of this crate that a path leads to.
+/// The module of this tree that a path leads to.
 fn resolved(module: &Module, path: &Module, modules: &BTreeSet<Module>) -> Option<Module> {
     let (first, rest) = path.split_first()?;
     let mut target = match &**first {
@@ -164,11 +200,13 @@ fn resolved(module: &Module, path: &Module, modules: &BTreeSet<Module>) -> Optio
     while !target.is_empty() && !modules.contains(&target) {
         target.pop();
     }
-    (!target.is_empty() && is_own(&target)).then_some(target)
+    // What no module has stands at the root, or in another crate.
+    let is_here = !target.is_empty() || matches!(&**first, "crate" | "super");
+    (is_here && is_own(&target)).then_some(target)
 }
 
 /// The modules that lie on a circle.
-fn circle(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
+fn circle(imports: &Imports) -> Vec<String> {
     let mut left = imports.clone();
     loop {
         let free: Vec<Module> = left
@@ -189,47 +227,78 @@ fn top() -> &'static Path {
 
 #[test]
 fn no_module_is_part_of_a_circle() {
-    for name in CRATES {
-        let imports = imports(name);
+    let folders = fs::read_dir(top().join("crates")).expect("the crates");
+    let there = folders.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    let there: BTreeSet<String> = there.map(|name| format!("crates/{name}")).collect();
+    let listed = CRATES.iter().filter(|name| name.starts_with("crates/"));
+    assert_eq!(there, listed.map(|name| (*name).to_owned()).collect(), "the crates, and those that are read");
+    for (called, imports) in CRATES.iter().flat_map(|name| trees(name)) {
         let edges: usize = imports.values().map(BTreeSet::len).sum();
-        assert!(edges >= imports.len() / 2, "{name}: {edges} imports of {} modules were read", imports.len());
-        assert_eq!(circle(&imports), [""; 0], "{name}");
+        assert!(
+            edges >= imports.len() / 2,
+            "{called}: {edges} imports of {} modules were read",
+            imports.len()
+        );
+        assert_eq!(circle(&imports), [""; 0], "{called}");
     }
 }
 
 #[test]
 fn every_module_knows_only_what_its_crate_says_stands_below_it() {
-    for name in FLOORS {
-        let library = fs::read_to_string(top().join(name).join("src/lib.rs")).expect("a library");
+    for name in LAYERED {
+        let sources = top().join(name).join("src");
+        let library = fs::read_to_string(sources.join("lib.rs")).expect("a library");
         let library = library.replace("\n//! ", " ");
         let (_, said) =
-            library.split_once(SENTENCE).unwrap_or_else(|| panic!("{name} says nothing of its floors"));
+            library.split_once(SENTENCE).unwrap_or_else(|| panic!("{name} says nothing of its layers"));
         let said = said.split('.').next().unwrap_or_default();
-        let floors: BTreeMap<&str, usize> = said
+        let layers: BTreeMap<&str, usize> = said
             .split(';')
             .enumerate()
-            .flat_map(|(floor, names)| names.split('`').skip(1).step_by(2).map(move |name| (name, floor)))
+            .flat_map(|(layer, names)| names.split('`').skip(1).step_by(2).map(move |name| (name, layer)))
             .collect();
-        let imports = imports(name);
+        let mut imports = imports(&sources);
+        // It hands out what lies in all layers.
+        imports.remove(&[][..]);
         let own: BTreeSet<&str> = imports.keys().map(|module| &*module[0]).collect();
-        assert_eq!(own, floors.keys().copied().collect(), "{name}: the modules, and those that are told");
+        assert_eq!(own, layers.keys().copied().collect(), "{name}: the modules, and those that are told");
         for (module, uses) in &imports {
-            for other in uses.iter().filter(|other| other[0] != module[0]) {
-                let (from, to) = (floors[&*module[0]], floors[&*other[0]]);
-                assert!(to < from, "{name}: {} uses {}", module.join("::"), other.join("::"));
+            for other in uses {
+                let Some(top) = other.first() else {
+                    panic!("{name}: {} names something of the root, and not its module", module.join("::"));
+                };
+                let (from, to) = (layers[&*module[0]], layers[&**top]);
+                let is_below = to < from || *top == module[0];
+                assert!(is_below, "{name}: {} uses {}", module.join("::"), other.join("::"));
             }
         }
     }
 }
 
 #[test]
+fn programs_are_read_with_what_stands_at_their_roots() {
+    let trees: BTreeMap<String, Imports> = CRATES.iter().flat_map(|name| trees(name)).collect();
+    let uses =
+        |tree: &str, module: &str, other: &str| trees[tree][&segments(module)].contains(&segments(other));
+    assert!(uses("crates/source-host-cli/src/bin/source-host", "", "commands::run"));
+    assert!(uses("crates/source-host-cli/src/bin/source-host", "commands::run", "console"));
+    assert!(uses("crates/salesforce-sim/src/bin/salesforce-sim", "", "settings"));
+    assert!(uses("crates/xtask/src", "", "sizes"));
+}
+
+#[test]
 fn a_circle_and_an_arrow_upwards_are_seen() {
     let module = |name: &str| segments(name);
-    let all: BTreeSet<Module> = ["a", "a::b", "c", "d"].map(module).into();
+    let all: BTreeSet<Module> = ["", "a", "a::b", "c", "d"].map(module).into();
     let text = "use crate::{c::{self, Thing}, d};\nuse b::Part;\nuse super::d as other;\nfn f() { crate::a::b::f() }";
     let found: BTreeSet<_> =
         paths(text).iter().filter_map(|path| resolved(&module("a"), path, &all)).collect();
     assert_eq!(found, ["a::b", "c", "d"].map(module).into());
+    let found = |path: &str, from: &str| resolved(&module(from), &module(path), &all);
+    assert_eq!(found("crate::AT_THE_ROOT", "a::b"), Some(module("")));
+    assert_eq!(found("super::AT_THE_ROOT", "c"), Some(module("")));
+    assert_eq!(found("std::fs", "c"), None);
+    assert_eq!(found("std::fs", ""), None);
     let edges = |uses: [(&str, &[&str]); 3]| {
         uses.map(|(one, others)| (module(one), others.iter().map(|other| module(other)).collect())).into()
     };

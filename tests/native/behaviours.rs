@@ -1,4 +1,4 @@
-//! What a collector must do about windows, places, failures and turns, against the simulated org; and the proof that each
+//! What a collector must do about windows, cursors, failures and slices, against the simulated org; and the proof that each
 //! behaviour in `docs/behaviours.md` names a test that exists.
 
 use crate::{
@@ -25,13 +25,13 @@ fn each_window_begins_where_the_last_one_ended_and_ends_before_the_settle_time()
     let mut run = Collection::new(settings(60, 3, objects), &logins());
     for _ in 0..20 {
         let asked = run.windows().len();
-        let before = run.state.is_some().then(|| run.place("login"));
+        let before = run.state.is_some().then(|| run.cursor("login"));
         let wait = run.round();
         let new = &run.windows()[asked..];
         let now = DateTime::from_timestamp_millis(run.world.org_ms()).expect("a time");
         assert!(new.len() == 1 && time(&new[0].1) <= now - TimeDelta::minutes(3), "{new:?} at {now}");
         assert!(before.is_none_or(|before| before == time(&new[0].0)), "{new:?} after {before:?}");
-        assert!(run.place("login") <= time(&new[0].1) && run.place("login") > time(&new[0].0));
+        assert!(run.cursor("login") <= time(&new[0].1) && run.cursor("login") > time(&new[0].0));
         run.world.pass(wait);
     }
     assert!(run.windows()[0].0.starts_with("2026-03-03T18:20:0"), "{:?}", run.windows()[0]);
@@ -43,14 +43,14 @@ fn each_window_begins_where_the_last_one_ended_and_ends_before_the_settle_time()
 fn a_record_on_the_bound_of_two_windows_is_delivered_once() {
     let mut first = Collection::new(settings(1, 1, Objects::default()), &logins());
     first.round();
-    let bound = first.place("login");
+    let bound = first.cursor("login");
     for ms in [-1, 0, 1] {
         let at = bound + TimeDelta::milliseconds(ms);
         let crowd = Crowd { at, rows: 3, objects: vec![StoredObject::LoginEvent] };
         let objects = Objects { crowd: Some(crowd), ..Objects::default() };
         let mut run = Collection::new(settings(1, 1, objects), &logins());
         let wait = run.round();
-        assert_eq!(run.place("login"), bound, "the windows are others");
+        assert_eq!(run.cursor("login"), bound, "the windows are others");
         run.world.pass(wait);
         run.round();
         let comparison = run.compare("login", StoredObject::LoginEvent, DAY);
@@ -59,7 +59,7 @@ fn a_record_on_the_bound_of_two_windows_is_delivered_once() {
 }
 
 #[test]
-fn a_page_that_fails_leaves_the_place_and_delivers_nothing_twice() {
+fn a_page_that_fails_leaves_the_cursor_and_delivers_nothing_twice() {
     for (stream, object) in
         [("login", StoredObject::LoginEvent), ("setupaudittrail", StoredObject::SetupAuditTrail)]
     {
@@ -69,12 +69,12 @@ fn a_page_that_fails_leaves_the_place_and_delivers_nothing_twice() {
         run.world.org.org().plan_fault(answer("/query/", Some(3), 500, BROKEN));
         let failed = run.poll();
         assert!(failed.failed && failed.events.is_empty(), "{failed:?}");
-        let place = run.place(stream);
+        let cursor = run.cursor(stream);
         run.world.pass(i64::from(failed.next_poll_ms));
         run.restart();
         run.round();
         let comparison = run.compare(stream, object, DAY);
-        assert!(comparison.is_clean() && run.place(stream) > place, "{stream}: {comparison}");
+        assert!(comparison.is_clean() && run.cursor(stream) > cursor, "{stream}: {comparison}");
         assert_eq!(run.problems.len(), 1, "{:?}", run.problems);
     }
 }
@@ -87,11 +87,11 @@ fn a_window_that_fails_is_asked_for_again_and_those_before_it_are_not() {
     let failed = run.poll();
     assert!(!failed.events.is_empty() && failed.problems.len() == 1, "{failed:?}");
     let asked = run.windows();
-    let place = run.place("login");
-    assert_eq!(time(&asked.last().expect("windows").0), place);
+    let cursor = run.cursor("login");
+    assert_eq!(time(&asked.last().expect("windows").0), cursor);
     run.world.pass(i64::from(failed.next_poll_ms));
     run.round();
-    assert_eq!(time(&run.windows()[asked.len()].0), place);
+    assert_eq!(time(&run.windows()[asked.len()].0), cursor);
     let comparison = run.compare("login", StoredObject::LoginEvent, DAY);
     assert!(comparison.is_clean(), "{comparison}");
 }
@@ -106,7 +106,7 @@ fn after_an_outage_of_days_one_round_catches_up_whatever_the_interval() {
         run.restart();
         run.world.pass(70 * HOUR);
         run.round();
-        let behind = run.world.org_ms() - run.place("login").timestamp_millis();
+        let behind = run.world.org_ms() - run.cursor("login").timestamp_millis();
         assert!(behind < 4 * MINUTE, "{behind} ms behind");
         assert_eq!(run.windows().len() - asked, 1, "{:?}", run.windows());
         let comparison = run.compare("login", StoredObject::LoginEvent, DAY);
@@ -115,15 +115,15 @@ fn after_an_outage_of_days_one_round_catches_up_whatever_the_interval() {
 }
 
 #[test]
-fn windows_without_records_move_the_place_and_a_few_between_them_are_found() {
+fn windows_without_records_move_the_cursor_and_a_few_between_them_are_found() {
     let crowd =
         Crowd { at: beginning() + TimeDelta::minutes(95), rows: 1, objects: vec![StoredObject::LoginEvent] };
     let objects = Objects { crowd: Some(crowd), ..Objects::default() };
     let mut run = Collection::new(settings(0, 0, objects), &logins());
     run.round();
-    let first = run.place("login");
+    let first = run.cursor("login");
     run.go_on_for(3 * HOUR);
-    assert!(run.place("login") - first > TimeDelta::minutes(170), "{}", run.place("login"));
+    assert!(run.cursor("login") - first > TimeDelta::minutes(170), "{}", run.cursor("login"));
     let comparison = run.compare("login", StoredObject::LoginEvent, DAY);
     assert!(comparison.is_clean() && comparison.wanted == 1, "{comparison}");
 }
@@ -139,7 +139,7 @@ fn records_that_share_a_second_are_resumed_behind_the_last_of_them() {
     assert!(comparison.is_clean() && comparison.wanted > 100, "{comparison}");
     let behind_an_id = |query: &String| query.contains(" AND Id > '");
     assert!(run.queries().iter().filter(|query| behind_an_id(query)).count() > 100, "{:?}", run.queries());
-    // Neither where there is no record yet nor where all before the place are delivered.
+    // Neither where there is no record yet nor where all before the cursor are delivered.
     assert!(!run.queries().first().is_some_and(behind_an_id), "{:?}", run.queries().first());
     run.go_on_for(HOUR);
     assert!(!run.queries().last().is_some_and(behind_an_id), "{:?}", run.queries().last());

@@ -147,15 +147,15 @@ impl Collection {
     }
 
     /// Up to when the object of a stream is collected.
-    pub fn place(&self, stream: &str) -> DateTime<Utc> {
+    pub fn cursor(&self, stream: &str) -> DateTime<Utc> {
         let state: Value = serde_json::from_str(self.state.as_deref().expect("a state")).expect("JSON");
-        time(state["streams"][stream]["object"]["cursor"].as_str().expect("a place"))
+        time(state["streams"][stream]["object"]["cursor"].as_str().expect("a cursor"))
     }
 
-    /// What was delivered, against what the org has from the initial interval on up to the place.
+    /// What was delivered, against what the org has from the initial interval on up to the cursor.
     pub fn compare(&self, stream: &str, object: StoredObject, initial: TimeDelta) -> Comparison {
         // The sign-in, which tells the org's time, takes less than a second; records are not that exact to the instant.
-        let span = beginning() - initial..self.place(stream);
+        let span = beginning() - initial..self.cursor(stream);
         self.delivered.compare_with(self.world.org.org().object_truth(object, span))
     }
 }

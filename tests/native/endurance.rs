@@ -279,7 +279,7 @@ fn a_host_clock_that_was_ahead_and_is_set_right_leaves_no_silence() {
         run.world.set_host_ahead(0);
         for _ in 0..10 {
             run.go_on_for(10 * MINUTE);
-            let behind = run.world.org_ms() - run.place("login").timestamp_millis();
+            let behind = run.world.org_ms() - run.cursor("login").timestamp_millis();
             assert!(behind < 15 * MINUTE, "{ahead}: {behind} ms behind");
         }
         let comparison = run.compare("login", StoredObject::LoginEvent, DAY);
@@ -685,7 +685,7 @@ fn one_stream_that_cannot_go_on_says_so_and_ends_no_other() {
                 .of(StoredObject::LoginHistory.into()),
         );
         run.go_on_for(2 * HOUR);
-        let behind = run.world.org_ms() - run.place("login").timestamp_millis();
+        let behind = run.world.org_ms() - run.cursor("login").timestamp_millis();
         assert!(behind < 15 * MINUTE, "{status} {body}: login is {behind} ms behind");
         let said = run.problems.iter().filter(|problem| problem.contains("LoginHistory")).count();
         let asked = run.queries_of("LoginHistory");

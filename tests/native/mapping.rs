@@ -278,12 +278,12 @@ fn a_threat_has_its_score_its_reason_and_the_addresses_before_and_after() {
 
 #[test]
 fn a_place_is_where_the_source_is_in_every_type() {
-    let place = json!({"City": "Malmö", "Country": "Sweden", "CountryIso": "SE", "PostalCode": "211 20", "Subdivision": "Skåne",
+    let location = json!({"City": "Malmö", "Country": "Sweden", "CountryIso": "SE", "PostalCode": "211 20", "Subdivision": "Skåne",
         "Latitude": 55.6059, "Longitude": 13.0007, "SourceIp": "203.0.113.7"});
     let expected = json!({"city_name": "Malmö", "country_name": "Sweden", "country_iso_code": "SE", "postal_code": "211 20",
         "region_name": "Skåne", "location": {"lat": 55.6059, "lon": 13.0007}});
     for object in ["IdentityVerificationEvent", "LoginGeoEvent"] {
-        assert_eq!(record(object, place.clone())["source"]["geo"], expected, "{object}");
+        assert_eq!(record(object, location.clone())["source"]["geo"], expected, "{object}");
     }
     let cells = [("CITY", "Malmö"), ("COUNTRY_CODE", "SE"), ("LATITUDE", "1.0E-4"), ("LONGITUDE", "13.5")];
     let geo = &row("BrandNew", &cells)["source"]["geo"];

@@ -291,7 +291,7 @@ fn a_record_that_comes_twice_in_an_answer_is_one_event() {
 }
 
 #[test]
-fn a_place_that_is_no_time_is_refused_and_nothing_is_asked() {
+fn a_cursor_that_is_no_time_is_refused_and_nothing_is_asked() {
     let state = poll(LOGINS, &mut org([page(&json!([]))])).expect("a batch").state;
     let good: Value = serde_json::from_str(&state).expect("JSON");
     let mut bad = good.clone();

@@ -831,7 +831,7 @@ fn a_foreign_state_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn places_of_streams_that_are_not_configured_are_kept() {
+fn states_of_streams_that_are_not_configured_are_kept() {
     let mut org = CannedOrg::with(vec![file(1, 1)]);
     let mut run = Run::new("");
     run.state = Some(String::from(

@@ -67,7 +67,7 @@ fn a_field_that_an_object_does_not_have_is_named_and_the_other_streams_go_on() {
         "{:?}",
         run.problems
     );
-    let behind = run.world.org_ms() - run.place("login").timestamp_millis();
+    let behind = run.world.org_ms() - run.cursor("login").timestamp_millis();
     assert!(!run.problems.is_empty() && behind < 15 * MINUTE, "{behind}");
 }
 

@@ -14,7 +14,7 @@ const LOGIN: &str = r#""login": {"event_log_file": {}}"#;
 
 fn with(run: &mut Collection, path: &str, value: Value) {
     let mut config: Value = serde_json::from_str(&run.config).expect("JSON");
-    *config.pointer_mut(path).expect("a place") = value;
+    *config.pointer_mut(path).expect("a value") = value;
     run.config = config.to_string();
     run.restart();
 }
@@ -185,7 +185,7 @@ fn a_stream_beyond_the_bytes_of_its_day_waits_for_the_next_one_and_loses_nothing
     assert!((1..=3).contains(&waited), "{waited}: {:?}", run.problems);
     assert!(logouts > 0);
     assert!(per_day.len() >= 2, "{per_day:?}");
-    // A turn is a batch of 100 events of less than 3 KB.
+    // A slice is a batch of 100 events of less than 3 KB.
     assert!(per_day.values().all(|bytes| *bytes < (600 << 10) + 300_000), "{per_day:?}");
     let org = run.world.org.org();
     let comparison = run.delivered.compare_with(

@@ -135,8 +135,8 @@ def listens(port):
 
 def debian(package, program, needed=None):
     """The program and the environment that it runs in, from PATH or unpacked here."""
-    places = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]
-    found = shutil.which(program, path=os.pathsep.join(places))
+    folders = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]
+    found = shutil.which(program, path=os.pathsep.join(folders))
     if found:
         return found, None, pathlib.Path("/")
     root = UNPACKED / package
@@ -347,8 +347,8 @@ def syslog_ng(case):
     script.chmod(0o755)
     events = case.folder / "arrived.ndjson"
     config = case.folder / "syslog-ng.conf"
-    places = {"/usr/bin/source-host run /etc/source-host/source-host.toml": script, "/var/log/salesforce/events.ndjson": events}
-    config.write_text(put(on_page("syslog-ng.md", "program("), places))
+    replacements = {"/usr/bin/source-host run /etc/source-host/source-host.toml": script, "/var/log/salesforce/events.ndjson": events}
+    config.write_text(put(on_page("syslog-ng.md", "program("), replacements))
     modules = root / "usr/lib/syslog-ng" / ".".join(version.split(".")[:2])
     words = ["-F", "--no-caps", "-f", config, "-R", case.folder / "persist", "-c", case.folder / "ctl", "-p", case.folder / "daemon.pid"]
     words += ["--module-path", modules] if environment else []
@@ -375,9 +375,9 @@ def rsyslog(case):
     case.configure(f'kind = "file"\npath = "{collected.name}"')
     (case.folder / "spool").mkdir()
     config = case.folder / "rsyslog.conf"
-    places = {"/var/lib/source-host/events.ndjson": collected, "/var/log/salesforce/events.ndjson": events}
-    places["/var/spool/rsyslog"] = case.folder / "spool"
-    config.write_text(put(on_page("rsyslog.md", "imfile"), places))
+    replacements = {"/var/lib/source-host/events.ndjson": collected, "/var/log/salesforce/events.ndjson": events}
+    replacements["/var/spool/rsyslog"] = case.folder / "spool"
+    config.write_text(put(on_page("rsyslog.md", "imfile"), replacements))
     words = ["-n", "-f", config, "-i", case.folder / "daemon.pid"]
     words += ["-M", next(root.glob("usr/lib/*/rsyslog"))] if environment else []
     with open(case.folder / "rsyslog.log", "ab") as log:
@@ -439,20 +439,20 @@ def otlp(case):
 
 def fields(message):
     """The fields of a protobuf message: number and value."""
-    place = 0
+    offset = 0
 
     def number():
-        nonlocal place
+        nonlocal offset
         value = shift = 0
         while True:
-            byte = message[place]
-            place += 1
+            byte = message[offset]
+            offset += 1
             value |= (byte & 127) << shift
             shift += 7
             if byte < 128:
                 return value
 
-    while place < len(message):
+    while offset < len(message):
         key = number()
         kind = key & 7
         if kind == 0:
@@ -460,8 +460,8 @@ def fields(message):
         else:
             length = {1: 8, 5: 4}.get(kind)
             length = number() if length is None else length
-            yield key >> 3, message[place : place + length]
-            place += length
+            yield key >> 3, message[offset : offset + length]
+            offset += length
 
 
 def inner(messages, wanted):
@@ -567,8 +567,8 @@ def prometheus(case):
     version = re.search(r"version ([\d.]+)", run([program, "--version"], env=environment)).group(1)
     metrics, port = free_port(), free_port()
     config = case.folder / "prometheus.yml"
-    places = {"127.0.0.1:9464": f"127.0.0.1:{metrics}", "/etc/prometheus/alerts.yml": ROOT / "docs/alerts.yml", "30s": "1s"}
-    config.write_text(put(on_page("prometheus.md", "scrape_configs"), places))
+    replacements = {"127.0.0.1:9464": f"127.0.0.1:{metrics}", "/etc/prometheus/alerts.yml": ROOT / "docs/alerts.yml", "30s": "1s"}
+    config.write_text(put(on_page("prometheus.md", "scrape_configs"), replacements))
     words = [f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", f"--storage.tsdb.path={case.folder / 'data'}"]
     with open(case.folder / "prometheus.log", "ab") as log:
         daemon = start([program, *words], stdout=log, stderr=log, env=environment)

@@ -234,7 +234,7 @@ pub struct History {
     /// Of each page that was asked for compressed, from which record to which, the answer.
     compressed: Mutex<Pages>,
     /// Of each record its EventDate, in milliseconds since 1970, and where it begins.
-    places: Vec<(i64, usize)>,
+    offsets: Vec<(i64, usize)>,
 }
 
 impl History {
@@ -243,7 +243,7 @@ impl History {
 
     /// Adds a record that is not older than the last.
     pub fn push(&mut self, event_date: i64, record: &str) {
-        self.places.push((event_date, self.json.len()));
+        self.offsets.push((event_date, self.json.len()));
         self.json.push_str(record);
         self.json.push(',');
     }
@@ -274,7 +274,7 @@ impl History {
             let (_, rest) = path.split_once(operator)?;
             let date = rest.split('+').next()?.replace("%3A", ":");
             let date = chrono::DateTime::parse_from_rfc3339(&date).ok()?.timestamp_millis();
-            Some(self.places.partition_point(|(at, _)| *at < date))
+            Some(self.offsets.partition_point(|(at, _)| *at < date))
         };
         Some((date("EventDate+%3E%3D+")?, date("EventDate+%3C+")?))
     }
@@ -294,8 +294,8 @@ impl History {
 
     fn page(&self, first: usize, end: usize) -> String {
         let last = end.min(first + Self::PAGE);
-        let place = |nth: usize| self.places.get(nth).map_or(self.json.len(), |(_, at)| *at);
-        let records = self.json.get(place(first)..place(last)).unwrap_or_default().trim_end_matches(',');
+        let offset = |nth: usize| self.offsets.get(nth).map_or(self.json.len(), |(_, at)| *at);
+        let records = self.json.get(offset(first)..offset(last)).unwrap_or_default().trim_end_matches(',');
         let next = match last < end {
             true => format!("\"nextRecordsUrl\":\"/services/data/v65.0/query/history-{last}-{end}\","),
             false => String::new(),

@@ -277,8 +277,8 @@ fn file(header: &str, row: &str, rows: usize) -> Vec<u8> {
     for nth in 0..rows {
         let at = DateTime::from_timestamp_millis(HOUR + nth as i64 * 3_600_000 / rows as i64);
         let at = at.unwrap_or_default();
-        for (place, (values, model)) in columns.iter().enumerate() {
-            text.push_str(if place == 0 { "\n\"" } else { "\",\"" });
+        for (index, (values, model)) in columns.iter().enumerate() {
+            text.push_str(if index == 0 { "\n\"" } else { "\",\"" });
             match values {
                 Values::Same => text.push_str(model),
                 Values::Drawn => draw(&mut text, model, &mut random),
@@ -328,9 +328,9 @@ fn history(record: &str, rows: usize) -> Result<History> {
 /// A value like a model: a digit for each digit, but no zero in front, and a letter for each letter. Letters are those of
 /// hexadecimal numbers, so that an identifier stays one.
 fn draw(text: &mut String, model: &str, random: &mut Random) {
-    for (place, c) in model.chars().enumerate() {
+    for (index, c) in model.chars().enumerate() {
         text.push(match c {
-            '0'..='9' => char::from(b'0' + random.between(u64::from(place == 0), 9) as u8),
+            '0'..='9' => char::from(b'0' + random.between(u64::from(index == 0), 9) as u8),
             'a'..='z' => char::from(b'a' + random.below(6) as u8),
             'A'..='Z' => char::from(b'A' + random.below(6) as u8),
             other => other,

@@ -170,7 +170,7 @@ fn clock(skew_ms: i64) -> Finding {
     )
 }
 
-/// Whether the token answer names the place that is configured.
+/// Whether the token answer names the address that is configured.
 fn org_address(org: &Org<'_>) -> Option<Finding> {
     let (told, follows) = org.session.told()?;
     let used = if follows { "requests go there" } else { "requests go to instance_url all the same" };

@@ -178,11 +178,11 @@ impl Configured {
         let mut org = Org { config: &self.config, http, clock, session, names };
         let mut progress = Progress::new(self.config.limits, clock, state.stalled);
         let mut outcome = Outcome::default();
-        let turns = self.work.run(&mut org, &mut state, &mut progress, &mut outcome);
+        let slices = self.work.run(&mut org, &mut state, &mut progress, &mut outcome);
         outcome.useful |= progress.has_worked();
         // What was asked is done; but if that used the share up, the next poll must not ask before it has waited.
         let within_share = || org.within_share().map_err(|error| error.problem("a request"));
-        match turns.and_then(|()| within_share()) {
+        match slices.and_then(|()| within_share()) {
             Ok(()) => state.backoff = None,
             Err(problem) => {
                 // What worked before it failed begins a new row of failures. A probe that finds the share used up does not.

@@ -7,7 +7,7 @@
 //! | to read about | look into |
 //! |---|---|
 //! | what a poll does | `collector` |
-//! | which source has its turn when | `sources` |
+//! | which source gets a slice when | `sources` |
 //! | how a configuration is checked, and what can be configured | `schema`, `config` |
 //! | signing in | `sign_in`, `org/session` |
 //! | going on with another instance's sign-in | `org/session/resumption` |

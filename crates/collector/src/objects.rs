@@ -29,7 +29,7 @@
 //!
 //! What an answer says of itself, and what its records say of their dates, is a hint. If it has fewer records than it says, it
 //! is asked for once more. A record whose date cannot be read, or lies a little beside what was asked for (an org may compare
-//! dates more finely than it shows them), is delivered in its place in the answer, and remembered by its key. One that lies
+//! dates more finely than it shows them), is delivered at its position in the answer, and remembered by its key. One that lies
 //! far beside it is left to the window that it belongs to, and named.
 
 mod answer;
@@ -51,7 +51,7 @@ use crate::{
     },
     state::{Capacity, Collected, ObjectState},
 };
-use answer::{Answer, Fetched, Placed};
+use answer::{Answer, Fetched, Positioned};
 use documents::time::{Time, millis};
 use query::FetchLimits;
 use std::{collections::VecDeque, time::Duration};
@@ -71,7 +71,7 @@ const LIES: u32 = 3;
 #[derive(Default)]
 pub struct ObjectWork {
     /// Records that are still to be delivered.
-    held: VecDeque<Placed>,
+    held: VecDeque<Positioned>,
     /// Where the cursor is once they are.
     reached: Option<Cursor>,
     round: Option<Round>,
@@ -98,7 +98,7 @@ struct Round {
 impl ObjectWork {
     /// Bytes of the events that are held.
     pub fn held(&self) -> usize {
-        self.held.iter().map(|placed| placed.record.length()).sum()
+        self.held.iter().map(|positioned| positioned.record.length()).sum()
     }
 
     /// Does the next thing there is to do. `held` bytes are held of all objects together.
@@ -111,11 +111,11 @@ impl ObjectWork {
         source: &ObjectSource,
         capacity: Capacity,
         held: usize,
-        place: &mut Option<ObjectState>,
+        slot: &mut Option<ObjectState>,
     ) -> Result<Step, Problem> {
         let now = slice.now();
         let is_of = |state: &ObjectState| state.name == source.object && state.cursor_field == source.date;
-        if !place.as_ref().is_some_and(is_of) {
+        if !slot.as_ref().is_some_and(is_of) {
             // The org's clock decides how far back the beginning lies.
             slice.org.learn_time().map_err(|error| error.problem("the sign-in"))?;
             let now_there = slice.org.now();
@@ -124,9 +124,9 @@ impl ObjectWork {
                 // A cursor in the future would be one that has to go back.
                 return Ok(Step::Idle);
             }
-            *place = Some(ObjectState::new(&source.object, &source.date, now, beginning));
+            *slot = Some(ObjectState::new(&source.object, &source.date, now, beginning));
         }
-        let Some(state) = place else { return Ok(Step::Idle) };
+        let Some(state) = slot else { return Ok(Step::Idle) };
         if state.backoff.as_ref().is_some_and(|backoff| backoff.remaining(now) > 0) {
             return Ok(Step::Idle);
         }
@@ -134,14 +134,14 @@ impl ObjectWork {
             if self.round.is_none() && wait_for_round(state, source, now) > 0 {
                 return Ok(Step::Idle);
             }
-            return self.look(&mut slice, source, capacity, held, state);
+            return self.query(&mut slice, source, capacity, held, state);
         }
         self.deliver(&mut slice, source, capacity, state);
         Ok(Step::Worked)
     }
 
     /// Asks for the next window.
-    fn look(
+    fn query(
         &mut self,
         slice: &mut Slice<'_, '_, '_>,
         source: &ObjectSource,
@@ -183,7 +183,7 @@ impl ObjectWork {
         let (answer, mut reached) = match fetched {
             Ok(Fetched::All(answer)) => (answer, (asked.until, None)),
             Ok(Fetched::Some(answer)) => {
-                let last = answer.records.iter().rfind(|placed| placed.remembered_at.is_none());
+                let last = answer.records.iter().rfind(|positioned| positioned.remembered_at.is_none());
                 let last = last.map(|last| (last.at, Some(last.record.key.clone())));
                 (answer, last.unwrap_or((asked.from, asked.after.clone())))
             }
@@ -200,7 +200,7 @@ impl ObjectWork {
         self.doubt(slice, source, &asked, &answer, &mut round);
         let Answer { mut records, bytes, .. } = answer;
         if reached.0 > round.until {
-            records.retain(|placed| placed.at < round.until);
+            records.retain(|positioned| positioned.at < round.until);
             reached = (round.until.max(state.cursor), None);
         }
         asked.adapt(state, records.len(), bytes, capacity_bytes, reached.1.is_none());
@@ -304,7 +304,7 @@ impl ObjectWork {
         state: &mut ObjectState,
     ) {
         while slice.progress.has_capacity()
-            && let Some(Placed { at, remembered_at, record }) = self.held.pop_front()
+            && let Some(Positioned { at, remembered_at, record }) = self.held.pop_front()
         {
             slice.progress.count_bytes(record.bytes);
             if let Some(collected) = &mut state.collected {
@@ -465,7 +465,7 @@ pub mod tests {
         found
     }
 
-    fn some(found: Found, window: &Window) -> Vec<Placed> {
+    fn some(found: Found, window: &Window) -> Vec<Positioned> {
         match found.finish(window, None) {
             Fetched::Some(answer) => answer.records,
             _ => panic!("not a part"),
@@ -563,24 +563,29 @@ pub mod tests {
         let source = source("login");
         let window = Window::next(&source, &state(Some(10_000)), Time(100_000));
         assert_eq!((window.from, window.until), (Time(10_000), Time(20_000)));
-        let place = |record: Held| {
+        let position = |record: Held| {
             let found = found(&window, 1 << 20, vec![record]);
-            let placed = found.sorted.into_values().next();
-            (placed.map(|placed| (placed.at.0, placed.remembered_at.map(|at| at.0))), found.foreign.is_some())
+            let positioned = found.sorted.into_values().next();
+            (
+                positioned.map(|positioned| (positioned.at.0, positioned.remembered_at.map(|at| at.0))),
+                found.foreign.is_some(),
+            )
         };
         for at in [10_000, 19_999] {
-            assert_eq!(place(held(Some(at), "k", 1)), (Some((at, None)), false));
+            assert_eq!(position(held(Some(at), "k", 1)), (Some((at, None)), false));
         }
         let beside = (Some((10_000, Some(19_999))), false);
         for at in [Some(9999), Some(9000), Some(20_000), Some(20_999), None] {
-            assert_eq!(place(held(at, "k", 1)), beside, "{at:?}");
+            assert_eq!(position(held(at, "k", 1)), beside, "{at:?}");
         }
         for at in [8999, 21_000] {
-            assert_eq!(place(held(Some(at), "k", 1)), (None, true), "{at}");
+            assert_eq!(position(held(Some(at), "k", 1)), (None, true), "{at}");
         }
-        for (at, placed) in [(10_000, Some((10_000, Some(19_999)))), (19_999, Some((19_999, Some(19_999))))] {
+        for (at, positioned) in
+            [(10_000, Some((10_000, Some(19_999)))), (19_999, Some((19_999, Some(19_999))))]
+        {
             let keyless = Held { keyed: false, ..held(Some(at), "k", 1) };
-            assert_eq!(place(keyless), (placed, false), "{at} without a key");
+            assert_eq!(position(keyless), (positioned, false), "{at} without a key");
         }
     }
 
@@ -593,8 +598,8 @@ pub mod tests {
             for (at, key) in [(10_000, "j"), (10_000, "k"), (10_000, "l"), (10_001, "i")] {
                 found.add(&window, &begun, held(Some(at), key, 1));
             }
-            let (sorted, placed) = (found.sorted.into_values(), found.placed.into_iter());
-            sorted.chain(placed).map(|placed| placed.record.key).collect::<String>()
+            let (sorted, positioned) = (found.sorted.into_values(), found.positioned.into_iter());
+            sorted.chain(positioned).map(|positioned| positioned.record.key).collect::<String>()
         };
         assert_eq!(keys("login"), "li");
         // Where the answer is in an order of its own, that order decides.
@@ -609,15 +614,17 @@ pub mod tests {
             found(&window, capacity, records.iter().enumerate().map(record).collect())
         };
         let fits = of(100, &[(10_000, 50), (10_000, 50)]);
-        assert_eq!((fits.placed.len(), fits.bytes, fits.cut, fits.is_in_order), (2, 100, false, true));
+        assert_eq!((fits.positioned.len(), fits.bytes, fits.cut, fits.is_in_order), (2, 100, false, true));
         let cut = of(100, &[(10_000, 50), (10_001, 51), (10_002, 1)]);
-        assert_eq!((cut.placed.len(), cut.bytes, cut.cut), (1, 50, true));
+        assert_eq!((cut.positioned.len(), cut.bytes, cut.cut), (1, 50, true));
         assert_eq!(some(cut, &window).len(), 1);
-        assert_eq!(of(100, &[(10_000, 101)]).placed.len(), 1);
+        assert_eq!(of(100, &[(10_000, 101)]).positioned.len(), 1);
         // All of it can be put in order; of a part nobody knows what is missing.
         match of(100, &[(10_001, 1), (10_000, 1)]).finish(&window, None) {
             Fetched::All(answer) => {
-                assert!(answer.records.iter().map(|placed| placed.at).eq([Time(10_000), Time(10_001)]));
+                assert!(
+                    answer.records.iter().map(|positioned| positioned.at).eq([Time(10_000), Time(10_001)])
+                );
             }
             _ => panic!("not all"),
         }
@@ -672,7 +679,7 @@ pub mod tests {
         };
         let keyed = |at| held(Some(at), "k", 1);
         let keyless = |at| Held { keyed: false, ..held(Some(at), "k", 1) };
-        // One with a place is known by date and key.
+        // One with a position is known by date and key.
         assert!(is_left_out("login", 15_000, keyed(15_000)));
         assert!(!is_left_out("login", 19_999, keyed(15_000)));
         // One without is remembered at the end of its window.
@@ -688,6 +695,6 @@ pub mod tests {
         let window = Window::next(&source("login"), &state(Some(10_000)), Time(100_000));
         let keyless = Held { keyed: false, ..held(Some(20_000), "k", 1) };
         let found = found(&window, 1 << 20, vec![keyless]);
-        assert!(found.sorted.into_values().map(|placed| placed.at).eq([Time(10_000)]));
+        assert!(found.sorted.into_values().map(|positioned| positioned.at).eq([Time(10_000)]));
     }
 }

@@ -1,9 +1,9 @@
-//! Which source has its turn when.
+//! Which source gets a slice when.
 //!
 //! Whoever did something longest ago comes first, whether it took much or little. Of those that never did anything, objects
 //! come before files, since what they bring is minutes old and a file is hours old, and then whoever has been due for
-//! the longest time. So a long backfill, or an object that takes minutes for an answer, has one turn of many, and starves
-//! nobody. The state counts the turns, so that it holds for hosts that use a new instance for every poll.
+//! the longest time. So a long backfill, or an object that takes minutes for an answer, has one slice of many, and starves
+//! nobody. The state counts the slices, so that it holds for hosts that use a new instance for every poll.
 
 use crate::{
     config::Config,
@@ -28,7 +28,7 @@ pub struct Work {
     interval_unknown: bool,
 }
 
-/// What came of all turns of a poll.
+/// What came of all slices of a poll.
 #[derive(Default)]
 pub struct Outcome {
     /// What went wrong.
@@ -37,7 +37,7 @@ pub struct Outcome {
     pub useful: bool,
 }
 
-/// A source of the configuration, by its place in its list.
+/// A source of the configuration, by its index in its list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Object(usize),
@@ -90,7 +90,7 @@ impl Work {
         }
     }
 
-    /// Lets every source take a turn, again and again, until the batch is full or none has anything left to do.
+    /// Lets every source take a slice, again and again, until the batch is full or none has anything left to do.
     ///
     /// # Errors
     /// When nobody can sign in.
@@ -103,7 +103,7 @@ impl Work {
     ) -> Result<(), Problem> {
         let config = org.config;
         state.evict(config.streams.names());
-        // All of them before the first turn: whoever lists may take others along.
+        // All of them before the first slice: whoever lists may take others along.
         for source in &config.streams.files {
             let stream = state.streams.entry(source.stream.clone()).or_default();
             files::prepare(org, source, &mut stream.event_log_file)?;
@@ -174,7 +174,7 @@ impl Work {
         }
     }
 
-    /// A list of files alone is no turn, for a fresh instance would have to ask for it again: something of it is read as well.
+    /// A list of files alone is no slice, for a fresh instance would have to ask for it again: something of it is read as well.
     fn run_files(
         &mut self,
         index: usize,
@@ -222,7 +222,7 @@ impl Work {
     }
 }
 
-/// The sources in the order of their turns.
+/// The sources in the order of their slices.
 fn order(config: &Config, state: &State) -> Vec<Source> {
     let cursor = |stream: &str| state.streams.get(stream);
     let objects = config.streams.objects.iter().enumerate().map(|(index, source)| {
@@ -240,7 +240,7 @@ fn order(config: &Config, state: &State) -> Vec<Source> {
     order.into_iter().map(|(.., source)| source).collect()
 }
 
-/// Notes that a source had a turn.
+/// Notes that a source had a slice.
 fn note_served(source: Source, config: &Config, state: &mut State) {
     let serial = state.next_serial();
     let served = match source {
@@ -295,7 +295,7 @@ mod tests {
     };
 
     #[test]
-    fn whoever_had_a_turn_comes_behind_all_that_had_theirs_before() {
+    fn whoever_had_a_slice_comes_behind_all_that_had_theirs_before() {
         let key = include_str!("../tests/keys/pkcs8.pem").replace('\n', "\\n");
         let config = r#"{
             "instance_url": "https://acme.my.salesforce.com",

@@ -255,7 +255,7 @@ impl State {
         }
     }
 
-    /// The number of the next turn.
+    /// The number of the next slice.
     pub fn next_serial(&self) -> u64 {
         let files = self.streams.values().filter_map(|stream| Some(stream.event_log_file.as_ref()?.served));
         let objects = self.streams.values().filter_map(|stream| Some(stream.object.as_ref()?.served));
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn the_state_stays_below_its_bound_whatever_an_org_and_its_operator_do() {
-        // Nothing takes more room in JSON than a control character, and in a message nothing more than four bytes.
+        // Nothing takes more bytes in JSON than a control character, and in a message nothing more than four bytes.
         let worst = |count: usize| "\u{1}".repeat(count);
         let problem = Problem::new(Kind::Permission, "\u{10FFFF}".repeat(400));
         let backoff = || Some(Backoff::after(None, &problem, Time(i64::from(i32::MAX)), "x"));
@@ -393,7 +393,7 @@ mod tests {
         let mut state = State::new();
         let names: Vec<String> = (0..MAX_STREAM_STATES).map(|n| format!("{n:040}")).collect();
         state.evict(names.iter().map(String::as_str));
-        for place in state.streams.values_mut() {
+        for source in state.streams.values_mut() {
             let mut object = ObjectState::new(&"o".repeat(80), &"f".repeat(80), Time(0), Time(0));
             object.pass(Time(0), worst(255));
             object.low_watermark_key = "k".repeat(18);
@@ -402,14 +402,14 @@ mod tests {
             for n in 1..5 {
                 files.change_event_types(&types(n), Time(0), Time(-1 - i64::try_from(n).expect("small")));
             }
-            *place = StreamState { event_log_file: Some(files), object: Some(object), today: None };
+            *source = StreamState { event_log_file: Some(files), object: Some(object), today: None };
         }
         let capacity = state.capacity();
         let set_aside = MAX_SET_ASIDE / MAX_STREAM_STATES;
         assert_eq!((capacity.set_aside, capacity.done), (set_aside, MAX_DONE / MAX_STREAM_STATES));
         assert_eq!(capacity.remembered, MAX_REMEMBERED / MAX_STREAM_STATES);
-        for (stream, place) in state.streams.values_mut().enumerate() {
-            let Some(files) = &mut place.event_log_file else { continue };
+        for (stream, source) in state.streams.values_mut().enumerate() {
+            let Some(files) = &mut source.event_log_file else { continue };
             let reading = |n: u32| Reading {
                 backoff: backoff(),
                 ended_at: Some(u64::MAX),
@@ -438,7 +438,7 @@ mod tests {
             files.reading = Some(reading(0));
             files.backoff = backoff();
             files.downloads = backoff();
-            let Some(object) = &mut place.object else { continue };
+            let Some(object) = &mut source.object else { continue };
             for n in 0..2 * capacity.remembered {
                 object.remember(Time(i64::try_from(n).expect("small")), format!("0Ym{n:015}"), capacity);
             }
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_configured_before_is_forgotten_where_it_takes_too_much_room() {
+    fn what_was_configured_before_is_forgotten_where_it_takes_too_much_capacity() {
         let types = |n: u32| EventTypes::from_list((0..200).map(|m| format!("Type{n}x{m}")).collect());
         let mut state = State::new();
         for n in 0..20 {
@@ -649,7 +649,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_streams_and_names_are_kept_as_there_is_room_for() {
+    fn as_many_streams_and_names_are_kept_as_there_is_capacity_for() {
         let mut state = State::new();
         for n in 0..=MAX_STREAM_STATES {
             state.evict([format!("stream{n}").as_str()].into_iter());
@@ -708,7 +708,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_is_no_place_to_go_on_behind() {
+    fn what_is_no_id_is_no_cursor_to_go_on_behind() {
         assert!(is_id("0Ym000000000000") && is_id("0Ym000000000000AAA"));
         assert!(!is_id("0Ym0000000000001") && !is_id("0Ym00000000000'") && !is_id("short"));
         let capacity = Capacity { remembered: 1, ..CAPACITY };
@@ -766,7 +766,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_forgotten_than_there_is_no_room_for() {
+    fn no_more_is_forgotten_than_there_is_no_capacity_for() {
         let capacity = Capacity { done: 10, ..CAPACITY };
         let mut files = FilesState::new("Hourly", &login_alone(), Time(0), Time(0));
         for n in 0..13 {
@@ -809,7 +809,7 @@ mod tests {
             files.pass(&Reading::new(file(n, 5000), 0), Duration::ZERO, capacity);
         }
         assert!((0..30).all(|n| files.is_known("Login", &file(n, 0).id, Time(5000))));
-        // There is more room again, as where another stream is gone.
+        // There is more capacity again, as where another stream is gone.
         files.pass(&Reading::new(file(30, 5000), 0), Duration::ZERO, CAPACITY);
         assert!((0..31).all(|n| files.is_known("Login", &file(n, 0).id, Time(5000))));
     }

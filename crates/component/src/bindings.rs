@@ -9,4 +9,5 @@ wit_bindgen::generate!({ path: "../../wit", world: "plugin", generate_all });
 
 export!(Plugin);
 
-use crate::Plugin;
+/// What answers the calls of the host.
+pub(crate) struct Plugin;

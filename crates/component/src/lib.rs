@@ -5,6 +5,7 @@
 mod bindings;
 mod http;
 
+use bindings::Plugin;
 use bindings::exports::pipeline::source::source::{
     ApiUsage, BacklogDay, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
     StreamDescription, TimeRange, Verdict,
@@ -17,8 +18,6 @@ thread_local! {
     /// One instance is one configured source.
     static COLLECTOR: RefCell<Collector> = RefCell::new(Collector::new());
 }
-
-struct Plugin;
 
 impl Guest for Plugin {
     fn describe() -> Description {

@@ -232,7 +232,7 @@ pub fn threats() -> Vec<[String; 4]> {
 
 /// What becomes of types and objects in the Open Cybersecurity Schema Framework.
 pub mod classes {
-    use super::{AUDITED, Class, Node, Rules, how, kinds, ocsf};
+    use crate::fields::{AUDITED, Class, Node, Rules, how, kinds, ocsf};
 
     /// The version of the framework.
     pub use crate::grammar::class::VERSION;
@@ -275,7 +275,7 @@ pub mod classes {
         Class::ALL.iter().map(attributes).collect()
     }
 
-    /// The columns that a class has a place for, or that tell an activity.
+    /// The columns that a class has an attribute for, or that tell an activity.
     pub fn columns() -> Vec<&'static str> {
         fn own(nodes: &'static [Node], found: &mut Vec<&'static str>) {
             for node in nodes {

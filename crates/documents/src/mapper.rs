@@ -63,7 +63,7 @@ pub struct Mapper {
     /// The columns of addresses, and of each column whether it holds one in this row.
     address_columns: Vec<usize>,
     is_address: Vec<bool>,
-    /// The columns of a row as it came, by their place, and their keys; none where it is not written.
+    /// The columns of a row as it came, by their index, and their keys; none where it is not written.
     raw_keys: Vec<(usize, Key)>,
     /// The members `salesforce.instance_url` and `salesforce.event_log_file`.
     provenance: String,
@@ -166,7 +166,7 @@ impl Mapper {
                 within: Vec::new(),
                 plan: Vec::new(),
                 taken: Vec::new(),
-                placed: vec![false; columns.len()],
+                has_own_field: vec![false; columns.len()],
                 closed: 0,
             };
             layout.add(match format {

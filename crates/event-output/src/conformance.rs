@@ -29,7 +29,7 @@ pub enum Fault {
     Refuses,
     /// Takes events and tears the connection before it has answered.
     Tears,
-    /// Takes about half of the events, and has no room for the others.
+    /// Takes about half of the events, and has no capacity for the others.
     TakesHalf,
     /// Takes some requests and is killed in the midst of the batch.
     Dies,

@@ -73,7 +73,7 @@ pub struct ElasticsearchSettings {
     pub default_dataset: String,
     /// The namespace where an event names none: `default` by default.
     pub default_namespace: String,
-    /// How often events that the cluster had no room for (429 or 5xx of an item) are sent again at once: 3 by default, up
+    /// How often events that the cluster had no capacity for (429 or 5xx of an item) are sent again at once: 3 by default, up
     /// to 10. After that the delivery fails, and it is up to the caller.
     pub retries: u32,
     /// The pause before the first of these: 250 milliseconds by default, up to 10 seconds. It doubles, up to 10 seconds.
@@ -439,7 +439,7 @@ impl Elasticsearch {
         }
     }
 
-    async fn look(&self) -> Result<String, OutputError> {
+    async fn probe(&self) -> Result<String, OutputError> {
         let reply = self.client.send(Method::GET, &self.root, &[], Bytes::new(), 64 << 10).await?;
         let origin = self.client.origin();
         let seen = match judge(&self.client, &reply, &words(&reply), Rules::Http) {
@@ -482,7 +482,7 @@ impl Output for Elasticsearch {
     }
 
     fn check<'a>(&'a mut self) -> Check<'a> {
-        Box::pin(self.look())
+        Box::pin(self.probe())
     }
 
     fn reopen(&mut self) {

@@ -105,7 +105,7 @@ impl Http {
         Ok(Self { settings, client })
     }
 
-    async fn look(&self) -> Result<String, OutputError> {
+    async fn probe(&self) -> Result<String, OutputError> {
         // Nothing in HTTP asks whether a POST would be taken. HEAD shows at least that somebody answers there.
         let reply = self.client.send(Method::HEAD, self.client.url(), &[], Bytes::new(), ANSWER).await?;
         let seen = format!("{} answered {} to HEAD", self.client.origin(), reply.status);
@@ -150,7 +150,7 @@ impl Output for Http {
     }
 
     fn check<'a>(&'a mut self) -> Check<'a> {
-        Box::pin(self.look())
+        Box::pin(self.probe())
     }
 
     fn reopen(&mut self) {

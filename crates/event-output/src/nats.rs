@@ -441,7 +441,7 @@ impl Nats {
         }
     }
 
-    async fn look(&mut self) -> Result<String, OutputError> {
+    async fn probe(&mut self) -> Result<String, OutputError> {
         let link = self.link().await?;
         let servers = self.servers();
         let pattern = self.settings.pattern();
@@ -514,7 +514,7 @@ impl Output for Nats {
     }
 
     fn check<'a>(&'a mut self) -> Check<'a> {
-        Box::pin(self.look())
+        Box::pin(self.probe())
     }
 
     fn reopen(&mut self) {

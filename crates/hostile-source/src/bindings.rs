@@ -9,4 +9,5 @@ wit_bindgen::generate!({ path: "../../wit", world: "plugin", generate_all });
 
 export!(Hostile);
 
-use crate::Hostile;
+/// What answers the calls of the host.
+pub(crate) struct Hostile;

@@ -9,6 +9,7 @@
 mod bindings;
 mod network;
 
+use bindings::Hostile;
 use bindings::exports::pipeline::source::source::{
     BacklogDay, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
     StreamDescription, TimeRange, Verdict,
@@ -58,8 +59,6 @@ fn spin() -> ! {
         n = std::hint::black_box(n.wrapping_add(1));
     }
 }
-
-struct Hostile;
 
 impl Guest for Hostile {
     fn describe() -> Description {

@@ -20,7 +20,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 
-/// What stands in the place of what is masked.
+/// What stands instead of what is masked.
 const MASK: &[u8] = b"***";
 /// Digits of a hash.
 const DIGITS: usize = 32;
@@ -136,7 +136,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// For rows with these columns, of which some, by their places, are not to be touched. None where rows are passed on as they are.
+    /// For rows with these columns, of which some, by their indices, are not to be touched. None where rows are passed on as they are.
     pub fn new(treatment: &Treatment, columns: &[String], kept: &[usize]) -> Option<Self> {
         if treatment.is_none() {
             return None;

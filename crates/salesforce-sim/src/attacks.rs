@@ -120,9 +120,9 @@ pub(crate) fn play(attacks: &[Attack], seed: u64, logins: &LoginRows, hours: &[H
             break;
         }
         let mut rng = Rng::of(&[seed, *attack as u64, 0xa77]);
-        let place = rng.below(hours.len() as u64) as usize;
-        let start = hours[place].start() + TimeDelta::seconds(60 + rng.below(840) as i64);
-        attack.play(&mut Scene::new(&mut told, logins, &hours[place], place, start, rng));
+        let index = rng.below(hours.len() as u64) as usize;
+        let start = hours[index].start() + TimeDelta::seconds(60 + rng.below(840) as i64);
+        attack.play(&mut Scene::new(&mut told, logins, &hours[index], index, start, rng));
     }
     told
 }
@@ -147,8 +147,8 @@ mod tests {
         for event_type in told.event_types() {
             let maker = Maker::of_any(event_type).expect("a type");
             let known: HashSet<&str> = maker.columns(NEWEST).into_iter().map(|(_, name, _)| name).collect();
-            for place in 0..24 {
-                for row in told.rows(event_type, place) {
+            for index in 0..24 {
+                for row in told.rows(event_type, index) {
                     for (name, _) in &row.columns {
                         assert!(known.contains(name), "{event_type} has no {name}");
                     }
@@ -162,8 +162,8 @@ mod tests {
         let told = played(1);
         for object in told.objects() {
             let known: HashSet<&str> = object.object().fields.iter().map(|field| field.name).collect();
-            for place in 0..24 {
-                for record in told.records(object, place) {
+            for index in 0..24 {
+                for record in told.records(object, index) {
                     for (name, _) in &record.fields {
                         assert!(known.contains(name), "{} has no {name}", object.name());
                     }
@@ -177,12 +177,12 @@ mod tests {
         for seed in 0..50 {
             let told = played(seed);
             for event_type in told.event_types() {
-                let rows = (0..24).flat_map(|place| told.rows(event_type, place));
+                let rows = (0..24).flat_map(|index| told.rows(event_type, index));
                 assert!(rows.into_iter().all(|row| row.millis < 3_600_000));
             }
-            for place in 0..24 {
-                let hour = Hour { number: 491_000 + place as u64, rows: 0 }.start();
-                for record in told.objects().flat_map(|object| told.records(object, place)) {
+            for index in 0..24 {
+                let hour = Hour { number: 491_000 + index as u64, rows: 0 }.start();
+                for record in told.objects().flat_map(|object| told.records(object, index)) {
                     assert!((hour..hour + TimeDelta::hours(1)).contains(&record.date));
                 }
             }
@@ -192,8 +192,8 @@ mod tests {
     #[test]
     fn a_login_is_in_the_file_and_in_both_objects() {
         let told = played(3);
-        let count = |object| (0..24).map(|place| told.records(object, place).len()).sum::<usize>();
-        let rows = (0..24).map(|place| told.rows("Login", place).len()).sum::<usize>();
+        let count = |object| (0..24).map(|index| told.records(object, index).len()).sum::<usize>();
+        let rows = (0..24).map(|index| told.rows("Login", index).len()).sum::<usize>();
         assert!(rows > 20);
         assert_eq!(count(StoredObject::LoginEvent), rows);
         assert_eq!(count(StoredObject::LoginHistory), rows);

@@ -35,8 +35,8 @@ impl Ids {
         let mut rest = (at % u128::from(SPACE)) as u64;
         let mut id = self.stem.clone();
         let mut tail = [0; 6];
-        for place in tail.iter_mut().rev() {
-            *place = BASE62[(rest % 62) as usize];
+        for digit in tail.iter_mut().rev() {
+            *digit = BASE62[(rest % 62) as usize];
             rest /= 62;
         }
         id.extend(tail.map(char::from));
@@ -81,8 +81,8 @@ pub(crate) fn canonical(id: &str) -> Option<String> {
 pub(crate) fn push_base62(out: &mut Vec<u8>, mut n: u64, width: usize) {
     let at = out.len();
     out.resize(at + width, b'A');
-    for place in out[at..].iter_mut().rev() {
-        *place = BASE62[(n % 62) as usize];
+    for digit in out[at..].iter_mut().rev() {
+        *digit = BASE62[(n % 62) as usize];
         n /= 62;
     }
 }

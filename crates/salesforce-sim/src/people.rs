@@ -93,7 +93,7 @@ impl People {
 
     /// The user with this id.
     pub(crate) fn get(&self, id: &str) -> Option<&Person> {
-        self.by_id.get(id).map(|place| &self.all[*place])
+        self.by_id.get(id).map(|index| &self.all[*index])
     }
 
     /// A field of a user; of the profile with `Profile.` before it.
@@ -136,7 +136,7 @@ impl People {
 
     /// All rows of `Profile`.
     pub(crate) fn profiles(&self) -> Vec<TableRow> {
-        let row = |place| PROFILE.fields.iter().map(|field| self.profile_field(place, field.name)).collect();
+        let row = |index| PROFILE.fields.iter().map(|field| self.profile_field(index, field.name)).collect();
         (0..PROFILES.len()).map(row).map(TableRow).collect()
     }
 }

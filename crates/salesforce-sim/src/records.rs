@@ -1,6 +1,6 @@
 //! The records of the objects that are queried record by record.
 //!
-//! No record is held: each is made out of its [`Place`], out of the logins of the org and of what [`Store`] has besides them.
+//! No record is held: each is made out of its [`Origin`], out of the logins of the org and of what [`Store`] has besides them.
 
 mod api;
 mod audit_trail;
@@ -8,7 +8,7 @@ mod aura;
 mod dates;
 mod login;
 mod of_attacks;
-mod place;
+mod origin;
 mod query;
 mod record;
 mod report;
@@ -16,5 +16,5 @@ mod row;
 mod rules;
 mod store;
 
-pub(crate) use self::place::Place;
+pub(crate) use self::origin::Origin;
 pub(crate) use self::store::{Records, Store};

@@ -213,7 +213,7 @@ mod tests {
     fn releases_carry_their_marketing_names() {
         let Content::Whole { bytes, .. } = versions(false).content else { panic!("not a whole body") };
         let list: Vec<Value> = serde_json::from_slice(&bytes).unwrap();
-        let label = |place: usize| list[place]["label"].as_str().unwrap();
+        let label = |index: usize| list[index]["label"].as_str().unwrap();
         assert_eq!(
             (list.len(), label(0), label(1), label(21)),
             (22, "Summer '19", "Winter '20", "Summer '26")

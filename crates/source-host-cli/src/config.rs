@@ -62,7 +62,7 @@ pub struct Config {
     pub admission: Admission,
     /// The document for the component's `configure`, secrets included.
     pub source: Secret,
-    /// The file that holds the state between runs; none where the host keeps the states of many tenants in one place.
+    /// The file that holds the state between runs; none where the host keeps the states of many tenants together.
     pub state: Option<PathBuf>,
     /// Where events go.
     pub output: Output,
@@ -160,7 +160,7 @@ impl Config {
     }
 }
 
-/// The place and the reason, but not the line itself: it may hold a password.
+/// The position and the reason, but not the line itself: it may hold a password.
 fn not_toml(text: &str, error: &toml::de::Error) -> String {
     let offset = error.span().map_or(0, |span| span.start);
     let before = text.get(..offset).unwrap_or_default();
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_is_none_is_reported_with_its_place() {
+    fn a_rule_that_is_none_is_reported_with_its_position() {
         let found = with(
             "[state]\npath = \"s\"\n[egress]\nallow = [\"ok.example.com\", \"https://x.example.com\", 3]",
         );

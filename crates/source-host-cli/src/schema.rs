@@ -268,7 +268,7 @@ fn output() -> Value {
     properties
 }
 
-/// Makes a schema fit for a place inside another, and texts in it such that they may lie elsewhere.
+/// Makes a schema fit to stand inside another, and texts in it such that they may lie elsewhere.
 fn embed(schema: &mut Value) {
     let Value::Object(object) = schema else { return };
     if let Some(Value::String(reference)) = object.get_mut("$ref")
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn references_within_the_components_schema_still_lead_to_the_same_place() {
+    fn references_within_the_components_schema_still_lead_to_the_same_target() {
         let schema = whole(
             "x",
             json!({"$defs": {"a": {"type": "integer"}}, "properties": {"b": {"$ref": "#/$defs/a"}}}),

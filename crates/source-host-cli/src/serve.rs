@@ -1,7 +1,7 @@
 //! Many tenants in one process: a folder with a file for each.
 //!
 //! A tenant that waits is a record and not an instance: what it needs to go on stands in its state, and ten thousand of them
-//! wake nobody. When one is due it gets one of a bounded number of turns, and of the processor what is fair. What goes wrong
+//! wake nobody. When one is due it gets one of a bounded number of time slices, and of the processor what is fair. What goes wrong
 //! with one (a file that cannot be read, credentials that are refused, an output that is down) stays with it.
 
 mod backfill;
@@ -33,7 +33,7 @@ use self::control::{Control, Request};
 pub use self::error::ServeError;
 use self::folder::{Changes, TenantFile, scan};
 pub use self::settings::Settings;
-use self::tenant::{Shared, Tenant, Turn};
+use self::tenant::{Shared, SliceEnd, Tenant};
 use crate::watch::{self, Audit, Health, Metrics, ServerLimits, TenantMetrics, Thresholds};
 
 /// What a served folder came to.
@@ -42,7 +42,7 @@ use crate::watch::{self, Audit, Health, Metrics, ServerLimits, TenantMetrics, Th
 pub struct Served {
     /// Tenants at the end.
     pub tenants: usize,
-    /// Turns that had to be broken off, as they took longer than the drain.
+    /// Slices that had to be broken off, as they took longer than the drain.
     pub broken_off: usize,
     /// Events delivered.
     pub events: u64,
@@ -86,7 +86,7 @@ pub async fn serve(settings: Settings, runtime: Runtime, signals: Signals) -> Re
         let limits = ServerLimits::default();
         let bound = watch::Server::bind(address, metrics.clone(), health.clone(), limits).await?;
         tracing::info!(address = %bound.address(), "metrics and health are told");
-        // It is asked for until the last turn has ended.
+        // It is asked for until the last slice has ended.
         tokio::spawn(bound.run(CancellationToken::new()));
     }
     let shared = Arc::new(Shared::new(runtime, &settings, states, metrics, audit));
@@ -95,11 +95,11 @@ pub async fn serve(settings: Settings, runtime: Runtime, signals: Signals) -> Re
     server.adopt(files);
     tracing::info!(tenants = server.slots.len(), "serving");
     loop {
-        server.start_turns();
+        server.start_slices();
         tokio::select! {
             () = signals.stop.cancelled() => break,
             Some(due) = server.due.next() => server.is_due(due.into_inner()),
-            Some(done) = server.running.join_next_with_id() => server.turned(done),
+            Some(done) = server.running.join_next_with_id() => server.slice_ended(done),
             Some(()) = changes.seen.recv() => server.reread(),
             () = signals.reload.notified() => {
                 server.reread();
@@ -115,9 +115,9 @@ pub async fn serve(settings: Settings, runtime: Runtime, signals: Signals) -> Re
 enum Slot {
     /// It waits until it is due.
     Waiting { tenant: Option<Box<Tenant>>, key: Key, until: Instant },
-    /// It is due and waits for its turn.
+    /// It is due and waits for a slice.
     Ready { tenant: Option<Box<Tenant>> },
-    /// It has its turn.
+    /// It has a slice.
     Running { cancel: CancellationToken },
     /// Somebody has paused it.
     Paused { tenant: Option<Box<Tenant>> },
@@ -128,7 +128,7 @@ struct Record {
     file: TenantFile,
     slot: Slot,
     metrics: Arc<TenantMetrics>,
-    /// To be done when its turn is over.
+    /// To be done when its slice is over.
     removed: bool,
     changed: bool,
     paused: bool,
@@ -137,10 +137,10 @@ struct Record {
     backfill: Option<BackfillStatus>,
     events: u64,
     polls: u64,
-    last_turn: Option<SystemTime>,
+    last_slice: Option<SystemTime>,
 }
 
-type Turned = (String, Option<Box<Tenant>>, Turn);
+type EndedSlice = (String, Option<Box<Tenant>>, SliceEnd);
 
 struct Server {
     settings: Settings,
@@ -150,9 +150,9 @@ struct Server {
     slots: BTreeMap<String, Record>,
     due: DelayQueue<String>,
     ready: VecDeque<String>,
-    running: JoinSet<Turned>,
-    /// Whose turn a task is.
-    turns: HashMap<tokio::task::Id, String>,
+    running: JoinSet<EndedSlice>,
+    /// Whose slice a task is.
+    tasks: HashMap<tokio::task::Id, String>,
     delivered: u64,
 }
 
@@ -167,7 +167,7 @@ impl Server {
             due: DelayQueue::new(),
             ready: VecDeque::new(),
             running: JoinSet::new(),
-            turns: HashMap::new(),
+            tasks: HashMap::new(),
             delivered: 0,
         }
     }
@@ -184,7 +184,7 @@ impl Server {
                     record.changed = true;
                     record.failed = None;
                     tracing::info!(tenant = name, "changed");
-                    // A turn under way ends first.
+                    // A slice under way ends first.
                     if !matches!(record.slot, Slot::Running { .. }) {
                         self.schedule(&name, None, Duration::ZERO);
                     }
@@ -208,7 +208,7 @@ impl Server {
                 backfill: None,
                 events: 0,
                 polls: 0,
-                last_turn: None,
+                last_slice: None,
             };
             self.slots.insert(name.clone(), record);
             self.ready.push_back(name);
@@ -295,9 +295,9 @@ impl Server {
         }
     }
 
-    /// Starts as many turns as there is room for.
-    fn start_turns(&mut self) {
-        while self.running.len() < self.settings.turns {
+    /// Starts as many slices as may run at the same time.
+    fn start_slices(&mut self) {
+        while self.running.len() < self.settings.concurrency {
             let Some(name) = self.ready.pop_front() else { return };
             let Some(record) = self.slots.get_mut(&name) else { continue };
             let Slot::Ready { tenant } = &mut record.slot else { continue };
@@ -306,7 +306,7 @@ impl Server {
             let cancel = tenant.as_ref().map(|tenant| tenant.cancel.clone()).unwrap_or_default();
             record.slot = Slot::Running { cancel };
             let span = tracing::info_span!("tenant", tenant = name);
-            let turn = turn(
+            let slice = run_slice(
                 name.clone(),
                 record.file.clone(),
                 tenant,
@@ -314,25 +314,25 @@ impl Server {
                 Arc::clone(&record.metrics),
                 self.stop.clone(),
             );
-            let task = self.running.spawn(turn.instrument(span));
-            self.turns.insert(task.id(), name);
+            let task = self.running.spawn(slice.instrument(span));
+            self.tasks.insert(task.id(), name);
         }
     }
 
-    fn turned(&mut self, done: Result<(tokio::task::Id, Turned), tokio::task::JoinError>) {
-        let (name, tenant, turn) = match done {
-            Ok((id, turned)) => {
-                self.turns.remove(&id);
-                turned
+    fn slice_ended(&mut self, done: Result<(tokio::task::Id, EndedSlice), tokio::task::JoinError>) {
+        let (name, tenant, end) = match done {
+            Ok((id, ended)) => {
+                self.tasks.remove(&id);
+                ended
             }
             Err(error) => {
-                let Some(name) = self.turns.remove(&error.id()) else { return };
-                (name, None, Turn::Failed(format!("a mistake of the host ended its turn: {error}")))
+                let Some(name) = self.tasks.remove(&error.id()) else { return };
+                (name, None, SliceEnd::Failed(format!("a mistake of the host ended its turn: {error}")))
             }
         };
         let Some(record) = self.slots.get_mut(&name) else { return };
         record.metrics.running(false);
-        if record.last_turn.replace(SystemTime::now()).is_none() {
+        if record.last_slice.replace(SystemTime::now()).is_none() {
             self.health.settled();
         }
         if let Some(tenant) = &tenant {
@@ -352,18 +352,18 @@ impl Server {
         {
             tenant.reopen();
         }
-        let (tenant, wait) = match turn {
-            Turn::More => (tenant, Duration::ZERO),
-            Turn::Reopen => {
+        let (tenant, wait) = match end {
+            SliceEnd::More => (tenant, Duration::ZERO),
+            SliceEnd::Reopen => {
                 record.events = 0;
                 (None, Duration::ZERO)
             }
-            Turn::Wait(wait) => {
-                let trouble = tenant.as_ref().and_then(|tenant| tenant.trouble());
-                record.failed = trouble.map(|why| (why.to_owned(), SystemTime::now()));
+            SliceEnd::Wait(wait) => {
+                let error = tenant.as_ref().and_then(|tenant| tenant.last_error());
+                record.failed = error.map(|why| (why.to_owned(), SystemTime::now()));
                 (tenant, wait)
             }
-            Turn::Failed(why) => {
+            SliceEnd::Failed(why) => {
                 tracing::error!(tenant = name, again_in_s = self.settings.retry_after.as_secs(), "{why}");
                 record.failed = Some((why, SystemTime::now()));
                 record.events = 0;
@@ -402,7 +402,7 @@ impl Server {
         let _ = request.answer.send(answer);
     }
 
-    /// Puts a tenant that has no turn into the queue, unless it is paused, and has it polled when it has one.
+    /// Puts a tenant that has no slice into the queue, unless it is paused, and has it polled when it has one.
     fn poll_now(&mut self, name: &str) {
         let Some(record) = self.slots.get_mut(name) else { return };
         if let Slot::Waiting { tenant: Some(tenant), .. } | Slot::Paused { tenant: Some(tenant) } =
@@ -462,7 +462,7 @@ impl Server {
         }
     }
 
-    /// Has a tenant opened anew, as if its file had changed. A turn under way ends first.
+    /// Has a tenant opened anew, as if its file had changed. A slice under way ends first.
     fn open_again(&mut self, name: &str) {
         let Some(record) = self.slots.get_mut(name) else { return };
         record.changed = true;
@@ -472,7 +472,7 @@ impl Server {
         }
     }
 
-    /// Does something with a tenant that has no turn. While it does, it has none.
+    /// Does something with a tenant that has no slice. While it does, it has none.
     fn order(&mut self, name: &str, order: Order, answer: oneshot::Sender<Answer>) {
         let record = match self.slots.get_mut(name) {
             Some(record) if !matches!(record.slot, Slot::Running { .. }) => record,
@@ -496,14 +496,14 @@ impl Server {
         let owned = name.to_owned();
         let task = self.running.spawn(
             async move {
-                let (tenant, turn, said) =
+                let (tenant, end, said) =
                     ordered(&owned, &file, tenant, &shared, &metrics, order, wait).await;
                 let _ = answer.send(said);
-                (owned, tenant, turn)
+                (owned, tenant, end)
             }
             .instrument(tracing::info_span!("tenant", tenant = name)),
         );
-        self.turns.insert(task.id(), name.to_owned());
+        self.tasks.insert(task.id(), name.to_owned());
     }
 
     fn pause(&mut self, name: &str, paused: bool) -> Answer {
@@ -515,7 +515,7 @@ impl Server {
         Answer::Done(format!("{name} is {}", if paused { "paused" } else { "resumed" }))
     }
 
-    /// Lets turns under way come to an end, and breaks off those that take too long. Nothing is lost either way.
+    /// Lets slices under way come to an end, and breaks off those that take too long. Nothing is lost either way.
     async fn drain(mut self) -> Result<Served, ServeError> {
         self.health.draining();
         tracing::info!(turns = self.running.len(), "stopping; turns under way come to an end first");
@@ -523,7 +523,7 @@ impl Server {
         let mut served = Served { tenants: self.slots.len(), ..Served::default() };
         while !self.running.is_empty() {
             tokio::select! {
-                Some(done) = self.running.join_next_with_id() => self.turned(done),
+                Some(done) = self.running.join_next_with_id() => self.slice_ended(done),
                 () = sleep_until(deadline) => {
                     served.broken_off = self.running.len();
                     tracing::warn!(turns = served.broken_off, "breaking off; what they had read comes again");
@@ -567,7 +567,7 @@ fn status(name: &str, record: &Record) -> TenantStatus {
     }
 }
 
-/// What is done with a tenant between its turns.
+/// What is done with a tenant between its slices.
 enum Order {
     /// Tells its earlier states.
     History,
@@ -584,12 +584,12 @@ async fn ordered(
     metrics: &Arc<TenantMetrics>,
     order: Order,
     wait: Duration,
-) -> (Option<Box<Tenant>>, Turn, Answer) {
+) -> (Option<Box<Tenant>>, SliceEnd, Answer) {
     let mut tenant = match tenant {
         Some(tenant) => tenant,
         None => match Tenant::open(name, file, shared, metrics).await {
             Ok(tenant) => Box::new(tenant),
-            Err(why) => return (None, Turn::Failed(why.clone()), Answer::Refused(why)),
+            Err(why) => return (None, SliceEnd::Failed(why.clone()), Answer::Refused(why)),
         },
     };
     let refused = |error: state_store::StateError| Answer::Refused(error.to_string());
@@ -598,7 +598,7 @@ async fn ordered(
             let states = tenant.store().history().await;
             let said = states
                 .map_or_else(refused, |past| Answer::States(past.into_iter().map(Into::into).collect()));
-            (Some(tenant), Turn::Wait(wait), said)
+            (Some(tenant), SliceEnd::Wait(wait), said)
         }
         Order::RollBack(revision) => match tenant.store().roll_back(revision).await {
             Ok(stored) => {
@@ -609,41 +609,41 @@ async fn ordered(
                     "goes on from an earlier state; what it had collected since comes again"
                 );
                 let said = format!("{name} goes on from the state {from}, which is now {now}");
-                (None, Turn::Reopen, Answer::Done(said))
+                (None, SliceEnd::Reopen, Answer::Done(said))
             }
-            Err(error) => (Some(tenant), Turn::Wait(wait), refused(error)),
+            Err(error) => (Some(tenant), SliceEnd::Wait(wait), refused(error)),
         },
     }
 }
 
-/// One turn: opens the tenant if it is not open, lets it go on for a while, and lets go of what it does not need then.
-async fn turn(
+/// One slice: opens the tenant if it is not open, lets it go on for a while, and lets go of what it does not need then.
+async fn run_slice(
     name: String,
     file: TenantFile,
     tenant: Option<Box<Tenant>>,
     shared: Arc<Shared>,
     metrics: Arc<TenantMetrics>,
     stop: CancellationToken,
-) -> Turned {
+) -> EndedSlice {
     metrics.running(true);
     let mut tenant = match tenant {
         Some(tenant) => tenant,
         None => match Tenant::open(&name, &file, &shared, &metrics).await {
             Ok(tenant) => Box::new(tenant),
-            Err(why) => return (name, None, Turn::Failed(why)),
+            Err(why) => return (name, None, SliceEnd::Failed(why)),
         },
     };
     tenant.kept = None;
-    let turn = tenant.turn(shared.slice, &stop).await;
-    let is_soon = matches!(turn, Turn::Wait(wait) if wait < shared.keep_for);
+    let end = tenant.run_slice(shared.slice, &stop).await;
+    let is_soon = matches!(end, SliceEnd::Wait(wait) if wait < shared.keep_for);
     if is_soon {
         tenant.kept = Arc::clone(&shared.instances).try_acquire_owned().ok();
     }
-    if !matches!(turn, Turn::More) && tenant.kept.is_none() {
+    if !matches!(end, SliceEnd::More) && tenant.kept.is_none() {
         tenant.rest().await;
         metrics.instance_open(false);
     } else {
         metrics.instance_open(true);
     }
-    (name, Some(tenant), turn)
+    (name, Some(tenant), end)
 }

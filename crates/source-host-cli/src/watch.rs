@@ -2,7 +2,7 @@
 //!
 //! [`Metrics`] counts, [`Health`] judges what was counted, [`Server`] answers `/metrics`, `/healthz` and `/readyz`, [`Audit`]
 //! writes one line for each request. None of them can hold up a poll: counting is an atomic addition, and an audit line that
-//! finds no place is dropped and counted.
+//! does not fit is dropped and counted.
 //!
 //! | to read about | look into |
 //! |---|---|

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A folder with a component and a configuration in it.
-struct Place {
+struct Fixture {
     folder: TempDir,
 }
 
@@ -24,12 +24,12 @@ const GOOD: &str = r#"
     allow = ["*.example.com"]
 "#;
 
-impl Place {
+impl Fixture {
     fn new(config: &str) -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(place.path("guest.wasm"), test_guests::component().unwrap()).unwrap();
-        std::fs::write(place.path("config.toml"), config).unwrap();
-        place
+        let fixture = Self { folder: tempfile::tempdir().unwrap() };
+        std::fs::write(fixture.path("guest.wasm"), test_guests::component().unwrap()).unwrap();
+        std::fs::write(fixture.path("config.toml"), config).unwrap();
+        fixture
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -63,8 +63,8 @@ impl Place {
 }
 
 /// Runs once through a configuration.
-fn run_through(place: &Place) -> Output {
-    place.run(&["run", "config.toml", "--until-caught-up", "--report", "report.json"])
+fn run_through(fixture: &Fixture) -> Output {
+    fixture.run(&["run", "config.toml", "--until-caught-up", "--report", "report.json"])
 }
 
 fn stderr(output: &Output) -> String {
@@ -76,25 +76,25 @@ fn stdout(output: &Output) -> String {
 }
 
 /// Runs that must be refused as the user's mistake, with these words, leaving nothing behind.
-fn refused(place: &Place, words: &[&str]) {
-    let output = run_through(place);
+fn refused(fixture: &Fixture, words: &[&str]) {
+    let output = run_through(fixture);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
     for word in words {
         assert!(text.contains(word), "{word:?} is missing in:\n{text}");
     }
-    assert!(!place.path("events.ndjson").exists());
+    assert!(!fixture.path("events.ndjson").exists());
 }
 
 #[test]
 fn a_run_delivers_events_keeps_the_state_and_sums_up() {
-    let place = Place::new(GOOD);
-    let output = run_through(&place);
+    let fixture = Fixture::new(GOOD);
+    let output = run_through(&fixture);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(place.read("events.ndjson"), "{\"n\":1}\n");
-    assert_eq!(place.state(), "{}");
+    assert_eq!(fixture.read("events.ndjson"), "{\"n\":1}\n");
+    assert_eq!(fixture.state(), "{}");
     assert!(stderr(&output).contains("caught up: 1 events from 0 files"), "{}", stderr(&output));
-    let report: Value = serde_json::from_str(&place.read("report.json")).unwrap();
+    let report: Value = serde_json::from_str(&fixture.read("report.json")).unwrap();
     assert_eq!((&report["events"], &report["caught_up"]), (&1.into(), &true.into()));
     assert_eq!(report["peak_memory_bytes"], 40 * 65_536);
     let keys = "bytes_read bytes_received caught_up event_bytes events events_set_aside files files_given_up peak_memory_bytes \
@@ -105,49 +105,49 @@ fn a_run_delivers_events_keeps_the_state_and_sums_up() {
 
 #[test]
 fn events_go_to_standard_output_and_nothing_else_does() {
-    let place = Place::new(
+    let fixture = Fixture::new(
         &GOOD.replace("kind = \"file\"", "kind = \"stdout\"").replace("path = \"events.ndjson\"", ""),
     );
-    let output = run_through(&place);
+    let output = run_through(&fixture);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(stdout(&output), "{\"n\":1}\n");
 }
 
 #[test]
 fn a_reader_that_has_gone_is_no_error_and_its_batch_is_not_counted_as_read() {
-    let place = Place::new(
+    let fixture = Fixture::new(
         &GOOD.replace("kind = \"file\"", "kind = \"stdout\"").replace("path = \"events.ndjson\"", ""),
     );
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let status =
-        place.command(&["-q", "run", "config.toml"]).stdout(writer).stderr(Stdio::null()).status().unwrap();
+        fixture.command(&["-q", "run", "config.toml"]).stdout(writer).stderr(Stdio::null()).status().unwrap();
     assert!(status.success());
-    assert!(!place.path("state.json").exists());
+    assert!(!fixture.path("state.json").exists());
 }
 
 #[test]
 fn a_signal_ends_a_run_well() {
     for name in ["INT", "TERM"] {
-        let place = Place::new(GOOD);
-        let mut child = place.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+        let fixture = Fixture::new(GOOD);
+        let mut child = fixture.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         lines.find(|line| line.contains("batch delivered")).unwrap();
         let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
         assert!(child.wait().unwrap().success());
         assert!(lines.any(|line| line.starts_with("stopped: 1 events")));
-        assert_eq!(place.state(), "{}");
+        assert_eq!(fixture.state(), "{}");
     }
 }
 
 #[test]
 fn a_check_beside_a_host_that_runs_says_that_its_state_is_in_use_and_fails_for_nothing_else() {
-    let place = Place::new(GOOD);
-    let mut child = place.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let fixture = Fixture::new(GOOD);
+    let mut child = fixture.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     lines.find(|line| line.contains("batch delivered")).unwrap();
-    let checked = place.run(&["check", "config.toml"]);
+    let checked = fixture.run(&["check", "config.toml"]);
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(checked.status.success(), "{}{}", stdout(&checked), stderr(&checked));
@@ -156,22 +156,22 @@ fn a_check_beside_a_host_that_runs_says_that_its_state_is_in_use_and_fails_for_n
 
 #[test]
 fn a_second_host_with_the_same_state_is_refused() {
-    let place = Place::new(GOOD);
-    let mut child = place.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let fixture = Fixture::new(GOOD);
+    let mut child = fixture.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     lines.find(|line| line.contains("batch delivered")).unwrap();
-    let second = run_through(&place);
+    let second = run_through(&fixture);
     assert_eq!(second.status.code(), Some(2));
     assert!(stderr(&second).contains("in use by another host"), "{}", stderr(&second));
-    assert_eq!(place.read("events.ndjson"), "{\"n\":1}\n");
+    assert_eq!(fixture.read("events.ndjson"), "{\"n\":1}\n");
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
 fn log_lines_can_be_json() {
-    let place = Place::new(GOOD);
-    let output = place.run(&["--log", "json", "run", "config.toml", "--until-caught-up"]);
+    let fixture = Fixture::new(GOOD);
+    let output = fixture.run(&["--log", "json", "run", "config.toml", "--until-caught-up"]);
     let line = stderr(&output).lines().find(|line| line.contains("batch delivered")).unwrap().to_owned();
     let entry: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&entry["events"], &entry["level"]), (&1.into(), &"INFO".into()));
@@ -179,23 +179,23 @@ fn log_lines_can_be_json() {
 
 #[test]
 fn a_component_that_is_not_there_is_named() {
-    let place = Place::new(&GOOD.replace("guest.wasm", "missing.wasm"));
-    refused(&place, &["missing.wasm", "No such file"]);
+    let fixture = Fixture::new(&GOOD.replace("guest.wasm", "missing.wasm"));
+    refused(&fixture, &["missing.wasm", "No such file"]);
 }
 
 #[test]
 fn a_core_module_is_told_from_a_component() {
-    let place = Place::new(GOOD);
-    std::fs::write(place.path("guest.wasm"), b"\0asm\x01\0\0\0").unwrap();
-    refused(&place, &["guest.wasm is not admitted", "core module"]);
+    let fixture = Fixture::new(GOOD);
+    std::fs::write(fixture.path("guest.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    refused(&fixture, &["guest.wasm is not admitted", "core module"]);
 }
 
 #[test]
 fn mistakes_of_host_and_component_are_reported_together() {
-    let place =
-        Place::new("component = \"guest.wasm\"\nstat = 1\n[source]\nx = 1\n[limits]\nmemory = \"much\"");
+    let fixture =
+        Fixture::new("component = \"guest.wasm\"\nstat = 1\n[source]\nx = 1\n[limits]\nmemory = \"much\"");
     refused(
-        &place,
+        &fixture,
         &[
             "config.toml has 3 mistakes",
             "stat: unknown key; did you mean `state`?",
@@ -208,7 +208,7 @@ fn mistakes_of_host_and_component_are_reported_together() {
 #[test]
 fn mistakes_of_the_component_alone_are_listed_with_their_table() {
     refused(
-        &Place::new(&format!("{GOOD}\n[source]\nx = 1")),
+        &Fixture::new(&format!("{GOOD}\n[source]\nx = 1")),
         &["config.toml has a mistake", "source: nothing"],
     );
 }
@@ -220,9 +220,9 @@ fn a_source_that_may_not_connect_shows_the_lines_to_add() {
         "logs.example.com",
         "[egress]\n    allow = [\"logs.example.com\", \"other.example.net\"]",
     ];
-    refused(&Place::new(&GOOD.replace("*.example.com", "other.example.net")), &words);
+    refused(&Fixture::new(&GOOD.replace("*.example.com", "other.example.net")), &words);
     let without = GOOD.split("[egress]").next().unwrap().to_owned();
-    refused(&Place::new(&without), &["[egress]\n    allow = [\"logs.example.com\"]"]);
+    refused(&Fixture::new(&without), &["[egress]\n    allow = [\"logs.example.com\"]"]);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_secret_is_named_when_it_is_missing_and_never_shown_when_it_is_there() {
     let config =
         format!("{GOOD}\n[source]\na = {{ file = \"none.pem\" }}\nb = {{ env = \"NOT_SET_ANYWHERE\" }}");
     refused(
-        &Place::new(&config),
+        &Fixture::new(&config),
         &[
             "source.a: cannot read the file",
             "none.pem",
@@ -238,8 +238,8 @@ fn a_secret_is_named_when_it_is_missing_and_never_shown_when_it_is_there() {
         ],
     );
 
-    let place = Place::new(&format!("{GOOD}\n[source]\na = {{ env = \"CANARY\" }}\nb = \"c4n4ry\""));
-    let output = place.command(&["-vv", "run", "config.toml"]).env("CANARY", "c4n4ry").output().unwrap();
+    let fixture = Fixture::new(&format!("{GOOD}\n[source]\na = {{ env = \"CANARY\" }}\nb = \"c4n4ry\""));
+    let output = fixture.command(&["-vv", "run", "config.toml"]).env("CANARY", "c4n4ry").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(
         !stderr(&output).contains("c4n4ry") && !stdout(&output).contains("c4n4ry"),
@@ -250,45 +250,45 @@ fn a_secret_is_named_when_it_is_missing_and_never_shown_when_it_is_there() {
 
 #[test]
 fn a_foreign_state_is_refused_and_left_alone() {
-    let place = Place::new(GOOD);
-    place.write("state.json", "x");
-    let output = run_through(&place);
+    let fixture = Fixture::new(GOOD);
+    fixture.write("state.json", "x");
+    let output = run_through(&fixture);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert_eq!(place.read("state.json"), "x");
-    assert_eq!(place.read("events.ndjson"), "");
+    assert_eq!(fixture.read("state.json"), "x");
+    assert_eq!(fixture.read("events.ndjson"), "");
 }
 
 #[test]
 fn a_state_that_is_no_text_is_refused_and_left_alone() {
-    let place = Place::new(GOOD);
-    std::fs::write(place.path("state.json"), [0xff, 0xfe]).unwrap();
-    refused(&place, &["state.json is not UTF-8"]);
-    assert_eq!(std::fs::read(place.path("state.json")).unwrap(), [0xff, 0xfe]);
+    let fixture = Fixture::new(GOOD);
+    std::fs::write(fixture.path("state.json"), [0xff, 0xfe]).unwrap();
+    refused(&fixture, &["state.json is not UTF-8"]);
+    assert_eq!(std::fs::read(fixture.path("state.json")).unwrap(), [0xff, 0xfe]);
 }
 
 #[test]
 fn a_failure_that_does_not_pass_in_time_ends_the_run_with_status_1() {
-    let place = Place::new(GOOD);
-    place.write("state.json", "e");
-    let output = place.run(&["run", "config.toml", "--until-caught-up", "--give-up-after", "100ms"]);
+    let fixture = Fixture::new(GOOD);
+    fixture.write("state.json", "e");
+    let output = fixture.run(&["run", "config.toml", "--until-caught-up", "--give-up-after", "100ms"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("given up"), "{}", stderr(&output));
-    assert_eq!(place.read("state.json"), "e");
+    assert_eq!(fixture.read("state.json"), "e");
 }
 
 #[test]
 fn a_report_is_written_of_a_failed_run_too() {
-    let place = Place::new(GOOD);
-    place.write("state.json", "x");
-    run_through(&place);
-    let report: Value = serde_json::from_str(&place.read("report.json")).unwrap();
+    let fixture = Fixture::new(GOOD);
+    fixture.write("state.json", "x");
+    run_through(&fixture);
+    let report: Value = serde_json::from_str(&fixture.read("report.json")).unwrap();
     assert_eq!((&report["events"], &report["caught_up"]), (&0.into(), &false.into()));
 }
 
 #[test]
 fn check_ends_well_where_nothing_fails() {
-    let place = Place::new(GOOD);
-    let output = place.run(&["check", "config.toml", "--json"]);
+    let fixture = Fixture::new(GOOD);
+    let output = fixture.run(&["check", "config.toml", "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let findings: Value = serde_json::from_str(&stdout(&output)).unwrap();
     let names: Vec<_> =
@@ -297,24 +297,24 @@ fn check_ends_well_where_nothing_fails() {
         format!("{names:?}"),
         r#"[(String("state"), String("pass")), (String("output"), String("pass"))]"#
     );
-    assert!(!place.path("state.json").exists(), "a check saves no state");
+    assert!(!fixture.path("state.json").exists(), "a check saves no state");
 }
 
 #[test]
 fn describe_shows_what_a_component_is() {
-    let place = Place::new(GOOD);
-    let output = place.run(&["describe", "guest.wasm"]);
+    let fixture = Fixture::new(GOOD);
+    let output = fixture.run(&["describe", "guest.wasm"]);
     assert!(stdout(&output).starts_with("guest 0.0.0\n"), "{}", stdout(&output));
     let json: Value =
-        serde_json::from_str(&stdout(&place.run(&["describe", "guest.wasm", "--json"]))).unwrap();
+        serde_json::from_str(&stdout(&fixture.run(&["describe", "guest.wasm", "--json"]))).unwrap();
     assert_eq!((&json["name"], &json["imports"]), (&"guest".into(), &Value::Array(Vec::new())));
 }
 
 #[test]
 fn a_reader_that_looks_at_the_beginning_alone_is_no_failure() {
-    let place = Place::new(GOOD);
+    let fixture = Fixture::new(GOOD);
     for arguments in [&["describe", "guest.wasm", "--json"][..], &["schema", "guest.wasm"]] {
-        let mut command = place.command(arguments);
+        let mut command = fixture.command(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
@@ -324,44 +324,44 @@ fn a_reader_that_looks_at_the_beginning_alone_is_no_failure() {
 
 #[test]
 fn a_first_configuration_is_written_from_what_the_component_says_and_never_over_another() {
-    let place = Place::new(GOOD);
-    let output = place.run(&["init", "guest.wasm", "--output", "new.toml", "--set", "limits.memory=32MiB"]);
+    let fixture = Fixture::new(GOOD);
+    let output = fixture.run(&["init", "guest.wasm", "--output", "new.toml", "--set", "limits.memory=32MiB"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let text = place.read("new.toml");
+    let text = fixture.read("new.toml");
     for part in
         ["component = \"guest.wasm\"\n", "path = \"state.json\"\n", "memory = \"32MiB\"\n", "allow = []\n"]
     {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
-    place.write("new.toml", &text.replace("allow = []", "allow = [\"logs.example.com\"]"));
-    let output = place.run(&["check", "new.toml"]);
-    assert!(output.status.success(), "{}{}", stderr(&output), place.read("new.toml"));
+    fixture.write("new.toml", &text.replace("allow = []", "allow = [\"logs.example.com\"]"));
+    let output = fixture.run(&["check", "new.toml"]);
+    assert!(output.status.success(), "{}{}", stderr(&output), fixture.read("new.toml"));
 
     for path in ["config.toml", "guest.wasm"] {
-        let output = place.run(&["init", "guest.wasm", "-o", path]);
+        let output = fixture.run(&["init", "guest.wasm", "-o", path]);
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains("left as it is"), "{}", stderr(&output));
     }
-    assert_eq!(place.read("config.toml"), GOOD);
-    let output = place.run(&["init", "guest.wasm", "-o", "other.toml", "--set", "nothing=1"]);
+    assert_eq!(fixture.read("config.toml"), GOOD);
+    let output = fixture.run(&["init", "guest.wasm", "-o", "other.toml", "--set", "nothing=1"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("no key `nothing`") && !place.path("other.toml").exists());
+    assert!(stderr(&output).contains("no key `nothing`") && !fixture.path("other.toml").exists());
 }
 
 #[test]
 fn the_schema_of_the_file_is_printed_as_json() {
-    let place = Place::new(GOOD);
-    let schema: Value = serde_json::from_str(&stdout(&place.run(&["schema", "guest.wasm"]))).unwrap();
+    let fixture = Fixture::new(GOOD);
+    let schema: Value = serde_json::from_str(&stdout(&fixture.run(&["schema", "guest.wasm"]))).unwrap();
     assert_eq!(schema["properties"]["state"]["required"][0], "path");
     assert!(schema["properties"]["source"].is_object());
 }
 
 #[test]
 fn help_teaches_with_an_example() {
-    let place = Place::new(GOOD);
-    let text = stdout(&place.run(&["--help"]));
+    let fixture = Fixture::new(GOOD);
+    let text = stdout(&fixture.run(&["--help"]));
     for part in ["[egress]", "source-host check CONFIG.toml", "Exit status:"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    assert_eq!(place.run(&["run"]).status.code(), Some(2));
+    assert_eq!(fixture.run(&["run"]).status.code(), Some(2));
 }

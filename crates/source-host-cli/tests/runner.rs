@@ -405,7 +405,7 @@ async fn a_stream_that_waits_for_its_next_attempt_is_not_taken_for_read() {
         problems: vec![in_stream(ProblemKind::Transient, "history", 5_000)],
         ..batch(&[], "a", 1_000)
     };
-    // Another stream has its turn before, and says nothing of it.
+    // Another stream has its slice before, and says nothing of it.
     let answers = vec![Ok(troubled), Ok(batch(&["{1}"], "b", 4_000)), Ok(batch(&["{2}"], "c", 60_000))];
     let (runner, diary) = runner(answers, true);
     assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
@@ -435,7 +435,7 @@ async fn a_backlog_is_not_caught_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_in_passing_trouble_is_not_caught_up() {
+async fn a_stream_with_passing_errors_is_not_caught_up() {
     for kind in [ProblemKind::Transient, ProblemKind::RateLimited] {
         let (runner, diary) = runner(vec![troubled(kind, "a", 10_000), Ok(batch(&[], "b", 1000))], true);
         assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
@@ -444,7 +444,7 @@ async fn a_stream_in_passing_trouble_is_not_caught_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_in_lasting_trouble_fails_the_run_once_the_others_are_read() {
+async fn a_stream_with_lasting_errors_fails_the_run_once_the_others_are_read() {
     for kind in [ProblemKind::Config, ProblemKind::Auth, ProblemKind::Permission, ProblemKind::Internal] {
         let (runner, diary) = runner(vec![troubled(kind, "a", 0), troubled(kind, "b", 1000)], true);
         assert!(matches!(failed(runner.run().await), RunError::Problem(_)));
@@ -461,7 +461,7 @@ async fn bad_data_that_was_stepped_around_does_not_fail_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_without_progress_is_given_up_on_before_a_useless_wait() {
+async fn errors_without_progress_are_given_up_on_before_a_useless_wait() {
     let wait = |_| troubled(ProblemKind::Transient, "a", 100_000);
     let (runner, diary) = runner((0..9).map(wait).collect(), true);
     let error = failed(runner.run().await);
@@ -669,10 +669,10 @@ async fn an_output_that_refuses_from_the_start_ends_the_run_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_for_which_there_is_no_room_are_let_go_and_polled_for_again() {
+async fn events_for_which_there_is_no_capacity_are_let_go_and_polled_for_again() {
     let answers = || vec![Ok(batch(&["{1}", "{2}"], "a", 0)), Ok(batch(&["{1}", "{2}"], "a", 1000))];
-    for (room, polls) in [(1_000, 1), (3, 2)] {
-        let held = HeldEvents::new(room);
+    for (capacity, polls) in [(1_000, 1), (3, 2)] {
+        let held = HeldEvents::new(capacity);
         let (pipeline, diary) = pipeline(answers(), false, None, vec![down(0)], 0);
         let mut pipeline = pipeline.held_events(held.clone());
         assert_eq!(pipeline.step().await.unwrap(), Next::Wait(Duration::from_secs(1)));

@@ -642,7 +642,7 @@ async fn a_client_that_never_ends_its_request_holds_up_nobody_and_is_cut_off() {
 }
 
 #[tokio::test]
-async fn who_finds_no_place_waits_until_another_goes() {
+async fn who_finds_no_permit_waits_until_another_goes() {
     let mut limits = ServerLimits::default();
     limits.connections = 1;
     let (_, _, _, server) = started(limits).await;

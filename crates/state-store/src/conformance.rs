@@ -36,7 +36,9 @@ use std::fmt::Debug;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::{LARGEST_STATE, Owner, StateError, StateStore};
+use crate::error::StateError;
+use crate::limits::LARGEST_STATE;
+use crate::store::{Owner, StateStore};
 
 /// A store to be tested, with the default settings but for the clock.
 pub trait Bench {

@@ -20,8 +20,11 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use crate::disk::{Identity, beside, create, failure, probe, remove, resolve, sync_folder_of, unique};
+use crate::error::StateError;
+use crate::limits::LARGEST_STATE;
 use crate::rules::{Label, Unheard, check_owner, check_state, continues, surplus, usable, worth_keeping};
-use crate::{Answer, LARGEST_STATE, Owner, Past, Settings, StateError, StateStore, Stored};
+use crate::settings::Settings;
+use crate::store::{Answer, Owner, Past, StateStore, Stored};
 
 /// "stat", so that `file` and we know whose database it is.
 const APPLICATION: i32 = 0x7374_6174;
@@ -204,7 +207,7 @@ impl Writer {
             group.retain(|job| !job.is_abandoned());
             match self.transact(&mut group) {
                 // One tenant's megabyte may be what does not fit.
-                Err(Trouble::Refused(refusal)) if refusal.full && group.len() > 1 => {
+                Err(TransactionError::Refused(refusal)) if refusal.full && group.len() > 1 => {
                     for job in group {
                         let mut alone = vec![job];
                         let outcome = self.transact(&mut alone);
@@ -216,13 +219,13 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
+    fn transact(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), TransactionError> {
         if group.is_empty() {
             return Ok(());
         }
         self.is_in_place()?;
         let begin = if group.iter().any(|job| job.writes()) { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        let refused = |error| Trouble::Refused(Refusal::new("write the state in", &error));
+        let refused = |error| TransactionError::Refused(Refusal::new("write the state in", &error));
         self.connection.execute_batch(begin).map_err(refused)?;
         let outcome = group
             .iter_mut()
@@ -238,7 +241,7 @@ impl Writer {
 
     /// What SQLite writes to a file that somebody removed is lost, and SQLite does not notice. So this is asked before a
     /// transaction, and again before anybody hears that it is safe.
-    fn is_in_place(&mut self) -> Result<(), Trouble> {
+    fn is_in_place(&mut self) -> Result<(), TransactionError> {
         let wal = beside(&self.path, "-wal");
         let check = || {
             self.identity.still_at(&self.path)?;
@@ -247,30 +250,30 @@ impl Writer {
                 None => Ok(()),
             }
         };
-        check().map_err(Trouble::Moved)?;
+        check().map_err(TransactionError::Moved)?;
         if self.wal.is_none() {
             self.wal = std::fs::metadata(&wal).ok().map(|metadata| Identity::of(&metadata));
         }
         Ok(())
     }
 
-    fn answer(&self, group: Vec<Box<dyn Job>>, outcome: &Result<(), Trouble>) {
+    fn answer(&self, group: Vec<Box<dyn Job>>, outcome: &Result<(), TransactionError>) {
         for job in group {
             job.answer(match outcome {
                 Ok(()) => Ok(()),
-                Err(trouble) => Err(trouble.at(&self.location)),
+                Err(error) => Err(error.at(&self.location)),
             });
         }
     }
 }
 
 /// Why a whole transaction failed. Each of its jobs is told.
-enum Trouble {
+enum TransactionError {
     Moved(StateError),
     Refused(Refusal),
 }
 
-impl Trouble {
+impl TransactionError {
     fn at(&self, location: &str) -> StateError {
         match self {
             Self::Moved(StateError::Io { action, location, reason }) => StateError::Io {
@@ -456,7 +459,7 @@ impl StateStore for TenantState {
         Box::pin(async move {
             check_state(state, &self.location)?;
             let state = state.to_owned();
-            // Asked when it is this save's turn: one that was dropped may be under way until then. The two are never in one
+            // Asked when it is this save's job that runs: one that was dropped may be under way until then. The two are never in one
             // transaction, for a dropped one that has not begun is left out.
             let unheard = Arc::clone(&self.unheard);
             self.run(true, move |connection| cell.save(connection, &state, expected, *guard(&unheard))).await
@@ -487,8 +490,8 @@ impl StateStore for TenantState {
             );
             connection.execute_batch("ROLLBACK TO attempt; RELEASE attempt")?;
             written?;
-            let room = || probe(&unique(&path, "check"), LARGEST_STATE);
-            Ok(checked.and_then(|_| room()).into())
+            let space = || probe(&unique(&path, "check"), LARGEST_STATE);
+            Ok(checked.and_then(|_| space()).into())
         }))
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::StateError;
+use crate::error::StateError;
 
 /// The path with links followed, so that two names of one state have one lock, and so that a link is not replaced by a
 /// file. The file need not exist; its folder must.
@@ -75,7 +75,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.sync_all()
     });
     if let Err(error) = written.and_then(|()| std::fs::rename(&temporary, path)) {
-        // Half a state takes room that a full disk needs. If it cannot be removed, the next save tries again.
+        // Half a state takes space that a full disk needs. If it cannot be removed, the next save tries again.
         let _ = remove(&temporary);
         return Err(error);
     }

@@ -15,7 +15,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::LARGEST_STATE;
+use crate::limits::LARGEST_STATE;
 use crate::rules::{Label, usable};
 
 const MAGIC: &[u8] = b"\xffstate\xff";
@@ -89,7 +89,7 @@ fn checksum(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Owner;
+    use crate::store::Owner;
 
     fn sealed(state: &str) -> Vec<u8> {
         let owner = Owner::new("acme", "salesforce", "1.4.0").with_digest("sha256:00");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::LARGEST_STATE;
+use crate::limits::LARGEST_STATE;
 
 /// Why a state cannot be loaded or saved. The message names the file and says what to do. It never shows the state.
 ///

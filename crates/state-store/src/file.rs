@@ -15,8 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{Identity, beside, failure, private, probe, replace, resolve, sync_folder_of};
 use crate::envelope::{Content, LARGEST_FILE, open, seal};
+use crate::error::StateError;
 use crate::rules::{Label, Unheard, check_owner, check_state, continues, surplus, worth_keeping};
-use crate::{Answer, Owner, Past, Settings, StateError, StateStore, Stored};
+use crate::settings::Settings;
+use crate::store::{Answer, Owner, Past, StateStore, Stored};
 
 /// A state in a file, held by this host alone as long as this lives. Must be used in a tokio runtime: files are written
 /// and synced on its threads for blocking work.

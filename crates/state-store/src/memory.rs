@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::error::StateError;
 use crate::rules::{Label, check_owner, check_state, continues, surplus, worth_keeping};
-use crate::{Answer, Owner, Past, Settings, StateError, StateStore, Stored};
+use crate::settings::Settings;
+use crate::store::{Answer, Owner, Past, StateStore, Stored};
 
 type Key = (String, String);
 

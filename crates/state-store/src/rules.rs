@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{Bound, LARGEST_STATE, Owner, Past, Settings, StateError, Stored};
+use crate::error::{Bound, StateError};
+use crate::limits::LARGEST_STATE;
+use crate::settings::Settings;
+use crate::store::{Owner, Past, Stored};
 
 /// What is kept beside a state.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -30,7 +30,7 @@ fn open(path: &Path) -> Result<Box<dyn StateStore>, StateError> {
 
 const STORES: [&str; 2] = ["state.json", "states.db"];
 
-fn place(name: &str) -> (tempfile::TempDir, PathBuf) {
+fn scratch(name: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     (folder, path)
@@ -51,7 +51,7 @@ async fn text_at(path: &Path) -> String {
 #[tokio::test]
 async fn a_plain_state_of_old_is_taken_over_once_and_not_lost() {
     for first in ["{\"cursor\": 2}", "{\"cursor\": 1}"] {
-        let (_folder, path) = place("state.json");
+        let (_folder, path) = scratch("state.json");
         fs::write(&path, "{\"cursor\": 1}").unwrap();
         let mut store = file(&path).unwrap();
         let stored = store.load().await.unwrap().unwrap();
@@ -69,7 +69,7 @@ async fn a_plain_state_of_old_is_taken_over_once_and_not_lost() {
 
 #[tokio::test]
 async fn the_file_of_another_tenant_is_refused_and_left_alone() {
-    let (_folder, path) = place("acme.json");
+    let (_folder, path) = scratch("acme.json");
     file(&path).unwrap().save("{\"cursor\": 1}", None).await.unwrap();
     let copy = path.with_file_name("globex.json");
     fs::copy(&path, &copy).unwrap();
@@ -90,7 +90,7 @@ async fn the_file_of_another_tenant_is_refused_and_left_alone() {
 async fn a_file_that_is_no_state_is_refused_and_left_alone() {
     let large = vec![b'x'; (1 << 20) + 1];
     for content in [&b"\xff\xfe"[..], b"", b"\xffstate\xff9 ", b"\xffstate\xff1 0\n{}\n{}", &large] {
-        let (_folder, path) = place("state.json");
+        let (_folder, path) = scratch("state.json");
         fs::write(&path, content).unwrap();
         let mut store = file(&path).unwrap();
         let error = store.load().await.unwrap_err();
@@ -106,7 +106,7 @@ async fn a_file_that_is_no_state_is_refused_and_left_alone() {
 
 #[tokio::test]
 async fn a_state_that_changes_under_a_host_is_not_overwritten() {
-    let (_folder, path) = place("state.json");
+    let (_folder, path) = scratch("state.json");
     let mut store = file(&path).unwrap();
     let revision = store.save("mine", None).await.unwrap();
     let backup = fs::read(&path).unwrap();
@@ -124,7 +124,7 @@ async fn a_state_that_changes_under_a_host_is_not_overwritten() {
 
 #[tokio::test]
 async fn half_a_state_beside_it_does_no_harm() {
-    let (_folder, path) = place("state.json");
+    let (_folder, path) = scratch("state.json");
     fs::write(&path, "old").unwrap();
     fs::write(beside(&path, ".tmp"), "ne").unwrap();
     let mut store = file(&path).unwrap();
@@ -137,7 +137,7 @@ async fn half_a_state_beside_it_does_no_harm() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_link_beside_it_is_not_written_through() {
-    let (folder, path) = place("state.json");
+    let (folder, path) = scratch("state.json");
     let victim = folder.path().join("victim");
     fs::write(&victim, "precious").unwrap();
     std::os::unix::fs::symlink(&victim, beside(&path, ".tmp")).unwrap();
@@ -149,7 +149,7 @@ async fn a_link_beside_it_is_not_written_through() {
 #[tokio::test]
 async fn two_names_of_a_state_are_one_state() {
     for name in STORES {
-        let (folder, path) = place(name);
+        let (folder, path) = scratch(name);
         let link = folder.path().join("link").with_extension(path.extension().unwrap());
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(open(&link).err().unwrap().to_string().contains("leads nowhere"));
@@ -170,7 +170,7 @@ async fn two_names_of_a_state_are_one_state() {
 async fn nobody_else_can_read_a_state() {
     use std::os::unix::fs::PermissionsExt;
     for name in STORES {
-        let (folder, path) = place(name);
+        let (folder, path) = scratch(name);
         // What an earlier host left may be readable by all.
         fs::write(folder.path().join("state.json.tmp"), "").unwrap();
         let mut store = open(&path).unwrap();
@@ -185,7 +185,7 @@ async fn nobody_else_can_read_a_state() {
 
 #[tokio::test]
 async fn a_lock_that_was_removed_ends_the_saving() {
-    let (_folder, path) = place("state.json");
+    let (_folder, path) = scratch("state.json");
     let mut first = file(&path).unwrap();
     first.save("first", None).await.unwrap();
     fs::remove_file(beside(&path, ".lock")).unwrap();
@@ -199,7 +199,7 @@ async fn a_lock_that_was_removed_ends_the_saving() {
 
 #[tokio::test]
 async fn a_folder_that_is_missing_is_named() {
-    let (folder, _) = place("");
+    let (folder, _) = scratch("");
     for name in STORES {
         let error = open(&folder.path().join("no/such").join(name)).err().unwrap();
         assert!(error.is_users(), "{error}");
@@ -211,7 +211,7 @@ async fn a_folder_that_is_missing_is_named() {
 #[tokio::test]
 async fn a_folder_that_disappears_is_an_error_and_the_state_is_there_when_it_is_back() {
     for name in STORES {
-        let (folder, _) = place("");
+        let (folder, _) = scratch("");
         let (here, away) = (folder.path().join("here"), folder.path().join("away"));
         fs::create_dir(&here).unwrap();
         let path = here.join(name);
@@ -234,7 +234,7 @@ async fn a_folder_that_disappears_is_an_error_and_the_state_is_there_when_it_is_
 
 #[tokio::test]
 async fn a_save_that_fails_leaves_the_old_state_and_can_be_made_again() {
-    let (_folder, path) = place("state.json");
+    let (_folder, path) = scratch("state.json");
     fs::write(&path, "old").unwrap();
     let mut store = file(&path).unwrap();
     fs::create_dir(beside(&path, ".tmp")).unwrap();
@@ -247,7 +247,7 @@ async fn a_save_that_fails_leaves_the_old_state_and_can_be_made_again() {
 
 #[tokio::test]
 async fn a_history_that_is_damaged_does_not_stop_the_saving() {
-    let (_folder, path) = place("state.json");
+    let (_folder, path) = scratch("state.json");
     let mut store = file(&path).unwrap();
     store.save("a", None).await.unwrap();
     store.save("b", Some(1)).await.unwrap();
@@ -262,7 +262,7 @@ async fn a_history_that_is_damaged_does_not_stop_the_saving() {
 
 #[tokio::test]
 async fn the_same_text_again_touches_nothing_on_the_disk() {
-    let (folder, path) = place("state.json");
+    let (folder, path) = scratch("state.json");
     let mut store = file(&path).unwrap();
     store.save("a", None).await.unwrap();
     let listing = |folder: &Path| {
@@ -279,7 +279,7 @@ async fn the_same_text_again_touches_nothing_on_the_disk() {
 #[tokio::test]
 async fn a_database_that_was_removed_or_replaced_takes_no_more_states() {
     for lost in ["", "-wal"] {
-        let (_folder, path) = place("states.db");
+        let (_folder, path) = scratch("states.db");
         let mut store = open(&path).unwrap();
         store.save("old", None).await.unwrap();
         let moved = beside(&path, "-moved");
@@ -296,7 +296,7 @@ async fn a_database_that_was_removed_or_replaced_takes_no_more_states() {
 
 #[tokio::test]
 async fn a_file_that_is_no_database_of_states_is_refused_and_left_alone() {
-    let (_folder, path) = place("states.db");
+    let (_folder, path) = scratch("states.db");
     let foreign = rusqlite::Connection::open(path.with_file_name("foreign.db")).unwrap();
     foreign.execute_batch("PRAGMA user_version = 7; CREATE TABLE t (x)").unwrap();
     let foreign = fs::read(path.with_file_name("foreign.db")).unwrap();
@@ -311,7 +311,7 @@ async fn a_file_that_is_no_database_of_states_is_refused_and_left_alone() {
 
 #[tokio::test]
 async fn a_database_of_a_newer_version_is_refused() {
-    let (_folder, path) = place("states.db");
+    let (_folder, path) = scratch("states.db");
     drop(database(&path).unwrap());
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
     assert!(database(&path).unwrap_err().to_string().contains("newer version"));
@@ -319,7 +319,7 @@ async fn a_database_of_a_newer_version_is_refused() {
 
 #[tokio::test]
 async fn last_changes_without_their_database_are_not_made_part_of_a_new_one() {
-    let (_folder, path) = place("states.db");
+    let (_folder, path) = scratch("states.db");
     fs::write(beside(&path, "-wal"), "x").unwrap();
     let error = database(&path).unwrap_err();
     assert!(error.is_users() && error.to_string().contains("-wal"), "{error}");
@@ -328,7 +328,7 @@ async fn last_changes_without_their_database_are_not_made_part_of_a_new_one() {
 
 #[tokio::test]
 async fn a_damaged_row_is_refused_and_harms_no_other_tenant() {
-    let (_folder, path) = place("states.db");
+    let (_folder, path) = scratch("states.db");
     for damage in ["state = x'00'", "state = 7", "revision = 'x'", "revision = -1"] {
         let database = database(&path).unwrap();
         let mut broken = database.tenant(Owner::new(damage, "salesforce", "1")).unwrap();
@@ -347,7 +347,7 @@ async fn a_damaged_row_is_refused_and_harms_no_other_tenant() {
 
 #[tokio::test]
 async fn a_thousand_tenants_save_at_once_and_each_gets_its_own() {
-    let (_folder, path) = place("states.db");
+    let (_folder, path) = scratch("states.db");
     let database = database(&path).unwrap();
     let mut saves = tokio::task::JoinSet::new();
     for i in 0..1000 {
@@ -366,7 +366,7 @@ async fn a_thousand_tenants_save_at_once_and_each_gets_its_own() {
 #[tokio::test]
 async fn hosts_that_create_a_database_at_once_share_it() {
     for _ in 0..10 {
-        let (folder, path) = place("states.db");
+        let (folder, path) = scratch("states.db");
         let hosts: Vec<_> = (0..8)
             .map(|i| {
                 let path = path.clone();
@@ -392,7 +392,7 @@ async fn hosts_that_create_a_database_at_once_share_it() {
 
 #[tokio::test]
 async fn a_database_that_another_program_keeps_locked_passes() {
-    let (_folder, path) = place("states.db");
+    let (_folder, path) = scratch("states.db");
     let settings = Settings::default().patience(std::time::Duration::ZERO);
     let mut store = Database::open(&path, settings).unwrap().tenant(owner()).unwrap();
     store.save("old", None).await.unwrap();
@@ -514,7 +514,7 @@ async fn a_child_with_a_limit() {
 #[tokio::test]
 async fn a_write_that_the_system_cuts_short_leaves_the_old_state() {
     for name in STORES {
-        let (_folder, path) = place(name);
+        let (_folder, path) = scratch(name);
         open(&path).unwrap().save("old", None).await.unwrap();
         let child = Command::new("sh")
             .args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$@\""])

@@ -1,4 +1,4 @@
-//! What of a module takes how much room, crate by crate.
+//! What of a module takes how much space, crate by crate.
 
 use anyhow::{Context, Result};
 use std::{collections::BTreeMap, fs, ops::Range, path::Path};

@@ -140,7 +140,7 @@ impl Compiler {
         }
     }
 
-    /// Machine code of a component that was inspected. `turn` is held for as long as somebody works on it.
+    /// Machine code of a component that was inspected. `permit` is held for as long as somebody works on it.
     ///
     /// # Errors
     ///
@@ -151,14 +151,14 @@ impl Compiler {
         name: &str,
         content: &Arc<Vec<u8>>,
         admission: &Admission,
-        turn: impl Send + 'static,
+        permit: impl Send + 'static,
     ) -> Result<Vec<u8>, Error> {
         let refuse = |reason| Error::NotAdmitted { name: name.to_owned(), reason };
         match &self.0 {
             Means::InProcess => {
                 let (engine, content) = (engine.clone(), Arc::clone(content));
                 let made = off_the_executor(move || {
-                    let _turn = turn;
+                    let _permit = permit;
                     engine
                         .precompile_component(&content)
                         .map_err(|error| does_not_compile(&format!("{error:#}")))
@@ -169,7 +169,7 @@ impl Compiler {
                 let mut command = Command::new(program);
                 command.args(arguments);
                 let made = in_child(command, content, admission).await;
-                drop(turn);
+                drop(permit);
                 made.map_err(|stopped| match stopped {
                     Stopped::Time => refuse(format!(
                         "compiling it took longer than its limit of {} s (`compile_time`)",

@@ -61,15 +61,15 @@ impl Default for Scheduler {
 }
 
 impl Slots {
-    /// Takes a slot for who stands at this place, unless somebody else is to have it.
-    fn take(&mut self, place: (u64, u64), waker: &Waker) -> bool {
-        let first = self.waiting.first_key_value().is_none_or(|(first, _)| place <= *first);
+    /// Takes a slot for who has this rank, unless somebody else is to have it.
+    fn take(&mut self, rank: (u64, u64), waker: &Waker) -> bool {
+        let first = self.waiting.first_key_value().is_none_or(|(first, _)| rank <= *first);
         if self.free > 0 && first {
             self.free -= 1;
-            self.waiting.remove(&place);
+            self.waiting.remove(&rank);
             return true;
         }
-        self.waiting.insert(place, waker.clone());
+        self.waiting.insert(rank, waker.clone());
         false
     }
 
@@ -166,12 +166,12 @@ pub(crate) struct Metered<F> {
     call: Pin<Box<F>>,
     usage: Arc<Usage>,
     scheduler: Option<Scheduler>,
-    place: Option<(u64, u64)>,
+    rank: Option<(u64, u64)>,
 }
 
 impl<F> Metered<F> {
     pub(crate) fn new(call: F, usage: Arc<Usage>, scheduler: Option<Scheduler>) -> Self {
-        Self { call: Box::pin(call), usage, scheduler, place: None }
+        Self { call: Box::pin(call), usage, scheduler, rank: None }
     }
 }
 
@@ -182,14 +182,14 @@ impl<F: Future> Future for Metered<F> {
         let this = &mut *self;
         if let Some(scheduler) = &this.scheduler {
             let mut slots = scheduler.slots();
-            let place = *this.place.get_or_insert_with(|| {
+            let rank = *this.rank.get_or_insert_with(|| {
                 slots.next += 1;
                 (this.usage.recent(), slots.next)
             });
-            if !slots.take(place, context.waker()) {
+            if !slots.take(rank, context.waker()) {
                 return Poll::Pending;
             }
-            this.place = None;
+            this.rank = None;
             // Others may have slots as well.
             slots.wake();
         }
@@ -218,9 +218,9 @@ impl Drop for Slot<'_> {
 
 impl<F> Drop for Metered<F> {
     fn drop(&mut self) {
-        if let (Some(scheduler), Some(place)) = (&self.scheduler, self.place) {
+        if let (Some(scheduler), Some(rank)) = (&self.scheduler, self.rank) {
             let mut slots = scheduler.slots();
-            slots.waiting.remove(&place);
+            slots.waiting.remove(&rank);
             // It may have been woken for a slot that another can have now.
             slots.wake();
         }

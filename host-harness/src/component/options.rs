@@ -211,7 +211,7 @@ impl Options {
         self
     }
 
-    /// What gives it time of the processor, in turn with the other sources. Without one it takes what the executor gives.
+    /// What gives it time of the processor, by turns with the other sources. Without one it takes what the executor gives.
     pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
         self.scheduler = Some(scheduler);
         self

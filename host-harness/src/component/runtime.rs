@@ -49,7 +49,7 @@ pub struct Runtime {
     linker: Arc<Linker<Guest>>,
     cache: Option<Cache>,
     compiler: Compiler,
-    /// Whose turn it is to compile: one component after another, as each takes all processors and much memory.
+    /// Who may compile: one component after another, as each takes all processors and much memory.
     compiling: Arc<Semaphore>,
     refusals: Arc<Refusals>,
 }
@@ -174,14 +174,14 @@ impl Runtime {
         };
         refused()?;
         // Fails only if the semaphore is closed, and it never is.
-        let turn = Arc::clone(&self.compiling).acquire_owned().await;
-        let turn = turn.map_err(|error| Error::Setup(error.to_string()))?;
-        // Whose turn it was before may have tried the same.
+        let permit = Arc::clone(&self.compiling).acquire_owned().await;
+        let permit = permit.map_err(|error| Error::Setup(error.to_string()))?;
+        // Who had the permit before may have tried the same.
         refused()?;
         if let Some(found) = self.cached(digest).await? {
             return Ok(found);
         }
-        let code = self.compiler.compile(&self.engine, name, content, admission, turn).await;
+        let code = self.compiler.compile(&self.engine, name, content, admission, permit).await;
         if let Err(Error::NotAdmitted { reason, .. }) = &code {
             self.refusals.note(digest, admission, reason);
         }

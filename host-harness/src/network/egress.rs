@@ -606,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn another_port_is_another_place() {
+    fn another_port_is_another_target() {
         let gate = gate(
             &["logs.example.com", "api.example.com:8443"],
             &["logs.example.com", "api.example.com:8443"],

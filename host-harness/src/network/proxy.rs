@@ -57,8 +57,8 @@ impl Proxy {
             None => return Err("it is no URL"),
         }
         let authority = uri.authority().ok_or("it names no host")?;
-        let (user, place) = match authority.as_str().rsplit_once('@') {
-            Some((user, place)) => (Some(user), place),
+        let (user, address) = match authority.as_str().rsplit_once('@') {
+            Some((user, address)) => (Some(user), address),
             None => (None, authority.as_str()),
         };
         if authority.port_u16().is_none_or(|port| port == 0) || authority.host().is_empty() {
@@ -67,7 +67,7 @@ impl Proxy {
         if uri.path_and_query().is_some_and(|path| path != "/") {
             return Err("there is something behind its port");
         }
-        let uri = Uri::builder().scheme("http").authority(place).path_and_query("/");
+        let uri = Uri::builder().scheme("http").authority(address).path_and_query("/");
         let uri = uri.build().map_err(|_| "its host is none")?;
         Ok(Self { uri, credentials: user.map(basic).transpose()? })
     }

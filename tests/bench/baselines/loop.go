@@ -119,7 +119,7 @@ func convert(shape, path string, out io.Writer) (rows int, err error) {
 	encoder.SetEscapeHTML(false)
 
 	flat := make(map[string]string, len(header))
-	var places []target
+	var columns []target
 	for {
 		row, err := reader.Read()
 		if errors.Is(err, io.EOF) {
@@ -129,10 +129,10 @@ func convert(shape, path string, out io.Writer) (rows int, err error) {
 			return rows, err
 		}
 		if shape == "nested" {
-			if places == nil {
-				places = targets(header, strings.ToLower(row[0]))
+			if columns == nil {
+				columns = targets(header, strings.ToLower(row[0]))
 			}
-			err = encoder.Encode(nested(row, places))
+			err = encoder.Encode(nested(row, columns))
 		} else {
 			for i, value := range row {
 				flat[header[i]] = value

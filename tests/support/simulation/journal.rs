@@ -2,7 +2,7 @@
 
 use super::{
     plan::{Plan, Source, What},
-    timeline::{Hold, LONG_AFTERMATH, MINUTE, Match, Trouble},
+    timeline::{Hold, LONG_AFTERMATH, MINUTE, Match, TimedFault},
     world::{Struck, World},
 };
 
@@ -23,7 +23,7 @@ pub struct Poll {
     pub requests: u64,
     /// Events.
     pub events: usize,
-    /// Which sources they are of, by their place in the plan.
+    /// Which sources they are of, by their index in the plan.
     pub sources: Vec<usize>,
     /// What it said.
     pub problems: Vec<String>,
@@ -64,15 +64,15 @@ impl Spans {
 /// How long after its first failure a query that asked for too much may go on to fail: time to find a width that does not.
 const NARROWING: i64 = 120 * MINUTE;
 
-/// When a trouble holds up what it holds, its aftermath included; none if it never struck.
-pub fn held(trouble: &Trouble, struck: Struck) -> Option<(i64, i64)> {
+/// When a fault holds up what it holds, its aftermath included; none if it never struck.
+pub fn held(fault: &TimedFault, struck: Struck) -> Option<(i64, i64)> {
     if struck.times == 0 {
         return None;
     }
-    Some(match (&trouble.matches, trouble.until) {
+    Some(match (&fault.matches, fault.until) {
         (Match::Wider(..), _) => (struck.first, struck.first + NARROWING),
-        (_, Some(until)) => (trouble.from, until + trouble.aftermath),
-        (_, None) => (struck.first, struck.last + trouble.aftermath),
+        (_, Some(until)) => (fault.from, until + fault.aftermath),
+        (_, None) => (struck.first, struck.last + fault.aftermath),
     })
 }
 
@@ -80,21 +80,21 @@ pub fn held(trouble: &Trouble, struck: Struck) -> Option<(i64, i64)> {
 pub fn excuses(plan: &Plan, world: &World, polls: &[Poll], source: &Source) -> Spans {
     let mut spans = common(plan, world);
     spans.extend(plan.late_records(source));
-    for (trouble, struck) in plan.timeline.troubles.iter().zip(world.struck()) {
-        let its = match (&trouble.holds, &source.what) {
+    for (fault, struck) in plan.timeline.faults.iter().zip(world.struck()) {
+        let its = match (&fault.holds, &source.what) {
             (Hold::Everything, _) | (Hold::Files, What::Files { .. }) => true,
             (Hold::Object(object), What::Object(of)) => object == of,
             _ => false,
         };
-        spans.extend(held(trouble, struck).filter(|_| its));
+        spans.extend(held(fault, struck).filter(|_| its));
     }
-    spans.extend(out_of_turn(polls, source));
+    spans.extend(out_of_schedule(polls, source));
     Spans::new(spans)
 }
 
 /// When a source is not configured, or waits in a queue: while batches are full there is one, and who is served in it is for
 /// another oracle to judge. And when the allowance is used up and a poll says so; who used it is for the bound of requests.
-pub fn out_of_turn(polls: &[Poll], source: &Source) -> Vec<(i64, i64)> {
+pub fn out_of_schedule(polls: &[Poll], source: &Source) -> Vec<(i64, i64)> {
     let used_up = |said: &String| said.contains("the org has used") || said.contains("TotalRequests Limit");
     let full = polls.windows(2).filter(|pair| pair[0].more || pair[0].problems.iter().any(used_up));
     let mut spans: Vec<_> = full.map(|pair| (pair[0].began, pair[1].began)).collect();

@@ -11,7 +11,7 @@ use std::fmt;
 pub enum Knob {
     /// Faults that last for hours or days: an object, the list of files, downloads, the sign-in, everything.
     Lasting,
-    /// Files that cannot be read for hours, up to eight at a time, with answers that may pass for everybody's trouble.
+    /// Files that cannot be read for hours, up to eight at a time, with answers that may pass for everybody's error.
     BadFiles,
     /// Queries that fail as long as they ask for too wide a window.
     Width,

@@ -3,7 +3,7 @@
 
 use super::{
     asks::Asks,
-    journal::{Poll, Spans, common, excuses, held, out_of_turn},
+    journal::{Poll, Spans, common, excuses, held, out_of_schedule},
     knobs::{Knob, Knobs},
     ledger::{Ledger, Truth},
     library::Library,
@@ -81,8 +81,8 @@ impl Evidence<'_> {
             .collect();
         let struck = self.world.struck();
         let mut files: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
-        for (trouble, struck) in self.plan.timeline.troubles.iter().zip(struck) {
-            if let (Hold::File(file), Some(span)) = (&trouble.holds, held(trouble, struck)) {
+        for (fault, struck) in self.plan.timeline.faults.iter().zip(struck) {
+            if let (Hold::File(file), Some(span)) = (&fault.holds, held(fault, struck)) {
                 files.entry(file).or_default().push(span);
             }
         }
@@ -119,9 +119,9 @@ impl Evidence<'_> {
         )
     }
 
-    /// *While batches are full, each source that has something gets its turn*: between two batches with events of a source
+    /// *While batches are full, each source that has something gets its slice*: between two batches with events of a source
     /// that had been waiting, or between the beginning of the queue and the first of them, lie no more batches than twice the
-    /// number of sources, and a few. A query of an object is a turn as well, though its window may prove too wide, and so is
+    /// number of sources, and a few. A query of an object is a slice as well, though its window may prove too wide, and so is
     /// a download, though its file may be empty. While a planned fault or its aftermath keeps a source waiting, nothing is
     /// counted.
     fn nobody_is_passed_over(&self) -> Result<()> {
@@ -131,8 +131,8 @@ impl Evidence<'_> {
         let mut passed = vec![0; self.plan.sources.len()];
         let mut queue = self.plan.begin;
         let asked = self.asked()?;
-        let troubles = self.plan.timeline.troubles.iter().zip(self.world.struck());
-        let waits = Spans::new(troubles.filter_map(|(trouble, struck)| held(trouble, struck)).collect());
+        let faults = self.plan.timeline.faults.iter().zip(self.world.struck());
+        let waits = Spans::new(faults.filter_map(|(fault, struck)| held(fault, struck)).collect());
         for (number, poll) in self.polls.iter().enumerate() {
             for (index, passed) in passed.iter_mut().enumerate() {
                 if asked.contains(&(number, index)) {
@@ -157,14 +157,14 @@ impl Evidence<'_> {
                 passed.fill(0);
                 queue = poll.ended;
             } else if poll.lost || waits.hold(poll.began) {
-                // Whose turn it was is forgotten, or a source has to wait for another reason.
+                // Whose slice it was is forgotten, or a source has to wait for another reason.
                 passed.fill(0);
             }
         }
         Ok(())
     }
 
-    /// In which polls an object was asked for or a file, by the place of its source.
+    /// In which polls an object was asked for or a file, by the index of its source.
     fn asked(&self) -> Result<HashSet<(usize, usize)>> {
         let mut sources: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, source) in self.plan.sources.iter().enumerate() {
@@ -213,7 +213,7 @@ impl Evidence<'_> {
 
     /// *Streams that look at the same pace share their listing*: for each kind of files with its interval, one listing an
     /// interval, whatever streams share it; one for each kind where a poll came back full, for an instance that knows nothing;
-    /// one for each source at each turn of fate: a planned fault, a lost state, a change of the configuration or the clock.
+    /// one for each source at each disruption: a planned fault, a lost state, a change of the configuration or the clock.
     fn listings_are_shared(&self) -> Result<()> {
         let span = self.span();
         let mut groups: BTreeSet<(bool, i64)> = BTreeSet::new();
@@ -224,15 +224,15 @@ impl Evidence<'_> {
         }
         let kinds = groups.iter().map(|(daily, _)| *daily).collect::<BTreeSet<_>>().len() as u64;
         let regular: u64 = groups.iter().map(|(_, interval)| times(span, *interval)).sum();
-        let (full, fate) = (self.full(), self.turns_of_fate());
-        let most = regular + kinds * full + self.plan.sources.len() as u64 * fate + self.renewals();
+        let (full, disruptions) = (self.full(), self.disruptions());
+        let most = regular + kinds * full + self.plan.sources.len() as u64 * disruptions + self.renewals();
         // An answer that says it has more than comes is doubted, and asked for once more.
         let most = if self.plan.doubtful { 2 * most } else { most + most / 8 };
         let listings = self.count(|asks| matches!(asks, Asks::Listing { .. }));
         ensure!(
             listings <= most,
             "{listings} lists of files in {} hours, and {most} have a reason: {regular} for the intervals, {full} full batches, \
-             {fate} turns of fate",
+             {disruptions} disruptions",
             span / HOUR
         );
         Ok(())
@@ -240,7 +240,7 @@ impl Evidence<'_> {
 
     /// *Every request has a reason.* For each object, one query an interval, and a few for each window that was too wide. For
     /// each file, one download. For each poll that came back full, one of each for an instance that knows nothing; a few for
-    /// each turn of fate. At most one sign-in for each poll that asks anything, and one for each fault; one more where the
+    /// each disruption. At most one sign-in for each poll that asks anything, and one for each fault; one more where the
     /// host's clock is off. An instance that goes on with a token which has expired asks what it asked then once more.
     fn requests_are_bounded(&self) -> Result<()> {
         let span = self.span();
@@ -254,7 +254,7 @@ impl Evidence<'_> {
             tokens <= twice * asking + struck,
             "{tokens} sign-ins in {asking} polls, with {struck} faults"
         );
-        let (full, fate, renewals) = (self.full(), self.turns_of_fate(), self.renewals());
+        let (full, disruptions, renewals) = (self.full(), self.disruptions(), self.renewals());
         for source in &self.plan.sources {
             let Some(object) = source.object() else { continue };
             let name = object.name();
@@ -265,10 +265,10 @@ impl Evidence<'_> {
             let windows =
                 again * (40 + 12 * self.plan.rows / self.plan.settings.objects.max_rows.clamp(5, 2000));
             let wide =
-                timeline.troubles.iter().any(|t| matches!(&t.matches, Match::Wider(o, _) if *o == object));
+                timeline.faults.iter().any(|t| matches!(&t.matches, Match::Wider(o, _) if *o == object));
             // Twenty days of backlog among them, in windows of half of what is let through.
             let wide = if wide { times(span + 20 * DAY, 4 * MINUTE) * again } else { 0 };
-            let most = times(span, source.interval) + windows + full + wide + 3 * fate + renewals;
+            let most = times(span, source.interval) + windows + full + wide + 3 * disruptions + renewals;
             let most = if self.plan.doubtful { 2 * most } else { most + most / 4 };
             ensure!(
                 asked <= most,
@@ -286,7 +286,7 @@ impl Evidence<'_> {
         });
         let (known, downloads) = (files.len() as u64, files.values().sum::<u64>());
         // One that is issued again may keep its id. A lost state can bring back as many as there are.
-        let most = 2 * known + full + fate * (3 + known / 4) + renewals;
+        let most = 2 * known + full + disruptions * (3 + known / 4) + renewals;
         ensure!(downloads <= most, "{downloads} downloads of {known} files, and {most} have a reason");
         Ok(())
     }
@@ -302,7 +302,7 @@ impl Evidence<'_> {
     }
 
     /// What was planned and cost requests: faults that struck, lost states, changes of configuration and clock.
-    fn turns_of_fate(&self) -> u64 {
+    fn disruptions(&self) -> u64 {
         let timeline = &self.plan.timeline;
         let struck: u64 = self.world.struck().iter().map(|struck| u64::from(struck.times)).sum();
         let others =
@@ -327,10 +327,10 @@ impl Evidence<'_> {
     fn problems_and_faults_belong_together(&self) -> Result<()> {
         let struck = self.world.struck();
         let mut reasons = Vec::new();
-        for (trouble, struck) in self.plan.timeline.troubles.iter().zip(&struck) {
+        for (fault, struck) in self.plan.timeline.faults.iter().zip(&struck) {
             if struck.times > 0 {
-                let until = trouble.until.map_or(struck.last, |until| until.min(struck.last));
-                reasons.push((struck.first - MINUTE, until + trouble.remembered));
+                let until = fault.until.map_or(struck.last, |until| until.min(struck.last));
+                reasons.push((struck.first - MINUTE, until + fault.remembered));
             }
         }
         let timeline = &self.plan.timeline;
@@ -360,27 +360,27 @@ impl Evidence<'_> {
             off.push((pair[0].began, pair[1].began));
         }
         let off = Spans::new(off);
-        for (trouble, struck) in timeline.troubles.iter().zip(&struck) {
-            let Some(until) = trouble.until.filter(|_| struck.times > 0 && struck.last - struck.first > most)
+        for (fault, struck) in timeline.faults.iter().zip(&struck) {
+            let Some(until) = fault.until.filter(|_| struck.times > 0 && struck.last - struck.first > most)
             else {
                 continue;
             };
             // A file that failed for days is asked for, and named, every six hours.
-            let most = match &trouble.matches {
+            let most = match &fault.matches {
                 Match::Wider(..) => continue,
                 Match::File(_) => most.max(slowest + FILE_AFTERMATH + SLACK),
                 _ => most,
             };
             let until = until.min(struck.last);
             let mut last = struck.first;
-            let speaks = |poll: &&Poll| poll.problems.iter().any(|said| speaks_of(said, &trouble.matches));
+            let speaks = |poll: &&Poll| poll.problems.iter().any(|said| speaks_of(said, &fault.matches));
             let said = self.polls.iter().filter(speaks).map(|poll| poll.ended);
             for at in said.filter(|at| (struck.first..until).contains(at)).chain([until]) {
                 let quiet = at - last - off.covered(last, at);
                 ensure!(
                     quiet <= most,
                     "{:?} failed from {} to {}, and nothing was said of it for {} minutes before {}",
-                    trouble.matches,
+                    fault.matches,
                     moment(struck.first),
                     moment(until),
                     quiet / MINUTE,
@@ -457,11 +457,11 @@ fn times(span: i64, every: i64) -> u64 {
 /// When nothing need be asked for a source.
 fn excuses_of_silence(plan: &Plan, world: &World, polls: &[Poll], source: &Source) -> Spans {
     let mut spans = common(plan, world);
-    for (trouble, struck) in plan.timeline.troubles.iter().zip(world.struck()) {
-        let everything = trouble.holds == Hold::Everything
-            || (matches!(trouble.matches, Match::Path(_)) && source.object().is_none());
-        spans.extend(held(trouble, struck).filter(|_| everything));
+    for (fault, struck) in plan.timeline.faults.iter().zip(world.struck()) {
+        let everything = fault.holds == Hold::Everything
+            || (matches!(fault.matches, Match::Path(_)) && source.object().is_none());
+        spans.extend(held(fault, struck).filter(|_| everything));
     }
-    spans.extend(out_of_turn(polls, source));
+    spans.extend(out_of_schedule(polls, source));
     Spans::new(spans)
 }

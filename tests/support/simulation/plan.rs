@@ -506,12 +506,12 @@ impl Plan {
             let gap = *random.pick(gaps);
             moments(random, soon, calm, gap)
         };
-        let mut troubles = Vec::new();
+        let mut faults = Vec::new();
         let random = &mut all.apart();
         if random.percent(70) {
             let mut at = dense(random, MINUTE);
             at.extend(sparse(random, &[0, 8 * HOUR, 90 * MINUTE]));
-            troubles.extend(at.into_iter().map(|at| timeline::short_trouble(random, at)));
+            faults.extend(at.into_iter().map(|at| timeline::short_fault(random, at)));
         }
         let mut at = dense(random, 3 * MINUTE);
         at.extend(sparse(random, &[0, 8 * HOUR, 2 * HOUR]));
@@ -568,7 +568,7 @@ impl Plan {
         let random = &mut all.apart();
         if knobs.on(Knob::Lasting) && random.percent(30) {
             let at = begin + i64::try_from(random.below(60)).unwrap_or_default() * HOUR;
-            troubles.push(timeline::lasting_trouble(random, at, &objects));
+            faults.push(timeline::lasting_fault(random, at, &objects));
         }
         let big: Vec<StoredObject> = objects
             .into_iter()
@@ -577,7 +577,7 @@ impl Plan {
         let random = &mut all.apart();
         if knobs.on(Knob::Width) && random.percent(20) && !big.is_empty() {
             let object = *random.pick(&big);
-            troubles.push(timeline::wide_trouble(random, begin, object));
+            faults.push(timeline::wide_fault(random, begin, object));
         }
         let random = &mut all.apart();
         if knobs.on(Knob::BadFiles) && random.percent(25) {
@@ -585,7 +585,7 @@ impl Plan {
             if !files.is_empty() {
                 for _ in 0..*random.pick(&[1, 2, 8]) {
                     let (id, created, _) = random.pick(&files).clone();
-                    troubles.push(timeline::bad_file(random, created.max(begin), &id));
+                    faults.push(timeline::bad_file(random, created.max(begin), &id));
                 }
             }
         }
@@ -593,7 +593,7 @@ impl Plan {
         if knobs.on(Knob::Retention) && random.percent(15) {
             self.settings.files.retention = Some(TimeDelta::days(*random.pick(&[2, 3, 5])));
             // Nothing is in the way for so long that a file could expire before it was ever to be had.
-            troubles.retain(|trouble| trouble.until.is_none() && trouble.aftermath < DAY);
+            faults.retain(|fault| fault.until.is_none() && fault.aftermath < DAY);
             self.timeline.busy_org.clear();
             self.timeline.ahead.retain(|(_, ahead)| ahead.abs() < HOUR);
             self.timeline.off.retain(|(from, until)| until - from < 2 * HOUR);
@@ -605,16 +605,16 @@ impl Plan {
                 source.must &= source.there == [(self.begin, i64::MAX)];
             }
         }
-        troubles.retain(|trouble| trouble.from < calm);
-        for trouble in &mut troubles {
-            trouble.until = trouble.until.map(|until| until.min(calm));
+        faults.retain(|fault| fault.from < calm);
+        for fault in &mut faults {
+            fault.until = fault.until.map(|until| until.min(calm));
         }
-        troubles.sort_by_key(|trouble| trouble.from);
-        self.timeline.troubles = troubles;
+        faults.sort_by_key(|fault| fault.from);
+        self.timeline.faults = faults;
         Ok(())
     }
 
-    /// The files that the org has in the end, as long as none expires: ids, times, and the places of their sources.
+    /// The files that the org has in the end, as long as none expires: ids, times, and the indices of their sources.
     pub fn files(&self) -> Result<Vec<(String, i64, usize)>> {
         let settings = OrgSettings {
             clock_fixed_at: self.settings.clock_fixed_at.map(|at| at + TimeDelta::days(20)),
@@ -635,7 +635,7 @@ impl Plan {
         Ok(files)
     }
 
-    /// The source that events of a stream and a provider are of, by its place.
+    /// The source that events of a stream and a provider are of, by its index.
     pub fn source_of(&self, stream: &str, provider: &str, daily: bool) -> Option<usize> {
         self.sources.iter().position(|source| {
             let kind = match &source.what {
@@ -653,8 +653,8 @@ impl Plan {
 
     /// What is planned, for people.
     pub fn describe(&self) -> String {
-        let Timeline { troubles, off, ahead, lost, busy_org, .. } = &self.timeline;
-        let lasting = troubles.iter().filter(|trouble| trouble.until.is_some());
+        let Timeline { faults, off, ahead, lost, busy_org, .. } = &self.timeline;
+        let lasting = faults.iter().filter(|fault| fault.until.is_some());
         let lasting: Vec<String> = lasting
             .map(|t| {
                 format!("{:?} {:?} from {} to {:?}", t.matches, t.action, moment(t.from), t.until.map(moment))
@@ -667,7 +667,7 @@ impl Plan {
             moment(self.calm),
             self.settings.files.retention.map(|kept| kept.num_days()),
             self.settings.oddities,
-            troubles.iter().filter(|trouble| trouble.until.is_none()).count(),
+            faults.iter().filter(|fault| fault.until.is_none()).count(),
             lost.len(),
             off.iter().map(|(from, until)| (moment(*from), (until - from) / MINUTE)).collect::<Vec<_>>(),
             ahead.iter().map(|(from, ms)| (moment(*from), *ms)).collect::<Vec<_>>(),

@@ -196,7 +196,7 @@ struct Run<'r> {
     library: &'r mut Library,
     /// The states that the host may still go back to. The last one is the present.
     history: Vec<Saved>,
-    /// The place of the configuration that counts.
+    /// The index of the configuration that counts.
     config: usize,
     /// States that are still to be lost.
     lost: Vec<Lost>,

@@ -51,7 +51,7 @@ pub enum Hold {
 
 /// Something that goes wrong.
 #[derive(Clone, Debug)]
-pub struct Trouble {
+pub struct TimedFault {
     /// From when on.
     pub from: i64,
     /// Until when; none strikes once.
@@ -85,7 +85,7 @@ pub struct Lost {
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
     /// What goes wrong.
-    pub troubles: Vec<Trouble>,
+    pub faults: Vec<TimedFault>,
     /// When the host is switched off.
     pub off: Vec<(i64, i64)>,
     /// When the host polls although it was told to wait.
@@ -147,7 +147,7 @@ pub fn html(status: u16) -> FaultAction {
 }
 
 /// Something that goes wrong with one request.
-pub fn short_trouble(random: &mut Random, from: i64) -> Trouble {
+pub fn short_fault(random: &mut Random, from: i64) -> TimedFault {
     let path = *random.pick(&["", "/token", "/query", "/LogFile", "/LogFile", "/query/"]);
     let after = random.below(60_000);
     let wait = i64::try_from(after / 10).unwrap_or_default();
@@ -196,11 +196,11 @@ pub fn short_trouble(random: &mut Random, from: i64) -> Trouble {
         _ => (SHORT_AFTERMATH, 2 * LONG_AFTERMATH),
     };
     let matches = Match::Path(path.to_owned());
-    Trouble { from, until: None, matches, nth, action, holds: Hold::Everything, aftermath, remembered }
+    TimedFault { from, until: None, matches, nth, action, holds: Hold::Everything, aftermath, remembered }
 }
 
 /// Something that goes wrong for hours or days with a kind of requests.
-pub fn lasting_trouble(random: &mut Random, from: i64, objects: &[StoredObject]) -> Trouble {
+pub fn lasting_fault(random: &mut Random, from: i64, objects: &[StoredObject]) -> TimedFault {
     let until = from + i64::try_from(random.between(1, 30)).unwrap_or(1) * HOUR;
     let (matches, holds) = match random.below(6) {
         0 | 1 if !objects.is_empty() => {
@@ -227,11 +227,11 @@ pub fn lasting_trouble(random: &mut Random, from: i64, objects: &[StoredObject])
         _ => html(503),
     };
     let (aftermath, remembered) = (LONG_AFTERMATH, 2 * LONG_AFTERMATH);
-    Trouble { from, until: Some(until), matches, nth: 1, action, holds, aftermath, remembered }
+    TimedFault { from, until: Some(until), matches, nth: 1, action, holds, aftermath, remembered }
 }
 
 /// A query that fails as long as it asks for too much time at once.
-pub fn wide_trouble(random: &mut Random, from: i64, object: StoredObject) -> Trouble {
+pub fn wide_fault(random: &mut Random, from: i64, object: StoredObject) -> TimedFault {
     let until = from + i64::try_from(random.between(6, 60)).unwrap_or(6) * HOUR;
     let width = *random.pick(&[10 * MINUTE, HOUR, 4 * HOUR]);
     let action = match random.below(9) {
@@ -250,7 +250,7 @@ pub fn wide_trouble(random: &mut Random, from: i64, object: StoredObject) -> Tro
         _ => FaultAction::Close,
     };
     // The records are to be had all the time: a few narrower tries, and they come.
-    Trouble {
+    TimedFault {
         from,
         until: Some(until),
         matches: Match::Wider(object, width),
@@ -263,7 +263,7 @@ pub fn wide_trouble(random: &mut Random, from: i64, object: StoredObject) -> Tro
 }
 
 /// A file that cannot be read for a while, although the org lists it.
-pub fn bad_file(random: &mut Random, from: i64, file: &str) -> Trouble {
+pub fn bad_file(random: &mut Random, from: i64, file: &str) -> TimedFault {
     let hours = *random.pick(&[5, 70]);
     let until = from + i64::try_from(random.between(1, hours)).unwrap_or(1) * HOUR;
     let action = match random.below(11) {
@@ -282,7 +282,7 @@ pub fn bad_file(random: &mut Random, from: i64, file: &str) -> Trouble {
         8 => FaultAction::CutConnection { after: random.below(2_000) },
         _ => html(503),
     };
-    Trouble {
+    TimedFault {
         from,
         until: Some(until),
         matches: Match::File(file.to_owned()),

@@ -2,7 +2,7 @@
 
 use super::{
     asks::Asks,
-    timeline::{self, Match, Timeline, Trouble},
+    timeline::{self, Match, TimedFault, Timeline},
 };
 use crate::random::Random;
 use chrono::{DateTime, TimeDelta};
@@ -26,7 +26,7 @@ pub struct World {
 struct Inner {
     random: Random,
     sent: Vec<Sent>,
-    /// Beside the troubles.
+    /// Beside the faults.
     struck: Vec<Struck>,
     /// The number of the poll that goes on.
     poll: u32,
@@ -51,7 +51,7 @@ pub struct Sent {
     pub struck: bool,
 }
 
-/// How often a trouble struck, and when.
+/// How often a fault struck, and when.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Struck {
     /// Requests that match, so far.
@@ -72,7 +72,7 @@ impl World {
 
     /// A world in which all this happens besides.
     pub fn planned(org: OfflineOrg, timeline: Timeline, random: Random) -> Self {
-        let struck = vec![Struck::default(); timeline.troubles.len()];
+        let struck = vec![Struck::default(); timeline.faults.len()];
         let inner =
             Inner { random, sent: Vec::new(), struck, poll: 0, ahead: 0, told: false, spendthrift: None };
         Self { org, timeline, inner: Mutex::new(inner) }
@@ -127,7 +127,7 @@ impl World {
         look(&self.inner().sent)
     }
 
-    /// How often each trouble struck.
+    /// How often each fault struck.
     pub fn struck(&self) -> Vec<Struck> {
         self.inner().struck.clone()
     }
@@ -174,13 +174,13 @@ impl World {
         let mut inner = self.inner();
         let mut any = false;
         let calm = self.timeline.calm.is_some_and(|calm| now >= calm);
-        let troubles = if calm { &[] } else { self.timeline.troubles.as_slice() };
-        for (trouble, struck) in troubles.iter().zip(&mut inner.struck) {
-            if !applies(trouble, *struck, &asks, path, now) {
+        let faults = if calm { &[] } else { self.timeline.faults.as_slice() };
+        for (fault, struck) in faults.iter().zip(&mut inner.struck) {
+            if !applies(fault, *struck, &asks, path, now) {
                 continue;
             }
             struck.seen += 1;
-            if trouble.until.is_none() && struck.seen < trouble.nth {
+            if fault.until.is_none() && struck.seen < fault.nth {
                 continue;
             }
             if struck.times == 0 {
@@ -189,7 +189,7 @@ impl World {
             struck.times += 1;
             struck.last = now;
             any = true;
-            self.org.org().plan_fault(timeline::strike(path, &trouble.action));
+            self.org.org().plan_fault(timeline::strike(path, &fault.action));
         }
         if inner.told
             && matches!(asks, Asks::Object { .. } | Asks::Listing { .. } | Asks::Page | Asks::File(_))
@@ -233,16 +233,16 @@ impl World {
     }
 }
 
-/// Whether a trouble has to do with a request.
-fn applies(trouble: &Trouble, struck: Struck, asks: &Asks, path: &str, now: i64) -> bool {
-    let over = match trouble.until {
+/// Whether a fault has to do with a request.
+fn applies(fault: &TimedFault, struck: Struck, asks: &Asks, path: &str, now: i64) -> bool {
+    let over = match fault.until {
         Some(until) => now >= until,
         None => struck.times > 0,
     };
-    if over || now < trouble.from {
+    if over || now < fault.from {
         return false;
     }
-    match (&trouble.matches, asks) {
+    match (&fault.matches, asks) {
         (Match::Path(part), _) => path.contains(part.as_str()),
         (Match::Object(object), Asks::Object { object: asked, .. }) => object.name() == asked,
         (Match::Wider(object, most), Asks::Object { object: asked, width }) => {

@@ -43,7 +43,7 @@ pub struct OpenFile {
 
 /// How far the reading is. Each stage may take more than one poll.
 enum Stage {
-    /// Before the header. Behind it, the place of a checkpoint is looked for.
+    /// Before the header. Behind it, the position of a checkpoint is looked for.
     Header(Option<Search>),
     /// On the way to the checkpoint.
     Search(Search, Vec<String>),
@@ -239,7 +239,7 @@ impl OpenFile {
         self.rows.position()
     }
 
-    /// Reads ahead, and looks up the ids in all rows that came. Returns the place behind them.
+    /// Reads ahead, and looks up the ids in all rows that came. Returns the position behind them.
     fn look_up(
         &mut self,
         mapper: &Mapper,

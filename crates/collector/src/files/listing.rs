@@ -37,7 +37,7 @@ pub struct Listing {
     pub shortage: Option<(u64, u64)>,
 }
 
-/// Asks for the files that are not known yet, of all streams in one go: each with the place where it stands. After a page
+/// Asks for the files that are not known yet, of all streams in one go: each from the position it is at. After a page
 /// at which `enough` says so, the rest is left for another time.
 pub fn list(
     org: &mut Org<'_>,

@@ -1,8 +1,8 @@
-//! The reading of one event log file, as far as it goes in one turn, and what becomes of a file that cannot be read.
+//! The reading of one event log file, as far as it goes in one slice, and what becomes of a file that cannot be read.
 //!
 //! # No file holds up another
 //!
-//! A download that fails is that file's own trouble, whatever the answer says, unless it reaches everything (nobody can sign
+//! A download that fails is that file's own error, whatever the answer says, unless it reaches everything (nobody can sign
 //! in, the allowance is used up). The file is set aside with its checkpoint and tried again, ever more rarely. Only when the
 //! next file fails as well does the stream wait before it tries one more, since then it may be the downloads and not the
 //! files; the wait grows from file to file, and ends with the first that can be read.
@@ -35,10 +35,10 @@ use std::time::Duration;
 const TRIES: u32 = 4;
 /// Over how much time, where the answer is that there is no such file. `give_up_after` counts for all other answers.
 const GONE_AFTER: Duration = Duration::from_secs(3600);
-/// After so many tries that ended at the same place, the org is asked whether the file has the length that it had.
+/// After so many tries that ended at the same position, the org is asked whether the file has the length that it had.
 const LENGTH_DOUBTED: u32 = 2;
 
-/// The reading of one file, as far as it goes in one turn.
+/// The reading of one file, as far as it goes in one slice.
 pub struct Job<'j, 'a, 'o, 'p> {
     /// What there is to work with.
     pub slice: &'j mut Slice<'a, 'o, 'p>,
@@ -154,7 +154,7 @@ impl Job<'_, '_, '_, '_> {
 
     /// A file that ended before its LogFileLength: most likely a download that was cut.
     fn short(&mut self, mut reading: Reading, length: u64) -> Step {
-        // Further than ever before is progress; another place is none.
+        // Further than ever before is progress; another position is none.
         if reading.ended_at.is_none_or(|before| length > before) {
             reading.backoff = None;
             reading.failing = None;

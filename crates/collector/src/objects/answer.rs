@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, HashSet};
 /// How far beside a window the date of a record may lie that belongs to it, in milliseconds.
 pub const BESIDE_MS: i64 = 1000;
 
-/// A record in its place in the answer.
-pub struct Placed {
+/// A record at its position in the answer.
+pub struct Positioned {
     pub at: Time,
-    /// Until when it is remembered, where its date does not tell its place.
+    /// Until when it is remembered, where its date does not tell its position.
     pub remembered_at: Option<Time>,
     pub record: Held,
 }
@@ -32,7 +32,7 @@ pub enum Fetched {
 /// The records of an answer, in order, and what is to be doubted of it.
 #[derive(Default)]
 pub struct Answer {
-    pub records: Vec<Placed>,
+    pub records: Vec<Positioned>,
     pub bytes: usize,
     /// How many records it said it had, and how many came, if that is less.
     pub shortage: Option<(u64, u64)>,
@@ -45,9 +45,9 @@ pub struct Answer {
 /// The records found so far.
 pub struct Found {
     /// By (date, key), where the answer has no order of its own.
-    pub sorted: BTreeMap<(Time, String), Placed>,
+    pub sorted: BTreeMap<(Time, String), Positioned>,
     /// As they came, where it has.
-    pub placed: Vec<Placed>,
+    pub positioned: Vec<Positioned>,
     /// Keys of records that came, of this answer or the last one.
     pub keys: HashSet<String>,
     /// Records that came.
@@ -69,7 +69,7 @@ impl Found {
     pub fn new(window: &Window, capacity: usize, limit: usize) -> Self {
         Self {
             sorted: BTreeMap::new(),
-            placed: Vec::new(),
+            positioned: Vec::new(),
             keys: HashSet::new(),
             records: 0,
             seen: 0,
@@ -93,8 +93,8 @@ impl Found {
         self.seen += 1;
         // One without a key of its own, or with a date beside the window, is remembered by the window it came in.
         let is_within = record.at.is_some_and(|at| at >= window.from && at < window.until);
-        let is_placed = is_within && (record.keyed || !window.is_keyed);
-        if state.remembers(record.at.filter(|_| is_placed), &record.key) {
+        let is_positioned = is_within && (record.keyed || !window.is_keyed);
+        if state.remembers(record.at.filter(|_| is_positioned), &record.key) {
             return;
         }
         let (at, remembered_at) = match record.at {
@@ -117,30 +117,30 @@ impl Found {
                 *count = count.saturating_add(1);
                 return;
             }
-            // Its date does not tell its place. It is remembered for as long as this window may be asked for.
-            _ => (self.place(window), Some(Time(window.until.0 - 1))),
+            // Its date does not tell its position. It is remembered for as long as this window may be asked for.
+            _ => (self.position(window), Some(Time(window.until.0 - 1))),
         };
-        let placed = Placed { at, remembered_at, record };
+        let positioned = Positioned { at, remembered_at, record };
         if self.ascending {
-            self.append(placed);
+            self.append(positioned);
         } else {
-            self.bytes += placed.record.length();
-            self.sorted.insert((at, placed.record.key.clone()), placed);
+            self.bytes += positioned.record.length();
+            self.sorted.insert((at, positioned.record.key.clone()), positioned);
         }
     }
 
-    /// The place of a record whose date does not tell it.
-    pub fn place(&self, window: &Window) -> Time {
-        self.placed.last().map_or(window.from, |last| last.at)
+    /// The position of a record whose date does not tell it.
+    pub fn position(&self, window: &Window) -> Time {
+        self.positioned.last().map_or(window.from, |last| last.at)
     }
 
     /// Adds a record of an answer that is in order.
-    pub fn append(&mut self, placed: Placed) {
-        self.is_in_order &= self.placed.last().is_none_or(|last| last.at <= placed.at);
-        self.cut |= !self.placed.is_empty() && self.bytes + placed.record.length() > self.capacity;
+    pub fn append(&mut self, positioned: Positioned) {
+        self.is_in_order &= self.positioned.last().is_none_or(|last| last.at <= positioned.at);
+        self.cut |= !self.positioned.is_empty() && self.bytes + positioned.record.length() > self.capacity;
         if !self.cut {
-            self.bytes += placed.record.length();
-            self.placed.push(placed);
+            self.bytes += positioned.record.length();
+            self.positioned.push(positioned);
         }
     }
 
@@ -161,7 +161,7 @@ impl Found {
     pub fn finish(self, window: &Window, shortage: Option<(u64, u64)>) -> Fetched {
         let is_full = self.ascending && self.records >= self.limit;
         let partial = self.cut || is_full;
-        let mut records = if self.ascending { self.placed } else { self.sorted.into_values().collect() };
+        let mut records = if self.ascending { self.positioned } else { self.sorted.into_values().collect() };
         if !self.is_in_order {
             // All of it can be put in order; of a part nobody knows what is missing.
             if partial && window.span() > 1 {

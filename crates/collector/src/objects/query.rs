@@ -121,7 +121,7 @@ impl Window {
             let late = org.clock.elapsed().saturating_sub(began) >= limits.time;
             if self.ascending {
                 // In order, so that what is there is good without the rest.
-                if late && !found.placed.is_empty() && found.is_in_order {
+                if late && !found.positioned.is_empty() && found.is_in_order {
                     found.cut = true;
                     break;
                 }

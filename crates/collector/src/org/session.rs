@@ -80,7 +80,7 @@ const REQUEST_ID_PREFIX: &str = "c011ec70";
 #[derive(Debug, Default)]
 pub struct Session {
     token: Option<Secret>,
-    /// Where the token answer says that the org is, if that is not the configured place.
+    /// Where the token answer says that the org is, if that is not the configured address.
     told: Option<Origin>,
     /// Whether requests go there.
     follows: bool,
@@ -188,7 +188,7 @@ impl Session {
         self.told_time.and_then(|told| Some(told.org? - told.host))
     }
 
-    /// Where the token answer says that the org is, if that is not the configured place, and whether requests go there.
+    /// Where the token answer says that the org is, if that is not the configured address, and whether requests go there.
     pub fn told(&self) -> Option<(&Origin, bool)> {
         self.told.as_ref().map(|told| (told, self.follows))
     }
@@ -442,7 +442,7 @@ impl Org<'_> {
         matches!(answer, Ok(Err(refusal)) if refusal.meaning().remedy == Remedy::SignInAgain)
     }
 
-    /// Whether the share of the allowance that may be used up leaves room for a request. Without a word from the org in
+    /// Whether the share of the allowance that may be used up allows another request. Without a word from the org in
     /// this poll there has to be one request, to learn of it.
     pub fn within_share(&self) -> Result<(), RequestError> {
         let share = self.config.quota_share;
@@ -598,7 +598,7 @@ impl Org<'_> {
         let broke_off =
             |reason: &str| RequestError::Garbled(format!("the answer broke off: {}", quoted(reason, 200)));
         let mut from = response.body.take(limit);
-        // It may be a token: nothing of it is left behind in parts, or where the body had no room to grow.
+        // It may be a token: nothing of it is left behind in parts, or where the body had no capacity to grow.
         let mut body = Vec::with_capacity(usize::try_from(limit.min(SMALL_BODY + 1)).unwrap_or_default());
         let mut part = Zeroizing::new([0; 16 * 1024]);
         loop {

@@ -70,25 +70,25 @@ pub struct Progress<'a> {
     out_of_time: bool,
     /// Whether the state has moved on.
     moved: bool,
-    /// The same for the turn that goes on; none between two turns.
+    /// The same for the slice that goes on; none between two slices.
     slice_moved: Option<bool>,
-    /// Whether the time ran out in a turn that had not moved the state.
+    /// Whether the time ran out in a slice that had not moved the state.
     fruitless: bool,
     /// Whether something was asked for and answered as it should be.
     worked: bool,
-    /// How long the poll may take for a turn that does not move the state on.
+    /// How long the poll may take for a slice that does not move the state on.
     patience: Duration,
 }
 
-/// How long a poll may take at most for a turn that does not move the state on. Hosts stop a call after five minutes, and the
+/// How long a poll may take at most for a slice that does not move the state on. Hosts stop a call after five minutes, and the
 /// longest request takes two.
 const MOST_PATIENCE: Duration = Duration::from_secs(120);
 
 impl<'a> Progress<'a> {
-    /// An empty batch. `stalled` says how many polls before this one ended in a turn that had not moved the state: each gives
-    /// such a turn twice the time of the one before, so that a host which uses a new instance for every poll comes to the
+    /// An empty batch. `stalled` says how many polls before this one ended in a slice that had not moved the state: each gives
+    /// such a slice twice the time of the one before, so that a host which uses a new instance for every poll comes to the
     /// end of what takes long (a listing of many pages, the way to a checkpoint), and one that keeps its instance goes on
-    /// where it was. What other turns moved in the same poll is no help to the one that got nowhere.
+    /// where it was. What other slices moved in the same poll is no help to the one that got nowhere.
     pub fn new(limits: Limits, clock: &'a dyn Clock, stalled: u32) -> Self {
         let patience = limits.time.saturating_mul(1 << stalled.min(12));
         Self {
@@ -128,12 +128,12 @@ impl<'a> Progress<'a> {
         self.fruitless |= self.out_of_time && !moved;
     }
 
-    /// A source begins its turn.
+    /// A source begins its slice.
     pub fn begin_slice(&mut self) {
         self.slice_moved = Some(false);
     }
 
-    /// Its turn is over.
+    /// Its slice is over.
     pub fn end_slice(&mut self) {
         self.slice_moved = None;
     }
@@ -148,8 +148,8 @@ impl<'a> Progress<'a> {
         self.worked
     }
 
-    /// How many polls have ended in a turn that had not moved the state, after this one. As long as there is more to do, what
-    /// it takes is kept in mind: whoever got nowhere has its turn again later.
+    /// How many polls have ended in a slice that had not moved the state, after this one. As long as there is more to do, what
+    /// it takes is kept in mind: whoever got nowhere gets a slice again later.
     pub fn stalled(&self, before: u32, more: bool) -> u32 {
         match more {
             true if self.fruitless => before.saturating_add(1),
@@ -191,7 +191,7 @@ impl<'a> Progress<'a> {
         self.events.push(event);
     }
 
-    /// Counts an event of so many bytes that is put to the others before the turn is over.
+    /// Counts an event of so many bytes that is put to the others before the slice is over.
     pub fn announce(&mut self, bytes: usize) {
         self.stats.rows_read = self.stats.rows_read.saturating_add(1);
         self.count_event(bytes);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_moved_nothing_has_the_more_time_the_more_polls_got_nowhere() {
+    fn a_slice_that_moved_nothing_has_the_more_time_the_more_polls_got_nowhere() {
         for (stalled, seconds) in [(0, 1), (1, 2), (3, 8), (20, 120)] {
             let clock = SetClock::default();
             let mut progress = Progress::new(limits(), &clock, stalled);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_turns_moved_gives_the_one_at_hand_no_less_time() {
+    fn what_other_slices_moved_gives_the_one_at_hand_no_less_time() {
         let clock = SetClock::default();
         let mut progress = Progress::new(limits(), &clock, 2);
         progress.begin_slice();
@@ -294,7 +294,7 @@ mod tests {
         progress.end_slice();
         progress.begin_slice();
         assert!(!is_full_after(&mut progress, &clock, 3));
-        // Between two turns, what has moved counts.
+        // Between two slices, what has moved counts.
         progress.end_slice();
         assert!(is_full_after(&mut progress, &clock, 3));
         progress.begin_slice();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_is_stalled_where_the_time_ran_out_in_a_turn_that_moved_nothing() {
+    fn a_poll_is_stalled_where_the_time_ran_out_in_a_slice_that_moved_nothing() {
         let ended = |moves: bool, seconds: u32| {
             let clock = SetClock::default();
             let mut progress = Progress::new(limits(), &clock, 0);

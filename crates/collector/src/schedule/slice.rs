@@ -1,4 +1,4 @@
-//! A time slice of a source, its turn: what it works with, and what came of it.
+//! A time slice of a source: what it works with, and what came of it.
 
 use crate::{
     org::session::{Org, RequestError},
@@ -13,11 +13,11 @@ pub struct Slice<'a, 'o, 'p> {
     pub org: &'a mut Org<'o>,
     /// Where to put events.
     pub progress: &'a mut Progress<'p>,
-    /// Where trouble is noted.
+    /// Where errors are noted.
     pub problems: &'a mut Vec<Problem>,
 }
 
-/// What came of a turn.
+/// What came of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Something was listed or read.
@@ -29,7 +29,7 @@ pub enum Step {
 }
 
 impl<'o, 'p> Slice<'_, 'o, 'p> {
-    /// The same, for a part of the turn.
+    /// The same, for a part of the slice.
     pub fn reborrow(&mut self) -> Slice<'_, 'o, 'p> {
         Slice { org: self.org, progress: self.progress, problems: self.problems }
     }
@@ -41,7 +41,7 @@ impl Slice<'_, '_, '_> {
         Time(self.org.clock.now_ms())
     }
 
-    /// Notes trouble that every request of a source would meet, and makes the source wait.
+    /// Notes an error that every request of a source would meet, and makes the source wait.
     ///
     /// # Errors
     /// When every other source would meet it as well: nobody can sign in, or the allowance is used up.

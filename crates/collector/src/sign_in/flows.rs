@@ -148,7 +148,7 @@ pub struct Form {
 }
 
 impl Auth {
-    /// Reads a table that was checked. `instance_url` is where tokens are asked for if it names no other place.
+    /// Reads a table that was checked. `instance_url` is where tokens are asked for if it names no other host.
     pub fn read(table: Checked<'_>, instance_url: &str, problems: &mut Vec<Problem>) -> Option<Self> {
         let secret = |name: &str| {
             table
@@ -273,8 +273,8 @@ impl Auth {
             // Who names another one means it.
             Some(right) if audience != right && [PRODUCTION, SANDBOX].contains(&audience.as_str()) => {
                 let whose = if right == SANDBOX { "a sandbox or scratch org" } else { "a production org" };
-                let place = if asked.is_some() { &self.token_host } else { instance };
-                let message = format!("the audience is {audience}, and {place} is the address of {whose}");
+                let host = if asked.is_some() { &self.token_host } else { instance };
+                let message = format!("the audience is {audience}, and {host} is the address of {whose}");
                 warning("auth.audience", message, format!("set it to \"{right}\", or leave it out"))
             }
             None if audience == PRODUCTION && instance.may_be_sandbox() => {

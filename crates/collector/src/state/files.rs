@@ -69,7 +69,7 @@ pub struct FilesState {
     /// Files that could not be read and will be tried again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<Reading>,
-    /// When it last did something, counted in turns of all sources.
+    /// When it last did something, counted in slices of all sources.
     #[serde(default, rename = "turn")]
     pub served: u64,
     /// Set while the files cannot be listed.
@@ -331,7 +331,7 @@ impl FilesState {
     }
 
     /// Notes that something of a file was read. What failed until now may have failed for a reason that is over: each such file
-    /// is due once, whatever it would have waited. From then on its trouble is its own.
+    /// is due once, whatever it would have waited. From then on its errors are its own.
     pub fn downloads_work(&mut self, now: Time) {
         self.downloads = None;
         for reading in &mut self.set_aside {

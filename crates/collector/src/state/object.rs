@@ -61,7 +61,7 @@ pub struct ObjectState {
     /// How often wider windows were tried since, and one failed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub vain: u32,
-    /// When it last did something, counted in turns of all sources.
+    /// When it last did something, counted in slices of all sources.
     #[serde(default, rename = "turn")]
     pub served: u64,
     /// Set while the object cannot be queried.
@@ -148,7 +148,7 @@ impl ObjectState {
         self.after = Some(key);
     }
 
-    /// Remembers a record that is delivered, in the place of the oldest ones where there is no room. Those are not asked for
+    /// Remembers a record that is delivered, in the place of the oldest ones where there is no capacity. Those are not asked for
     /// again, and neither is what shows up late before them.
     pub fn remember(&mut self, at: Time, key: String, capacity: Capacity) {
         self.remembered.entry(at).or_default().insert(key);

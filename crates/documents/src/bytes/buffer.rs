@@ -7,28 +7,28 @@
 
 use super::padded::{PADDING, Padded};
 
-/// A buffer that keeps its room.
+/// A buffer that keeps its memory.
 #[derive(Default)]
 pub struct Buffer {
     /// All of it can be written to; the content is the beginning.
-    room: Vec<u8>,
+    memory: Vec<u8>,
     len: usize,
 }
 
 impl Buffer {
-    /// An empty buffer in room that was made before.
-    pub fn of(room: Vec<u8>) -> Self {
-        Self { room, len: 0 }
+    /// An empty buffer in memory that was allocated before.
+    pub fn of(memory: Vec<u8>) -> Self {
+        Self { memory, len: 0 }
     }
 
-    /// The room, for another use.
-    pub fn into_room(self) -> Vec<u8> {
-        self.room
+    /// The memory, for another use.
+    pub fn into_spare(self) -> Vec<u8> {
+        self.memory
     }
 
     /// The content.
     pub fn bytes(&self) -> &[u8] {
-        &self.room[..self.len]
+        &self.memory[..self.len]
     }
 
     /// The length of the content.
@@ -48,7 +48,7 @@ impl Buffer {
 
     /// Writes over a part of the content. What does not lie within it is left out.
     pub fn patch(&mut self, at: usize, piece: &[u8]) {
-        if let Some(to) = self.room[..self.len].get_mut(at..at + piece.len()) {
+        if let Some(to) = self.memory[..self.len].get_mut(at..at + piece.len()) {
             to.copy_from_slice(piece);
         }
     }
@@ -57,10 +57,10 @@ impl Buffer {
     #[inline(always)]
     pub fn put(&mut self, piece: &[u8]) {
         let end = self.len + piece.len();
-        if end > self.room.len() {
+        if end > self.memory.len() {
             self.grow(end);
         }
-        copy(&mut self.room[self.len..end], piece);
+        copy(&mut self.memory[self.len..end], piece);
         self.len = end;
     }
 
@@ -118,23 +118,23 @@ impl Buffer {
         self.put_array(&tail);
     }
 
-    /// So many bytes from a place on.
+    /// So many bytes from an offset on.
     #[inline(always)]
     fn space<const N: usize>(&mut self, at: usize) -> Option<&mut [u8; N]> {
-        if at + N > self.room.len() {
+        if at + N > self.memory.len() {
             self.grow(at + N);
         }
-        self.room.get_mut(at..)?.first_chunk_mut()
+        self.memory.get_mut(at..)?.first_chunk_mut()
     }
 
     /// Adds a piece of a length that is known when compiled.
     #[inline]
     pub fn put_array<const N: usize>(&mut self, piece: &[u8; N]) {
         let end = self.len + N;
-        if end > self.room.len() {
+        if end > self.memory.len() {
             self.grow(end);
         }
-        if let Some(to) = self.room[self.len..].first_chunk_mut() {
+        if let Some(to) = self.memory[self.len..].first_chunk_mut() {
             *to = *piece;
         }
         self.len = end;
@@ -142,7 +142,7 @@ impl Buffer {
 
     #[cold]
     fn grow(&mut self, end: usize) {
-        self.room.resize(end.next_power_of_two().max(4096), 0);
+        self.memory.resize(end.next_power_of_two().max(4096), 0);
     }
 }
 

@@ -155,11 +155,11 @@ impl<R: Read> Rows<R> {
     /// After [`Next::TooLong`]: passes over the rest of the row, up to the line break that ends it. False if the stream
     /// ended before one.
     pub fn skip_rest(&mut self) -> io::Result<bool> {
-        let mut place = Place::Start;
+        let mut state = FieldState::Start;
         let mut length = self.row;
         loop {
             let bytes = &self.buffer[self.start..self.start + length];
-            let found = place.pass(bytes);
+            let found = state.pass(bytes);
             self.consume(found.unwrap_or(length));
             self.row = 0;
             if found.is_some() {
@@ -280,15 +280,15 @@ impl<R: Read> Rows<R> {
             self.end -= self.start;
             self.start = 0;
         }
-        let room = self.buffer.len().saturating_sub(PADDING);
-        if room < self.end + CHUNK {
+        let capacity = self.buffer.len().saturating_sub(PADDING);
+        if capacity < self.end + CHUNK {
             // Doubled, so that a long row is scanned again only as often as it doubles.
-            let room = (room * 2).clamp(2 * CHUNK, MAX_ROW + 2 * CHUNK).max(self.end + CHUNK);
-            self.buffer.resize(room + PADDING, 0);
+            let capacity = (capacity * 2).clamp(2 * CHUNK, MAX_ROW + 2 * CHUNK).max(self.end + CHUNK);
+            self.buffer.resize(capacity + PADDING, 0);
         }
-        let room = self.buffer.len() - PADDING;
+        let capacity = self.buffer.len() - PADDING;
         loop {
-            match self.input.read(&mut self.buffer[self.end..room]) {
+            match self.input.read(&mut self.buffer[self.end..capacity]) {
                 Ok(count) => {
                     self.exhausted = count == 0;
                     self.end += count;
@@ -328,7 +328,7 @@ impl<R: Read> Rows<R> {
 
 /// Where in a field a byte stands, as [`Rows::scan`] sees it. A quote counts only where a field begins with one.
 #[derive(Clone, Copy)]
-enum Place {
+enum FieldState {
     /// At its beginning.
     Start,
     /// Outside quotes.
@@ -339,8 +339,8 @@ enum Place {
     Closing,
 }
 
-impl Place {
-    /// Goes on behind some bytes, or up to behind the line break that ends the row, of which it gives the place.
+impl FieldState {
+    /// Goes on behind some bytes, or up to behind the line break that ends the row, of which it gives the offset.
     fn pass(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() {
@@ -402,7 +402,7 @@ fn regular(bytes: &[u8], length: usize, spans: &mut Vec<Span>) -> Option<(usize,
             // No quotes but those around fields.
             return (quotes == 2 * quoted).then_some((end + 1, odd == 0));
         }
-        // The highest bit, in all places.
+        // The highest bit, in all positions.
         within = 0u64.wrapping_sub(inside >> 63);
     }
     None
@@ -739,7 +739,7 @@ mod tests {
         ];
         let (mut fast, mut rows) = (0, 0);
         for round in 0..2500 {
-            // Most are as Salesforce writes them, and some are odd in one place or in all.
+            // Most are as Salesforce writes them, and some are odd in one position or in all.
             let odd = [0, 0, 3, 30][round % 4];
             let mut text = String::from("\"");
             for _ in 0..=random(40) {

@@ -26,7 +26,7 @@ pub struct Writer {
     start: usize,
     /// Where each open object begins, with its key.
     open: Vec<usize>,
-    /// Room for a text that is not written as it came.
+    /// Memory for a text that is not written as it came.
     scratch: Vec<u8>,
     /// Whether the row has nothing that needs an escape.
     row_is_plain: bool,
@@ -101,7 +101,7 @@ impl Writer {
         self.out.patch(hole, letters);
     }
 
-    /// Takes all objects that are kept, which lie in these places.
+    /// Takes all objects that are kept, which lie at these offsets.
     pub fn take(&mut self, ranges: impl Iterator<Item = Range<usize>>, mut each: impl FnMut(String)) {
         let bytes = &self.out.bytes()[..self.start];
         // Looked at together: it is one call.
@@ -232,7 +232,7 @@ impl Writer {
         inner.end();
         let text = &inner.out.bytes()[..inner.out.len() - 1];
         self.text(key, text);
-        self.scratch = inner.out.into_room();
+        self.scratch = inner.out.into_spare();
     }
 
     /// Writes a value that is JSON already.
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_at_every_place_is_read_back() {
+    fn every_byte_at_every_position_is_read_back() {
         for length in 1..20 {
             for at in 0..length {
                 for byte in 0..=255 {

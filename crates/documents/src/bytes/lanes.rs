@@ -52,10 +52,10 @@ pub fn parity(mut bits: u64) -> u64 {
     bits
 }
 
-/// The bits below a place, which is at most 64.
+/// The bits below a position, which is at most 64.
 #[inline(always)]
-pub fn below(place: usize) -> u64 {
-    if place >= BLOCK { u64::MAX } else { (1 << place) - 1 }
+pub fn below(position: usize) -> u64 {
+    if position >= BLOCK { u64::MAX } else { (1 << position) - 1 }
 }
 
 #[cfg(test)]
@@ -63,20 +63,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_at_every_place_is_seen_for_what_it_is() {
-        for place in 0..BLOCK {
+    fn every_byte_at_every_position_is_seen_for_what_it_is() {
+        for position in 0..BLOCK {
             for byte in 0..=255 {
                 let mut block = [b'x'; BLOCK];
-                block[place] = byte;
+                block[position] = byte;
                 let masks = Masks::of(&block);
-                let bit = |is: bool| u64::from(is) << place;
-                assert_eq!(masks.quotes, bit(byte == b'"'), "{byte} at {place}");
-                assert_eq!(masks.separators, bit(matches!(byte, b',' | b'\n')), "{byte} at {place}");
-                assert_eq!(masks.lines, bit(byte == b'\n'), "{byte} at {place}");
+                let bit = |is: bool| u64::from(is) << position;
+                assert_eq!(masks.quotes, bit(byte == b'"'), "{byte} at {position}");
+                assert_eq!(masks.separators, bit(matches!(byte, b',' | b'\n')), "{byte} at {position}");
+                assert_eq!(masks.lines, bit(byte == b'\n'), "{byte} at {position}");
                 assert_eq!(
                     masks.odd,
                     bit(!(0x20..0x80).contains(&byte) || byte == b'\\'),
-                    "{byte} at {place}"
+                    "{byte} at {position}"
                 );
             }
         }

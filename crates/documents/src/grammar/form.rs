@@ -458,17 +458,17 @@ impl Digits {
         }
         let start = digits.length;
         // Zeros in front of the number belong to none of its digits.
-        for place in point.min(0)..point.max(count) {
-            if place == point {
+        for position in point.min(0)..point.max(count) {
+            if position == point {
                 if digits.length == start {
                     digits.push(b'0')?;
                 }
                 digits.push(b'.')?;
             }
             let digit =
-                usize::try_from(place).ok().and_then(|at| whole.clone().chain(fraction.clone()).nth(at));
+                usize::try_from(position).ok().and_then(|at| whole.clone().chain(fraction.clone()).nth(at));
             let digit = digit.copied().unwrap_or(b'0');
-            if digits.length > start || digit != b'0' || place >= point {
+            if digits.length > start || digit != b'0' || position >= point {
                 digits.push(digit)?;
             }
         }

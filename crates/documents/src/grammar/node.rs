@@ -6,7 +6,7 @@ use super::form::Form;
 pub enum Node {
     /// An object with these parts.
     Object(&'static str, &'static [Node]),
-    /// These parts, in this place.
+    /// These parts, at this position.
     Parts(&'static [Node]),
     /// A fixed value, in JSON.
     Fixed(&'static str, &'static str),
@@ -65,7 +65,7 @@ pub enum Node {
     As(&'static str, &'static str, Form),
     /// The location that the tree of the type has in this field, as `lat` and `long`.
     Coordinates(&'static str),
-    /// A column that has a place here and none of its own in the tree of the type.
+    /// A column that has a field here and none of its own in the tree of the type.
     Own(&'static str, &'static str, Form),
     /// These parts, and if none of them has a value the others.
     Or(&'static [Node], &'static [Node]),

@@ -272,8 +272,8 @@ fn right<const BITS: u32>(lanes: u32x4) -> u32x4 {
     if cfg!(target_feature = "simd128") && BITS.is_multiple_of(8) {
         const { assert!(BITS < 32) };
         let from = |at: u8| at / 4 * 4 + (at + BITS as u8 / 8) % 4;
-        let places = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].map(from);
-        return cast(cast::<_, u8x16>(lanes).shuffle_zeroing(u8x16::new(places)));
+        let indices = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].map(from);
+        return cast(cast::<_, u8x16>(lanes).shuffle_zeroing(u8x16::new(indices)));
     }
     lanes >> BITS | lanes << (32 - BITS)
 }

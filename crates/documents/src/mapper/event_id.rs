@@ -2,7 +2,7 @@
 //!
 //! # Rows of files, and records without a key: a digest of the content
 //!
-//! Event log files give their rows no id. REQUEST_ID is shared by all rows of a transaction and may be empty, the place
+//! Event log files give their rows no id. REQUEST_ID is shared by all rows of a transaction and may be empty, the position
 //! in a file changes when a file is issued again, and the same row comes again in late files. What stays is the content.
 //!
 //! The recipe, so that others can compute it: BLAKE3 over, for every column with a value that is not empty, in ascending
@@ -117,7 +117,7 @@ fn tag(name: &str) -> [u8; 4] {
     [a, b, c, d]
 }
 
-/// 128 bits in hexadecimal, with room behind them.
+/// 128 bits in hexadecimal, with spare bytes behind them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Id([u8; PADDING]);
 

@@ -37,9 +37,9 @@ pub struct Layout<'a> {
     /// The keys of the objects that are open.
     pub within: Vec<String>,
     pub plan: Vec<Step>,
-    /// The fields of the tree that stand elsewhere, and of each column whether it has a place of its own.
+    /// The fields of the tree that stand elsewhere, and of each column whether it has a field of its own.
     pub taken: Vec<String>,
-    pub placed: Vec<bool>,
+    pub has_own_field: Vec<bool>,
     /// Steps that nothing more may be put into, since they may be left out.
     pub closed: usize,
 }
@@ -202,7 +202,7 @@ impl Layout<'_> {
         let free = self.positions(names).into_iter().find(|index| !self.used[*index]);
         if let Some(index) = free {
             self.used[index] = true;
-            self.placed[index] = true;
+            self.has_own_field[index] = true;
             self.step(Step::Column(Key::new(key), index, form));
         }
     }
@@ -312,7 +312,7 @@ impl Layout<'_> {
                 }
                 Node::Parts(parts) => self.unmapped(parts, path),
                 Node::Column(key, names, form) if !self.taken.contains(&join(key)) => {
-                    if let Some(index) = self.position(names).filter(|index| !self.placed[*index]) {
+                    if let Some(index) = self.position(names).filter(|index| !self.has_own_field[*index]) {
                         self.used[index] = true;
                         self.step(Step::Column(Key::new(key), index, *form));
                     }
@@ -442,7 +442,7 @@ impl Layout<'_> {
         }
     }
 
-    /// The fields that a document has in this place, in this view or in another. Those without a form cannot be shared.
+    /// The fields that a document has at this position, in this view or in another. Those without a form cannot be shared.
     fn ours(&self, siblings: &[Node]) -> Vec<(&'static str, Option<Form>)> {
         let mut ours: Vec<_> =
             siblings.iter().filter_map(Node::key).map(|name| (name, None::<Form>)).collect();

@@ -316,11 +316,10 @@ mod tests {
                 }
                 json[at] = byte;
                 let shown = String::from_utf8_lossy(&json);
-                let place = |record: &[u8]| record.as_ptr() as usize - SOUND.as_ptr() as usize - start;
-                let hit = sound
-                    .records
-                    .iter()
-                    .position(|record| (place(record)..place(record) + record.len()).contains(&(at - start)));
+                let offset = |record: &[u8]| record.as_ptr() as usize - SOUND.as_ptr() as usize - start;
+                let hit = sound.records.iter().position(|record| {
+                    (offset(record)..offset(record) + record.len()).contains(&(at - start))
+                });
                 let Ok(page) = Page::parse(&json) else {
                     refused += 1;
                     // A list that ends too soon, and a quote that is open up to the end, look like a cut.
@@ -334,7 +333,7 @@ mod tests {
                         "{shown}"
                     );
                 }
-                // What stands in the place of a comma belongs to one of the records beside it.
+                // What stands instead of a comma belongs to one of the records beside it.
                 let is_there = |record: &&[u8]| {
                     page.records.contains(record)
                         || (hit.is_none() && page.records.iter().any(|found| found.starts_with(record)))
@@ -344,8 +343,8 @@ mod tests {
                 }
                 // Nor does the record lose its own key, unless that is what was hit, or the comma beside it.
                 let key = hit.map(|hit| format!("k{}", hit + 1));
-                let place = key.as_ref().and_then(|key| SOUND.find(&format!(",\"Id\":\"{key}\",")));
-                if place.is_some_and(|place| !(place..place + 11).contains(&at)) {
+                let offset = key.as_ref().and_then(|key| SOUND.find(&format!(",\"Id\":\"{key}\",")));
+                if offset.is_some_and(|offset| !(offset..offset + 11).contains(&at)) {
                     let mut found = page.records.iter().map(|record| Record::parse(record));
                     assert!(
                         found.any(|record| record.text("Id") == key.as_deref()),

@@ -228,7 +228,7 @@ impl Row for Record<'_> {
 struct RecordReader<'a> {
     json: Scanner<'a>,
     record: Record<'a>,
-    /// How many fields there were before the last place where something could not be read, and in which object it was.
+    /// How many fields there were before the last one where something could not be read, and in which object it was.
     doubtful: (usize, String),
     /// Damages that are not told one by one.
     more: usize,

@@ -1,7 +1,7 @@
 //! Documents of the Open Cybersecurity Schema Framework, by their class.
 //!
-//! They say where what a column means has its place. What it means, the tree of its type says, by the field that the column
-//! has there ([`Of`]): so there is one description of a column, and two documents. What no class has a place for stands in
+//! They say where what a column means stands. What it means, the tree of its type says, by the field that the column
+//! has there ([`Of`]): so there is one description of a column, and two documents. What no class has an attribute for stands in
 //! `unmapped`, under the name that it has there.
 //!
 //! An attribute that a class requires is always there: `Unknown`, or 0, where a row does not tell it.

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use crate::output::OutputErrorKind;
 
-    fn place(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    fn file_with(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.ndjson");
         fs::write(&path, content).unwrap();
@@ -252,14 +252,14 @@ mod tests {
 
     #[test]
     fn a_line_torn_by_a_kill_is_cut_off() {
-        let (_folder, path) = place(b"{\"n\":1}\n{\"n\":2,\"te");
+        let (_folder, path) = file_with(b"{\"n\":1}\n{\"n\":2,\"te");
         Appender::open(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":1}\n");
     }
 
     #[test]
     fn a_last_line_that_lacks_nothing_but_its_line_break_is_kept() {
-        let (_folder, path) = place(b"{\"n\":1}\n{\"n\":2}");
+        let (_folder, path) = file_with(b"{\"n\":1}\n{\"n\":2}");
         Appender::open(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":1}\n{\"n\":2}\n");
     }
@@ -268,17 +268,17 @@ mod tests {
     fn a_torn_line_longer_than_any_buffer_is_cut_off() {
         let mut content = b"{\"n\":1}\n{".to_vec();
         content.extend(std::iter::repeat_n(b'x', 200_000));
-        let (_folder, path) = place(&content);
+        let (_folder, path) = file_with(&content);
         Appender::open(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":1}\n");
-        let (_folder, path) = place(&content[8..]);
+        let (_folder, path) = file_with(&content[8..]);
         Appender::open(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"");
     }
 
     #[test]
     fn a_file_that_holds_something_else_is_refused_and_left_alone() {
-        let (_folder, path) = place(b"{\"n\":1}\nmy notes");
+        let (_folder, path) = file_with(b"{\"n\":1}\nmy notes");
         let error = Appender::open(&path).unwrap_err();
         assert_eq!(error.kind(), OutputErrorKind::Mistake);
         assert_eq!(fs::read(&path).unwrap(), b"{\"n\":1}\nmy notes");
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_second_host_is_told_that_the_file_is_in_use() {
-        let (folder, path) = place(b"");
+        let (folder, path) = file_with(b"");
         let first = Appender::open(&path).unwrap();
         let error = Appender::open(&path).unwrap_err();
         assert_eq!(error.kind(), OutputErrorKind::Mistake);

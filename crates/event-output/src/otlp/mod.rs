@@ -170,7 +170,7 @@ impl Otlp {
         Verdict::Accepted
     }
 
-    async fn look(&self) -> Result<String, OutputError> {
+    async fn probe(&self) -> Result<String, OutputError> {
         // A request without records: a receiver answers it like any other.
         let headers = [(CONTENT_TYPE, PROTOBUF)];
         let reply = self.client.send(Method::POST, &self.url, &headers, Bytes::new(), ANSWER).await?;
@@ -222,7 +222,7 @@ impl Output for Otlp {
     }
 
     fn check<'a>(&'a mut self) -> Check<'a> {
-        Box::pin(self.look())
+        Box::pin(self.probe())
     }
 
     fn reopen(&mut self) {

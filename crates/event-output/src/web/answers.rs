@@ -38,7 +38,7 @@ pub(crate) fn judge(client: &Client, reply: &Reply, said: &str, rules: Rules) ->
     match status.as_u16() {
         200..=299 => Verdict::Accepted,
         300..=399 => {
-            let to = reply.location.as_deref().map_or("nowhere".into(), |to| place(client, to));
+            let to = reply.location.as_deref().map_or("nowhere".into(), |to| target(client, to));
             refused(&format!("it redirects to {to}, which is not followed: set the address that is meant"))
         }
         401 => refused("check the credentials"),
@@ -63,7 +63,7 @@ fn unavailable(reply: &Reply, what: String) -> Verdict {
 }
 
 /// Where a redirect leads, without what may be a token: its query, and a path that is ours.
-fn place(client: &Client, location: &str) -> String {
+fn target(client: &Client, location: &str) -> String {
     let ours = client.url();
     match ours.join(location) {
         Ok(to) if to.path() == ours.path() => format!("the same path at {}", origin(&to)),

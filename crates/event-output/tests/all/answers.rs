@@ -26,11 +26,11 @@ fn dead(path: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-struct Place {
+struct Fixture {
     folder: tempfile::TempDir,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -45,9 +45,9 @@ impl Place {
     }
 }
 
-fn http(fake: &Fake, place: &Place) -> HttpSettings {
+fn http(fake: &Fake, fixture: &Fixture) -> HttpSettings {
     let mut settings = HttpSettings::new(fake.url("/in"));
-    settings.web.dead_letters = place.letters();
+    settings.web.dead_letters = fixture.letters();
     settings
 }
 
@@ -85,22 +85,22 @@ async fn every_status_over_http_leads_to_its_action() {
         (504, Some(Unavailable)),
         (507, Some(Unavailable)),
     ] {
-        let place = Place::new();
-        let mut settings = http(&fake, &place);
+        let fixture = Fixture::new();
+        let mut settings = http(&fake, &fixture);
         settings.web.headers.push(("x-answer".into(), Secret::new(status.to_string())));
         let result = Http::new(settings).unwrap().deliver(&events(0..3)).await;
         match (result, kind) {
             (Ok(delivered), None) => {
                 let aside = if status >= 400 { 3 } else { 0 };
                 assert_eq!((delivered.set_aside, delivered.events), (aside, 3 - aside), "{status}");
-                assert_eq!(place.dead().len() as u64, aside, "{status}");
+                assert_eq!(fixture.dead().len() as u64, aside, "{status}");
             }
             (Err(error), Some(kind)) => {
                 assert_eq!((error.kind(), error.accepted()), (kind, 0), "{status}: {error}");
                 let wait = (kind == Unavailable).then_some(Duration::from_secs(120));
                 assert_eq!(error.retry_after(), wait, "{status}");
                 assert!(error.to_string().contains(&status.to_string()), "{error}");
-                assert!(!place.path().exists(), "{status}");
+                assert!(!fixture.path().exists(), "{status}");
             }
             (result, _) => panic!("{status}: {result:?}"),
         }
@@ -110,12 +110,12 @@ async fn every_status_over_http_leads_to_its_action() {
 #[tokio::test]
 async fn a_batch_that_is_too_large_is_split_and_only_what_is_too_large_alone_is_set_aside() {
     let fake = Fake::start(|request| Answer::status(if request.body.len() > 400 { 413 } else { 200 })).await;
-    let place = Place::new();
+    let fixture = Fixture::new();
     let mut batch = events(0..9);
     batch[4] = format!(r#"{{"event":{{"id":"long"}},"message":"{}"}}"#, "x".repeat(500));
-    let delivered = Http::new(http(&fake, &place)).unwrap().deliver(&batch).await.unwrap();
+    let delivered = Http::new(http(&fake, &fixture)).unwrap().deliver(&batch).await.unwrap();
     assert_eq!((delivered.events, delivered.set_aside), (8, 1));
-    assert_eq!(place.dead()[0].1, "long");
+    assert_eq!(fixture.dead()[0].1, "long");
     let taken: Vec<String> = fake
         .requests()
         .iter()
@@ -160,8 +160,8 @@ async fn a_redirect_is_not_followed_and_its_target_is_named_without_what_may_be_
     let other = Fake::start(|_| Answer::status(200)).await;
     let to = other.url(&format!("/v2/in?token={SECRET}"));
     let fake = Fake::start(move |_| Answer::Status(308, vec![("location", to.clone())], vec![])).await;
-    let place = Place::new();
-    let error = Http::new(http(&fake, &place)).unwrap().deliver(&events(0..1)).await.unwrap_err();
+    let fixture = Fixture::new();
+    let error = Http::new(http(&fake, &fixture)).unwrap().deliver(&events(0..1)).await.unwrap_err();
     assert_eq!(error.kind(), OutputErrorKind::Refused);
     assert!(error.to_string().contains(&other.url("/v2/in")), "{error}");
     assert!(!error.to_string().contains(SECRET), "{error}");
@@ -207,8 +207,8 @@ async fn a_check_over_http_tells_what_head_shows() {
         [(200, true), (405, true), (404, true), (401, false), (403, false), (503, false), (302, false)]
     {
         let fake = Fake::start(move |_| Answer::status(status)).await;
-        let place = Place::new();
-        let seen = Http::new(http(&fake, &place)).unwrap().check().await;
+        let fixture = Fixture::new();
+        let seen = Http::new(http(&fake, &fixture)).unwrap().check().await;
         assert_eq!(seen.is_ok(), fine, "{status}: {seen:?}");
         assert_eq!(fake.requests()[0].method, "HEAD");
     }
@@ -261,14 +261,14 @@ async fn a_server_that_wants_a_certificate_gets_it_or_says_so() {
 #[tokio::test]
 async fn outputs_of_one_process_share_a_dead_letter_file_and_another_process_does_not() {
     let fake = Fake::start(|_| Answer::status(400)).await;
-    let place = Place::new();
-    let shared = http(&fake, &place);
+    let fixture = Fixture::new();
+    let shared = http(&fake, &fixture);
     for n in 0..3 {
         Http::new(shared.clone()).unwrap().deliver(&events(n..n + 1)).await.unwrap();
     }
-    assert_eq!(place.dead().len(), 3);
+    assert_eq!(fixture.dead().len(), 3);
     // Not a clone: as if another process had it.
-    let error = Http::new(http(&fake, &place)).unwrap().deliver(&events(3..4)).await.unwrap_err();
+    let error = Http::new(http(&fake, &fixture)).unwrap().deliver(&events(3..4)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Mistake, 0));
     assert!(
         error.to_string().contains("dead-letter file") && error.to_string().contains("in use"),
@@ -289,9 +289,9 @@ async fn cluster(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'sta
     .await
 }
 
-fn elasticsearch(fake: &Fake, place: &Place) -> ElasticsearchSettings {
+fn elasticsearch(fake: &Fake, fixture: &Fixture) -> ElasticsearchSettings {
     let mut settings = ElasticsearchSettings::new(fake.url(""));
-    settings.web.dead_letters = place.letters();
+    settings.web.dead_letters = fixture.letters();
     settings.pause = Duration::ZERO;
     settings
 }
@@ -306,17 +306,17 @@ async fn a_document_that_cannot_be_mapped_is_set_aside_with_the_reason_and_a_kno
         _ => serde_json::json!({"status": 201}),
     })
     .await;
-    let place = Place::new();
+    let fixture = Fixture::new();
     let delivered =
-        Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&events(0..5)).await.unwrap();
+        Elasticsearch::new(elasticsearch(&fake, &fixture)).unwrap().deliver(&events(0..5)).await.unwrap();
     assert_eq!((delivered.events, delivered.duplicates, delivered.set_aside), (4, 1, 1));
-    let dead = place.dead();
+    let dead = fixture.dead();
     assert_eq!(dead[0].1, "000001");
     assert!(dead[0].0.contains("source.ip") && dead[0].0.contains("not an IP"), "{dead:?}");
 }
 
 #[tokio::test]
-async fn only_documents_without_room_are_sent_again_and_nothing_is_set_aside_twice() {
+async fn only_documents_without_capacity_are_sent_again_and_nothing_is_set_aside_twice() {
     let fake = cluster(|id| match id {
         "000002" => serde_json::json!({"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "queue full"}}),
         "000003" => serde_json::json!({"status": 400}),
@@ -324,17 +324,17 @@ async fn only_documents_without_room_are_sent_again_and_nothing_is_set_aside_twi
         _ => serde_json::json!({"status": 201}),
     })
     .await;
-    let place = Place::new();
-    let mut output = Elasticsearch::new(elasticsearch(&fake, &place)).unwrap();
+    let fixture = Fixture::new();
+    let mut output = Elasticsearch::new(elasticsearch(&fake, &fixture)).unwrap();
     let error = output.deliver(&events(0..5)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Unavailable, 2));
     assert!(error.to_string().contains("queue full"), "{error}");
     assert_eq!((error.delivered().events, error.delivered().set_aside), (1, 1));
     let sizes: Vec<usize> = fake.requests().iter().map(|request| request.lines().len() / 2).collect();
     assert_eq!(sizes, [5, 1, 1, 1]);
-    assert_eq!(place.dead().len(), 1);
+    assert_eq!(fixture.dead().len(), 1);
     output.deliver(&events(2..5)).await.unwrap_err();
-    assert_eq!(place.dead().len(), 1, "what comes again was set aside already");
+    assert_eq!(fixture.dead().len(), 1, "what comes again was set aside already");
 }
 
 #[tokio::test]
@@ -345,10 +345,10 @@ async fn what_cannot_be_set_aside_is_not_accepted() {
     let error = Elasticsearch::new(settings).unwrap().deliver(&events(0..5)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Refused, 2));
     assert_eq!((error.delivered().events, error.delivered().set_aside), (2, 0));
-    let place = Place::new();
-    std::fs::create_dir(place.path()).unwrap();
+    let fixture = Fixture::new();
+    std::fs::create_dir(fixture.path()).unwrap();
     let error =
-        Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&events(0..5)).await.unwrap_err();
+        Elasticsearch::new(elasticsearch(&fake, &fixture)).unwrap().deliver(&events(0..5)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Mistake, 2));
 }
 
@@ -359,27 +359,28 @@ async fn a_document_that_may_not_be_created_stops_the_delivery_and_is_not_set_as
         _ => serde_json::json!({"status": 201}),
     })
     .await;
-    let place = Place::new();
+    let fixture = Fixture::new();
     let error =
-        Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&events(0..5)).await.unwrap_err();
+        Elasticsearch::new(elasticsearch(&fake, &fixture)).unwrap().deliver(&events(0..5)).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (OutputErrorKind::Refused, 2));
     assert!(error.to_string().contains("unauthorized"), "{error}");
-    assert!(!place.path().exists());
+    assert!(!fixture.path().exists());
 }
 
 #[tokio::test]
 async fn an_event_for_another_index_is_set_aside_and_never_sent() {
     let fake = cluster(|_| serde_json::json!({"status": 201})).await;
-    let place = Place::new();
+    let fixture = Fixture::new();
     let batch = [
         r#"{"event":{"id":"1"},"data_stream":{"dataset":"../_security"}}"#.to_owned(),
         "{\"event\":{\"id\":\"2\"},\n\"x\":1}".to_owned(),
         "no json".to_owned(),
     ];
-    let delivered = Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&batch).await.unwrap();
+    let delivered =
+        Elasticsearch::new(elasticsearch(&fake, &fixture)).unwrap().deliver(&batch).await.unwrap();
     assert_eq!((delivered.events, delivered.set_aside), (1, 2));
     assert_eq!(fake.requests()[0].lines().len(), 2);
-    assert!(place.dead()[0].0.contains("data_stream.dataset"), "{:?}", place.dead());
+    assert!(fixture.dead()[0].0.contains("data_stream.dataset"), "{:?}", fixture.dead());
 }
 
 #[tokio::test]
@@ -393,17 +394,17 @@ async fn a_bulk_request_that_is_too_large_is_split() {
         Answer::Status(200, vec![], serde_json::json!({ "items": items }).to_string().into_bytes())
     })
     .await;
-    let place = Place::new();
+    let fixture = Fixture::new();
     let delivered =
-        Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&events(0..9)).await.unwrap();
+        Elasticsearch::new(elasticsearch(&fake, &fixture)).unwrap().deliver(&events(0..9)).await.unwrap();
     assert_eq!((delivered.events, delivered.set_aside), (9, 0));
 }
 
 #[tokio::test]
 async fn what_is_not_elasticsearch_is_told() {
     let login = Fake::start(|_| Answer::Status(200, vec![], b"<html>log in</html>".to_vec())).await;
-    let place = Place::new();
-    let mut output = Elasticsearch::new(elasticsearch(&login, &place)).unwrap();
+    let fixture = Fixture::new();
+    let mut output = Elasticsearch::new(elasticsearch(&login, &fixture)).unwrap();
     let error = output.deliver(&events(0..1)).await.unwrap_err();
     assert_eq!(error.kind(), OutputErrorKind::Refused);
     assert!(error.to_string().contains("did not answer like Elasticsearch"), "{error}");
@@ -412,7 +413,7 @@ async fn what_is_not_elasticsearch_is_told() {
 
 #[tokio::test]
 async fn a_check_of_elasticsearch_names_cluster_and_version_or_says_why_not() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     for (status, body, expected) in [
         (200, r#"{"cluster_name":"logs","version":{"number":"9.1.0"}}"#, Ok("cluster logs")),
         (
@@ -428,7 +429,7 @@ async fn a_check_of_elasticsearch_names_cluster_and_version_or_says_why_not() {
         (503, "", Err("503")),
     ] {
         let fake = Fake::start(move |_| Answer::Status(status, vec![], body.as_bytes().to_vec())).await;
-        let seen = Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().check().await;
+        let seen = Elasticsearch::new(elasticsearch(&fake, &fixture)).unwrap().check().await;
         match (seen, expected) {
             (Ok(seen), Ok(expected)) => assert!(seen.contains(expected), "{seen}"),
             (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
@@ -437,9 +438,9 @@ async fn a_check_of_elasticsearch_names_cluster_and_version_or_says_why_not() {
     }
 }
 
-fn otlp(fake: &Fake, place: &Place) -> OtlpSettings {
+fn otlp(fake: &Fake, fixture: &Fixture) -> OtlpSettings {
     let mut settings = OtlpSettings::new(fake.url(""));
-    settings.web.dead_letters = place.letters();
+    settings.web.dead_letters = fixture.letters();
     settings
 }
 
@@ -460,13 +461,13 @@ async fn a_request_that_is_taken_in_part_is_not_sent_again_and_its_events_are_se
         protobuf(200, ExportLogsServiceResponse { partial_success }.encode_to_vec())
     })
     .await;
-    let place = Place::new();
-    let mut settings = otlp(&fake, &place);
+    let fixture = Fixture::new();
+    let mut settings = otlp(&fake, &fixture);
     settings.web.max_events = 4;
     let delivered = Otlp::new(settings).unwrap().deliver(&events(0..6)).await.unwrap();
     assert_eq!((delivered.events, delivered.set_aside, delivered.requests), (2, 4, 2));
-    assert!(place.dead()[0].0.contains("rejected 2 of 4 log records"), "{:?}", place.dead());
-    assert!(place.dead()[0].0.contains("body too long"));
+    assert!(fixture.dead()[0].0.contains("rejected 2 of 4 log records"), "{:?}", fixture.dead());
+    assert!(fixture.dead()[0].0.contains("body too long"));
     assert!(fake.requests().iter().all(|request| request.target == "/v1/logs"));
 }
 
@@ -490,8 +491,8 @@ async fn every_status_over_otlp_leads_to_its_action() {
         let body = b"\x12\x04said".to_vec();
         let fake =
             Fake::start(move |_| protobuf(status, if status == 200 { vec![] } else { body.clone() })).await;
-        let place = Place::new();
-        let result = Otlp::new(otlp(&fake, &place)).unwrap().deliver(&events(0..3)).await;
+        let fixture = Fixture::new();
+        let result = Otlp::new(otlp(&fake, &fixture)).unwrap().deliver(&events(0..3)).await;
         match (result, kind) {
             (Ok(delivered), None) => {
                 assert_eq!(delivered.set_aside, if status == 200 { 0 } else { 3 }, "{status}");
@@ -508,11 +509,11 @@ async fn every_status_over_otlp_leads_to_its_action() {
 #[tokio::test]
 async fn a_check_of_otlp_sends_no_event() {
     let fake = Fake::start(|_| protobuf(200, vec![])).await;
-    let place = Place::new();
-    Otlp::new(otlp(&fake, &place)).unwrap().check().await.unwrap();
+    let fixture = Fixture::new();
+    Otlp::new(otlp(&fake, &fixture)).unwrap().check().await.unwrap();
     assert!(fake.requests()[0].body.is_empty());
     let fake = Fake::start(|_| Answer::status(404)).await;
-    let error = Otlp::new(otlp(&fake, &place)).unwrap().check().await.unwrap_err();
+    let error = Otlp::new(otlp(&fake, &fixture)).unwrap().check().await.unwrap_err();
     assert_eq!(error.kind(), OutputErrorKind::Refused);
 }
 
@@ -539,7 +540,7 @@ async fn the_documents_of_the_cases_of_this_project_reach_every_receiver() {
                 event.pointer(id).and_then(|id| id.as_str()).unwrap().to_owned()
             })
             .collect();
-        let place = Place::new();
+        let fixture = Fixture::new();
         let count = batch.len() as u64;
 
         let fake = Fake::start(|request| {
@@ -548,8 +549,8 @@ async fn the_documents_of_the_cases_of_this_project_reach_every_receiver() {
         })
         .await;
         let delivered =
-            Elasticsearch::new(elasticsearch(&fake, &place)).unwrap().deliver(&batch).await.unwrap();
-        assert_eq!((delivered.events, delivered.set_aside), (count, 0), "{:?}", place.dead().first());
+            Elasticsearch::new(elasticsearch(&fake, &fixture)).unwrap().deliver(&batch).await.unwrap();
+        assert_eq!((delivered.events, delivered.set_aside), (count, 0), "{:?}", fixture.dead().first());
         let lines: Vec<String> = fake.requests().iter().flat_map(|request| request.lines()).collect();
         for (pair, id) in lines.chunks(2).zip(&ids) {
             let [action, event] = [&pair[0], &pair[1]].map(|line| serde_json::from_str(line).unwrap());
@@ -561,7 +562,7 @@ async fn the_documents_of_the_cases_of_this_project_reach_every_receiver() {
         }
 
         let fake = Fake::start(|_| protobuf(200, vec![])).await;
-        assert_eq!(Otlp::new(otlp(&fake, &place)).unwrap().deliver(&batch).await.unwrap().events, count);
+        assert_eq!(Otlp::new(otlp(&fake, &fixture)).unwrap().deliver(&batch).await.unwrap().events, count);
         let request = ExportLogsServiceRequest::decode(&*fake.requests()[0].body).unwrap();
         let records = &request.resource_logs[0].scope_logs[0].log_records;
         for (record, id) in records.iter().zip(&ids) {

@@ -223,7 +223,7 @@ struct Folder {
 }
 
 impl Folder {
-    fn place(&self) -> PathBuf {
+    fn there(&self) -> PathBuf {
         self.folder.path().join("out")
     }
     fn away(&self) -> PathBuf {
@@ -236,23 +236,23 @@ impl Rig for Folder {
     const ONCE: bool = true;
 
     fn output(&mut self) -> Box<dyn Output> {
-        let mut settings = FileSettings::new(self.place().join("events.ndjson"));
+        let mut settings = FileSettings::new(self.there().join("events.ndjson"));
         settings.rotate_bytes = Some(10_000);
         Box::new(EventFile::open(settings).unwrap())
     }
 
     async fn behave(&mut self, fault: Fault) -> bool {
         match fault {
-            Fault::None if self.away().exists() => std::fs::rename(self.away(), self.place()).unwrap(),
+            Fault::None if self.away().exists() => std::fs::rename(self.away(), self.there()).unwrap(),
             Fault::None => {}
-            Fault::Refuses => std::fs::rename(self.place(), self.away()).unwrap(),
+            Fault::Refuses => std::fs::rename(self.there(), self.away()).unwrap(),
             _ => return false,
         }
         true
     }
 
     async fn arrived(&mut self) -> Vec<String> {
-        let folder = if self.away().exists() { self.away() } else { self.place() };
+        let folder = if self.away().exists() { self.away() } else { self.there() };
         let mut files: Vec<PathBuf> =
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.retain(|file| file.extension().is_some_and(|end| end != "lock"));

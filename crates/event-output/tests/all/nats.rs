@@ -168,8 +168,8 @@ impl Rig for Real {
                 self.server.stream().await.update_stream(config).await.unwrap();
             }
             Fault::TakesHalf => {
-                let room = self.server.ids().await.len() + 20;
-                let config = Config { max_messages: i64::try_from(room).unwrap(), ..config() };
+                let limit = self.server.ids().await.len() + 20;
+                let config = Config { max_messages: i64::try_from(limit).unwrap(), ..config() };
                 self.server.stream().await.update_stream(config).await.unwrap();
             }
             _ => return false,

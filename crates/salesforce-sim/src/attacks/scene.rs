@@ -27,7 +27,7 @@ pub(super) struct Scene<'a> {
     told: &'a mut Told,
     logins: &'a LoginRows,
     hour: &'a Hour,
-    place: usize,
+    index: usize,
     now: DateTime<Utc>,
     rng: Rng,
 }
@@ -37,11 +37,11 @@ impl<'a> Scene<'a> {
         told: &'a mut Told,
         logins: &'a LoginRows,
         hour: &'a Hour,
-        place: usize,
+        index: usize,
         start: DateTime<Utc>,
         rng: Rng,
     ) -> Self {
-        Self { told, logins, hour, place, now: start, rng }
+        Self { told, logins, hour, index, now: start, rng }
     }
 
     /// Some seconds go by, up to a half more than these.
@@ -83,7 +83,7 @@ impl<'a> Scene<'a> {
     /// A row that names no user but those of its columns.
     pub(super) fn row_alone(&mut self, event_type: &'static str, columns: Vec<(&'static str, String)>) {
         let millis = (self.now - self.hour.start()).num_milliseconds().clamp(0, 3_599_999) as u64;
-        let rows = self.told.rows.entry(event_type).or_default().entry(self.place).or_default();
+        let rows = self.told.rows.entry(event_type).or_default().entry(self.index).or_default();
         rows.push(ToldRow { millis, columns });
     }
 
@@ -184,7 +184,7 @@ impl<'a> Scene<'a> {
         fields: Vec<(&'static str, Value<'static>)>,
         login: Vec<(&'static str, String)>,
     ) {
-        let records = self.told.records.entry(object).or_default().entry(self.place).or_default();
+        let records = self.told.records.entry(object).or_default().entry(self.index).or_default();
         records.push(ToldRecord { date: self.now, fields, login });
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct ToldRow {
 impl ToldRow {
     /// Turns an ordinary row into this one.
     pub(crate) fn put_into(&self, row: &mut Row, maker: &Maker, hour: &Hour) {
-        let values = maker.columns(NEWEST).into_iter().filter_map(|(place, name, _)| {
+        let values = maker.columns(NEWEST).into_iter().filter_map(|(index, name, _)| {
             let mut value = Vec::new();
             match name {
                 "TIMESTAMP" => push_timestamp(&mut value, hour, self.millis),
@@ -29,7 +29,7 @@ impl ToldRow {
                     value.extend_from_slice(text.as_bytes());
                 }
             }
-            Some((place, value))
+            Some((index, value))
         });
         row.put(&values.collect());
     }
@@ -71,7 +71,7 @@ impl Told {
         self.rows.keys().copied()
     }
 
-    /// The rows of a type in an hour, by its place among the hours of logins.
+    /// The rows of a type in an hour, by its index among the hours of logins.
     pub(crate) fn rows(&self, event_type: &str, hour: usize) -> &[ToldRow] {
         self.rows.get(event_type).and_then(|hours| hours.get(&hour)).map_or(&[], Vec::as_slice)
     }

@@ -19,7 +19,7 @@ use crate::settings::{Files, Workload};
 /// The events of one type.
 pub(super) struct Stream {
     pub(super) maker: Maker,
-    /// Beside the hours of logins, place by place.
+    /// Beside the hours of logins, index by index.
     pub(super) hours: Vec<Hour>,
 }
 
@@ -76,10 +76,10 @@ impl Catalogue {
         let (ids, mut number) = (Ids::new("0AT", seed), 0);
         let mut files = Vec::new();
         for (stream, Stream { maker, hours }) in streams.iter().enumerate() {
-            let told = |place| told.rows(maker.name(), place).len() as u64;
+            let told = |index| told.rows(maker.name(), index).len() as u64;
             let all = hours.iter().enumerate();
             let hours: Vec<Hour> =
-                all.map(|(place, hour)| Hour { rows: hour.rows + told(place), ..*hour }).collect();
+                all.map(|(index, hour)| Hour { rows: hour.rows + told(index), ..*hour }).collect();
             let issue = Issue { seed, settings, stream, event_type: maker.name(), hours: &hours, end };
             if hourly {
                 files.extend(issue.hourly_files());
@@ -97,8 +97,8 @@ impl Catalogue {
         }
         files.sort_by(|a, b| (&a.id, a.created_date).cmp(&(&b.id, b.created_date)));
         let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
-        for (place, file) in files.iter().enumerate() {
-            by_id.entry(file.id.clone()).or_default().push(place);
+        for (index, file) in files.iter().enumerate() {
+            by_id.entry(file.id.clone()).or_default().push(index);
         }
         let mut people = People::new(seed, &rows);
         for extra in told.extras() {
@@ -124,8 +124,8 @@ impl Catalogue {
 
     /// The file with this 18-character id, if it is there at `now`.
     pub(crate) fn find(&self, id: &str, now: DateTime<Utc>) -> Option<&EventLogFile> {
-        let places = self.by_id.get(id)?;
-        places.iter().map(|place| &self.files[*place]).find(|file| file.is_there(now))
+        let indices = self.by_id.get(id)?;
+        indices.iter().map(|index| &self.files[*index]).find(|file| file.is_there(now))
     }
 
     /// The files that are there at `now`, in the order of their ids (which is no order a client may rely on).
@@ -173,7 +173,7 @@ impl Catalogue {
         }
     }
 
-    /// The columns of a file: place, name and type.
+    /// The columns of a file: index, name and type.
     pub(crate) fn columns(&self, file: &EventLogFile) -> Vec<(usize, &'static str, &'static str)> {
         self.streams[file.stream].maker.columns(file.api_version)
     }

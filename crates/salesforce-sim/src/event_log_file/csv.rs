@@ -21,8 +21,8 @@ const MEASURED_AT_ONCE: u64 = 20_000;
 pub(crate) struct Cursor {
     file: EventLogFile,
     header: Vec<u8>,
-    places: Vec<usize>,
-    /// Place of the part within the file, and of the row within the part.
+    indices: Vec<usize>,
+    /// Index of the part within the file, and of the row within the part.
     part: usize,
     index: u64,
     /// Rows until the header comes again.
@@ -39,7 +39,7 @@ impl Catalogue {
         let maker = &self.streams[file.stream].maker;
         Cursor {
             header: self.header(&file),
-            places: maker.places(file.api_version),
+            indices: maker.indices(file.api_version),
             part: 0,
             index: 0,
             until_header: if self.repeated_header { file.rows.div_ceil(2) } else { u64::MAX },
@@ -66,7 +66,7 @@ impl Catalogue {
                 break;
             }
             self.fill_stream(cursor.file.stream, part.hour, index, &mut cursor.row);
-            cursor.row.write_csv(&cursor.places, out);
+            cursor.row.write_csv(&cursor.indices, out);
             cursor.index += 1;
             cursor.until_header -= 1;
             if cursor.until_header == 0 {
@@ -120,12 +120,12 @@ impl Catalogue {
             let (mut row, mut buffer) = (Row::default(), Vec::with_capacity(2048));
             while let Some((slot, rows)) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let (stream, hour, _, _, version) = wanted[*slot];
-                let places = self.streams[stream].maker.places(version);
+                let indices = self.streams[stream].maker.indices(version);
                 let mut bytes = 0;
                 for index in rows.clone() {
                     self.fill_stream(stream, hour, index, &mut row);
                     buffer.clear();
-                    row.write_csv(&places, &mut buffer);
+                    row.write_csv(&indices, &mut buffer);
                     bytes += buffer.len() as u64;
                 }
                 totals[*slot].fetch_add(bytes, Ordering::Relaxed);

@@ -36,7 +36,7 @@ pub struct EventLogFile {
     pub api_version: u32,
     /// When it is there: from the first moment up to the second.
     pub(crate) there: Range<DateTime<Utc>>,
-    /// Its place among the streams of the catalogue.
+    /// Its index among the streams of the catalogue.
     pub(super) stream: usize,
     /// The rows it is made of.
     pub(crate) parts: Vec<Part>,
@@ -57,7 +57,7 @@ impl EventLogFile {
 /// Some rows of an hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// Its place among the hours of the stream.
+    /// Its index among the hours of the stream.
     pub(crate) hour: usize,
     pub(crate) rows: Range<u64>,
 }

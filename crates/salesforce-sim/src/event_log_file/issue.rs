@@ -31,11 +31,11 @@ pub(super) fn hours(numbers: Range<u64>, rows: Rows, maker: &LoginRows) -> Vec<H
             const SAMPLE: u64 = 2_000;
             let number = numbers.end.saturating_sub(1);
             let sample = Hour { number, rows: SAMPLE };
-            let places = Maker::Login.places(NEWEST);
+            let indices = Maker::Login.indices(NEWEST);
             let (mut row, mut csv) = (Row::default(), Vec::new());
             for index in 0..SAMPLE {
                 maker.fill(&sample, index, &mut row);
-                row.write_csv(&places, &mut csv);
+                row.write_csv(&indices, &mut csv);
             }
             let rows = u128::from(bytes) * u128::from(SAMPLE) / csv.len() as u128;
             vec![Hour { number, rows: (rows as u64).max(1) }]
@@ -120,7 +120,7 @@ impl Issue<'_> {
     pub(super) fn hourly_files(&self) -> Vec<EventLogFile> {
         let mut firsts: Vec<EventLogFile> = Vec::with_capacity(self.hours.len());
         let mut lates = Vec::new();
-        for (place, hour) in self.hours.iter().enumerate().filter(|(_, hour)| hour.rows > 0) {
+        for (index, hour) in self.hours.iter().enumerate().filter(|(_, hour)| hour.rows > 0) {
             let mut rng = Rng::of(&[self.seed, hour.number, 0x41 + ((self.stream as u64) << 8)]);
             let log_date = hour.start();
             let delay = TimeDelta::seconds(10_800 + rng.below(10_800) as i64);
@@ -130,7 +130,7 @@ impl Issue<'_> {
             });
             let created = with_previous.unwrap_or(log_date + delay);
             let split = hour.rows - self.late_rows(hour);
-            let part = |rows| vec![Part { hour: place, rows }];
+            let part = |rows| vec![Part { hour: index, rows }];
             firsts.push(self.file(Interval::Hourly, log_date, created, part(0..split)));
             if split < hour.rows {
                 let from = split.saturating_sub(self.settings.repeated_rows);
@@ -168,7 +168,7 @@ impl Issue<'_> {
                 let rows = |hour: &Hour| hour.rows - if late { 0 } else { self.late_rows(hour) };
                 (first..)
                     .zip(of_day)
-                    .map(|(place, hour)| Part { hour: place, rows: 0..rows(hour) })
+                    .map(|(index, hour)| Part { hour: index, rows: 0..rows(hour) })
                     .collect::<Vec<_>>()
             };
             let mut file = self.file(Interval::Daily, log_date, created, parts(false));

@@ -19,7 +19,7 @@ pub struct TrueEvent {
     /// The id of the event log file it is in.
     #[serde(serialize_with = "text")]
     pub file: Arc<str>,
-    /// Its place among the rows of the file, from 0; the header is not counted.
+    /// Its index among the rows of the file, from 0; the header is not counted.
     pub row: u64,
 }
 
@@ -39,9 +39,9 @@ pub struct Truth<'a> {
 struct Reading<'a> {
     file: &'a EventLogFile,
     id: Arc<str>,
-    /// Places and tags of its columns, in ascending order of their names.
+    /// Indices and tags of its columns, in ascending order of their names.
     columns: Vec<(usize, [u8; 4])>,
-    /// Place of the part within the file.
+    /// Index of the part within the file.
     part: usize,
     /// Row within the part, and within the file.
     index: u64,
@@ -64,9 +64,9 @@ impl Iterator for Truth<'_> {
                 None => {
                     let file = self.files.next()?;
                     let columns = self.catalogue.columns(file).into_iter();
-                    let mut columns: Vec<_> = columns.map(|(place, name, _)| (place, name)).collect();
+                    let mut columns: Vec<_> = columns.map(|(index, name, _)| (index, name)).collect();
                     columns.sort_unstable_by_key(|(_, name)| *name);
-                    let columns = columns.into_iter().map(|(place, name)| (place, tag(name))).collect();
+                    let columns = columns.into_iter().map(|(index, name)| (index, tag(name))).collect();
                     let id = file.id.as_str().into();
                     self.file.insert(Reading { file, id, columns, part: 0, index: 0, row: 0 })
                 }
@@ -82,7 +82,7 @@ impl Iterator for Truth<'_> {
                 continue;
             }
             self.catalogue.fill_row(reading.file, part.hour, index, &mut self.row);
-            let columns = reading.columns.iter().map(|(place, tag)| (*tag, self.row.value(*place)));
+            let columns = reading.columns.iter().map(|(index, tag)| (*tag, self.row.value(*index)));
             let event_id = digest(columns, &mut self.buffer);
             let event = TrueEvent { event_id, file: Arc::clone(&reading.id), row: reading.row };
             reading.index += 1;

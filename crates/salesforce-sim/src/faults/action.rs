@@ -101,7 +101,7 @@ pub enum FaultAction {
     /// A record of the page comes damaged; the same record is sound in another answer. For damage that stays see
     /// [`crate::DamagedRecords`].
     DamageRecord {
-        /// Its place in the page, from 0; a shorter page has no such record.
+        /// Its index in the page, from 0; a shorter page has no such record.
         #[serde(default)]
         place: usize,
         /// What is wrong with it.

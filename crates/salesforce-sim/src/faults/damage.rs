@@ -135,16 +135,16 @@ impl Damage {
 
 /// The first of some fields with a text that is not the key.
 pub(crate) fn first_text(row: &dyn Row, object: &Object, fields: &[usize], key: &str) -> Option<usize> {
-    let is_text = |place: &usize| {
-        let field = &object.fields[*place];
+    let is_text = |index: &usize| {
+        let field = &object.fields[*index];
         field.is_text() && field.name != key && field.related().is_none()
     };
-    fields.iter().copied().filter(is_text).find(|place| has_text(row, *place))
+    fields.iter().copied().filter(is_text).find(|index| has_text(row, *index))
 }
 
 /// Whether a field has a text.
-pub(crate) fn has_text(row: &dyn Row, place: usize) -> bool {
-    matches!(row.value(place), soql::Value::Text(_))
+pub(crate) fn has_text(row: &dyn Row, index: usize) -> bool {
+    matches!(row.value(index), soql::Value::Text(_))
 }
 
 #[cfg(test)]

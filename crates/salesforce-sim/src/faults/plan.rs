@@ -24,8 +24,8 @@ impl PlannedFault {
             return Err(whole("a plan is a list of faults".to_owned()));
         };
         let (mut faults, mut mistakes) = (Vec::new(), Vec::new());
-        for (place, entry) in entries.into_iter().enumerate() {
-            let mut named = |problem: String| mistakes.push(format!("fault {}: {problem}", place + 1));
+        for (index, entry) in entries.into_iter().enumerate() {
+            let mut named = |problem: String| mistakes.push(format!("fault {}: {problem}", index + 1));
             match entry {
                 Value::Object(fields) => faults.extend(Entry { fields, named: &mut named }.read()),
                 _ => named("not an object".to_owned()),

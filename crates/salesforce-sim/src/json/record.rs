@@ -49,33 +49,33 @@ pub(crate) fn write_record(
         out.extend_from_slice(json.as_bytes());
         return;
     }
-    let field = |place: &usize| &object.fields[*place];
+    let field = |index: &usize| &object.fields[*index];
     let strike = strike.map(|strike| match strike.field {
         None if strike.how.is_of_a_text() => {
             let text = first_text(row, object, select, form.key);
-            Strike { field: text.map(|place| object.fields[place].name), ..strike }
+            Strike { field: text.map(|index| object.fields[index].name), ..strike }
         }
         _ => strike,
     });
     write_attributes(object.name, &id_of(row, object), form, out);
-    for (n, place) in select.iter().enumerate() {
-        let Some((relationship, _)) = field(place).related() else {
-            write_field(field(place).name, &row.value(*place), form, strike, out);
+    for (n, index) in select.iter().enumerate() {
+        let Some((relationship, _)) = field(index).related() else {
+            write_field(field(index).name, &row.value(*index), form, strike, out);
             continue;
         };
         // Fields of one related record stand together, where the first of them was asked for.
-        let of_it = |place: &&usize| field(place).related().is_some_and(|(of, _)| of == relationship);
+        let of_it = |index: &&usize| field(index).related().is_some_and(|(of, _)| of == relationship);
         if !select[..n].iter().any(|before| of_it(&before)) {
             let fields: Vec<(&str, usize)> = select
                 .iter()
-                .filter_map(|place| {
-                    let (of, name) = field(place).related()?;
-                    (of == relationship).then_some((name, *place))
+                .filter_map(|index| {
+                    let (of, name) = field(index).related()?;
+                    (of == relationship).then_some((name, *index))
                 })
                 .collect();
             let lookup =
                 object.fields.iter().position(|field| field.name.strip_suffix("Id") == Some(relationship));
-            let id = lookup.map(|place| row.value(place));
+            let id = lookup.map(|index| row.value(index));
             write_json(",", relationship, out);
             out.push(b':');
             write_related(relationship, id, &fields, row, form, out);
@@ -100,16 +100,16 @@ fn write_related(
     let r#type = if relationship == "Profile" { "Profile" } else { "User" };
     let id = if let Some(Value::Text(id)) = id { id.into_owned() } else { CONSTANT_ID.to_owned() };
     write_attributes(r#type, &id, form, out);
-    for (n, (name, place)) in fields.iter().enumerate() {
+    for (n, (name, index)) in fields.iter().enumerate() {
         let Some((of, _)) = name.split_once('.') else {
-            write_field(name, &row.value(*place), form, None, out);
+            write_field(name, &row.value(*index), form, None, out);
             continue;
         };
         let nested: Vec<(&str, usize)> = fields
             .iter()
-            .filter_map(|(name, place)| {
+            .filter_map(|(name, index)| {
                 let (relationship, name) = name.split_once('.')?;
-                (relationship == of).then_some((name, *place))
+                (relationship == of).then_some((name, *index))
             })
             .collect();
         if nested.first().is_some_and(|(_, first)| *first == fields[n].1) {
@@ -132,7 +132,7 @@ pub(crate) fn write_aggregates(row: &Aggregates, form: &Form, out: &mut Vec<u8>)
 
 /// The id of a record.
 fn id_of(row: &dyn Row, object: &Object) -> String {
-    let value = object.fields.iter().position(|field| field.name == "Id").map(|place| row.value(place));
+    let value = object.fields.iter().position(|field| field.name == "Id").map(|index| row.value(index));
     if let Some(Value::Text(id)) = value { id.into_owned() } else { CONSTANT_ID.to_owned() }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::soql::object::{FieldType, Object, field, unfilterable};
 
-/// Places of its fields.
+/// Indices of its fields.
 pub(crate) const ID: usize = 0;
 pub(crate) const CREATED_DATE: usize = 2;
 pub(crate) const INTERVAL: usize = 4;

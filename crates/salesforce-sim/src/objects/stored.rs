@@ -141,7 +141,7 @@ impl StoredObject {
         }
     }
 
-    /// Its place among the fields.
+    /// Its index among the fields.
     pub(crate) fn date(self) -> usize {
         self.object().fields.iter().position(|field| field.name == self.date_name()).unwrap_or(0)
     }

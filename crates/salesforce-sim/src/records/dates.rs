@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
-use super::place::{CROWD, Group, Place, TOLD, number, tag};
+use super::origin::{CROWD, Group, Origin, TOLD, number, tag};
 use super::store::Records;
 use crate::objects::stored::StoredObject;
 use crate::prng::Rng;
@@ -20,10 +20,10 @@ const TOGETHER: u64 = 3;
 pub(super) fn committed(
     records: Records<'_>,
     object: StoredObject,
-    place: Place,
+    origin: Origin,
     date: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    let number = records.number(object, place)?;
+    let number = records.number(object, origin)?;
     let late = records.store.oddities.late.iter().filter(|late| {
         late.object == object && (late.from..late.committed).contains(&date) && late.which.has(number)
     });
@@ -32,16 +32,16 @@ pub(super) fn committed(
 
 /// The login that a record came of, by its number in the hour. Only logins that went well lead to anything: every fourth
 /// does for sure.
-pub(super) fn login_of(records: Records<'_>, object: StoredObject, place: Place) -> u64 {
-    match (place.group, object) {
-        (_, StoredObject::LoginEvent | StoredObject::LoginHistory) => number(place),
-        (Group::Hour(_), StoredObject::LogoutEvent) => place.n * LOGS_OUT,
+pub(super) fn login_of(records: Records<'_>, object: StoredObject, origin: Origin) -> u64 {
+    match (origin.group, object) {
+        (_, StoredObject::LoginEvent | StoredObject::LoginHistory) => number(origin),
+        (Group::Hour(_), StoredObject::LogoutEvent) => origin.n * LOGS_OUT,
         (Group::Hour(hour), _) => {
             let hour = &records.catalogue.hours()[hour];
-            nth_login(hour, records.count(object, hour), place.n)
+            nth_login(hour, records.count(object, hour), origin.n)
         }
-        (Group::Crowd, _) => CROWD + place.n * LOGS_OUT,
-        (Group::Told(_), _) => TOLD + place.n,
+        (Group::Crowd, _) => CROWD + origin.n * LOGS_OUT,
+        (Group::Told(_), _) => TOLD + origin.n,
     }
 }
 
@@ -58,15 +58,15 @@ pub(super) fn rounded(object: StoredObject, at: DateTime<Utc>) -> DateTime<Utc> 
 }
 
 /// When a record happened.
-pub(super) fn date(records: Records<'_>, object: StoredObject, place: Place) -> DateTime<Utc> {
-    let hour = match place.group {
+pub(super) fn date(records: Records<'_>, object: StoredObject, origin: Origin) -> DateTime<Utc> {
+    let hour = match origin.group {
         Group::Hour(hour) => &records.catalogue.hours()[hour],
         Group::Crowd => {
             let at = records.store.settings.crowd.as_ref().map_or(DateTime::<Utc>::MIN_UTC, |crowd| crowd.at);
             return rounded(object, at);
         }
         Group::Told(_) => {
-            let told = records.told(object, place).map_or(DateTime::<Utc>::MIN_UTC, |told| told.date);
+            let told = records.told(object, origin).map_or(DateTime::<Utc>::MIN_UTC, |told| told.date);
             return rounded(object, told);
         }
     };
@@ -74,15 +74,15 @@ pub(super) fn date(records: Records<'_>, object: StoredObject, place: Place) -> 
     let seed = records.store.seed;
     let millis = match object {
         StoredObject::SetupAuditTrail => {
-            audit_second(seed, hour, records.count(object, hour), place.n) * 1_000
+            audit_second(seed, hour, records.count(object, hour), origin.n) * 1_000
         }
-        StoredObject::LoginEvent => logins.millis(hour, place.n),
-        StoredObject::LoginHistory => logins.millis(hour, place.n) / 1_000 * 1_000,
-        StoredObject::LogoutEvent => logout_millis(logins, hour, place.n * LOGS_OUT),
+        StoredObject::LoginEvent => logins.millis(hour, origin.n),
+        StoredObject::LoginHistory => logins.millis(hour, origin.n) / 1_000 * 1_000,
+        StoredObject::LogoutEvent => logout_millis(logins, hour, origin.n * LOGS_OUT),
         _ => {
-            let login = logins.millis(hour, login_of(records, object, place));
+            let login = logins.millis(hour, login_of(records, object, origin));
             let left = (3_600_000 - login).min(ACTS_WITHIN);
-            login + Rng::of(&[seed, hour.number, place.n, tag(object), 1]).below(left)
+            login + Rng::of(&[seed, hour.number, origin.n, tag(object), 1]).below(left)
         }
     };
     let shown = hour.start() + object.after_logins() + TimeDelta::milliseconds(millis as i64);
@@ -90,7 +90,7 @@ pub(super) fn date(records: Records<'_>, object: StoredObject, place: Place) -> 
         return shown;
     }
     // More of it than is shown, but never nothing.
-    let more = 1 + Rng::of(&[seed, hour.number, place.n, tag(object), 2]).below(999) as i64;
+    let more = 1 + Rng::of(&[seed, hour.number, origin.n, tag(object), 2]).below(999) as i64;
     shown
         + if object.has_whole_seconds() {
             TimeDelta::milliseconds(more)

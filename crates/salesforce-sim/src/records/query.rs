@@ -9,7 +9,7 @@ use std::ops::Range;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::dates::{about, rounded, slack};
-use super::place::{Group, Place};
+use super::origin::{Group, Origin};
 use super::record::Record;
 use super::rules;
 use super::store::Records;
@@ -20,13 +20,13 @@ use crate::soql::eval::Plan;
 use crate::soql::syntax::Query;
 
 impl<'a> Records<'a> {
-    /// Runs a query: the places of the records that it selects, in its order.
+    /// Runs a query: the origins of the records that it selects, in its order.
     pub(crate) fn query(
         self,
         object: StoredObject,
         query: &Query,
         now: DateTime<Utc>,
-    ) -> Result<(Plan, Vec<Place>), SoqlError> {
+    ) -> Result<(Plan, Vec<Origin>), SoqlError> {
         rules::check_aggregates(object, query)?;
         let plan = Plan::new(query, object.object(), &[], now)?;
         let span = plan.span(object.date());
@@ -50,27 +50,27 @@ impl<'a> Records<'a> {
             }
             // A whole group counts before it is made, so that a query that will not end in time is not waited for.
             budget.foresee(found.len() as u64 + self.sure(object, &group, span, now))?;
-            let records = self.places(object, &group, span).map(|place| self.record(object, place));
+            let records = self.origins(object, &group, span).map(|origin| self.record(object, origin));
             held.extend(records.filter(|record| record.is_there(now) && plan.selects(record)));
             if by_group {
                 held.sort_by(|a, b| in_order(object, &plan, a, b));
-                found.extend(held.drain(..).map(|record| record.place));
+                found.extend(held.drain(..).map(|record| record.origin));
             }
             budget.foresee(found.len() as u64)?;
         }
         held.sort_by(|a, b| in_order(object, &plan, a, b));
-        found.extend(held.drain(..).map(|record| record.place));
+        found.extend(held.drain(..).map(|record| record.origin));
         if object.kind() == Kind::EventLog && plan.order.is_empty() {
             // In no order that a client could rely on.
-            found.sort_by_cached_key(|place| self.record(object, *place).random());
+            found.sort_by_cached_key(|origin| self.record(object, *origin).random());
         }
         found.truncate(limit);
         Ok((plan, found))
     }
 
-    /// The record at a place.
-    pub(crate) fn record(self, object: StoredObject, place: Place) -> Record<'a> {
-        Record::new(self, object, place)
+    /// The record of an origin.
+    pub(crate) fn record(self, object: StoredObject, origin: Origin) -> Record<'a> {
+        Record::new(self, object, origin)
     }
 
     /// The records that are there at `now` and happened in the span, group by group.
@@ -83,8 +83,8 @@ impl<'a> Records<'a> {
         let ends = (span.start, span.end);
         let groups = self.groups(object, ends).into_iter();
         groups
-            .flat_map(move |group| self.places(object, &group, ends))
-            .map(move |place| self.record(object, place))
+            .flat_map(move |group| self.origins(object, &group, ends))
+            .map(move |origin| self.record(object, origin))
             .filter(move |record| record.is_there(now) && span.contains(&record.date))
     }
 
@@ -94,10 +94,10 @@ impl<'a> Records<'a> {
         let start = |hour: &Hour| hour.start() + object.after_logins();
         let first = hours.partition_point(|hour| start(hour) + TimeDelta::hours(1) <= from);
         let end = hours.partition_point(|hour| start(hour) <= to).max(first);
-        let mut groups: Vec<Vec<Group>> = (first..end).map(|place| vec![Group::Hour(place)]).collect();
-        for (group, place) in groups.iter_mut().zip(first..end) {
-            if !self.catalogue.told().records(object, place).is_empty() {
-                group.push(Group::Told(place));
+        let mut groups: Vec<Vec<Group>> = (first..end).map(|hour| vec![Group::Hour(hour)]).collect();
+        for (group, hour) in groups.iter_mut().zip(first..end) {
+            if !self.catalogue.told().records(object, hour).is_empty() {
+                group.push(Group::Told(hour));
             }
         }
         if let Some(crowd) = self.crowd(object) {
@@ -116,20 +116,20 @@ impl<'a> Records<'a> {
         groups
     }
 
-    /// The places in some groups that can lie in a span.
-    fn places(
+    /// The origins in some groups that can lie in a span.
+    fn origins(
         self,
         object: StoredObject,
         groups: &[Group],
         (from, to): (DateTime<Utc>, DateTime<Utc>),
-    ) -> impl Iterator<Item = Place> + use<> {
+    ) -> impl Iterator<Item = Origin> + use<> {
         let ranges: Vec<(Group, Range<u64>)> = groups
             .iter()
             .map(|group| match group {
                 Group::Crowd => (*group, 0..self.store.crowd.rows),
                 Group::Told(hour) => (*group, 0..self.catalogue.told().records(object, *hour).len() as u64),
-                Group::Hour(place) => {
-                    let hour = &self.catalogue.hours()[*place];
+                Group::Hour(index) => {
+                    let hour = &self.catalogue.hours()[*index];
                     let start = hour.start() + object.after_logins();
                     let millis = |at: DateTime<Utc>| (at - start).num_milliseconds();
                     let count = self.count(object, hour);
@@ -143,7 +143,7 @@ impl<'a> Records<'a> {
                 }
             })
             .collect();
-        ranges.into_iter().flat_map(|(group, range)| range.map(move |n| Place { group, n }))
+        ranges.into_iter().flat_map(|(group, range)| range.map(move |n| Origin { group, n }))
     }
 
     /// How many records of some groups a query finds for sure, as far as that is known without making them.
@@ -157,8 +157,8 @@ impl<'a> Records<'a> {
         let of = |group: &Group| match group {
             Group::Crowd | Group::Told(_) => 0,
             Group::Hour(_) if self.store.oddities.late.iter().any(|late| late.object == object) => 0,
-            Group::Hour(place) => {
-                let hour = &self.catalogue.hours()[*place];
+            Group::Hour(index) => {
+                let hour = &self.catalogue.hours()[*index];
                 let start = hour.start() + object.after_logins();
                 let settled =
                     start + TimeDelta::hours(1) + TimeDelta::seconds(8) + self.store.settings.settle <= now;

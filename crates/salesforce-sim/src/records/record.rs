@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::dates::{committed, date, login_of};
-use super::place::{CROWD, Group, LAST_ID, Place, number, scrambled, tag};
+use super::origin::{CROWD, Group, LAST_ID, Origin, number, scrambled, tag};
 use super::store::Records;
 use crate::attacks::ToldRecord;
 use crate::ids::push_base62;
@@ -18,7 +18,7 @@ use crate::soql::object::Value;
 pub(crate) struct Record<'a> {
     pub(super) records: Records<'a>,
     pub(super) object: StoredObject,
-    pub(super) place: Place,
+    pub(super) origin: Origin,
     pub(super) date: DateTime<Utc>,
     /// When it was stored.
     pub(super) created: DateTime<Utc>,
@@ -29,9 +29,10 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(records: Records<'a>, object: StoredObject, place: Place) -> Self {
-        let date = date(records, object, place);
-        let mut rng = Rng::of(&[records.store.seed, records.hour(place).number, number(place), tag(object)]);
+    pub(super) fn new(records: Records<'a>, object: StoredObject, origin: Origin) -> Self {
+        let date = date(records, object, origin);
+        let mut rng =
+            Rng::of(&[records.store.seed, records.hour(origin).number, number(origin), tag(object)]);
         let monitored = object.is_monitored();
         let stored = date + TimeDelta::milliseconds(4_000 + rng.below(4_000) as i64);
         let settle = records.store.settings.settle.num_milliseconds().max(0) as u64;
@@ -41,12 +42,12 @@ impl<'a> Record<'a> {
             Kind::EventLog => date + TimeDelta::seconds(1_500 + rng.below(1_200) as i64),
             Kind::Big | Kind::Ordinary => date,
         };
-        let queryable = queryable.max(committed(records, object, place, date).unwrap_or(queryable));
+        let queryable = queryable.max(committed(records, object, origin, date).unwrap_or(queryable));
         let created = if monitored { stored } else { date };
         Self {
             records,
             object,
-            place,
+            origin,
             date,
             created,
             queryable,
@@ -69,7 +70,7 @@ impl<'a> Record<'a> {
     /// A number of its own.
     pub(super) fn random(&self) -> u64 {
         let seed = self.records.store.seed ^ tag(self.object);
-        scrambled(seed, self.records.hour(self.place).number, number(self.place))
+        scrambled(seed, self.records.hour(self.origin).number, number(self.origin))
     }
 
     /// A number below `bound` that `what` tells apart from the other numbers of the record.
@@ -89,12 +90,12 @@ impl<'a> Record<'a> {
 
     /// Its number among the records of its hour.
     pub(super) fn n(&self) -> u64 {
-        self.place.n
+        self.origin.n
     }
 
     /// What an attack said of it.
     pub(super) fn told(&self) -> Option<&'a ToldRecord> {
-        self.records.told(self.object, self.place)
+        self.records.told(self.object, self.origin)
     }
 
     /// A column of the login that it came of.
@@ -109,7 +110,7 @@ impl<'a> Record<'a> {
         }
         let login = self.login.get_or_init(|| {
             let mut row = LoginRow::default();
-            let hour = self.records.hour(self.place);
+            let hour = self.records.hour(self.origin);
             self.records.catalogue.logins().fill(hour, self.login_number(), &mut row);
             row
         });
@@ -117,15 +118,15 @@ impl<'a> Record<'a> {
     }
 
     fn login_number(&self) -> u64 {
-        login_of(self.records, self.object, self.place)
+        login_of(self.records, self.object, self.origin)
     }
 
     /// `Id` of the login in LoginHistory.
     pub(super) fn login_history_id(&self) -> Value<'static> {
-        let number = match self.place.group {
+        let number = match self.origin.group {
             Group::Hour(hour) => self.id_number(hour, self.records.store.widest, self.login_number()),
             Group::Crowd => LAST_ID - 1 - (self.login_number() - CROWD) % LAST_ID,
-            Group::Told(hour) => told_id(hour, self.place.n),
+            Group::Told(hour) => told_id(hour, self.origin.n),
         };
         Value::Text(self.records.store.history_ids.nth_18(number).into())
     }
@@ -145,10 +146,10 @@ impl<'a> Record<'a> {
                 object if object.kind() == Kind::Ordinary => (&store.anomaly_ids, 1),
                 _ => return CONSTANT_ID.to_owned(),
             };
-            ids.nth_18(match self.place.group {
-                Group::Hour(hour) => self.id_number(hour, widest, self.place.n),
-                Group::Crowd => LAST_ID - 1 - self.place.n % LAST_ID,
-                Group::Told(hour) => told_id(hour, self.place.n),
+            ids.nth_18(match self.origin.group {
+                Group::Hour(hour) => self.id_number(hour, widest, self.origin.n),
+                Group::Crowd => LAST_ID - 1 - self.origin.n % LAST_ID,
+                Group::Told(hour) => told_id(hour, self.origin.n),
             })
         })
     }

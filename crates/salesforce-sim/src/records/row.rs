@@ -39,7 +39,7 @@ impl Record<'_> {
     fn of_user(&self, (relationship, field): (&str, &str)) -> Value<'_> {
         let fields = self.object.object().fields;
         let lookup = fields.iter().position(|field| field.name.strip_suffix("Id") == Some(relationship));
-        let Some(Value::Text(id)) = lookup.map(|place| self.value(place)) else { return Value::Null };
+        let Some(Value::Text(id)) = lookup.map(|index| self.value(index)) else { return Value::Null };
         self.records.catalogue.people().field_of(&id, field)
     }
 
@@ -48,7 +48,7 @@ impl Record<'_> {
         const VERSION: u32 = 65;
         let object = self.object.object();
         let standard: Vec<usize> =
-            (0..object.fields.len()).filter(|place| object.fields[*place].related().is_none()).collect();
+            (0..object.fields.len()).filter(|index| object.fields[*index].related().is_none()).collect();
         let form = Form::of(self.object, VERSION, self.records.store.oddities.doubles);
         let mut json = Vec::new();
         write_record(self, object, &standard, &form, None, &mut json);
@@ -57,28 +57,28 @@ impl Record<'_> {
 
     /// What is wrong with it, and what it is without that.
     pub(crate) fn damaged(&self) -> Option<DamagedRecord> {
-        let Strike { how, field } = self.records.damage(self.object, self.place)?;
+        let Strike { how, field } = self.records.damage(self.object, self.origin)?;
         let (key, fields) = (self.object.key(), self.object.object().fields);
-        let place = |name: &str| fields.iter().position(|field| field.name == name);
+        let index = |name: &str| fields.iter().position(|field| field.name == name);
         let field = match how {
             Damage::Record(_) => None,
-            Damage::Value { field, .. } => Some(place(field)?),
+            Damage::Value { field, .. } => Some(index(field)?),
             Damage::NullDate | Damage::UnreadableDate => Some(self.object.date()),
-            Damage::MissingKey | Damage::NullKey => Some(place(key)?),
+            Damage::MissingKey | Damage::NullKey => Some(index(key)?),
             Damage::LoneSurrogate | Damage::ControlCharacter | Damage::NotUtf8 => {
                 let all: Vec<usize> = (0..fields.len()).collect();
                 let of_choice = || first_text(self, self.object.object(), &all, key);
-                let text = field.map_or_else(of_choice, place)?;
+                let text = field.map_or_else(of_choice, index)?;
                 Some(text).filter(|text| has_text(self, *text)).map(Some)?
             }
         };
-        let field = field.map(|place| fields[place].name.to_owned());
+        let field = field.map(|index| fields[index].name.to_owned());
         // A record without a key of its own has all its fields for one.
         let keyless = self.object.kind() == Kind::EventLog;
         Some(DamagedRecord {
             event_id: self.event_id(),
             id_survives: !keyless && field.as_deref().is_some_and(|field| field != key),
-            number: self.records.number(self.object, self.place)?,
+            number: self.records.number(self.object, self.origin)?,
             date: self.date,
             how: how.clone(),
             field,
@@ -98,8 +98,8 @@ impl Record<'_> {
             Kind::EventLog => {
                 let fields = self.object.object().fields.iter().enumerate();
                 let texts: Vec<(&str, String)> = fields
-                    .filter_map(|(place, field)| {
-                        Some((field.name, text_of(&self.value(place), self.records.store.oddities.doubles)?))
+                    .filter_map(|(index, field)| {
+                        Some((field.name, text_of(&self.value(index), self.records.store.oddities.doubles)?))
                     })
                     .collect();
                 event_id(texts.iter().map(|(name, text)| (*name, text.as_bytes()))).to_string()

@@ -14,9 +14,9 @@ use crate::soql::error::{Fault, SoqlError};
 use crate::soql::eval::{Condition, Plan};
 use crate::soql::syntax::{Literal, Operator, Query};
 
-/// Place of EventDate in big objects.
+/// Index of EventDate in big objects.
 const EVENT_DATE: usize = 0;
-/// Place of EventIdentifier in big objects.
+/// Index of EventIdentifier in big objects.
 const EVENT_IDENTIFIER: usize = 1;
 
 /// How much time one query of an Event Log Object covers at most.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::place::{Group, Place};
+use super::origin::{Group, Origin};
 use crate::attacks::ToldRecord;
 use crate::event_log_file::Catalogue;
 use crate::faults::damage::{DamagedRecords, Strike};
@@ -100,36 +100,36 @@ pub(crate) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// The number of a record among those of its object; none for objects whose records nobody counts.
-    pub(super) fn number(self, object: StoredObject, place: Place) -> Option<u64> {
+    pub(super) fn number(self, object: StoredObject, origin: Origin) -> Option<u64> {
         let numbers = self.store.numbers.get(&object)?;
-        let first = match place.group {
+        let first = match origin.group {
             Group::Hour(hour) => numbers.get(hour)?,
             Group::Crowd => numbers.last()?,
             Group::Told(_) => return None,
         };
-        Some(first + place.n)
+        Some(first + origin.n)
     }
 
-    /// What is always wrong with the record at a place.
-    pub(crate) fn damage(self, object: StoredObject, place: Place) -> Option<Strike<'a>> {
-        let number = self.number(object, place)?;
+    /// What is always wrong with the record of an origin.
+    pub(crate) fn damage(self, object: StoredObject, origin: Origin) -> Option<Strike<'a>> {
+        let number = self.number(object, origin)?;
         let of_it = |damaged: &&DamagedRecords| damaged.object == object && damaged.which.has(number);
         let DamagedRecords { how, field, .. } = self.store.oddities.damaged.iter().find(of_it)?;
         Some(Strike { how, field: field.as_deref() })
     }
 
     /// The hour that a record belongs to.
-    pub(super) fn hour(self, place: Place) -> &'a Hour {
-        match place.group {
+    pub(super) fn hour(self, origin: Origin) -> &'a Hour {
+        match origin.group {
             Group::Hour(hour) | Group::Told(hour) => &self.catalogue.hours()[hour],
             Group::Crowd => &self.store.crowd,
         }
     }
 
-    /// What an attack said of the record at a place.
-    pub(super) fn told(self, object: StoredObject, place: Place) -> Option<&'a ToldRecord> {
-        let Group::Told(hour) = place.group else { return None };
-        self.catalogue.told().records(object, hour).get(usize::try_from(place.n).ok()?)
+    /// What an attack said of the record of an origin.
+    pub(super) fn told(self, object: StoredObject, origin: Origin) -> Option<&'a ToldRecord> {
+        let Group::Told(hour) = origin.group else { return None };
+        self.catalogue.told().records(object, hour).get(usize::try_from(origin.n).ok()?)
     }
 
     /// Whether the org has an object: that of the workload, or one that an attack put something in.

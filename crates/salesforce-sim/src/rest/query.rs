@@ -130,8 +130,8 @@ fn run(org: &Org, statement: &str, asking: &Asking<'_>) -> Result<Outcome, NoRes
     }
     if let Some(grouped) = &plan.grouped {
         // Nothing of it is held but the rows, which an org has few enough of where it groups them.
-        let length = |place: &usize| found.object().fields[*place].name == "LogFileLength";
-        let lengths = (0..found.object().fields.len()).find(length).is_some_and(|place| grouped.names(place));
+        let length = |index: &usize| found.object().fields[*index].name == "LogFileLength";
+        let lengths = (0..found.object().fields.len()).find(length).is_some_and(|index| grouped.names(index));
         let rows = found.records(org.records(), asking.version, 0..found.len(), lengths);
         let rows = grouped.run(rows.iter().map(AsRef::as_ref));
         if rows.len() > MAX_GROUPS {
@@ -192,14 +192,14 @@ fn page(
     }
     json += ",\"records\":[";
     let mut bytes = json.into_bytes();
-    for (place, row) in rows.iter().enumerate() {
-        if place > 0 {
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
             bytes.push(b',');
         }
-        let of_this_answer = faults.damages.iter().find(|(at, ..)| *at == place);
+        let of_this_answer = faults.damages.iter().find(|(at, ..)| *at == index);
         let strike = match of_this_answer {
             Some((_, how, field)) => Some(Strike { how, field: field.as_deref() }),
-            None => result.found.damage(org.records(), given.start + place),
+            None => result.found.damage(org.records(), given.start + index),
         };
         write_record(row.as_ref(), object, &result.select, &form, strike, &mut bytes);
     }
@@ -210,8 +210,8 @@ fn page(
 /// The answer to an aggregate query.
 fn groups(rows: &[Aggregates], form: &Form) -> Vec<u8> {
     let mut bytes = format!("{{\"totalSize\":{},\"done\":true,\"records\":[", rows.len()).into_bytes();
-    for (place, row) in rows.iter().enumerate() {
-        if place > 0 {
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
             bytes.push(b',');
         }
         write_aggregates(row, form, &mut bytes);

@@ -14,7 +14,7 @@ use crate::objects::people::{PROFILE, USER};
 use crate::objects::report::REPORT;
 use crate::objects::stored::StoredObject;
 use crate::people::TableRow;
-use crate::records::{Place, Records};
+use crate::records::{Origin, Records};
 use crate::soql::error::{Fault, SoqlError};
 use crate::soql::eval::Plan;
 use crate::soql::object::{Object, Row};
@@ -24,7 +24,7 @@ use crate::soql::syntax::Query;
 #[derive(Clone)]
 pub(crate) enum Found {
     Files(Arc<[EventLogFile]>),
-    Records(StoredObject, Arc<[Place]>),
+    Records(StoredObject, Arc<[Origin]>),
     Table(&'static Object, Arc<[TableRow]>),
 }
 
@@ -32,7 +32,7 @@ impl Found {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Files(files) => files.len(),
-            Self::Records(_, places) => places.len(),
+            Self::Records(_, origins) => origins.len(),
             Self::Table(_, rows) => rows.len(),
         }
     }
@@ -53,15 +53,15 @@ impl Found {
         }
     }
 
-    /// What is always wrong with the record at a place.
-    pub(crate) fn damage<'a>(&self, stored: Records<'a>, place: usize) -> Option<Strike<'a>> {
+    /// What is always wrong with the record at an index.
+    pub(crate) fn damage<'a>(&self, stored: Records<'a>, index: usize) -> Option<Strike<'a>> {
         match self {
             Self::Files(_) | Self::Table(..) => None,
-            Self::Records(object, places) => stored.damage(*object, *places.get(place)?),
+            Self::Records(object, origins) => stored.damage(*object, *origins.get(index)?),
         }
     }
 
-    /// The records from one place to another; the lengths of files are measured if they are wanted.
+    /// The records of a range; the lengths of files are measured if they are wanted.
     pub(crate) fn records<'a>(
         &'a self,
         stored: Records<'a>,
@@ -77,9 +77,9 @@ impl Found {
                 let row = |file| Box::new(FileRow::new(stored.catalogue, file, version)) as Box<dyn Row>;
                 files[range].iter().map(row).collect()
             }
-            Self::Records(object, places) => {
-                let record = |place: &Place| Box::new(stored.record(*object, *place)) as Box<dyn Row>;
-                places[range].iter().map(record).collect()
+            Self::Records(object, origins) => {
+                let record = |origin: &Origin| Box::new(stored.record(*object, *origin)) as Box<dyn Row>;
+                origins[range].iter().map(record).collect()
             }
             Self::Table(_, rows) => {
                 rows[range].iter().map(|row| Box::new(row.clone()) as Box<dyn Row>).collect()
@@ -114,9 +114,9 @@ pub(crate) fn select(
         .find(|object| is(object.name()) && stored.has(*object))
     {
         Some(object) => {
-            let (plan, places) = stored.query(object, query, now)?;
+            let (plan, origins) = stored.query(object, query, now)?;
             let span = plan.span(object.date());
-            (plan, Found::Records(object, places.into()), span)
+            (plan, Found::Records(object, origins.into()), span)
         }
         None if is(EVENT_LOG_FILE.name) => {
             let (plan, rows) = stored.catalogue.query(query, hourly, version, now)?;

@@ -459,7 +459,7 @@ pub(crate) fn of_attacks() -> Vec<EventType> {
 
 impl EventType {
     /// Fills `row` with row `index` of `hour`. With `nul`, one row in 64 has a NUL byte in its REQUEST_ID, as real files
-    /// have them in odd places.
+    /// have them in odd columns.
     pub(crate) fn fill(&self, logins: &LoginRows, hour: &Hour, index: u64, nul: bool, row: &mut Row) {
         let tag = self.name.bytes().fold(0, |tag, byte| mix(tag ^ u64::from(byte)));
         let key = mix(logins.seed ^ tag ^ mix(hour.number << 36 ^ index));

@@ -65,16 +65,16 @@ impl Row {
         column(name).and_then(|column| std::str::from_utf8(self.value(column)).ok()).unwrap_or("")
     }
 
-    /// The value of a column, by its place.
+    /// The value of a column, by its index.
     pub(crate) fn value(&self, column: usize) -> &[u8] {
         let start = if column == 0 { 0 } else { self.ends[column - 1] };
         &self.bytes[start..self.ends[column]]
     }
 
-    /// Appends the columns at these places as CSV: every value quoted, quotes doubled, a line feed at the end.
-    pub(crate) fn write_csv(&self, places: &[usize], out: &mut Vec<u8>) {
-        for place in places {
-            let value = self.value(*place);
+    /// Appends the columns at these indices as CSV: every value quoted, quotes doubled, a line feed at the end.
+    pub(crate) fn write_csv(&self, indices: &[usize], out: &mut Vec<u8>) {
+        for index in indices {
+            let value = self.value(*index);
             out.push(b'"');
             if memchr::memchr(b'"', value).is_none() {
                 out.extend_from_slice(value);
@@ -93,7 +93,7 @@ impl Row {
         }
     }
 
-    /// Puts other values into some columns, by their places.
+    /// Puts other values into some columns, by their indices.
     pub(crate) fn put(&mut self, values: &HashMap<usize, Vec<u8>>) {
         let mut changed = Self::default();
         for column in 0..self.ends.len() {
@@ -182,7 +182,7 @@ pub(crate) struct LoginRows {
 /// One login in so many is followed by a logout.
 pub(crate) const LOGS_OUT: u64 = 4;
 
-/// The place of a column of a Login file.
+/// The index of a column of a Login file.
 pub(crate) fn column(name: &str) -> Option<usize> {
     COLUMNS.iter().position(|(column, _)| *column == name)
 }

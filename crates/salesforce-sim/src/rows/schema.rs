@@ -89,10 +89,10 @@ impl Maker {
         }
     }
 
-    /// Every column: its name and type, and its place among the values of a row.
+    /// Every column: its name and type, and its index among the values of a row.
     pub(crate) fn columns(&self, version: u32) -> Vec<(usize, &'static str, &'static str)> {
         let numbered = |all: &[(&'static str, &'static str)]| {
-            all.iter().enumerate().map(|(place, (name, kind))| (place, *name, *kind)).collect::<Vec<_>>()
+            all.iter().enumerate().map(|(index, (name, kind))| (index, *name, *kind)).collect::<Vec<_>>()
         };
         match self {
             Self::Login => {
@@ -104,14 +104,14 @@ impl Maker {
             Self::Table(event_type) => {
                 let columns = event_type.columns.iter().enumerate();
                 let present = columns.filter(|(_, column)| column.since <= version);
-                present.map(|(place, column)| (place, column.name, column.kind)).collect()
+                present.map(|(index, column)| (index, column.name, column.kind)).collect()
             }
         }
     }
 
-    /// The places of the columns, in file order.
-    pub(crate) fn places(&self, version: u32) -> Vec<usize> {
-        self.columns(version).into_iter().map(|(place, ..)| place).collect()
+    /// The indices of the columns, in file order.
+    pub(crate) fn indices(&self, version: u32) -> Vec<usize> {
+        self.columns(version).into_iter().map(|(index, ..)| index).collect()
     }
 
     /// The header line.

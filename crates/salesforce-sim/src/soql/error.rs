@@ -39,7 +39,7 @@ impl Fault {
     }
 }
 
-/// An error at a place in the statement.
+/// An error at an offset in the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SoqlError {
     pub(crate) fault: Fault,
@@ -53,7 +53,7 @@ impl SoqlError {
         Self { fault, message: message.into(), at }
     }
 
-    /// The message as Salesforce lays it out: the line, a caret below the place, the place, the sentence.
+    /// The message as Salesforce lays it out: the line, a caret below the position, the position, the sentence.
     pub(crate) fn render(&self, statement: &str) -> String {
         let before = &statement[..self.at.min(statement.len())];
         let row = before.matches('\n').count() + 1;

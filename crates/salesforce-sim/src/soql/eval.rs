@@ -16,7 +16,7 @@ use crate::ids;
 /// A query whose every name and literal fits the object.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The selected fields, by their place in [`Object::fields`]; none for `count()`.
+    /// The selected fields, by their index in [`Object::fields`]; none for `count()`.
     pub(crate) select: Vec<usize>,
     pub(crate) filter: Option<Condition>,
     /// Field, whether descending, whether without value comes last.
@@ -26,7 +26,7 @@ pub(crate) struct Plan {
     pub(crate) grouped: Option<GroupPlan>,
 }
 
-/// A condition whose fields are places in [`Object::fields`].
+/// A condition whose fields are indices in [`Object::fields`].
 #[derive(Debug)]
 pub(crate) enum Condition {
     All(Vec<Condition>),
@@ -47,8 +47,8 @@ impl Plan {
         let binder = Binder { object, absent, now };
         let mut select = Vec::new();
         let standard = |name: &Name| {
-            let present = |place: &usize| {
-                let field = &object.fields[*place];
+            let present = |index: &usize| {
+                let field = &object.fields[*index];
                 field.related().is_none() && !absent.contains(&field.name)
             };
             let all: Vec<usize> = (0..object.fields.len()).filter(present).collect();
@@ -205,16 +205,16 @@ impl Binder<'_> {
             Expr::Or(terms) => Condition::Any(each(terms)?),
             Expr::Not(term) => Condition::Not(Box::new(self.condition(term)?)),
             Expr::Compare { field, operator, value } => {
-                let place = self.usable(field, "filtered")?;
-                Condition::Compare(place, *operator, self.literal(place, field, *operator, value)?)
+                let index = self.usable(field, "filtered")?;
+                Condition::Compare(index, *operator, self.literal(index, field, *operator, value)?)
             }
             Expr::In { field, values, negated } => {
-                let place = self.usable(field, "filtered")?;
+                let index = self.usable(field, "filtered")?;
                 let equal = |value| {
                     Ok(Condition::Compare(
-                        place,
+                        index,
                         Operator::Equal,
-                        self.literal(place, field, Operator::Equal, value)?,
+                        self.literal(index, field, Operator::Equal, value)?,
                     ))
                 };
                 let any = Condition::Any(values.iter().map(equal).collect::<Result<_, SoqlError>>()?);
@@ -226,12 +226,12 @@ impl Binder<'_> {
     /// Checks that a literal fits the field and the operator; ids come back in their 18-character form.
     fn literal(
         &self,
-        place: usize,
+        index: usize,
         name: &Name,
         operator: Operator,
         value: &Given,
     ) -> Result<Literal, SoqlError> {
-        let Field { name: field, kind, .. } = &self.object.fields[place];
+        let Field { name: field, kind, .. } = &self.object.fields[index];
         let kind = *kind;
         let wrong_operator =
             |message: String| SoqlError::new(Fault::InvalidQueryFilterOperator, name.at, message);

@@ -41,7 +41,7 @@ struct Item {
 pub(crate) type Aggregates = Vec<(String, Value<'static>)>;
 
 impl GroupPlan {
-    /// Checks the grouped part of a query; `find` gives the place of a field.
+    /// Checks the grouped part of a query; `find` gives the index of a field.
     pub(crate) fn new(
         grouped: &Grouped,
         object: &Object,
@@ -49,29 +49,29 @@ impl GroupPlan {
     ) -> Result<Self, SoqlError> {
         let mut by = Vec::new();
         for name in &grouped.by {
-            let place = find(name)?;
-            let Field { name: known, kind, filterable, .. } = &object.fields[place];
+            let index = find(name)?;
+            let Field { name: known, kind, filterable, .. } = &object.fields[index];
             let whole = matches!(kind, FieldType::DateTime | FieldType::Double | FieldType::Base64);
             if whole || !filterable {
                 let message = format!("field '{known}' can not be grouped in a query call");
                 return Err(SoqlError::new(Fault::MalformedQuery, name.at, message));
             }
-            by.push(place);
+            by.push(index);
         }
         let item = |expression: &Expression| -> Result<Item, SoqlError> {
             let Expression { function, field, at } = expression;
             let field = field.as_ref().map(&find).transpose()?;
-            let known = field.map_or("", |place| object.fields[place].name);
+            let known = field.map_or("", |index| object.fields[index].name);
             match (function, field) {
-                (Some(function), Some(place)) => {
-                    let Field { kind, filterable, .. } = &object.fields[place];
+                (Some(function), Some(index)) => {
+                    let Field { kind, filterable, .. } = &object.fields[index];
                     if !function.takes(*kind) || !filterable {
                         let message =
                             format!("field {known} does not support aggregate operator {}", function.name());
                         return Err(SoqlError::new(Fault::InvalidField, *at, message));
                     }
                 }
-                (None, Some(place)) if !by.contains(&place) => {
+                (None, Some(index)) if !by.contains(&index) => {
                     let message = format!("Field must be grouped or aggregated: {known}");
                     return Err(SoqlError::new(Fault::MalformedQuery, *at, message));
                 }
@@ -86,8 +86,8 @@ impl GroupPlan {
             let name = match (alias, item.function, item.field) {
                 (Some(alias), ..) => alias.clone(),
                 // A field of a related record goes by its own name alone.
-                (None, None, Some(place)) => {
-                    let name = object.fields[place].name;
+                (None, None, Some(index)) => {
+                    let name = object.fields[index].name;
                     name.rsplit('.').next().unwrap_or(name).to_owned()
                 }
                 (None, ..) => {
@@ -125,7 +125,7 @@ impl GroupPlan {
     pub(crate) fn run<'r>(&self, rows: impl Iterator<Item = &'r dyn Row>) -> Vec<Aggregates> {
         let mut groups: Vec<(Vec<Value<'static>>, Vec<&dyn Row>)> = Vec::new();
         for row in rows {
-            let key: Vec<Value<'static>> = self.by.iter().map(|place| owned(row.value(*place))).collect();
+            let key: Vec<Value<'static>> = self.by.iter().map(|index| owned(row.value(*index))).collect();
             match groups.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, of_group)) => of_group.push(row),
                 None => groups.push((key, vec![row])),

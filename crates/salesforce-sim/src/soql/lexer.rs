@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn tokens_know_where_they_begin() {
-        let places: Vec<usize> = tokens("a  >= 12").unwrap().iter().map(|t| t.at).collect();
-        assert_eq!(places, [0, 3, 6, 8]);
+        let offsets: Vec<usize> = tokens("a  >= 12").unwrap().iter().map(|t| t.at).collect();
+        assert_eq!(offsets, [0, 3, 6, 8]);
     }
 }

@@ -85,7 +85,7 @@ pub(crate) enum Value<'a> {
     Boolean(bool),
 }
 
-/// A row of an object: gives the value of a field by its place in [`Object::fields`].
+/// A row of an object: gives the value of a field by its index in [`Object::fields`].
 pub(crate) trait Row {
     fn value(&self, field: usize) -> Value<'_>;
 }

@@ -507,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_points_at_its_place() {
+    fn an_error_points_at_its_position() {
         let statement = "SELECT Id\nFROM X WHERE a ! 1";
         let rendered = parse(statement).unwrap_err().render(statement);
         assert!(rendered.contains("ERROR at Row:2:Column:16"), "{rendered}");

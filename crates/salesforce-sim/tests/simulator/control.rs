@@ -98,7 +98,7 @@ async fn a_dropped_simulator_frees_its_ports() {
     let taken = Simulator::start(OrgSettings { port, ..settings(1, Rows::Total(1)) }).await;
     assert!(taken.err().unwrap().to_string().contains(&port.to_string()));
     drop(simulator);
-    // The tasks end at their next turn, so the port is free after a few.
+    // The tasks end when they are next polled, so the port is free after a few.
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
         let again = OrgSettings { port, ..settings(1, Rows::Total(1)) };

@@ -272,8 +272,8 @@ async fn name_username_and_email_of_who_changed_something_come_with_the_audit_tr
         "\"Action\"",
         "\"CreatedById\"",
     ];
-    let places: Vec<usize> = order.iter().map(|key| text.find(key).expect(key)).collect();
-    assert!(places.is_sorted(), "in the order of SELECT, a relationship where it is first named: {text}");
+    let offsets: Vec<usize> = order.iter().map(|key| text.find(key).expect(key)).collect();
+    assert!(offsets.is_sorted(), "in the order of SELECT, a relationship where it is first named: {text}");
 
     let users = client.records("SELECT Username FROM LoginEvent").await;
     assert!(users.iter().any(|user| user["Username"] == username), "{username} signs in too");

@@ -81,8 +81,8 @@ async fn each_type_has_its_own_columns() {
     let mut columns = BTreeMap::new();
     for file in simulator.org().event_log_files(Interval::Hourly) {
         let (header, rows) = parse(&download(&client, &file).await);
-        for (place, name) in header.iter().enumerate() {
-            let values: BTreeSet<Vec<u8>> = rows.iter().map(|row| row[place].to_vec()).collect();
+        for (index, name) in header.iter().enumerate() {
+            let values: BTreeSet<Vec<u8>> = rows.iter().map(|row| row[index].to_vec()).collect();
             columns.insert((file.event_type, name.clone()), values);
         }
         headers.insert(file.event_type, header.join(","));
@@ -156,9 +156,9 @@ async fn logout_files_have_the_logouts_of_logout_event() {
     let mut by_key = BTreeMap::new();
     for file in simulator.org().event_log_files(Interval::Hourly) {
         let (header, rows) = parse(&download(&client, &file).await);
-        let place = |name: &str| header.iter().position(|column| column == name).unwrap();
+        let index = |name: &str| header.iter().position(|column| column == name).unwrap();
         for row in &rows {
-            let text = |name| String::from_utf8(row[place(name)].to_vec()).unwrap();
+            let text = |name| String::from_utf8(row[index(name)].to_vec()).unwrap();
             by_key.insert(text("LOGIN_KEY"), (text("TIMESTAMP_DERIVED"), text("USER_ID_DERIVED")));
         }
     }

@@ -1,4 +1,4 @@
-//! How a run ends, well or not, and whose turn it is then.
+//! How a run ends, well or not, and who must act then.
 
 use std::time::Duration;
 

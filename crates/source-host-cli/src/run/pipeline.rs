@@ -44,7 +44,7 @@ pub struct Policy {
     pub until_caught_up: bool,
     /// Ends when a source that has an end has come to it ([`source_host::Source::is_complete`]).
     pub until_complete: bool,
-    /// With `until_caught_up`: how long trouble that passes by itself is waited out without any progress.
+    /// With `until_caught_up`: how long errors that pass by themselves are waited out without any progress.
     pub give_up_after: Duration,
 }
 
@@ -125,7 +125,7 @@ pub struct Pipeline<P> {
     throttle: Throttle,
     report: Report,
     /// What keeps it from going on, until something is delivered again.
-    trouble: Option<String>,
+    last_error: Option<String>,
 }
 
 #[derive(Default)]
@@ -156,7 +156,7 @@ impl<P: Pollable> Pipeline<P> {
             tally: Tally::new(),
             throttle: Throttle::per_minute(PROBLEM_LINES),
             report: Report::default(),
-            trouble: None,
+            last_error: None,
         }
     }
 
@@ -209,8 +209,8 @@ impl<P: Pollable> Pipeline<P> {
     }
 
     /// What keeps it from going on, in words: the last poll failed, or its events or its state wait.
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
     }
 
     /// Whether events wait for the output.
@@ -274,7 +274,7 @@ impl<P: Pollable> Pipeline<P> {
     /// The source could do nothing at all.
     async fn failed(&mut self, failure: Failure) -> Result<Next, RunError> {
         self.tally.crashes = 0;
-        self.trouble = Some(failure.problem.to_string());
+        self.last_error = Some(failure.problem.to_string());
         self.log(&failure.problem);
         self.tally.note_problem(&failure.problem);
         if let Some(new) = failure.state
@@ -316,7 +316,7 @@ impl<P: Pollable> Pipeline<P> {
         let Some(Pending { batch, .. }) = self.pending.take() else { return Ok(Next::Again) };
         self.report.add(&batch);
         self.tally.note(&batch);
-        self.trouble = None;
+        self.last_error = None;
         tracing::info!(
             target: "source_host_cli::progress",
             events = batch.events.len(),
@@ -342,7 +342,7 @@ impl<P: Pollable> Pipeline<P> {
 
     /// The output has not taken everything: the rest waits for it, and the source with it.
     fn after_refusal(&mut self, error: OutputError, took: Duration) -> Result<Next, RunError> {
-        self.trouble = Some(error.to_string());
+        self.last_error = Some(error.to_string());
         let Some(pending) = &mut self.pending else { return Ok(Next::Again) };
         let before = pending.delivered;
         pending.delivered = (before + error.accepted()).min(pending.batch.events.len());
@@ -374,7 +374,7 @@ impl<P: Pollable> Pipeline<P> {
             tracing::warn!(%error, again_in_s, "the output cannot take events; they wait");
         }
         if let (Some(held), Some(pending)) = (&self.held, &mut self.pending) {
-            // It no longer counts while it is asked whether there is room for it.
+            // It no longer counts while it is asked whether it fits.
             drop(pending.held.take());
             let bytes = pending.batch.events.iter().map(String::len).sum();
             pending.held = held.hold(bytes);
@@ -391,7 +391,7 @@ impl<P: Pollable> Pipeline<P> {
         if !error.passes() {
             return Err(error.into());
         }
-        self.trouble = Some(error.to_string());
+        self.last_error = Some(error.to_string());
         self.tell(|watcher| watcher.save_failed(&error));
         self.tally.unsaved += 1;
         let back_off = back_off(self.tally.unsaved);
@@ -448,7 +448,7 @@ impl<P: Pollable> Pipeline<P> {
 
     fn after_crash(&mut self, error: Error) -> Result<Next, RunError> {
         self.tally.crashes += 1;
-        self.trouble = Some(error.to_string());
+        self.last_error = Some(error.to_string());
         if self.policy.until_caught_up && self.tally.crashes >= CRASHES {
             return Err(RunError::Crashed { times: self.tally.crashes, last: error });
         }

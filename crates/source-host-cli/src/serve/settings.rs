@@ -14,11 +14,11 @@ pub struct Settings {
     pub states: PathBuf,
     /// A folder for backfills that are under way. Default `backfills` in the folder.
     pub backfills: PathBuf,
-    /// Turns at the same time. Default 16.
-    pub turns: usize,
-    /// How long a tenant that has more to do may go on before others have their turn. Default 2 s.
+    /// Tenants that have a time slice at the same time. Default 16.
+    pub concurrency: usize,
+    /// How long a tenant that has more to do may go on before others have a slice. Default 2 s.
     pub slice: Duration,
-    /// Instances that are kept between two turns, with what they have in memory. Default 64.
+    /// Instances that are kept between two slices, with what they have in memory. Default 64.
     pub instances: usize,
     /// The longest wait for which an instance is kept. Default 60 s.
     pub keep_for: Duration,
@@ -28,7 +28,7 @@ pub struct Settings {
     pub held_events: usize,
     /// When a tenant that could not be opened, or cannot go on, is tried again. Default 5 min.
     pub retry_after: Duration,
-    /// How long turns may go on after a stop. Default 25 s.
+    /// How long slices may go on after a stop. Default 25 s.
     pub drain: Duration,
     /// Where metrics and health are told. Nowhere by default.
     pub metrics: Option<SocketAddr>,
@@ -46,7 +46,7 @@ impl Settings {
             states: folder.join("states.sqlite"),
             backfills: folder.join("backfills"),
             folder,
-            turns: 16,
+            concurrency: 16,
             slice: Duration::from_secs(2),
             instances: 64,
             keep_for: Duration::from_secs(60),

@@ -140,9 +140,9 @@ impl Line {
     }
 }
 
-/// How a turn ended.
+/// How a time slice ended.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(super) enum SliceEnd {
     /// It has more to do at once.
     More,
     /// Nothing until then.
@@ -250,7 +250,7 @@ impl Tenant {
     }
 
     /// Polls and delivers for a while, what is due.
-    pub(super) async fn turn(&mut self, slice: Duration, stopping: &CancellationToken) -> Turn {
+    pub(super) async fn run_slice(&mut self, slice: Duration, stopping: &CancellationToken) -> SliceEnd {
         if self.is_backfill_next() {
             self.collection.close_output().await;
             self.go_on_with_backfill(slice, stopping).await;
@@ -259,7 +259,7 @@ impl Tenant {
                 line.close_output().await;
             }
             if let Err(why) = self.collection.go_on(slice, stopping).await {
-                return Turn::Failed(why);
+                return SliceEnd::Failed(why);
             }
         }
         let next = match &self.backfill {
@@ -269,8 +269,8 @@ impl Tenant {
             _ => self.collection.due,
         };
         match next.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Turn::More,
-            wait => Turn::Wait(wait),
+            Duration::ZERO => SliceEnd::More,
+            wait => SliceEnd::Wait(wait),
         }
     }
 
@@ -278,7 +278,7 @@ impl Tenant {
         self.backfill.as_ref().is_some_and(|(_, line)| line.pipeline.has_pending())
     }
 
-    /// Whether it is the backfill that goes on. Both take turns as they are due, but whoever has events that the output has not
+    /// Whether it is the backfill that goes on. Both are polled as they are due, but whoever has events that the output has not
     /// taken keeps the output until it has.
     fn is_backfill_next(&self) -> bool {
         let Some((_, line)) = &self.backfill else { return false };
@@ -343,9 +343,9 @@ impl Tenant {
     }
 
     /// What keeps it from going on.
-    pub(super) fn trouble(&self) -> Option<&str> {
-        let backfill = self.backfill.as_ref().and_then(|(_, line)| line.pipeline.trouble());
-        self.collection.pipeline.trouble().or(backfill)
+    pub(super) fn last_error(&self) -> Option<&str> {
+        let backfill = self.backfill.as_ref().and_then(|(_, line)| line.pipeline.last_error());
+        self.collection.pipeline.last_error().or(backfill)
     }
 
     /// Events that it has delivered since it was opened, and polls.

@@ -1,7 +1,7 @@
 //! The audit trail: one line of JSON for each request that a component made or wanted to make.
 //!
 //! A line must not hold up a poll, and must not fill the memory when the disk is slow. So lines go through a bounded channel to
-//! a thread of their own, and what finds no place there is dropped. How many were dropped is said in a line of its own before
+//! a thread of their own, and what does not fit there is dropped. How many were dropped is said in a line of its own before
 //! the next line, so that a trail with a hole does not look like one without.
 //!
 //! A component chooses host and path. They are cut, stand in JSON strings, and never make a second line.
@@ -66,7 +66,7 @@ impl Counts {
     }
 }
 
-/// Where audit lines go. Cheap to clone; all clones write to the same place. The thread ends once all clones are gone and
+/// Where audit lines go. Cheap to clone; all clones write to the same target. The thread ends once all clones are gone and
 /// everything is written.
 #[derive(Clone)]
 pub struct Audit {
@@ -115,7 +115,7 @@ impl Audit {
         self.counts.reopen.store(true, Relaxed);
     }
 
-    /// How many lines were dropped, for want of a place or because they could not be written.
+    /// How many lines were dropped, for want of capacity or because they could not be written.
     pub fn dropped(&self) -> u64 {
         self.counts.dropped.load(Relaxed)
     }
@@ -183,7 +183,7 @@ trait Target: Send {
 
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Looks whether it is still the right place. `reopen`: takes it anew in any case.
+    /// Looks whether it is still the right file. `reopen`: takes it anew in any case.
     fn renew(&mut self, reopen: bool) -> io::Result<()> {
         let _ = reopen;
         Ok(())
@@ -367,7 +367,7 @@ mod tests {
         let audit = Audit::to_writer(Gate(held, Arc::clone(&written))).unwrap();
         let tenant = audit.tenant("acme", "sha256:00");
         let record = RequestRecord::default();
-        // One is in the writer's hands or still waits, all others find a place or none.
+        // One is in the writer's hands or still waits, all others find capacity or none.
         for _ in 0..WAITING + 100 {
             tenant.request(&record);
         }

@@ -9,7 +9,7 @@ use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-/// What is counted for each tenant. The place of each in [`Snapshot::counts`].
+/// What is counted for each tenant. The index of each in [`Snapshot::counts`].
 #[derive(Clone, Copy)]
 pub(super) enum Count {
     Polls,
@@ -67,7 +67,7 @@ pub(super) const LAG_AT: usize = LIMIT_AT + LIMITS.len();
 pub(super) const CELLS: usize = LAG_AT + LAG.len();
 
 /// Where a word stands; the last is for all others.
-pub(super) fn place(words: &[&str], word: &str) -> usize {
+pub(super) fn index_of(words: &[&str], word: &str) -> usize {
     words.iter().position(|known| *known == word).unwrap_or(words.len() - 1)
 }
 

@@ -85,7 +85,7 @@ struct Pages {
     metrics: Metrics,
     health: Health,
     /// One at a time: what is made for ten thousand tenants is large.
-    turn: Arc<Semaphore>,
+    one_at_a_time: Arc<Semaphore>,
 }
 
 impl Server {
@@ -102,7 +102,7 @@ impl Server {
         };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let pages = Pages { metrics, health, turn: Arc::new(Semaphore::new(1)) };
+        let pages = Pages { metrics, health, one_at_a_time: Arc::new(Semaphore::new(1)) };
         Ok(Self { listener, address, limits, pages })
     }
 
@@ -113,15 +113,15 @@ impl Server {
 
     /// Answers until it is told to stop, and then ends what is under way.
     pub async fn run(self, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(self.limits.connections.max(1)));
+        let permits = Arc::new(Semaphore::new(self.limits.connections.max(1)));
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = accept(&self.listener, &permits) => accepted,
             };
             match accepted {
-                Ok((stream, place)) => {
-                    tokio::spawn(converse(stream, place, self.pages.clone(), self.limits, stop.clone()));
+                Ok((stream, permit)) => {
+                    tokio::spawn(converse(stream, permit, self.pages.clone(), self.limits, stop.clone()));
                 }
                 Err(error) => {
                     // Mostly there are no file descriptors left: they come back, and asking on at once would spin.
@@ -132,23 +132,23 @@ impl Server {
         }
         drop(self.listener);
         let all = u32::try_from(self.limits.connections.max(1)).unwrap_or(u32::MAX);
-        let _ = timeout(self.limits.shutdown_time, places.acquire_many(all)).await;
+        let _ = timeout(self.limits.shutdown_time, permits.acquire_many(all)).await;
     }
 }
 
-/// A place first: who finds none waits in the system's queue and costs nothing.
+/// A permit first: who finds none waits in the system's queue and costs nothing.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    Ok((stream, permit))
 }
 
 async fn converse(
     stream: TcpStream,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     pages: Pages,
     limits: ServerLimits,
     stop: CancellationToken,
@@ -167,19 +167,19 @@ async fn converse(
     };
     connection.as_mut().graceful_shutdown();
     let _ = timeout(grace, connection).await;
-    drop(place);
+    drop(permit);
 }
 
 async fn answer(pages: Pages, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let page = match (request.method(), request.uri().path()) {
         (&Method::GET, "/metrics") => {
             let metrics = pages.metrics.clone();
-            let text = aside(&pages.turn, move || metrics.scrape()).await;
+            let text = aside(&pages.one_at_a_time, move || metrics.scrape()).await;
             text.map(|text| (StatusCode::OK, OPEN_METRICS, text))
         }
         (&Method::GET, "/healthz") => {
             let health = pages.health.clone();
-            let report = aside(&pages.turn, move || health.report()).await;
+            let report = aside(&pages.one_at_a_time, move || health.report()).await;
             report.map(|report| {
                 let status = if report.stuck == 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 (status, JSON, serde_json::to_string(&report).unwrap_or_default())
@@ -209,13 +209,13 @@ async fn answer(pages: Pages, request: Request<Incoming>) -> Result<Response<Ful
 
 /// On a thread that may block, one at a time.
 async fn aside<T: Send + 'static>(
-    turn: &Arc<Semaphore>,
+    one_at_a_time: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let turn = Arc::clone(turn).acquire_owned().await.ok()?;
+    let permit = Arc::clone(one_at_a_time).acquire_owned().await.ok()?;
     let done = tokio::task::spawn_blocking(move || {
         let done = work();
-        drop(turn);
+        drop(permit);
         done
     });
     done.await.ok()

@@ -15,7 +15,7 @@ use source_host::{Batch, CallRecord, Error, Limits, Observer, ProblemKind, Reque
 use super::clock::Clock;
 use super::families::{
     CELLS, Count, DENIED, FAILED, KIND_AT, KINDS, LAG, LAG_AT, LIMIT_AT, LIMITS, REQUEST, STATUS_AT,
-    Snapshot, bucket, place,
+    Snapshot, bucket, index_of,
 };
 
 /// The longest text of a label, in characters. A hash may follow.
@@ -179,7 +179,7 @@ impl TenantMetrics {
         self.call_time.store(millis(limit), Relaxed);
     }
 
-    /// A poll begins, or has ended well or not. What waits for its turn does not run: it is due.
+    /// A poll begins, or has ended well or not. What waits for a slice does not run: it is due.
     pub fn running(&self, running: bool) {
         if running {
             self.due.clear();
@@ -235,7 +235,7 @@ impl TenantMetrics {
     }
 
     fn problem(&self, kind: &str) -> u8 {
-        let at = place(&KINDS, kind);
+        let at = index_of(&KINDS, kind);
         self.cell(KIND_AT + at, 1);
         u8::try_from(at).unwrap_or_default()
     }
@@ -382,7 +382,7 @@ impl Observer for TenantMetrics {
     }
 
     fn limit(&self, limit: &'static str) {
-        self.cell(LIMIT_AT + place(&LIMITS, limit), 1);
+        self.cell(LIMIT_AT + index_of(&LIMITS, limit), 1);
     }
 }
 

@@ -5,6 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// The command by which the program runs itself, to compile a component apart. It is none of those that a person gives.
+pub(crate) const COMPILE: &str = "compile";
+
 const EXAMPLE: &str = r#"Configuration, CONFIG.toml (paths are relative to it):
   component = "source.wasm"
   [source]                                # for the component; see `describe`

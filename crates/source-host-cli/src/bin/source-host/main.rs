@@ -9,13 +9,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use source_host::Compiler;
 
-use self::arguments::{Cli, Command};
+use self::arguments::{COMPILE, Cli, Command};
 
 /// Threads beside those that components compute on: for the network, and so that who is due gets a slot before who has had many.
 const MORE_THREADS: usize = 2;
-
-/// The command by which the program runs itself, to compile a component apart. It is none of those that a person gives.
-const COMPILE: &str = "compile";
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == COMPILE) {

@@ -14,7 +14,7 @@ use crate::arguments::{ServeArgs, TenantsCommand};
 
 pub(crate) async fn run(args: ServeArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     let mut settings = Settings::new(&args.folder);
-    settings.turns = args.turns;
+    settings.concurrency = args.turns;
     settings.instances = args.instances;
     settings.memory = args.memory;
     settings.drain = args.drain;

@@ -8,7 +8,7 @@ use source_host_cli::{Configured, Secret};
 use state_store::Owner;
 
 use super::exit::Exit;
-use crate::COMPILE;
+use crate::arguments::COMPILE;
 
 pub(crate) fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
     let runtime = cache.map_or_else(Runtime::new, Runtime::with_cache)?;

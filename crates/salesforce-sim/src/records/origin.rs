@@ -1,11 +1,11 @@
-//! Where a record comes from. A query result is a list of places, so no record is held.
+//! Where a record comes from. A query result is a list of origins, so no record is held.
 
 use crate::objects::stored::StoredObject;
 use crate::prng::mix;
 
 /// Where a record comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Origin {
     pub(super) group: Group,
     /// Its number within the group.
     pub(super) n: u64,
@@ -14,11 +14,11 @@ pub(crate) struct Place {
 /// Records that were made together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Group {
-    /// An hour of logins, by its place in the catalogue.
+    /// An hour of logins, by its index in the catalogue.
     Hour(usize),
     /// Those of [`crate::Objects::crowd`].
     Crowd,
-    /// Those that attacks told of, by the place of their hour in the catalogue.
+    /// Those that attacks told of, by the index of their hour in the catalogue.
     Told(usize),
 }
 
@@ -32,11 +32,11 @@ pub(super) const TOLD: u64 = CROWD + (1 << 34);
 pub(super) const LAST_ID: u64 = 56_000_000_000;
 
 /// The number of a record in its hour; that of the crowd is none of an hour's.
-pub(super) fn number(place: Place) -> u64 {
-    match place.group {
-        Group::Hour(_) => place.n,
-        Group::Crowd => CROWD + place.n,
-        Group::Told(_) => TOLD + place.n,
+pub(super) fn number(origin: Origin) -> u64 {
+    match origin.group {
+        Group::Hour(_) => origin.n,
+        Group::Crowd => CROWD + origin.n,
+        Group::Told(_) => TOLD + origin.n,
     }
 }
 
