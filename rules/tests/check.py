@@ -330,10 +330,18 @@ def readme(rules):
             wrong("README.md has not the tables that follow from the rules: run this with UPDATE_DOCS=1")
 
 
+# The log sources that are not called like the `event.action` of their events.
+ACTIONS = {"login": ["login-attempt"], "bulk": ["bulk-api", "bulk-api2"]}
+
+
+def actions(service):
+    return ACTIONS.get(service, [service])
+
+
 def condition(service):
     if service == "setupaudittrail":
         return "`event.dataset: salesforce.setupaudittrail`"
-    return f"`event.action: {'login-attempt' if service == 'login' else service}`"
+    return f"`event.action: {'` or `'.join(actions(service))}`"
 
 
 # What is tried on a simulated org.
