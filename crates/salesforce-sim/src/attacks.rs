@@ -27,7 +27,7 @@ use crate::rows::login::{Hour, LoginRows};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attack {
-    /// One password is tried on twelve users from one address; all fail.
+    /// Passwords are tried on twelve users from one address; all fail, and then one of them is right.
     PasswordSpraying,
     /// The password of one user is guessed at the ninth try.
     PasswordGuessing,
