@@ -2,12 +2,14 @@
 //!
 //! An attack is a script ([`scene`]): it tells of rows and records, one after the other, and [`Told`] keeps them by type and
 //! hour. Rows come behind the ordinary ones of their hour, records among the ordinary ones of their object, so that files,
-//! queries and the truth have them like all others. When an attack happens, and to whom, follows from the seed.
+//! queries and the truth have them like all others. When an attack happens, and to whom, follows from the seed. What a quiet
+//! day has of the same types ([`routine`]) is told in the same way.
 //!
 //! Texts of the setup audit trail are those that orgs write, as far as public lists of its actions have them.
 
 mod access;
 mod data;
+mod routine;
 mod scene;
 mod setup;
 mod sign_in;
@@ -111,18 +113,31 @@ impl Attack {
     }
 }
 
-/// Plays attacks in an org that has logins in these hours. An attack begins in the first quarter of one of them, and is over
-/// before its end.
-pub(crate) fn play(attacks: &[Attack], seed: u64, logins: &LoginRows, hours: &[Hour]) -> Told {
+/// Plays attacks in an org that has logins in these hours, and the routine of a quiet day before them. An attack begins in the
+/// first quarter of an hour, and is over before its end.
+pub(crate) fn play(attacks: &[Attack], quiet: bool, seed: u64, logins: &LoginRows, hours: &[Hour]) -> Told {
     let mut told = Told::default();
+    let mut scene = |index: usize, mut rng: Rng, script: &dyn Fn(&mut Scene<'_>)| {
+        let start = hours[index].start() + TimeDelta::seconds(60 + rng.below(840) as i64);
+        script(&mut Scene::new(&mut told, logins, &hours[index], index, start, rng));
+    };
+    if quiet {
+        for (index, hour) in hours.iter().enumerate() {
+            scene(index, Rng::of(&[seed, hour.number, 0x0f1]), &|scene| {
+                routine::hour(scene);
+                if index == 0 {
+                    routine::support_leaves(scene);
+                }
+            });
+        }
+    }
     for attack in attacks {
         if hours.is_empty() {
             break;
         }
         let mut rng = Rng::of(&[seed, *attack as u64, 0xa77]);
-        let place = rng.below(hours.len() as u64) as usize;
-        let start = hours[place].start() + TimeDelta::seconds(60 + rng.below(840) as i64);
-        attack.play(&mut Scene::new(&mut told, logins, &hours[place], place, start, rng));
+        let index = rng.below(hours.len() as u64) as usize;
+        scene(index, rng, &|scene| attack.play(scene));
     }
     told
 }
@@ -138,7 +153,7 @@ mod tests {
     fn played(seed: u64) -> Told {
         let logins = LoginRows::new(seed, "00D5j000000abcd", false);
         let hours: Vec<Hour> = (491_000..491_024).map(|number| Hour { number, rows: 40 }).collect();
-        play(Attack::value_variants(), seed, &logins, &hours)
+        play(Attack::value_variants(), true, seed, &logins, &hours)
     }
 
     #[test]
