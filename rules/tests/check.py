@@ -43,6 +43,16 @@ FIELDS = ROOT / "docs" / "fields.md"
 DOCUMENTS = ROOT / "docs" / "ecs.md"
 # Rules that only others refer to.
 BLOCK = "informational"
+# The log sources that have nothing on a quiet day, as each of their events is an alert, and why.
+ALWAYS_ALERTS = {
+    "api-anomaly": "a record is what Threat Detection found",
+    "credential-stuffing": "a record is what Threat Detection found",
+    "guest-user-anomaly": "a record is what Threat Detection found",
+    "login-anomaly": "a record is what Threat Detection found",
+    "login-as": "a row or a record is what somebody did in another user's name",
+    "report-anomaly": "a record is what Threat Detection found",
+    "session-hijacking": "a record is what Threat Detection found",
+}
 # What ES|QL of pySigma cannot say.
 NOT_IN_ESQL = {"temporal_ordered"}
 
@@ -278,6 +288,13 @@ def samples(rules):
             wrong(f"{folder.name}: sample events of no rule")
 
 
+def services(rule, rules):
+    """The log sources that a rule reads."""
+    if isinstance(rule, SigmaCorrelationRule):
+        return set().union(*(services(other, rules) for other in rules.rules if other.name in needs(rule.name) - {rule.name}))
+    return {rule.logsource.service}
+
+
 def attacks_of():
     with open(TESTS / "attacks.toml", "rb") as file:
         return tomllib.load(file)
@@ -292,15 +309,10 @@ def readme(rules):
             played[name].append(attack)
     sources = attacks["collect"]
 
-    def services(rule):
-        if isinstance(rule, SigmaCorrelationRule):
-            return set().union(*(services(other) for other in rules.rules if other.name in needs(rule.name) - {rule.name}))
-        return {rule.logsource.service}
-
     def row(rule):
         techniques = ", ".join(tag.name.upper() for tag in rule.tags if re.fullmatch(r"t\d.*", tag.name))
         attack = ", ".join(f"`{name}`" for name in sorted(played[rule.name])) or "samples alone"
-        service = ", ".join(f"`{name}`" for name in sorted(services(rule)))
+        service = ", ".join(f"`{name}`" for name in sorted(services(rule, rules)))
         return f"| [{rule.name}]({rule.name}.yml) | {rule.title.removeprefix('Salesforce ')} | {rule.level.name.lower()} | {service} | {techniques} | {attack} |"
 
     ordered = sorted(rules.rules, key=lambda rule: rule.name)
@@ -308,16 +320,20 @@ def readme(rules):
     alerts = "\n".join(head + [row(rule) for rule in ordered if is_alert(rule)])
     blocks = "\n".join(
         ["| rule | what it finds | log source |", "|---|---|---|"]
-        + [f"| [{rule.name}]({rule.name}.yml) | {rule.title.removeprefix('Salesforce ')} | {', '.join(f'`{name}`' for name in sorted(services(rule)))} |"
+        + [f"| [{rule.name}]({rule.name}.yml) | {rule.title.removeprefix('Salesforce ')} | {', '.join(f'`{name}`' for name in sorted(services(rule, rules)))} |"
            for rule in ordered if not is_alert(rule)])
-    used = sorted(set().union(*(services(rule) for rule in rules.rules)))
+    used = sorted(set().union(*(services(rule, rules) for rule in rules.rules)))
     for name in used:
         if name not in sources:
             wrong(f"attacks.toml does not say what to collect for the log source {name}")
+    for name in set(ALWAYS_ALERTS) - set(used):
+        wrong(f"ALWAYS_ALERTS names the log source {name}, which no rule reads")
     collect = "\n".join(["| log source | in our documents | from |", "|---|---|---|"] + [
         f"| `{name}` | {condition(name)} | {sources.get(name, '')} |" for name in used])
+    always = "\n".join(["| log source | why each of its events is an alert |", "|---|---|"] + [
+        f"| `{name}` | {why} |" for name, why in sorted(ALWAYS_ALERTS.items())])
     text = before = README.read_text()
-    for name, table in (("rules", alerts), ("blocks", blocks), ("sources", collect)):
+    for name, table in (("rules", alerts), ("blocks", blocks), ("sources", collect), ("always", always)):
         begin, end = f"<!-- {name}: made by tests -->", f"<!-- {name}: end -->"
         if begin not in text or end not in text:
             wrong(f"README.md has no place for {name}")
@@ -330,10 +346,18 @@ def readme(rules):
             wrong("README.md has not the tables that follow from the rules: run this with UPDATE_DOCS=1")
 
 
+# The log sources that are not called like the `event.action` of their events.
+ACTIONS = {"login": ["login-attempt"], "bulk": ["bulk-api", "bulk-api2"]}
+
+
+def actions(service):
+    return ACTIONS.get(service, [service])
+
+
 def condition(service):
     if service == "setupaudittrail":
         return "`event.dataset: salesforce.setupaudittrail`"
-    return f"`event.action: {'login-attempt' if service == 'login' else service}`"
+    return f"`event.action: {'` or `'.join(actions(service))}`"
 
 
 # What is tried on a simulated org.
@@ -346,10 +370,10 @@ object = { interval = "1h" }
 """
 # The other types have a quarter of the logins each; more calls and requests make it a hundred thousand.
 HOURS, LOGINS, A_FEW, CALLS, REQUESTS = 24, 20000, 1000, 1000, 1000
-# Every type of file that the org has without attacks, and those that attacks bring.
+# Types of files that the org is told to have, besides Login, and those that come of attacks and of a quiet day's routine.
 FILES = ["Logout", "ApexCallout", "ApexExecution", "ReportExport", "RestApi", "URI", "LightningError", "ApiTotalUsage"]
-FILES_OF_ATTACKS = ["LoginAs", "SalesforceLoginAs", "PermissionUpdate", "BulkApi", "BulkApi2"]
-OBJECTS = ["ApiEvent", "ReportEvent", "ApiAnomalyEventStore", "AuraRequestEventLog"]
+FILES_TOLD = ["LoginAs", "SalesforceLoginAs", "PermissionUpdate", "BulkApi", "BulkApi2"]
+OBJECTS = ["ApiEvent", "ReportEvent", "ApiAnomalyEventStore", "AuraRequestEventLog", "PermissionSetEventStore"]
 
 
 class Org:
@@ -376,12 +400,11 @@ class Org:
 
 
 def objects_of(attacks):
-    """The objects that an org has with these attacks, beside those that every one has."""
+    """The objects that an org has on a quiet day, and those that these attacks bring."""
     own = {
         "session-hijacking": "SessionHijackingEventStore", "credential-stuffing": "CredentialStuffingEventStore",
         "login-anomaly": "LoginAnomalyEventStore", "report-anomaly": "ReportAnomalyEventStore",
         "guest-user-anomaly": "GuestUserAnomalyEventStore", "login-as": "LoginAsEvent",
-        "all-data-permission": "PermissionSetEventStore",
     }
     return OBJECTS + [own[attack] for attack in attacks if attack in own]
 
@@ -390,7 +413,7 @@ def collect(org, folder, host, component, attacks):
     """Collects all of an org with the real program, and checks that nothing lacks. Gives the events."""
     folder = pathlib.Path(folder)
     streams = STREAMS
-    for n, types in enumerate((FILES, FILES_OF_ATTACKS)):
+    for n, types in enumerate((FILES, FILES_TOLD)):
         listed = ", ".join(f'"{name}"' for name in types)
         streams += f'[source.streams.files_{n}]\nevent_log_file = {{ event_types = [{listed}], interval = "1h", log_file_interval = "hourly", settle = "0s" }}\n'
     for name in objects_of(attacks):
@@ -439,8 +462,38 @@ def compare(before, events, after, attacks):
 
 
 def fired(events, rules):
+    """What each alert finds, of those that find something."""
     base = Events(events)
-    return {rule.name for rule in rules.rules if is_alert(rule) and base.found(rule)}
+    found = {rule.name: set(base.found(rule)) for rule in rules.rules if is_alert(rule)}
+    return {name: ids for name, ids in found.items() if ids}
+
+
+def ids_by_source(events, rules):
+    """The ids of the events of each part of each log source that alerts read."""
+    by_action, audit_trail = collections.defaultdict(set), set()
+    for event in events:
+        by_action[event["event.action"]].add(event["event.id"])
+        if event["event.dataset"] == "salesforce.setupaudittrail":
+            audit_trail.add(event["event.id"])
+    used = set().union(*(services(rule, rules) for rule in rules.rules if is_alert(rule)))
+    return {
+        (service, action): audit_trail if service == "setupaudittrail" else by_action[action]
+        for service in used
+        for action in actions(service)
+    }
+
+
+def quiet_sources(name, events, fires, attacks, rules):
+    """A quiet day has something in each log source, but for ALWAYS_ALERTS, of which attacks show that they are that."""
+    for (service, action), ids in ids_by_source(events, rules).items():
+        always = service in ALWAYS_ALERTS
+        if not attacks and always and ids:
+            wrong(f"{name}: {len(ids)} events of {action}, of which each should be an alert: is ALWAYS_ALERTS right?")
+        if not attacks and not always and not ids:
+            wrong(f"{name}: no events of {action}, so nothing that its rules could find by mistake")
+        missed = ids - set().union(*fires.values()) if always else set()
+        if missed:
+            wrong(f"{name}: {len(missed)} of {len(ids)} events of {action} are no alert, so a quiet day should have some")
 
 
 def play(rules, arguments):
@@ -461,7 +514,9 @@ def play(rules, arguments):
             continue
         with tempfile.TemporaryDirectory() as folder, Org(arguments.simulator, folder, logins, attacks) as org:
             events = collect(org, folder, arguments.host, arguments.component, attacks)
-        fires = fired(events, rules)
+        found = fired(events, rules)
+        quiet_sources(name, events, found, attacks, rules)
+        fires = set(found)
         should = {rule for attack in attacks for rule in expected[attack]}
         if fires != should:
             wrong(f"{name}: {sorted(should - fires)} did not fire, {sorted(fires - should)} did")

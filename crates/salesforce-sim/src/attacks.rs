@@ -2,12 +2,14 @@
 //!
 //! An attack is a script ([`scene`]): it tells of rows and records, one after the other, and [`Told`] keeps them by type and
 //! hour. Rows come behind the ordinary ones of their hour, records among the ordinary ones of their object, so that files,
-//! queries and the truth have them like all others. When an attack happens, and to whom, follows from the seed.
+//! queries and the truth have them like all others. When an attack happens, and to whom, follows from the seed. What a quiet
+//! day has of the same types ([`routine`]) is told in the same way.
 //!
 //! Texts of the setup audit trail are those that orgs write, as far as public lists of its actions have them.
 
 mod access;
 mod data;
+mod routine;
 mod scene;
 mod setup;
 mod sign_in;
@@ -27,7 +29,7 @@ use crate::rows::login::{Hour, LoginRows};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attack {
-    /// One password is tried on twelve users from one address; all fail.
+    /// Passwords are tried on twelve users from one address; all fail, and then one of them is right.
     PasswordSpraying,
     /// The password of one user is guessed at the ninth try.
     PasswordGuessing,
@@ -111,18 +113,31 @@ impl Attack {
     }
 }
 
-/// Plays attacks in an org that has logins in these hours. An attack begins in the first quarter of one of them, and is over
-/// before its end.
-pub(crate) fn play(attacks: &[Attack], seed: u64, logins: &LoginRows, hours: &[Hour]) -> Told {
+/// Plays attacks in an org that has logins in these hours, and the routine of a quiet day before them. An attack begins in the
+/// first quarter of an hour, and is over before its end.
+pub(crate) fn play(attacks: &[Attack], quiet: bool, seed: u64, logins: &LoginRows, hours: &[Hour]) -> Told {
     let mut told = Told::default();
+    let mut scene = |index: usize, mut rng: Rng, script: &dyn Fn(&mut Scene<'_>)| {
+        let start = hours[index].start() + TimeDelta::seconds(60 + rng.below(840) as i64);
+        script(&mut Scene::new(&mut told, logins, &hours[index], index, start, rng));
+    };
+    if quiet {
+        for (index, hour) in hours.iter().enumerate() {
+            scene(index, Rng::of(&[seed, hour.number, 0x0f1]), &|scene| {
+                routine::hour(scene);
+                if index == 0 {
+                    routine::support_leaves(scene);
+                }
+            });
+        }
+    }
     for attack in attacks {
         if hours.is_empty() {
             break;
         }
         let mut rng = Rng::of(&[seed, *attack as u64, 0xa77]);
         let index = rng.below(hours.len() as u64) as usize;
-        let start = hours[index].start() + TimeDelta::seconds(60 + rng.below(840) as i64);
-        attack.play(&mut Scene::new(&mut told, logins, &hours[index], index, start, rng));
+        scene(index, rng, &|scene| attack.play(scene));
     }
     told
 }
@@ -138,7 +153,7 @@ mod tests {
     fn played(seed: u64) -> Told {
         let logins = LoginRows::new(seed, "00D5j000000abcd", false);
         let hours: Vec<Hour> = (491_000..491_024).map(|number| Hour { number, rows: 40 }).collect();
-        play(Attack::value_variants(), seed, &logins, &hours)
+        play(Attack::value_variants(), true, seed, &logins, &hours)
     }
 
     #[test]
@@ -147,8 +162,8 @@ mod tests {
         for event_type in told.event_types() {
             let maker = Maker::of_any(event_type).expect("a type");
             let known: HashSet<&str> = maker.columns(NEWEST).into_iter().map(|(_, name, _)| name).collect();
-            for index in 0..24 {
-                for row in told.rows(event_type, index) {
+            for place in 0..24 {
+                for row in told.rows(event_type, place) {
                     for (name, _) in &row.columns {
                         assert!(known.contains(name), "{event_type} has no {name}");
                     }
@@ -162,8 +177,8 @@ mod tests {
         let told = played(1);
         for object in told.objects() {
             let known: HashSet<&str> = object.object().fields.iter().map(|field| field.name).collect();
-            for index in 0..24 {
-                for record in told.records(object, index) {
+            for place in 0..24 {
+                for record in told.records(object, place) {
                     for (name, _) in &record.fields {
                         assert!(known.contains(name), "{} has no {name}", object.name());
                     }
@@ -177,12 +192,12 @@ mod tests {
         for seed in 0..50 {
             let told = played(seed);
             for event_type in told.event_types() {
-                let rows = (0..24).flat_map(|index| told.rows(event_type, index));
+                let rows = (0..24).flat_map(|place| told.rows(event_type, place));
                 assert!(rows.into_iter().all(|row| row.millis < 3_600_000));
             }
-            for index in 0..24 {
-                let hour = Hour { number: 491_000 + index as u64, rows: 0 }.start();
-                for record in told.objects().flat_map(|object| told.records(object, index)) {
+            for place in 0..24 {
+                let hour = Hour { number: 491_000 + place as u64, rows: 0 }.start();
+                for record in told.objects().flat_map(|object| told.records(object, place)) {
                     assert!((hour..hour + TimeDelta::hours(1)).contains(&record.date));
                 }
             }
@@ -192,8 +207,8 @@ mod tests {
     #[test]
     fn a_login_is_in_the_file_and_in_both_objects() {
         let told = played(3);
-        let count = |object| (0..24).map(|index| told.records(object, index).len()).sum::<usize>();
-        let rows = (0..24).map(|index| told.rows("Login", index).len()).sum::<usize>();
+        let count = |object| (0..24).map(|place| told.records(object, place).len()).sum::<usize>();
+        let rows = (0..24).map(|place| told.rows("Login", place).len()).sum::<usize>();
         assert!(rows > 20);
         assert_eq!(count(StoredObject::LoginEvent), rows);
         assert_eq!(count(StoredObject::LoginHistory), rows);

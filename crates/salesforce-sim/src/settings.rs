@@ -188,11 +188,15 @@ pub struct Workload {
     /// What attacks the org suffered meanwhile. Their rows and records come in addition, and bring the files and objects that
     /// they stand in where the org has none of the kind.
     pub attacks: Vec<Attack>,
+    /// Whether nothing else happens that matters to security: changes in Setup are routine, and Threat Detection finds nothing.
+    /// A few harmless changes of permissions and jobs of the Bulk APIs come in addition, with the files and objects that they
+    /// stand in.
+    pub quiet: bool,
 }
 
 impl Default for Workload {
     fn default() -> Self {
-        Self { hours: 24, rows: Rows::Total(10_000), end: None, attacks: Vec::new() }
+        Self { hours: 24, rows: Rows::Total(10_000), end: None, attacks: Vec::new(), quiet: false }
     }
 }
 
@@ -264,8 +268,6 @@ pub struct Objects {
     pub anomaly_rows_per_hour: u32,
     /// Records of AuraRequestEventLog in an hour. They become queryable 25 to 45 minutes late and are kept for 30 days.
     pub aura_rows_per_hour: u32,
-    /// Whether nothing happens that matters to security: changes in Setup are routine, and Threat Detection finds nothing.
-    pub quiet: bool,
     /// Many records on one instant.
     pub crowd: Option<Crowd>,
 }
@@ -280,7 +282,6 @@ impl Default for Objects {
             report_rows_per_hour: 12,
             anomaly_rows_per_hour: 1,
             aura_rows_per_hour: 60,
-            quiet: false,
             crowd: None,
         }
     }

@@ -269,6 +269,7 @@ impl Plan {
                 rows: if many_files { Rows::PerHour(4) } else { Rows::Total(rows) },
                 end: Some(time(end)),
                 attacks: Vec::new(),
+                quiet: false,
             },
             files: Files {
                 event_types: streams.types.clone(),
@@ -292,7 +293,6 @@ impl Plan {
                 report_rows_per_hour: busy(random, batch, many_files),
                 anomaly_rows_per_hour: busy(random, batch, many_files),
                 aura_rows_per_hour: busy(random, batch, many_files),
-                quiet: false,
                 crowd: crowd(random, batch, time(first), length),
             },
             ..OrgSettings::default()

@@ -97,6 +97,13 @@ pub(super) fn mass_deletion(scene: &mut Scene<'_>) {
         ("CLIENT_IP", ATTACKER.0.to_owned()),
     ];
     scene.row("BulkApi", &admin, batch);
+    let job = vec![
+        ("OPERATION_TYPE", "hardDelete".to_owned()),
+        ("ENTITY_TYPE", "Case".to_owned()),
+        ("ROWS_PROCESSED", "640".to_owned()),
+        ("CLIENT_IP", ATTACKER.0.to_owned()),
+    ];
+    scene.row("BulkApi2", &admin, job);
     let display = "Emptied 9860 record(s) from the Recycle Bin";
     scene.setup(&admin, "emptiedUserRecycleBin", "Data Management", display);
 }

@@ -8,6 +8,8 @@ pub(super) fn password_spraying(scene: &mut Scene<'_>) {
         scene.login(&user, ATTACKER, "LOGIN_ERROR_INVALID_PASSWORD", &[]);
         scene.wait(20);
     }
+    let user = scene.user(140 + 7 * 4);
+    scene.login(&user, ATTACKER, "LOGIN_NO_ERROR", &[]);
 }
 
 pub(super) fn password_guessing(scene: &mut Scene<'_>) {

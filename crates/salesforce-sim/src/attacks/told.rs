@@ -1,4 +1,4 @@
-//! What attacks told of: rows by type and hour, records by object and hour.
+//! What attacks, and the routine of a quiet day, told of: rows by type and hour, records by object and hour.
 
 use std::collections::{BTreeMap, HashMap};
 

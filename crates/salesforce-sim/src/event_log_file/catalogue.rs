@@ -42,6 +42,7 @@ pub(crate) struct Catalogue {
     pub(super) created_by_id: String,
     pub(super) people: People,
     pub(super) told: Told,
+    pub(super) quiet: bool,
 }
 
 impl Catalogue {
@@ -60,13 +61,13 @@ impl Catalogue {
         let numbers = end.saturating_sub(workload.hours.into())..end;
         let (hours, empty): (Vec<Hour>, Vec<Hour>) =
             hours(numbers, workload.rows, &rows).into_iter().partition(|hour| hour.rows > 0);
-        let told = attacks::play(&workload.attacks, seed, &rows, &hours);
+        let told = attacks::play(&workload.attacks, workload.quiet, seed, &rows, &hours);
         let makers = settings.event_types.iter().filter_map(|event_type| Maker::of(event_type));
         let mut streams: Vec<Stream> = makers
             .map(|maker| Stream { hours: hours.iter().map(|hour| maker.hour(hour)).collect(), maker })
             .collect();
         let ordinary = streams.len();
-        // Types that the org has no files of but for the attacks.
+        // Types that the org has no files of but for the attacks, or for the routine of a quiet day.
         let others =
             told.event_types().filter(|told| !settings.event_types.iter().any(|known| known == told));
         streams.extend(others.filter_map(Maker::of_any).map(|maker| {
@@ -107,6 +108,7 @@ impl Catalogue {
         Self {
             people,
             told,
+            quiet: workload.quiet,
             rows,
             hours,
             streams,
@@ -146,6 +148,11 @@ impl Catalogue {
     /// What attacks told of.
     pub(crate) fn told(&self) -> &Told {
         &self.told
+    }
+
+    /// Whether nothing happened that matters to security.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// What makes the logins.

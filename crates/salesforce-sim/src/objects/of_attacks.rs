@@ -1,5 +1,6 @@
-//! The objects that an org has where an attack put something in: what Threat Detection found, the use of Login-As, changes of
-//! permission sets (platform events guide, `sforce_api_objects_sessionhijackingeventstore` and so on).
+//! The objects that an org has where an attack, or the routine of a quiet day, put something in: what Threat Detection found,
+//! the use of Login-As, changes of permission sets (platform events guide, `sforce_api_objects_sessionhijackingeventstore` and so
+//! on).
 
 use crate::soql::object::{FieldType, Object, field, unfilterable};
 

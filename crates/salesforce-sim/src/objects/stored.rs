@@ -49,7 +49,7 @@ pub enum StoredObject {
     GuestUserAnomalyEventStore,
     /// Logins in another user's name; the id of an event is its `EventIdentifier`.
     LoginAsEvent,
-    /// Changes of permission sets; the id of an event is its `EventIdentifier`.
+    /// Changes of permission sets, of which a quiet day has some too; the id of an event is its `EventIdentifier`.
     PermissionSetEventStore,
 }
 
@@ -68,7 +68,7 @@ impl StoredObject {
         [login, logout, api, report, history, audit, anomaly, aura]
     };
 
-    /// Those that every org has, and those that are there where an attack put something in.
+    /// Those that every org has, and those that are there where an attack, or the routine of a quiet day, put something in.
     pub const EVERY: [Self; 15] = [
         Self::LoginEvent,
         Self::LogoutEvent,

@@ -85,7 +85,7 @@ impl<'a> Record<'a> {
 
     /// Whether nothing happens that matters to security.
     pub(super) fn is_quiet(&self) -> bool {
-        self.records.store.settings.quiet
+        self.records.catalogue.is_quiet()
     }
 
     /// Its number among the records of its hour.

@@ -41,16 +41,20 @@ impl Store {
         catalogue: &Catalogue,
         base_url: &str,
     ) -> Self {
+        let mut settings = settings.clone();
+        if catalogue.is_quiet() {
+            settings.anomaly_rows_per_hour = 0;
+        }
         let crowd = settings.crowd.as_ref().map_or(Hour { number: 0, rows: 0 }, |crowd| Hour {
             number: crowd.at.timestamp().div_euclid(3_600).max(0) as u64,
             rows: crowd.rows,
         });
         let counted = oddities.damaged.iter().map(|damaged| damaged.object);
         let counted = counted.chain(oddities.late.iter().map(|late| late.object));
-        let numbers = counted.map(|object| (object, numbers(object, settings, catalogue.hours()))).collect();
+        let numbers = counted.map(|object| (object, numbers(object, &settings, catalogue.hours()))).collect();
         Self {
             seed,
-            settings: settings.clone(),
+            settings,
             oddities: oddities.clone(),
             numbers,
             crowd,
@@ -84,7 +88,6 @@ fn count(object: StoredObject, settings: &Objects, hour: &Hour) -> u64 {
         StoredObject::ApiEvent => settings.api_rows_per_hour.into(),
         StoredObject::ReportEvent => settings.report_rows_per_hour.into(),
         StoredObject::SetupAuditTrail => settings.audit_rows_per_hour.into(),
-        StoredObject::ApiAnomalyEventStore if settings.quiet => 0,
         StoredObject::ApiAnomalyEventStore => settings.anomaly_rows_per_hour.into(),
         StoredObject::AuraRequestEventLog => settings.aura_rows_per_hour.into(),
         _ => 0,
@@ -132,7 +135,7 @@ impl<'a> Records<'a> {
         self.catalogue.told().records(object, hour).get(usize::try_from(origin.n).ok()?)
     }
 
-    /// Whether the org has an object: that of the workload, or one that an attack put something in.
+    /// Whether the org has an object: that of the workload, or one that an attack or a quiet day put something in.
     pub(crate) fn has(self, object: StoredObject) -> bool {
         StoredObject::ALL.contains(&object) || self.catalogue.told().objects().any(|told| told == object)
     }

@@ -387,7 +387,7 @@ pub(crate) fn all() -> Vec<EventType> {
     ]
 }
 
-/// The types that only attacks have rows of.
+/// The types that only attacks, and the routine of a quiet day, have rows of.
 pub(crate) fn of_attacks() -> Vec<EventType> {
     let of = |name, parts: &[&[Column]]| EventType { name, columns: parts.concat() };
     let bulk = |own: &[Column]| {

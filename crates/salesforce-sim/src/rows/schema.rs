@@ -75,7 +75,7 @@ impl Maker {
         }
     }
 
-    /// The maker of an event type, also of one that only attacks have rows of.
+    /// The maker of an event type, also of one that only attacks, and the routine of a quiet day, have rows of.
     pub(crate) fn of_any(event_type: &str) -> Option<Self> {
         let of_attacks = || event_types::of_attacks().into_iter().find(|known| known.name == event_type);
         Self::of(event_type).or_else(|| of_attacks().map(Self::Table))

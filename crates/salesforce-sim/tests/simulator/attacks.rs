@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::ValueEnum as _;
 use http::StatusCode;
-use salesforce_sim::{
-    Attack, Files, Interval, Objects, OrgSettings, Rows, Simulator, StoredObject, event_types,
-};
+use salesforce_sim::{Attack, Files, Interval, OrgSettings, Rows, Simulator, StoredObject, event_types};
 
 use crate::client::{Client, always, settings};
 use crate::files::{download, ids};
@@ -83,9 +81,31 @@ async fn an_org_has_the_objects_of_attacks_only_where_it_suffered_them() {
 }
 
 #[test]
+fn a_quiet_day_has_harmless_work_of_types_that_attacks_have_and_an_attack_changes_none_of_it() {
+    let quiet = |attacks: &[Attack]| {
+        let mut settings = attacked(attacks, false);
+        settings.workload.quiet = true;
+        settings
+    };
+    let org = Simulator::offline(quiet(&[])).unwrap();
+    let types: BTreeSet<&str> =
+        org.org().event_log_files(Interval::Hourly).iter().map(|file| file.event_type).collect();
+    assert_eq!(
+        types,
+        BTreeSet::from(["BulkApi", "BulkApi2", "Login", "PermissionUpdate", "SalesforceLoginAs"])
+    );
+    assert!(org.org().object_truth(StoredObject::PermissionSetEventStore, always()).count() > 20);
+    assert_eq!(org.org().object_truth(StoredObject::LoginAsEvent, always()).count(), 0);
+    let alone = everything(quiet(&[]));
+    let with = everything(quiet(Attack::value_variants()));
+    assert!(alone.0.is_subset(&with.0) && alone.1.is_subset(&with.1));
+}
+
+#[test]
 fn on_a_quiet_day_setup_sees_routine_alone_and_nothing_is_detected() {
-    let objects = Objects { quiet: true, ..Objects::default() };
-    let org = Simulator::offline(OrgSettings { objects, ..attacked(&[], false) }).unwrap();
+    let mut settings = attacked(&[], false);
+    settings.workload.quiet = true;
+    let org = Simulator::offline(settings).unwrap();
     assert_eq!(org.org().object_truth(StoredObject::ApiAnomalyEventStore, always()).count(), 0);
     assert!(org.org().object_truth(StoredObject::SetupAuditTrail, always()).count() > 100);
 }

@@ -198,7 +198,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", value_enum)]
     pub(crate) attack: Vec<Attack>,
 
-    /// Nothing happens that matters to security: changes in Setup are routine, and Threat Detection finds nothing
+    /// Nothing else happens that matters to security: changes in Setup are routine, and Threat Detection finds nothing
+    ///
+    /// Harmless changes of permissions and jobs of the Bulk APIs come in addition, with the files and objects that they stand
+    /// in, such as BulkApi2 and PermissionSetEventStore.
     #[arg(long)]
     pub(crate) quiet: bool,
 

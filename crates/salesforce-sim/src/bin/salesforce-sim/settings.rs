@@ -43,7 +43,6 @@ pub(crate) fn settings(arguments: &Arguments, public_key: PublicKey, oddities: O
             report_rows_per_hour: arguments.report_rows,
             anomaly_rows_per_hour: arguments.anomaly_rows,
             aura_rows_per_hour: arguments.aura_rows,
-            quiet: arguments.quiet,
             crowd: arguments.crowd_at.zip(arguments.crowd_rows).map(|(at, rows)| Crowd {
                 at,
                 rows,
@@ -64,6 +63,7 @@ pub(crate) fn settings(arguments: &Arguments, public_key: PublicKey, oddities: O
             rows: Rows::Total(arguments.rows),
             end: arguments.end,
             attacks: arguments.attack.clone(),
+            quiet: arguments.quiet,
         },
         ..OrgSettings::default()
     }
