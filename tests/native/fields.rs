@@ -150,6 +150,7 @@ const ADDED: &[&str] = &[
     "agent.name",
     "agent.type",
     "agent.version",
+    "event.agent_id_status",
     "event.ingested",
     "host.name",
     "log.file.path",
@@ -173,9 +174,14 @@ const ADDED: &[&str] = &[
     "user_agent.version",
 ];
 
+/// Fields that Filebeat adds and ECS does not have ("Exported fields", Filebeat reference).
+const OF_FILEBEAT: &[(&str, &str)] = &[("input.type", "keyword"), ("log.offset", "long")];
+
 /// Fields that are searched for words as well, in ECS's multi-field `.text`.
 const TEXTS: &[&str] = &[
     "source.as.organization.name",
+    "threat.technique.name",
+    "threat.technique.subtechnique.name",
     "url.original",
     "user.effective.name",
     "user.full_name",
@@ -225,6 +231,9 @@ fn template() -> Value {
             json!({"type": kind})
         };
         insert(&mut properties, name, mapping);
+    }
+    for (name, kind) in OF_FILEBEAT {
+        insert(&mut properties, name, json!({"type": kind}));
     }
     for (name, field) in fields() {
         let mapping = match (name.as_str(), field.kind) {

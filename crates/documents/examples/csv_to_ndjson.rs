@@ -30,8 +30,9 @@ fn main() -> io::Result<()> {
         sequence: 1,
         api_version: String::from("65.0"),
     };
+    let stream = event_type.to_lowercase();
     let common = Common {
-        stream: "login",
+        stream: &stream,
         instance_url: "https://acme.my.salesforce.com",
         since: file.log_date,
         output: Output::default(),

@@ -79,3 +79,8 @@ pub use mapper::{
 };
 pub use records::{Flaw, Page, Record};
 pub use trees::apex::TYPES as APEX_TYPES;
+
+/// The program in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
