@@ -22,7 +22,6 @@ use crate::{
     state::State,
 };
 use documents::time::Time;
-use std::collections::BTreeSet;
 
 /// A source of events. One instance is one configured source.
 #[derive(Default)]
@@ -253,7 +252,13 @@ fn waiting_streams(config: &Config, state: &State, now: Time, said: &[Problem]) 
         let backoff = files.chain(object).find(|backoff| backoff.remaining(now) > 0)?;
         Some(waiting(backoff, now).in_stream(name))
     };
-    let names: BTreeSet<&str> = config.streams.names().collect();
+    let mut names = Vec::new();
+    for name in config.streams.names() {
+        // One of files and of an object is named twice.
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     names.into_iter().filter(|name| !said(name)).filter_map(waiting).collect()
 }
 

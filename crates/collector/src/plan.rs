@@ -17,7 +17,7 @@ use crate::{
 };
 use documents::time::{Time, millis};
 use serde_json::Value;
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 /// Bytes of log content in a second, where nothing else is the limit.
 const BYTES_A_SECOND: u64 = 10 << 20;
@@ -56,7 +56,8 @@ fn of_files(org: &mut Org<'_>, source: &FilesSource) -> Finding {
         Duration::from_secs(bytes / BYTES_A_SECOND) + each(elapsed, pages).saturating_mul(cut(requests));
     let at_least = if is_whole { "" } else { "at least " };
     let cadence = source.cadence.name().to_ascii_lowercase();
-    let types: BTreeSet<&String> = days.keys().map(|(event_type, _)| event_type).collect();
+    let mut types: Vec<&String> = days.keys().map(|(event_type, _)| event_type).collect();
+    types.dedup();
     let types = if types.len() == 1 { String::from("one type") } else { format!("{} types", types.len()) };
     let message = format!(
         "{at_least}{files} {cadence} files of {types}{}, {} of log: about {requests} requests and {}",

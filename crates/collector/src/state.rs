@@ -77,9 +77,9 @@ pub struct State {
     /// Polls in a row that ran out of time before anything moved on.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stalled: u32,
-    /// Objects with names that are not asked for, and until when.
+    /// Objects that are not asked for names, by until when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub lookups: BTreeMap<String, Time>,
+    pub lookups: BTreeMap<Time, BTreeSet<String>>,
 }
 
 /// Where a stream stands.
@@ -217,7 +217,7 @@ impl State {
     /// Makes sure that each configured stream can be remembered; if there is no capacity left, those that are not configured
     /// any more go, the least recently used first, and then earlier choices of event types, for which files are read again.
     pub fn evict<'s>(&mut self, configured: impl Iterator<Item = &'s str>) {
-        let configured: BTreeSet<&str> = configured.collect();
+        let configured: Vec<&str> = configured.collect();
         let due = |stream: &StreamState| {
             let files = stream.event_log_file.as_ref().map(|files| files.due);
             files.max(stream.object.as_ref().map(|object| object.due))
@@ -226,7 +226,7 @@ impl State {
             self.streams.entry((*name).to_owned()).or_default();
         }
         while self.streams.len() > MAX_STREAM_STATES || self.names() > MAX_NAMES {
-            let retired = self.streams.iter().filter(|(name, _)| !configured.contains(name.as_str()));
+            let retired = self.streams.iter().filter(|(name, _)| !configured.contains(&name.as_str()));
             let Some(oldest) = retired.min_by_key(|(_, stream)| due(stream)).map(|(name, _)| name.clone())
             else {
                 let files = self.streams.values_mut().filter_map(|stream| stream.event_log_file.as_mut());

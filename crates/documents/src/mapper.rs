@@ -123,6 +123,7 @@ const MOST_PENDING_BYTES: usize = 64 << 10;
 
 impl Mapper {
     /// For rows with these columns.
+    #[cold]
     pub fn new(common: &Common<'_>, columns: Vec<String>) -> Self {
         let provenance = common.members();
         let dataset = format!("salesforce.{}", common.stream);
@@ -224,6 +225,7 @@ impl Mapper {
     }
 
     /// For rows with these columns, of which not everything may leave, and some of whose ids have names.
+    #[cold]
     pub fn with_treatment(
         common: &Common<'_>,
         mut columns: Vec<String>,
@@ -309,6 +311,7 @@ impl Mapper {
         Some(self.json.finish())
     }
 
+    #[cold]
     fn write_prepared(
         &mut self,
         preparation: &mut Preparation,
@@ -354,6 +357,7 @@ impl Mapper {
         Some(length)
     }
 
+    #[cold]
     fn add_prepared(
         &mut self,
         preparation: &mut Preparation,
@@ -392,7 +396,9 @@ impl Mapper {
         self.json.take(self.pending.drain(..).map(|document| document.range), |event| events.push(event));
     }
 
-    /// Writes the document of a row, with the id of what it is of. Returns where the id belongs, if that may wait and does.
+    /// Writes the document of a row, with the id of what it is of. Returns where the id belongs, if that may wait and does. Not inlined: it is
+    /// called in several places, and is large.
+    #[inline(never)]
     fn write<R: Row>(&mut self, row: &R, original: &R, may_wait: bool) -> Option<usize> {
         let mut hole = None;
         self.errors.clear();

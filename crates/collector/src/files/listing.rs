@@ -115,7 +115,7 @@ fn list_once(
     listing.shortage = pages.shortage();
     for queue in &mut listing.queues {
         // Salesforce sorts them, but the low watermark depends on it: better to be sure.
-        queue.make_contiguous().sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        queue.make_contiguous().sort_unstable_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
     }
     Ok(listing)
 }

@@ -167,7 +167,7 @@ impl Found {
             if partial && window.span() > 1 {
                 return Fetched::TooMuch(None);
             }
-            records.sort_by(|a, b| (a.at, &a.record.key).cmp(&(b.at, &b.record.key)));
+            records.sort_unstable_by(|a, b| (a.at, &a.record.key).cmp(&(b.at, &b.record.key)));
         }
         let (foreign, doubts) = (self.foreign, self.doubts);
         let answer = Answer { records, bytes: self.bytes, shortage, foreign, doubts };

@@ -17,7 +17,7 @@ use documents::{
     Name, Record,
     time::{Time, millis},
 };
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 /// Ids in one query: their text is a third of the longest address that Salesforce takes (16,384 bytes).
 const MOST_IDS: usize = 300;
@@ -53,7 +53,7 @@ impl Org<'_> {
     /// Asks for the names of all that was noted, for events of this stream.
     pub fn look_up(&mut self, stream: &str) {
         for (nth, lookup) in LOOKUPS.iter().enumerate() {
-            let wanted: Vec<Key> = std::mem::take(&mut self.names.wanted[nth]).into_iter().collect();
+            let wanted: Vec<Key> = std::mem::take(&mut self.names.wanted[nth]);
             for ids in wanted.chunks(MOST_IDS) {
                 if self.names.wait(lookup.object, Time(self.clock.now_ms())) > 0 {
                     break;
@@ -75,7 +75,7 @@ impl Org<'_> {
             ids_in_soql.join(",")
         );
         let mut pages = Pages::new(query_all_path(&self.api_version()?, &soql));
-        let mut found = HashMap::new();
+        let mut found: Vec<(Key, Name)> = Vec::new();
         while let Some(path) = pages.path() {
             let body = self.get_body(path, &[])?;
             let page = read_page(&body)?;
@@ -83,16 +83,18 @@ impl Org<'_> {
                 if let Some(key) = record.text("Id").and_then(|id| key(id.as_bytes()))
                     && let Some(name) = name(lookup, &record)
                 {
-                    found.insert(key, name);
+                    found.push((key, name));
                 }
             }
             let records = page.records.len();
             pages.read(records, records, page.total, page.done, page.next.as_deref())?;
         }
-        self.names.waits.remove(lookup.object);
+        self.names.put_off(lookup.object, None);
         let since = self.clock.elapsed();
         for id in ids {
-            self.names.insert(*id, Known { name: found.remove(id), since });
+            let index = found.iter().position(|(key, _)| key == id);
+            let name = index.map(|index| found.swap_remove(index).1);
+            self.names.insert(*id, Known { name, since });
         }
         Ok(())
     }
@@ -107,7 +109,7 @@ impl Org<'_> {
             _ => UNANSWERED,
         };
         let until = Time(self.clock.now_ms()).after(wait);
-        self.names.waits.insert(lookup.object.to_owned(), until);
+        self.names.put_off(lookup.object, Some(until));
         if matches!(error, RequestError::Everywhere(_)) {
             return;
         }

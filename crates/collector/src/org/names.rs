@@ -33,9 +33,9 @@ pub struct KnownNames {
     /// Bytes of names in the younger half.
     bytes: usize,
     /// Ids that are to be asked for, of each of [`LOOKUPS`].
-    pub wanted: [BTreeSet<Key>; LOOKUPS.len()],
+    pub wanted: [Vec<Key>; LOOKUPS.len()],
     /// Until when an object is not asked for, on the host's clock.
-    pub waits: BTreeMap<String, Time>,
+    pub waits: BTreeMap<Time, BTreeSet<String>>,
     /// What went wrong.
     pub problems: Vec<Problem>,
 }
@@ -76,8 +76,8 @@ impl KnownNames {
             return self.insert(key, known);
         }
         let wanted = &mut self.wanted[nth];
-        if wanted.len() < MOST_WANTED {
-            wanted.insert(key);
+        if wanted.len() < MOST_WANTED && !wanted.contains(&key) {
+            wanted.push(key);
         }
     }
 
@@ -94,9 +94,21 @@ impl KnownNames {
         self.young.insert(key, known);
     }
 
+    /// Notes until when an object is not asked for; none = it may be.
+    pub fn put_off(&mut self, object: &str, until: Option<Time>) {
+        self.waits.retain(|_, objects| {
+            objects.remove(object);
+            !objects.is_empty()
+        });
+        if let Some(until) = until {
+            self.waits.entry(until).or_default().insert(object.to_owned());
+        }
+    }
+
     /// Milliseconds until an object may be asked for. What is further off than any wait is over: the clock went back.
     pub fn wait(&self, object: &str, now: Time) -> i64 {
-        let wait = self.waits.get(object).map_or(0, |until| until.0.saturating_sub(now.0));
+        let waits = self.waits.iter().filter(|(_, objects)| objects.contains(object));
+        let wait = waits.map(|(until, _)| until.0.saturating_sub(now.0)).max().unwrap_or(0);
         if wait > documents::time::millis(REFUSED) { 0 } else { wait.max(0) }
     }
 }
@@ -112,7 +124,7 @@ mod tests {
     }
 
     fn wanted(names: &KnownNames) -> usize {
-        names.wanted.iter().map(BTreeSet::len).sum()
+        names.wanted.iter().map(Vec::len).sum()
     }
 
     fn user(n: usize) -> Known {

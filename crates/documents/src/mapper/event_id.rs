@@ -51,7 +51,7 @@ impl EventId {
     /// For rows with these columns.
     pub fn new(columns: &[String]) -> Self {
         let mut columns: Vec<(usize, &String)> = columns.iter().enumerate().collect();
-        columns.sort_by_key(|(index, name)| (*name, *index));
+        columns.sort_unstable_by_key(|(index, name)| (*name, *index));
         let columns = columns.into_iter().map(|(index, name)| (index, tag(name))).collect();
         Self { columns, content: Buffer::default() }
     }

@@ -46,6 +46,7 @@ pub struct Layout<'a> {
 
 impl Layout<'_> {
     /// Lays out some parts.
+    #[cold]
     pub fn add(&mut self, nodes: &'static [Node]) {
         for node in nodes {
             match node {
@@ -155,6 +156,7 @@ impl Layout<'_> {
     }
 
     /// What the tree of the type has in the first of some fields that is there and stands nowhere yet.
+    #[cold]
     fn of(&mut self, key: &str, fields: &str, form: Option<Form>) {
         let length = self.plan.len();
         for field in fields.split('|') {
@@ -187,6 +189,7 @@ impl Layout<'_> {
         }
     }
 
+    #[cold]
     fn coordinates(&mut self, field: &str) {
         if let Some(Node::Location(latitude, longitude)) = find(self.tree, field)
             && let (Some(latitude), Some(longitude)) = (self.position(latitude), self.position(longitude))
@@ -198,6 +201,7 @@ impl Layout<'_> {
         }
     }
 
+    #[cold]
     fn own(&mut self, key: &str, names: &str, form: Form) {
         let free = self.positions(names).into_iter().find(|index| !self.used[*index]);
         if let Some(index) = free {
@@ -207,6 +211,7 @@ impl Layout<'_> {
         }
     }
 
+    #[cold]
     fn or(&mut self, parts: &'static [Node], others: &'static [Node]) {
         let at = self.plan.len();
         self.step(Step::Mark);
@@ -223,6 +228,7 @@ impl Layout<'_> {
         self.closed = self.plan.len();
     }
 
+    #[cold]
     fn filled(&mut self, parts: &'static [Node]) {
         let at = self.plan.len();
         self.step(Step::Filled(Vec::new(), 0));
@@ -238,6 +244,7 @@ impl Layout<'_> {
         }
     }
 
+    #[cold]
     fn classification(&mut self) {
         let Kind { kind, activity, .. } = Kind::of(self.kind);
         let (class, column, rules) = self.class;
@@ -263,6 +270,7 @@ impl Layout<'_> {
         self.put(severity);
     }
 
+    #[cold]
     fn status(&mut self) {
         // The status of a finding is how far people have come with it.
         if self.class.0 == Class::DetectionFinding {
@@ -279,6 +287,7 @@ impl Layout<'_> {
         self.step(Step::Status(columns, success));
     }
 
+    #[cold]
     fn observables(&mut self) {
         let mut of = Vec::new();
         for field in ["related.ip", "related.user"] {
@@ -301,6 +310,7 @@ impl Layout<'_> {
     }
 
     /// The parts of a tree that stand nowhere else.
+    #[cold]
     fn unmapped(&mut self, nodes: &'static [Node], path: &str) {
         let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         for node in nodes {
@@ -426,6 +436,7 @@ impl Layout<'_> {
     }
 
     /// The columns that no part stands for, each under a key of its own beside `siblings`.
+    #[cold]
     fn rest(&mut self, siblings: &[Node]) {
         let ours = self.ours(siblings);
         let is_file = matches!(self.common.origin, Origin::File(_));
@@ -443,6 +454,7 @@ impl Layout<'_> {
     }
 
     /// The fields that a document has at this position, in this view or in another. Those without a form cannot be shared.
+    #[cold]
     fn ours(&self, siblings: &[Node]) -> Vec<(&'static str, Option<Form>)> {
         let mut ours: Vec<_> =
             siblings.iter().filter_map(Node::key).map(|name| (name, None::<Form>)).collect();
@@ -471,11 +483,12 @@ impl Layout<'_> {
 
     /// The columns that no part stands for, each with a key that does not depend on where in the file it stands. Of columns
     /// whose keys would be the same, those come first whose names are of letters, digits and underscores.
+    #[cold]
     fn free_keys(&self, ours: &[(&'static str, Option<Form>)]) -> Vec<(usize, String)> {
         let is_ours = |key: &str| ours.iter().any(|(name, form)| *name == key && form.is_none());
         let is_odd = |name: &str| !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let mut columns: Vec<usize> = (0..self.columns.len()).filter(|index| !self.used[*index]).collect();
-        columns.sort_by_key(|index| (is_odd(&self.columns[*index]), &self.columns[*index], *index));
+        columns.sort_unstable_by_key(|index| (is_odd(&self.columns[*index]), &self.columns[*index], *index));
         // The second column of a name that was mentioned is as unknown as a new one.
         let is_first = |index: usize| self.position(&self.columns[index]) == Some(index);
         let mut keys: Vec<(usize, String)> = Vec::with_capacity(columns.len());

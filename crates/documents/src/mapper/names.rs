@@ -106,7 +106,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// For rows with these columns. None where nothing is to be added.
+    /// For rows with these columns. None where nothing is to be added. Cold, like all that is done once for a file: it should be small.
+    #[cold]
     pub fn new(wanted: Wanted, columns: &[String]) -> Option<Self> {
         let mut parts = Vec::new();
         if wanted.users {
@@ -159,6 +160,7 @@ impl Plan {
 
     /// Of each column that is added, where it stands, and under which names people think of it: whoever redacts one of these means
     /// this as well.
+    #[cold]
     pub fn aliases<'c>(
         &self,
         columns: &'c [String],
