@@ -8,6 +8,7 @@
 //! What does not depend on the machine is no benchmark but a test: allocations for a row (`native/allocations.rs`),
 //! instructions for a row (`hosted/instructions.rs`) and the size of the component (`hosted/borders.rs`).
 
+mod beside;
 mod contenders;
 mod cpu;
 mod end_to_end;
@@ -17,6 +18,7 @@ mod tenants;
 mod watched;
 
 use anyhow::{Context, Result, ensure};
+use beside::Beside;
 use clap::Parser;
 use contenders::{Arena, Contender, Prepared};
 use e2e::inputs::{Input, Kind};
@@ -76,7 +78,8 @@ struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=20))]
     gigabytes: u64,
 
-    /// How much a tenant costs that waits, in folders of so many; and nothing else
+    /// How much a tenant costs that waits, in folders of so many, and what one waits for beside twenty that compute without end;
+    /// and nothing else
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     tenants: Vec<usize>,
 
@@ -98,9 +101,11 @@ fn main() -> Result<()> {
     if !arguments.tenants.is_empty() {
         let served: Vec<Served> =
             arguments.tenants.iter().map(|tenants| Served::measure(*tenants, &bar)).collect::<Result<_>>()?;
+        let beside = Beside::measure(&bar)?;
         bar.finish_and_clear();
-        print!("{}", Served::text(&served));
-        return write(&arguments.output, &format!("{:#}\n", serde_json::to_value(&served)?));
+        print!("{}{}", Served::text(&served), beside.text());
+        let json = serde_json::json!({"served": served, "beside": beside});
+        return write(&arguments.output, &format!("{json:#}\n"));
     }
     if !arguments.metrics.is_empty() {
         let watched = Watched::measure(&arguments.metrics, &bar)?;

@@ -8,12 +8,16 @@ use serde::Serialize;
 use source_host::{bytes, grouped};
 use std::{
     fs::{self, File},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 /// When a server is given up that does not come to rest.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a server says, in its folder.
+const SAID: &str = "said.txt";
 
 /// A folder of so many tenants, once all of them wait.
 #[derive(Serialize)]
@@ -40,13 +44,9 @@ impl Served {
             let text = format!("{config}path = {output:?}\n");
             fs::write(folder.path().join(format!("tenant-{nth:05}.toml")), text)?;
         }
-        let said = folder.path().join("said.txt");
+        let said = folder.path().join(SAID);
         let started = Instant::now();
-        let mut command = Command::new(program("source-host"));
-        command.args(["--quiet", "serve"]).arg(folder.path());
-        let child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said)?).spawn()?;
-        let mut server = Server(child);
+        let mut server = Server::start(folder.path())?;
         let asked = || -> Result<bool> {
             let mut ask = Command::new(program("source-host"));
             let output = ask.arg("tenants").arg(folder.path()).args(["list", "--json"]).output()?;
@@ -105,7 +105,17 @@ impl Served {
 }
 
 /// Killed when it is no longer needed, or when something fails.
-struct Server(Child);
+pub struct Server(Child);
+
+impl Server {
+    /// Serves a folder, and writes what it says to a file in it.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let said = File::create(folder.join(SAID))?;
+        let mut command = Command::new(program("source-host"));
+        command.args(["--quiet", "serve"]).arg(folder);
+        Ok(Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn()?))
+    }
+}
 
 impl Drop for Server {
     fn drop(&mut self) {

@@ -1,6 +1,12 @@
 //! The README tells the truth.
 
-use std::fs;
+use e2e::hosted::program;
+use std::{
+    fs::{self, File},
+    os::unix::fs::symlink,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).expect(path)
@@ -51,4 +57,57 @@ fn accepts(toml: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("no answer from 127.0.0.1:1"), "{said}");
+}
+
+#[test]
+fn a_tenant_is_made_of_the_configuration_in_the_readme_as_it_says() {
+    let readme = read("README.md");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let toml =
+        readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a TOML block");
+    let toml = toml.replace("https://acme.my.salesforce.com", "http://127.0.0.1:1");
+    fs::write(path("source-host.toml"), toml.replace("acme.my.salesforce.com", "127.0.0.1:1"))
+        .expect("written");
+    fs::write(path("client-key.pem"), read("crates/collector/tests/keys/pkcs8.pem")).expect("written");
+    let component = fs::canonicalize(e2e::hosted::component_path()).expect("the component");
+    symlink(component.parent().expect("a folder"), path("dist")).expect("a link");
+    fs::create_dir_all(path("target/release")).expect("a folder");
+    symlink(program("source-host"), path("target/release/source-host")).expect("a link");
+
+    let (_, rest) = readme.split_once("## Many tenants in one process\n\n").expect("the section");
+    let block = rest.split("\n\n").next().expect("its commands");
+    let command = |has: &str| {
+        let found = block.lines().find(|line| line.contains(has)).expect(has);
+        found.replace("127.0.0.1:9464", "127.0.0.1:0")
+    };
+    let (serve, list) = (command("source-host serve"), command("source-host tenants"));
+    let before: String = block
+        .lines()
+        .take_while(|line| !line.contains("source-host serve"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-euc", script]).current_dir(folder.path()).stdin(Stdio::null());
+        command.env("SOURCE_HOST_CACHE", env!("CARGO_TARGET_TMPDIR"));
+        command
+    };
+    assert!(shell(&before).status().expect("a shell").success(), "{before}");
+    let said = File::create(path("said.txt")).expect("a file");
+    let mut server = shell(&format!("exec {serve}")).stderr(said).spawn().expect("the server");
+    let started = Instant::now();
+    // The org of the README is not there; how far the tenant comes shows that its configuration is right.
+    let listed = loop {
+        let listed = shell(&list).output().expect("an answer");
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        if listed.contains("no answer from 127.0.0.1:1") || started.elapsed() > Duration::from_secs(60) {
+            break listed;
+        }
+    };
+    server.kill().expect("killed");
+    server.wait().expect("an end");
+    let said = fs::read_to_string(path("said.txt")).unwrap_or_default();
+    assert!(listed.contains("acme") && listed.contains("no answer from 127.0.0.1:1"), "{listed}{said}");
+    assert!(!path("tenants/state.json").exists() && path("tenants/states.sqlite").exists());
 }

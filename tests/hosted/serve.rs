@@ -1,9 +1,11 @@
 //! Many tenants in one process: the program as an operator runs it, against simulated orgs.
 
 use e2e::{hosted::component_path, org::TestOrg, truth::Delivered};
-use salesforce_sim::{Interval, OrgSettings, Rows, Workload};
+use salesforce_sim::{Interval, OrgSettings, Rows, Workload, generate_key};
 use serde_json::Value;
+use source_host_cli::serve::{Answer, Ask, TenantStatus, ask};
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -12,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 /// Far beyond what anything here takes on any machine that can build it.
@@ -71,9 +73,14 @@ impl Fixture {
     }
 
     pub fn serve(&self) -> Server<'_> {
+        self.serve_with(&[])
+    }
+
+    pub fn serve_with(&self, arguments: &[&str]) -> Server<'_> {
         let said = File::options().create(true).append(true).open(self.said()).expect("a file");
         let mut command = crate::host();
-        command.arg("serve").arg(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        command.arg("serve").arg(self.folder.path()).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         Server { fixture: self, child: command.spawn().expect("the host") }
     }
 
@@ -104,6 +111,66 @@ impl Fixture {
     /// What its servers have said.
     pub fn log(&self) -> String {
         fs::read_to_string(self.said()).unwrap_or_default()
+    }
+
+    /// Where its server tells metrics.
+    fn address(&self) -> String {
+        let started = Instant::now();
+        loop {
+            let log = self.log();
+            if let Some(rest) = log.split_once("address=").map(|(_, rest)| rest)
+                && let Some((address, _)) = rest.split_once(char::is_whitespace)
+            {
+                return address.to_owned();
+            }
+            assert!(started.elapsed() < PATIENCE, "{log}");
+        }
+    }
+
+    /// A tenant of the component that does this, and is well behaved where it has no such name.
+    fn add_hostile(&self, name: &str, does: &str, more: &str) {
+        let component = component_path().with_file_name("hostile-source.wasm");
+        let output = self.output(name);
+        self.write(
+            name,
+            &format!("component = {component:?}\n[source]\ndo = \"{does}\"\n{more}\n[output]\nkind = \"file\"\npath = {output:?}\n"),
+        );
+    }
+
+    /// What all tenants are at, asked as `tenants` asks, and by no program that has to be started first.
+    async fn all(&self) -> BTreeMap<String, TenantStatus> {
+        match ask(self.folder.path(), &Ask::Status).await {
+            Ok(Answer::Tenants(all)) => all.into_iter().map(|one| (one.tenant.clone(), one)).collect(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// How long it takes until a tenant has been polled more than so often.
+    async fn polled(&self, name: &str, more_than: u64) -> Duration {
+        let started = Instant::now();
+        loop {
+            let all = self.all().await;
+            if all.get(name).is_some_and(|one| one.polls > more_than && one.state == "waiting") {
+                return started.elapsed();
+            }
+            assert!(started.elapsed() < PATIENCE, "{name} is never polled: {all:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// How long polls of a tenant take that are asked for one after the other, in order.
+    async fn polls(&self, name: &str, times: usize) -> Vec<Duration> {
+        let mut took = Vec::new();
+        for _ in 0..times {
+            let before = self.all().await[name].polls;
+            let started = Instant::now();
+            let asked = ask(self.folder.path(), &Ask::Poll { tenant: name.to_owned() }).await;
+            assert!(matches!(asked, Ok(Answer::Done(_))), "{asked:?}");
+            self.polled(name, before).await;
+            took.push(started.elapsed());
+        }
+        took.sort();
+        took
     }
 
     /// What a tenant is at, if there is a server and it knows it.
@@ -371,9 +438,7 @@ async fn a_tenant_that_waits_is_no_instance_signs_in_once_and_is_told_of() {
     }
     assert_eq!(org.simulator.org().requests().count("/oauth2/token"), 1);
 
-    let log = fs::read_to_string(fixture.said()).expect("what it said");
-    let (_, rest) = log.split_once("address=").expect("where metrics are told");
-    let address = rest.split_whitespace().next().expect("an address").to_owned();
+    let address = fixture.address();
     let (status, metrics) = page(&address, "/metrics").await;
     assert!(status.contains("200"), "{status}");
     for line in [
@@ -392,4 +457,189 @@ async fn a_tenant_that_waits_is_no_instance_signs_in_once_and_is_told_of() {
     assert!(requests.len() >= 4, "{trail}");
     assert!(requests.iter().all(|one| one["tenant"] == "acme"), "{trail}");
     assert!(!trail.contains("SELECT") && !trail.contains("q="), "no queries: {trail}");
+}
+
+/// Serves twenty of them beside one that is good, and whose name sorts last, and returns how long it waits for its polls: for the
+/// first one, and for the slowest of twenty others.
+async fn beside_twenty(fixture: &Fixture, add: impl Fn(&str)) -> (Duration, Duration) {
+    for nth in 0..20 {
+        add(&format!("greedy-{nth:02}"));
+    }
+    fixture.add_hostile("zz-good", "nothing", "");
+    let started = Instant::now();
+    let server = fixture.serve();
+    fixture.polled("zz-good", 0).await;
+    let first = started.elapsed();
+    let polls = fixture.polls("zz-good", 20).await;
+    let running = fixture.all().await.values().filter(|one| one.state == "running").count();
+    server.kill();
+    assert!(running >= 12, "the others are at it all the time: {running}");
+    (first, polls[19])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_tenants_that_compute_without_end_make_nobody_wait_for_their_places() {
+    let fixture = Fixture::new();
+    let (first, slowest) = beside_twenty(&fixture, |name| fixture.add_hostile(name, "spin", "")).await;
+    println!("the first poll after {first:?}, the slowest of twenty others after {slowest:?}");
+    // By arrival alone it would be eighty seconds on two processors: sixteen times what a call may compute for, by two.
+    assert!(first < Duration::from_secs(15), "{first:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_tenants_whose_servers_never_answer_make_nobody_wait_for_their_places() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let authority = silent.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = silent.accept().await {
+            held.push(stream);
+        }
+    });
+    let fixture = Fixture::new();
+    let more = format!("authority = {authority:?}\n[egress]\nallow = [{authority:?}]");
+    let (first, slowest) =
+        beside_twenty(&fixture, |name| fixture.add_hostile(name, "one-request", &more)).await;
+    println!("the first poll after {first:?}, the slowest of twenty others after {slowest:?}");
+    // By arrival alone it would be the minute that a first byte may take.
+    assert!(first < Duration::from_secs(15), "{first:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+}
+
+/// The hostile component, which returns an empty state where nothing else is configured.
+fn without_a_state() -> Vec<u8> {
+    const MARK: &[u8] = b"hostile-attack: ";
+    let mut content = fs::read(component_path().with_file_name("hostile-source.wasm")).expect("a component");
+    let at = content.windows(MARK.len()).position(|window| window == MARK).expect("the mark") + MARK.len();
+    content[at..at + 32].copy_from_slice(format!("{:32}", "empty-state").as_bytes());
+    content
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_has_keys_and_components_read_again_and_polls_nobody_who_is_well() {
+    const ROWS: u64 = 200;
+    let org = org(ROWS).await;
+    let fixture = Fixture::new();
+    fixture.add("acme", &org);
+    let key = fixture.beside.path().join("acme/client-key.pem");
+    let right = fs::read(&key).expect("a key");
+    let wrong = generate_key().and_then(|key| key.pkcs8_pem()).expect("a key");
+    fs::write(&key, wrong).expect("written");
+    // A component that is replaced by another one.
+    let component = fixture.beside.path().join("replaced.wasm");
+    fs::copy(component_path().with_file_name("hostile-source.wasm"), &component).expect("copied");
+    let output = fixture.output("replaced");
+    fixture.write(
+        "replaced",
+        &format!("component = {component:?}\n[output]\nkind = \"file\"\npath = {output:?}\n"),
+    );
+    let server = fixture.serve();
+    fixture.polled("replaced", 0).await;
+    fixture.wait("acme", "refused", |status| status.is_some_and(|one| !one["failed"].is_null()));
+
+    fs::write(&key, right).expect("written");
+    fs::write(&component, without_a_state()).expect("written");
+    server.signal("-HUP");
+    // What had failed is tried at once.
+    fixture.wait_for_events("acme", ROWS);
+    let replaced = &fixture.all().await["replaced"];
+    assert_eq!(
+        (replaced.state.as_str(), replaced.polls),
+        ("waiting", 0),
+        "opened anew when it is due: {replaced:?}"
+    );
+    assert!(fixture.tenants(&["poll", "replaced"]).is_some());
+    fixture.wait("replaced", "another component", |status| {
+        status.is_some_and(|one| one["failed"].as_str().is_some_and(|why| why.contains("state")))
+    });
+    let said = server.stop();
+    assert!(said.contains("everything is read again"), "{said}");
+    is_clean(&fixture.delivered("acme"), &org);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_ready_when_each_tenant_of_its_start_is_opened_paused_or_gone_and_none_counts_for_another()
+ {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let authority = silent.local_addr().expect("an address").to_string();
+    let fixture = Fixture::new();
+    let more = format!("authority = {authority:?}\n[egress]\nallow = [{authority:?}]");
+    fixture.add_hostile("paused", "one-request", &more);
+    fixture.add_hostile("removed", "one-request", &more);
+    let server = fixture.serve_with(&["--metrics", "127.0.0.1:0"]);
+    for name in ["paused", "removed"] {
+        fixture.wait(name, "running", |status| status.is_some_and(|one| one["state"] == "running"));
+    }
+    let address = fixture.address();
+    for name in ["later", "latest"] {
+        fixture.add_hostile(name, "nothing", "");
+        fixture.polled(name, 0).await;
+    }
+    let is_ready = async || page(&address, "/readyz").await.0.contains("200");
+    assert!(!is_ready().await, "those of the start have not been opened");
+    assert!(fixture.tenants(&["pause", "paused"]).is_some());
+    assert!(!is_ready().await);
+    fs::remove_file(fixture.file("removed")).expect("removed");
+    let started = Instant::now();
+    while !is_ready().await {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", fixture.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_of_host_and_component_are_told_together_with_file_line_and_key() {
+    let org = org(1).await;
+    let fixture = Fixture::new();
+    let wrong = fixture.config("acme", &org).replace("flow = \"jwt-bearer\"", "flow = \"jwt\"");
+    fixture.write("acme", &format!("{wrong}\n[limits]\nmemory = \"much\"\n"));
+    let server = fixture.serve();
+    fixture.wait("acme", "failed", |status| status.is_some_and(|one| one["state"] == "failed"));
+    let all = fixture.all().await;
+    let why = all["acme"].failed.as_deref().expect("why");
+    let file = fixture.file("acme");
+    assert!(why.starts_with(&format!("{}: ", file.display())), "{why}");
+    let text = fs::read_to_string(&file).expect("its file");
+    for (line, key) in [("flow = ", "source.auth.flow"), ("memory = ", "limits.memory")] {
+        let line = text.lines().position(|written| written.starts_with(line)).expect(line) + 1;
+        assert!(why.contains(&format!("line {line}: {key}: ")), "line {line}, {key}: {why}");
+    }
+    assert!(server.stop().contains(why), "and in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_instances_are_kept_than_may_be() {
+    let fixture = Fixture::new();
+    let component = component_path().with_file_name("hostile-source.wasm");
+    for nth in 0..6 {
+        // Nobody listens there: each is due again after seconds, with events that wait.
+        let text =
+            format!("component = {component:?}\n[output]\nkind = \"http\"\nurl = \"http://127.0.0.1:9/\"\n");
+        fixture.write(&format!("tenant-{nth}"), &text);
+    }
+    let server = fixture.serve_with(&["--instances", "2", "--metrics", "127.0.0.1:0"]);
+    let address = fixture.address();
+    let started = Instant::now();
+    let mut most = 0.0_f64;
+    loop {
+        let (_, metrics) = page(&address, "/metrics").await;
+        let values = |name: &str| -> Vec<f64> {
+            let lines = metrics.lines().filter(|line| line.starts_with(name));
+            lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
+        };
+        let open = values("source_host_instances_open");
+        assert_eq!(open.len(), 1, "{metrics}");
+        assert!(open[0] <= 2.0, "{metrics}");
+        most = most.max(open[0]);
+        let failures = values("source_host_output_failures_total");
+        if failures.len() == 6 && failures.iter().all(|times| *times >= 4.0) {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{metrics}\n{}", fixture.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!((most - 2.0).abs() < 0.5, "{most}");
+    server.stop();
 }

@@ -27,10 +27,11 @@ mod units;
 pub mod watch;
 
 pub use run::ending::{End, Finished, RunError};
+pub use run::opinion::{everything_wrong, in_source, whom_to_ask};
 pub use run::pipeline::{HeldEvents, Next, Pipeline, Policy};
 pub use run::pollable::{Configured, Pollable};
 pub use run::report::{Progress, Report};
-pub use run::runner::{Runner, Stopper};
+pub use run::runner::{Reopener, Runner, Stopper};
 pub use run::watcher::Watcher;
 pub use secrets::Secret;
 pub use units::{parse_instant, parse_size, parse_time};

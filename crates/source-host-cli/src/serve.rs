@@ -1,17 +1,19 @@
 //! Many tenants in one process: a folder with a file for each.
 //!
 //! A tenant that waits is a record and not an instance: what it needs to go on stands in its state, and ten thousand of them
-//! wake nobody. When one is due it gets one of a bounded number of time slices, and of the processor what is fair. What goes wrong
-//! with one (a file that cannot be read, credentials that are refused, an output that is down) stays with it.
+//! wake nobody. When one is due it gets one of a bounded number of places for a time slice, those first that have used little
+//! of late ([`places`] has the rule), and of the processor what is fair. What goes wrong with one (a file that cannot be read,
+//! credentials that are refused, an output that is down, a component that computes without end) stays with it.
 
 mod backfill;
 mod control;
 mod error;
 mod folder;
+mod places;
 mod settings;
 mod tenant;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -32,8 +34,9 @@ pub use self::control::{Answer, Ask, BackfillStatus, EarlierState, TenantStatus,
 use self::control::{Control, Request};
 pub use self::error::ServeError;
 use self::folder::{Changes, TenantFile, scan};
+use self::places::{Places, Usage};
 pub use self::settings::Settings;
-use self::tenant::{Shared, SliceEnd, Tenant};
+use self::tenant::{Loaded, NotOpen, Shared, SliceEnd, Tenant, Wanted};
 use crate::watch::{self, Audit, Health, Metrics, ServerLimits, TenantMetrics, Thresholds};
 
 /// What a served folder came to.
@@ -53,7 +56,8 @@ pub struct Served {
 pub struct Signals {
     /// Ends it.
     pub stop: CancellationToken,
-    /// Has it read the folder again and outputs opened again.
+    /// Has it read everything again: the folder, and of each tenant the file, secrets, authorities and component. Outputs and the
+    /// audit trail are opened again.
     pub reload: Arc<tokio::sync::Notify>,
 }
 
@@ -91,13 +95,21 @@ pub async fn serve(settings: Settings, runtime: Runtime, signals: Signals) -> Re
     }
     let shared = Arc::new(Shared::new(runtime, &settings, states, metrics, audit));
     let mut server = Server::new(settings, shared, health, signals.stop.clone());
-    server.health.folder_read(files.len());
+    server.health.folder_read(files.keys().cloned());
     server.adopt(files);
     tracing::info!(tenants = server.slots.len(), "serving");
     loop {
         server.start_slices();
+        let changes_at = server.places.changes_at();
+        let places_change = async {
+            match changes_at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = signals.stop.cancelled() => break,
+            () = places_change => {}
             Some(due) = server.due.next() => server.is_due(due.into_inner()),
             Some(done) = server.running.join_next_with_id() => server.slice_ended(done),
             Some(()) = changes.seen.recv() => server.reread(),
@@ -130,14 +142,20 @@ struct Record {
     metrics: Arc<TenantMetrics>,
     /// To be done when its slice is over.
     removed: bool,
+    /// It is to be opened anew, and polled at once.
     changed: bool,
-    paused: bool,
+    /// It is to be opened anew when it is due.
     reopen: bool,
+    paused: bool,
+    /// What became of the component that it needs.
+    loaded: Option<Box<Loaded>>,
+    usage: Usage,
+    /// What the metrics had counted of the processor when that was added to its usage last.
+    cpu: Duration,
     failed: Option<(String, SystemTime)>,
     backfill: Option<BackfillStatus>,
     events: u64,
     polls: u64,
-    last_slice: Option<SystemTime>,
 }
 
 type EndedSlice = (String, Option<Box<Tenant>>, SliceEnd);
@@ -149,7 +167,7 @@ struct Server {
     stop: CancellationToken,
     slots: BTreeMap<String, Record>,
     due: DelayQueue<String>,
-    ready: VecDeque<String>,
+    places: Places,
     running: JoinSet<EndedSlice>,
     /// Whose slice a task is.
     tasks: HashMap<tokio::task::Id, String>,
@@ -159,13 +177,13 @@ struct Server {
 impl Server {
     fn new(settings: Settings, shared: Arc<Shared>, health: Health, stop: CancellationToken) -> Self {
         Self {
+            places: Places::new(settings.concurrency, settings.slice),
             settings,
             shared,
             health,
             stop,
             slots: BTreeMap::new(),
             due: DelayQueue::new(),
-            ready: VecDeque::new(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
             delivered: 0,
@@ -180,6 +198,7 @@ impl Server {
             match files.remove(&name) {
                 None => self.remove(&name),
                 Some(file) if file != record.file => {
+                    record.removed = false;
                     record.file = file;
                     record.changed = true;
                     record.failed = None;
@@ -189,7 +208,7 @@ impl Server {
                         self.schedule(&name, None, Duration::ZERO);
                     }
                 }
-                Some(_) => {}
+                Some(_) => record.removed = false,
             }
         }
         for (name, file) in files {
@@ -202,16 +221,18 @@ impl Server {
                 metrics,
                 removed: false,
                 changed: false,
-                paused: false,
                 reopen: false,
+                paused: false,
+                loaded: None,
+                usage: Usage::default(),
+                cpu: Duration::ZERO,
                 failed: None,
                 backfill: None,
                 events: 0,
                 polls: 0,
-                last_slice: None,
             };
             self.slots.insert(name.clone(), record);
-            self.ready.push_back(name);
+            self.places.queue(name, Usage::default());
         }
     }
 
@@ -224,30 +245,40 @@ impl Server {
         }
     }
 
+    /// Has all tenants opened anew when they are due, and those at once that something keeps from going on: it may be mended.
+    /// Slices under way end first.
     fn reopen(&mut self) {
+        tracing::info!("everything is read again");
         if let Some(audit) = &self.shared.audit {
             audit.reopen();
         }
-        for record in self.slots.values_mut() {
-            match &mut record.slot {
-                Slot::Waiting { tenant: Some(tenant), .. }
-                | Slot::Ready { tenant: Some(tenant) }
-                | Slot::Paused { tenant: Some(tenant) } => tenant.reopen(),
-                _ => record.reopen = true,
-            }
+        self.shared.forget_components();
+        let known: Vec<String> = self.slots.keys().cloned().collect();
+        for name in known {
+            let Some(record) = self.slots.get_mut(&name) else { continue };
+            record.reopen = true;
+            let wait = match &record.slot {
+                Slot::Running { .. } => continue,
+                Slot::Waiting { until, .. } if record.failed.is_none() => {
+                    until.saturating_duration_since(Instant::now())
+                }
+                _ => Duration::ZERO,
+            };
+            self.schedule(&name, None, wait);
         }
     }
 
     fn remove(&mut self, name: &str) {
         let Some(record) = self.slots.get_mut(name) else { return };
         tracing::info!(tenant = name, "removed");
+        self.health.settled(name);
         if let Slot::Running { .. } = record.slot {
             record.removed = true;
             return;
         }
         if let Some(record) = self.slots.remove(name) {
-            self.forget(record.slot);
             self.shared.metrics.remove(name);
+            self.forget(record.slot);
         }
     }
 
@@ -270,16 +301,21 @@ impl Server {
         let paused = record.paused;
         let earlier = self.forget(before);
         let Some(record) = self.slots.get_mut(name) else { return };
-        let tenant = if record.changed { None } else { tenant.or(earlier) };
+        let mut tenant = tenant.or(earlier);
+        if record.changed || record.reopen {
+            record.metrics.instance_open(false);
+            (tenant, record.loaded) = (None, None);
+            (record.events, record.polls) = (0, 0);
+            (record.changed, record.reopen) = (false, false);
+        }
         record.metrics.paused(paused);
         if !paused {
             record.metrics.scheduled(wait);
         }
-        record.changed = false;
         record.slot = if paused {
             Slot::Paused { tenant }
         } else if wait.is_zero() {
-            self.ready.push_back(name.to_owned());
+            self.places.queue(name.to_owned(), record.usage);
             Slot::Ready { tenant }
         } else {
             let key = self.due.insert(name.to_owned(), wait);
@@ -291,25 +327,26 @@ impl Server {
         let Some(record) = self.slots.get_mut(&name) else { return };
         if let Slot::Waiting { tenant, .. } = &mut record.slot {
             record.slot = Slot::Ready { tenant: tenant.take() };
-            self.ready.push_back(name);
+            self.places.queue(name, record.usage);
         }
     }
 
     /// Starts as many slices as may run at the same time.
     fn start_slices(&mut self) {
-        while self.running.len() < self.settings.concurrency {
-            let Some(name) = self.ready.pop_front() else { return };
+        while let Some(name) = self.places.next() {
             let Some(record) = self.slots.get_mut(&name) else { continue };
             let Slot::Ready { tenant } = &mut record.slot else { continue };
             let tenant = tenant.take();
             // Before it is opened there is nothing to cancel.
             let cancel = tenant.as_ref().map(|tenant| tenant.cancel.clone()).unwrap_or_default();
             record.slot = Slot::Running { cancel };
+            self.places.take(name.clone(), record.usage);
             let span = tracing::info_span!("tenant", tenant = name);
             let slice = run_slice(
                 name.clone(),
                 record.file.clone(),
                 tenant,
+                record.loaded.take(),
                 Arc::clone(&self.shared),
                 Arc::clone(&record.metrics),
                 self.stop.clone(),
@@ -330,11 +367,12 @@ impl Server {
                 (name, None, SliceEnd::Failed(format!("a mistake of the host ended its turn: {error}")))
             }
         };
+        let held = self.places.give_back(&name);
         let Some(record) = self.slots.get_mut(&name) else { return };
         record.metrics.running(false);
-        if record.last_slice.replace(SystemTime::now()).is_none() {
-            self.health.settled();
-        }
+        let cpu = record.metrics.cpu();
+        record.usage.add(held + cpu.saturating_sub(record.cpu));
+        record.cpu = cpu;
         if let Some(tenant) = &tenant {
             let (events, polls) = tenant.done();
             self.delivered += events.saturating_sub(record.events);
@@ -346,14 +384,22 @@ impl Server {
             self.shared.metrics.remove(&name);
             return;
         }
-        let mut tenant = tenant;
-        if std::mem::take(&mut record.reopen)
-            && let Some(tenant) = &mut tenant
-        {
-            tenant.reopen();
-        }
+        let end = match end {
+            SliceEnd::Compile(wanted) if !record.changed && !record.paused => {
+                return self.compile(name, wanted);
+            }
+            SliceEnd::Compile(_) => SliceEnd::More,
+            SliceEnd::Compiled(loaded) => {
+                record.loaded = Some(loaded);
+                SliceEnd::More
+            }
+            end => {
+                self.health.settled(&name);
+                end
+            }
+        };
         let (tenant, wait) = match end {
-            SliceEnd::More => (tenant, Duration::ZERO),
+            SliceEnd::More | SliceEnd::Compile(_) | SliceEnd::Compiled(_) => (tenant, Duration::ZERO),
             SliceEnd::Reopen => {
                 record.events = 0;
                 (None, Duration::ZERO)
@@ -370,8 +416,24 @@ impl Server {
                 (None, self.settings.retry_after)
             }
         };
-        let wait = if record.changed { Duration::ZERO } else { wait };
+        let is_next = record.changed || (record.reopen && record.failed.is_some());
+        let wait = if is_next { Duration::ZERO } else { wait };
         self.schedule(&name, tenant, wait);
+    }
+
+    /// Has a component compiled that a tenant needs, which holds no place meanwhile.
+    fn compile(&mut self, name: String, wanted: Box<Wanted>) {
+        let Some(record) = self.slots.get(&name) else { return };
+        record.metrics.scheduled(Duration::ZERO);
+        let (shared, stop, owned) = (Arc::clone(&self.shared), self.stop.clone(), name.clone());
+        let load = async move {
+            tokio::select! {
+                loaded = shared.load(wanted) => (owned, None, SliceEnd::Compiled(loaded)),
+                () = stop.cancelled() => (owned, None, SliceEnd::More),
+            }
+        };
+        let task = self.running.spawn(load.instrument(tracing::info_span!("tenant", tenant = name)));
+        self.tasks.insert(task.id(), name);
     }
 
     fn answer(&mut self, request: Request) {
@@ -509,6 +571,9 @@ impl Server {
     fn pause(&mut self, name: &str, paused: bool) -> Answer {
         let Some(record) = self.slots.get_mut(name) else { return unknown(name) };
         let was = std::mem::replace(&mut record.paused, paused);
+        if paused {
+            self.health.settled(name);
+        }
         if was != paused && !matches!(record.slot, Slot::Running { .. }) {
             self.poll_now(name);
         }
@@ -585,11 +650,17 @@ async fn ordered(
     order: Order,
     wait: Duration,
 ) -> (Option<Box<Tenant>>, SliceEnd, Answer) {
+    let mut loaded = None;
     let mut tenant = match tenant {
         Some(tenant) => tenant,
-        None => match Tenant::open(name, file, shared, metrics).await {
-            Ok(tenant) => Box::new(tenant),
-            Err(why) => return (None, SliceEnd::Failed(why.clone()), Answer::Refused(why)),
+        None => loop {
+            match Tenant::open(name, file, shared, metrics, loaded).await {
+                Ok(tenant) => break Box::new(tenant),
+                Err(NotOpen::Compile(wanted)) => loaded = Some(shared.load(wanted).await),
+                Err(NotOpen::Wrong(why)) => {
+                    return (None, SliceEnd::Failed(why.clone()), Answer::Refused(why));
+                }
+            }
         },
     };
     let refused = |error: state_store::StateError| Answer::Refused(error.to_string());
@@ -609,6 +680,7 @@ async fn ordered(
                     "goes on from an earlier state; what it had collected since comes again"
                 );
                 let said = format!("{name} goes on from the state {from}, which is now {now}");
+                metrics.instance_open(false);
                 (None, SliceEnd::Reopen, Answer::Done(said))
             }
             Err(error) => (Some(tenant), SliceEnd::Wait(wait), refused(error)),
@@ -621,6 +693,7 @@ async fn run_slice(
     name: String,
     file: TenantFile,
     tenant: Option<Box<Tenant>>,
+    loaded: Option<Box<Loaded>>,
     shared: Arc<Shared>,
     metrics: Arc<TenantMetrics>,
     stop: CancellationToken,
@@ -628,22 +701,27 @@ async fn run_slice(
     metrics.running(true);
     let mut tenant = match tenant {
         Some(tenant) => tenant,
-        None => match Tenant::open(&name, &file, &shared, &metrics).await {
+        None => match Tenant::open(&name, &file, &shared, &metrics, loaded).await {
             Ok(tenant) => Box::new(tenant),
-            Err(why) => return (name, None, SliceEnd::Failed(why)),
+            Err(NotOpen::Compile(wanted)) => return (name, None, SliceEnd::Compile(wanted)),
+            Err(NotOpen::Wrong(why)) => return (name, None, SliceEnd::Failed(why)),
         },
     };
-    tenant.kept = None;
     let end = tenant.run_slice(shared.slice, &stop).await;
-    let is_soon = matches!(end, SliceEnd::Wait(wait) if wait < shared.keep_for);
-    if is_soon {
+    let is_soon = match &end {
+        SliceEnd::More => true,
+        SliceEnd::Wait(wait) => *wait < shared.keep_for,
+        _ => false,
+    };
+    if is_soon && tenant.kept.is_none() {
         tenant.kept = Arc::clone(&shared.instances).try_acquire_owned().ok();
     }
-    if !matches!(end, SliceEnd::More) && tenant.kept.is_none() {
+    if is_soon && tenant.kept.is_some() {
+        metrics.instance_open(true);
+    } else {
         tenant.rest().await;
         metrics.instance_open(false);
-    } else {
-        metrics.instance_open(true);
+        tenant.kept = None;
     }
     (name, Some(tenant), end)
 }

@@ -142,6 +142,23 @@ fn a_signal_ends_a_run_well() {
 }
 
 #[test]
+fn a_hang_up_opens_the_output_again_and_ends_nothing() {
+    let fixture = Fixture::new(GOOD);
+    let mut child = fixture.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line.contains("batch delivered")).unwrap();
+    let pid = child.id().to_string();
+    let signal = |name| assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    for _ in 0..2 {
+        signal("HUP");
+        lines.find(|line| line.contains("the output is opened again")).expect("it goes on");
+    }
+    signal("TERM");
+    assert!(child.wait().unwrap().success());
+    assert!(lines.any(|line| line.starts_with("stopped: 1 events")));
+}
+
+#[test]
 fn a_check_beside_a_host_that_runs_says_that_its_state_is_in_use_and_fails_for_nothing_else() {
     let fixture = Fixture::new(GOOD);
     let mut child = fixture.command(&["run", "config.toml"]).stderr(Stdio::piped()).spawn().unwrap();

@@ -56,12 +56,15 @@ struct Scripted {
     renewals: VecDeque<Option<Result<(), Error>>>,
     diary: Diary,
     started: Instant,
+    /// How long each poll takes.
+    takes: Duration,
 }
 
 impl Pollable for Scripted {
     async fn poll(&mut self, state: Option<&str>) -> Polled {
         let at = self.started.elapsed().as_secs();
         self.diary.note(format!("poll({}) at {at} s", state.unwrap_or("-")));
+        tokio::time::sleep(self.takes).await;
         match self.answers.pop_front() {
             Some(answer) => answer,
             None => std::future::pending().await,
@@ -112,6 +115,10 @@ impl Output for Receiver {
 
     fn check<'a>(&'a mut self) -> Check<'a> {
         Box::pin(async { Ok(String::new()) })
+    }
+
+    fn reopen(&mut self) {
+        self.diary.note("reopen".into());
     }
 }
 
@@ -176,6 +183,7 @@ fn pipeline(
         renewals: VecDeque::new(),
         diary: diary.clone(),
         started: Instant::now(),
+        takes: Duration::ZERO,
     };
     let receiver = Receiver { diary: diary.clone(), answers: refusals.into() };
     let memory = Memory::new(Settings::default());
@@ -558,6 +566,137 @@ async fn a_source_that_promises_more_and_brings_nothing_cannot_spin() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_says_it_reads_and_goes_on_from_where_it_was_cannot_spin() {
+    let claims = |state: &str, next_poll_ms| {
+        let mut batch = batch(&[], state, next_poll_ms);
+        (batch.stats.rows_read, batch.stats.bytes_read, batch.stats.files_completed) = (1, 1, 1);
+        Ok(batch)
+    };
+    for soon in [0, 1] {
+        let answers = (0..40).map(|_| claims("a", soon)).collect();
+        let (runner, diary) = runner(answers, false);
+        let stopper = runner.stopper();
+        let (finished, ()) = tokio::join!(runner.run(), async {
+            diary.has("poll(a) at 9 s").await;
+            stopper.stop();
+        });
+        // The first one has another state than none; ten more come at once.
+        assert_eq!(finished.report.polls, 1 + 10 + 10, "{soon}: {:?}", diary.polls());
+    }
+}
+
+/// Polls that a source gets in each of some minutes which reads without end and has no events, each poll taking 10 ms.
+async fn polls_without_events(minutes: usize) -> Vec<usize> {
+    let answers = (0..20_000).map(|n| {
+        let mut batch = batch(&[], &format!("s{n}"), 0);
+        batch.stats.rows_read = 1_000;
+        Ok(batch)
+    });
+    let (mut pipeline, diary) = pipeline(answers.collect(), false, None, Vec::new(), 0);
+    pipeline.source().takes = Duration::from_millis(10);
+    let run = Runner::new(pipeline).run();
+    let time = Duration::from_secs(60 * minutes as u64);
+    assert!(tokio::time::timeout(time, run).await.is_err(), "it goes on");
+    let mut polls = vec![0; minutes];
+    for entry in diary.polls() {
+        let (_, at) = entry.split_once(" at ").unwrap();
+        let second: usize = at.trim_end_matches(" s").parse().unwrap();
+        polls[(second / 60).min(minutes - 1)] += 1;
+    }
+    polls
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_whose_rows_are_all_left_out_goes_on_at_full_speed_for_a_minute_and_then_somewhat_slower() {
+    let polls = polls_without_events(3).await;
+    // Tokio's clock has steps of a millisecond, and a wait ends in the one after it.
+    assert!((5_400..=6_000).contains(&polls[0]), "{polls:?}");
+    for later in &polls[1..] {
+        assert!((530..=550).contains(later), "{polls:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_has_events_after_all_is_as_fast_as_before() {
+    let mut answers: Vec<Polled> = Vec::new();
+    for n in 0..300 {
+        let mut batch = batch(if n == 200 { &["{1}"] } else { &[] }, &format!("s{n}"), 0);
+        batch.stats.rows_read = 1_000;
+        answers.push(Ok(batch));
+    }
+    answers.push(Ok(batch(&[], "end", 60_000)));
+    let (mut pipeline, _) = pipeline(answers, true, None, Vec::new(), 0);
+    pipeline.source().takes = Duration::from_secs(1);
+    let finished = Runner::new(pipeline).run().await;
+    assert_eq!(finished.end.unwrap(), End::CaughtUp);
+    // 301 polls of a second; after a minute each of the others before the events, and likewise after them, costs a tenth more.
+    let waits = (200 - 60) + (300 - 261);
+    let expected = 301.0 + f64::from(waits) / 10.0;
+    assert!((finished.report.seconds - expected).abs() < 1.0, "{} and {expected}", finished.report.seconds);
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_and_problems_fill_no_log_and_what_was_not_written_is_counted() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let mut answers: Vec<Polled> = Vec::new();
+    for n in 0..1_000 {
+        // The last one comes in the minute after the others.
+        let next = if n >= 998 { 61_000 } else { 0 };
+        let batch = batch(&["{1}"], &format!("s{n}"), next);
+        answers.push(Ok(Batch { problems: vec![problem(ProblemKind::Data, None); 5], ..batch }));
+    }
+    let (pipeline, diary) = pipeline(answers, false, None, Vec::new(), 0);
+    let runner = Runner::new(pipeline.log_lines(3));
+    let stopper = runner.stopper();
+    tokio::join!(runner.run(), async {
+        diary.has("save s999").await;
+        stopper.stop();
+    });
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines = |what: &str| text.lines().filter(|line| line.contains(what)).collect::<Vec<_>>();
+    let (batches, problems) = (lines("batch delivered"), lines("trouble"));
+    assert_eq!((batches.len(), problems.len()), (3 + 1, 3 + 3), "{text}");
+    assert!(batches[3].contains("suppressed=996"), "{}", batches[3]);
+    assert!(problems[3].contains("suppressed=4992"), "{}", problems[3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_is_opened_again_while_its_source_waits_which_goes_on_waiting() {
+    let answers = vec![Ok(batch(&["{1}"], "a", 60_000)), Ok(batch(&[], "b", 60_000))];
+    let (runner, diary) = runner(answers, false);
+    let (stopper, reopener) = (runner.stopper(), runner.reopener());
+    let (finished, ()) = tokio::join!(runner.run(), async {
+        diary.has("save a").await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        reopener.reopen();
+        diary.has("reopen").await;
+        diary.has("save b").await;
+        stopper.stop();
+    });
+    assert_eq!(finished.end.unwrap(), End::Stopped);
+    assert_eq!(diary.polls(), ["poll(-) at 0 s", "poll(a) at 60 s"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_watcher_sees_the_backlog_and_the_wait() {
     let mut waiting = batch(&["{1}"], "a", 2_000);
     (waiting.stats.backlog_files, waiting.stats.backlog_bytes) = (3, 4_000);
@@ -692,4 +831,33 @@ async fn a_step_that_is_dropped_half_way_is_done_again() {
         assert!(tokio::time::timeout(Duration::from_secs(1), step).await.is_err());
     }
     assert_eq!(diary.polls(), ["poll(a) at 0 s", "poll(a) at 1 s", "poll(a) at 2 s"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_says_when_to_come_again_is_left_alone_until_then() {
+    let retry = |seconds| down(0).with_retry_after(Some(Duration::from_secs(seconds)));
+    let answers = vec![Ok(batch(&["{1}"], "a", 0)), Ok(batch(&[], "b", 1000))];
+    // The second time it asks for less than the wait doubled, which is waited for all the same.
+    let (runner, diary) = build(answers, true, None, vec![retry(120), retry(1)], 0);
+    assert_eq!(runner.run().await.end.unwrap(), End::CaughtUp);
+    assert_eq!(diary.polls(), ["poll(-) at 0 s", "poll(a) at 122 s"]);
+    assert_eq!(diary.entries().iter().filter(|entry| *entry == "deliver {1}").count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_is_down_for_an_hour_is_asked_once_a_minute_and_its_source_not_at_all() {
+    let answers = vec![Ok(batch(&["{1}", "{2}"], "a", 0)), Ok(batch(&["{3}"], "b", 1000))];
+    // 1, 2, 4, 8, 16 and 32 seconds, then sixty minutes.
+    let (runner, diary) = build(answers, false, None, vec![down(0); 66], 0);
+    let stopper = runner.stopper();
+    let (finished, ()) = tokio::join!(runner.run(), async {
+        diary.has("save b").await;
+        stopper.stop();
+    });
+    assert_eq!(finished.end.unwrap(), End::Stopped);
+    assert_eq!(diary.polls(), ["poll(-) at 0 s".to_owned(), format!("poll(a) at {} s", 63 + 60 * 60)]);
+    let entries = diary.entries();
+    assert_eq!(entries[1..68], vec!["deliver {1},{2}".to_owned(); 67]);
+    assert_eq!(entries[68..], ["save a", "poll(a) at 3663 s", "deliver {3}", "save b"]);
+    assert_eq!(finished.report.events, 3);
 }

@@ -561,11 +561,13 @@ fn an_answer_names_a_hundred_tenants_at_most_and_counts_them_all() {
 fn the_host_is_ready_once_every_tenant_is_settled_and_until_it_drains() {
     let health = Health::new(metrics(true).0, Thresholds::default());
     assert_eq!(health.ready(), Err("the folder is not read yet"));
-    health.folder_read(2);
-    health.settled();
+    health.folder_read(["acme", "globex"].map(str::to_owned));
+    health.settled("acme");
+    // Said again, or of one that came later, it counts for nobody else.
+    health.settled("acme");
+    health.settled("initech");
     assert_eq!(health.ready(), Err("tenants are being opened"));
-    health.settled();
-    health.settled();
+    health.settled("globex");
     assert_eq!(health.ready(), Ok(()));
     health.draining();
     assert_eq!(health.ready(), Err("draining"));
@@ -611,7 +613,7 @@ async fn three_addresses_are_answered_and_nothing_else() {
         "{body}"
     );
     assert_eq!(ask(address, "GET /readyz").await.0, 503);
-    health.folder_read(0);
+    health.folder_read([]);
     assert_eq!(ask(address, "GET /readyz").await, (200, r#"{"status":"ready"}"#.into()));
     for line in ["GET /", "POST /metrics", "GET /metrics/", "GET /../etc/passwd", "DELETE /healthz"] {
         assert_eq!(ask(address, line).await.0, 404, "{line}");

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use event_output::{Output, OutputError, OutputErrorKind};
-use source_host::{Batch, Error, Failure, Problem, ProblemKind, Throttle};
+use source_host::{Batch, Error, Failure, Limits, Problem, ProblemKind, Throttle};
 use state_store::{StateError, StateStore};
 use tokio::time::Instant;
 
@@ -34,8 +34,12 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 const CRASHES: u32 = 3;
 /// Polls in a row that promise more at once and bring nothing, after which each costs a wait.
 const EMPTY_PROMISES: u32 = 10;
-/// Lines a minute about problems of one source.
-const PROBLEM_LINES: u32 = 60;
+/// A source that wants to be polled again sooner than that promises more at once.
+const SOON: Duration = Duration::from_secs(1);
+/// For how long a source goes on at full speed that reads and has no events: of some files all may be left out.
+const FRUITLESS: Duration = Duration::from_secs(60);
+/// The wait after each such poll from then on. Nobody can poll, save and log without end more often than that.
+const FRUITLESS_WAIT: Duration = Duration::from_millis(100);
 
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +126,9 @@ pub struct Pipeline<P> {
     /// Set when the source has to be opened again before it is polled.
     crashed: Option<Error>,
     tally: Tally,
-    throttle: Throttle,
+    /// Of lines about problems, and of those about batches.
+    problem_lines: Throttle,
+    batch_lines: Throttle,
     report: Report,
     /// What keeps it from going on, until something is delivered again.
     last_error: Option<String>,
@@ -143,6 +149,7 @@ impl<P> std::fmt::Debug for Pipeline<P> {
 impl<P: Pollable> Pipeline<P> {
     /// One that goes on until it is stopped.
     pub fn new(source: P, output: Box<dyn Output>, store: Box<dyn StateStore>) -> Self {
+        let lines = Limits::default().log_lines_per_minute;
         Self {
             source,
             output,
@@ -154,7 +161,8 @@ impl<P: Pollable> Pipeline<P> {
             pending: None,
             crashed: None,
             tally: Tally::new(),
-            throttle: Throttle::per_minute(PROBLEM_LINES),
+            problem_lines: Throttle::per_minute(lines),
+            batch_lines: Throttle::per_minute(lines),
             report: Report::default(),
             last_error: None,
         }
@@ -172,6 +180,14 @@ impl<P: Pollable> Pipeline<P> {
     #[must_use]
     pub fn held_events(mut self, held: HeldEvents) -> Self {
         self.held = Some(held);
+        self
+    }
+
+    /// Bounds the lines of the log a minute about problems of the source, and likewise those about its batches.
+    #[must_use]
+    pub fn log_lines(mut self, per_minute: u32) -> Self {
+        self.problem_lines = Throttle::per_minute(per_minute);
+        self.batch_lines = Throttle::per_minute(per_minute);
         self
     }
 
@@ -310,22 +326,26 @@ impl<P: Pollable> Pipeline<P> {
         }
         self.tally.refusals = 0;
         let state = pending.batch.state.clone();
+        let has_changed = self.state.as_ref().is_none_or(|stored| stored.text.as_ref() != Some(&state));
         if let Err(error) = self.save(state).await {
             return self.after_unsaved(error);
         }
         let Some(Pending { batch, .. }) = self.pending.take() else { return Ok(Next::Again) };
         self.report.add(&batch);
-        self.tally.note(&batch);
+        self.tally.note(&batch, has_changed);
         self.last_error = None;
-        tracing::info!(
-            target: "source_host_cli::progress",
-            events = batch.events.len(),
-            requests = batch.stats.requests,
-            files_left = batch.stats.backlog_files,
-            bytes_left = batch.stats.backlog_bytes,
-            next_poll_ms = batch.next_poll_ms,
-            "batch delivered"
-        );
+        if let Some(suppressed) = self.batch_lines.admit() {
+            tracing::info!(
+                target: "source_host_cli::progress",
+                events = batch.events.len(),
+                requests = batch.stats.requests,
+                files_left = batch.stats.backlog_files,
+                bytes_left = batch.stats.backlog_bytes,
+                next_poll_ms = batch.next_poll_ms,
+                suppressed = (suppressed > 0).then_some(suppressed),
+                "batch delivered"
+            );
+        }
         batch.problems.iter().for_each(|problem| self.log(problem));
         self.after_batch(&batch).await
     }
@@ -402,10 +422,11 @@ impl<P: Pollable> Pipeline<P> {
     async fn after_batch(&mut self, batch: &Batch) -> Result<Next, RunError> {
         self.tally.unsaved = 0;
         if batch.next_poll_ms == 0 {
-            return if self.tally.empty_promises <= EMPTY_PROMISES {
+            let wait = self.tally.least_wait(batch);
+            return if wait.is_zero() {
                 Ok(Next::Again)
             } else {
-                self.wait(FIRST_BACK_OFF, || "the source promises more and brings nothing".into())
+                self.wait(wait, || "the source promises more and brings nothing".into())
             };
         }
         if self.policy.until_complete {
@@ -418,7 +439,7 @@ impl<P: Pollable> Pipeline<P> {
         }
         let wait = Duration::from_millis(batch.next_poll_ms.into());
         if !self.policy.until_caught_up {
-            return Ok(Next::Wait(wait));
+            return Ok(Next::Wait(wait.max(self.tally.least_wait(batch))));
         }
         // The clocks of the source and of this run may differ by some milliseconds.
         let wait = self.tally.next_attempt().map_or(wait, |next| wait.min(next + Duration::from_millis(5)));
@@ -475,7 +496,7 @@ impl<P: Pollable> Pipeline<P> {
     }
 
     fn log(&mut self, problem: &Problem) {
-        let Some(suppressed) = self.throttle.admit() else { return };
+        let Some(suppressed) = self.problem_lines.admit() else { return };
         let kind = problem.kind.as_str();
         let suppressed = (suppressed > 0).then_some(suppressed);
         if problem.kind.passes() || problem.kind == ProblemKind::Data {
@@ -497,6 +518,8 @@ struct Tally {
     refusals: u32,
     unsaved: u32,
     empty_promises: u32,
+    /// Since when no batch has had events, and no long wait was asked for.
+    fruitless_since: Option<Instant>,
     backlog: (u32, u64),
     /// Whether a poll has brought a batch that was delivered.
     worked: bool,
@@ -512,6 +535,7 @@ impl Tally {
             refusals: 0,
             unsaved: 0,
             empty_promises: 0,
+            fruitless_since: None,
             backlog: (0, 0),
             worked: false,
             pending: BTreeMap::new(),
@@ -539,22 +563,39 @@ impl Tally {
         }
     }
 
-    fn note(&mut self, batch: &Batch) {
+    fn note(&mut self, batch: &Batch, has_changed: bool) {
         let stats = &batch.stats;
         self.crashes = 0;
         self.worked = true;
         batch.problems.iter().for_each(|problem| self.note_problem(problem));
         self.backlog = (stats.backlog_files, stats.backlog_bytes);
-        if !batch.events.is_empty()
-            || stats.bytes_read > 0
-            || stats.rows_read > 0
-            || stats.files_completed > 0
-        {
-            self.progress_at = Instant::now();
+        let now = Instant::now();
+        // What was read is what the source says; that it goes on from somewhere else is seen. Events are there.
+        let has_read = stats.bytes_read > 0 || stats.rows_read > 0 || stats.files_completed > 0;
+        let wait = Duration::from_millis(batch.next_poll_ms.into());
+        if !batch.events.is_empty() || (has_read && has_changed) {
+            self.progress_at = now;
             self.empty_promises = 0;
-        } else {
+        } else if wait < SOON {
             self.empty_promises = self.empty_promises.saturating_add(1);
         }
+        if !batch.events.is_empty() || wait >= FRUITLESS {
+            self.fruitless_since = None;
+        } else {
+            self.fruitless_since.get_or_insert(now);
+        }
+    }
+
+    /// How long it is at least until the source is polled again, whatever it wants itself.
+    fn least_wait(&self, batch: &Batch) -> Duration {
+        if !batch.events.is_empty() || u128::from(batch.next_poll_ms) >= SOON.as_millis() {
+            return Duration::ZERO;
+        }
+        if self.empty_promises > EMPTY_PROMISES {
+            return FIRST_BACK_OFF;
+        }
+        let fruitless = self.fruitless_since.map_or(Duration::ZERO, |since| since.elapsed());
+        if fruitless >= FRUITLESS { FRUITLESS_WAIT } else { Duration::ZERO }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::ending::{End, Finished, RunError};
 use super::pipeline::{Next, Pipeline};
@@ -21,6 +21,17 @@ impl Stopper {
     }
 }
 
+/// Asks a runner to open its output again: what lies under its name may be another file by now.
+#[derive(Clone, Debug)]
+pub struct Reopener(watch::Sender<()>);
+
+impl Reopener {
+    /// Asks.
+    pub fn reopen(&self) {
+        self.0.send_replace(());
+    }
+}
+
 type Shown = Box<dyn FnMut(Progress<'_>) + Send>;
 
 /// Drives one pipeline.
@@ -28,6 +39,8 @@ pub struct Runner<P> {
     pipeline: Pipeline<P>,
     stopped: watch::Receiver<bool>,
     stopper: Stopper,
+    reopened: watch::Receiver<()>,
+    reopener: Reopener,
     shown: Option<Shown>,
 }
 
@@ -41,7 +54,15 @@ impl<P: Pollable> Runner<P> {
     /// A runner of this pipeline.
     pub fn new(pipeline: Pipeline<P>) -> Self {
         let (sender, stopped) = watch::channel(false);
-        Self { pipeline, stopped, stopper: Stopper(sender), shown: None }
+        let (reopener, reopened) = watch::channel(());
+        Self {
+            pipeline,
+            stopped,
+            stopper: Stopper(sender),
+            reopened,
+            reopener: Reopener(reopener),
+            shown: None,
+        }
     }
 
     /// Has a function called after each step.
@@ -54,6 +75,11 @@ impl<P: Pollable> Runner<P> {
     /// What stops this runner, from anywhere.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
+    }
+
+    /// What has this runner open its output again, from anywhere: at once, or after the batch under way.
+    pub fn reopener(&self) -> Reopener {
+        self.reopener.clone()
     }
 
     /// Runs to the end.
@@ -73,6 +99,11 @@ impl<P: Pollable> Runner<P> {
             if *self.stopped.borrow() {
                 return Ok(End::Stopped);
             }
+            // Fails only if all senders are gone, and one of them is ours.
+            if self.reopened.has_changed().unwrap_or_default() {
+                self.reopened.mark_unchanged();
+                self.pipeline.output().reopen();
+            }
             let next = self.pipeline.step().await?;
             let wait = match next {
                 Next::Wait(wait) => Some(wait),
@@ -90,10 +121,14 @@ impl<P: Pollable> Runner<P> {
     }
 
     async fn pause(&mut self, wait: Duration) {
-        tokio::select! {
-            () = sleep(wait) => {}
-            // Fails only if all senders are gone, and one of them is ours.
-            _ = self.stopped.wait_for(|stop| *stop) => {}
+        let until = Instant::now() + wait;
+        loop {
+            // The receivers fail only if all senders are gone, and one of each is ours.
+            tokio::select! {
+                () = sleep_until(until) => return,
+                _ = self.stopped.wait_for(|stop| *stop) => return,
+                _ = self.reopened.changed() => self.pipeline.output().reopen(),
+            }
         }
     }
 }

@@ -14,11 +14,13 @@ pub struct Settings {
     pub states: PathBuf,
     /// A folder for backfills that are under way. Default `backfills` in the folder.
     pub backfills: PathBuf,
-    /// Tenants that have a time slice at the same time. Default 16.
+    /// Places: tenants that have a time slice at the same time. A quarter is kept for those that use little, and up to four times
+    /// as many run where some hold theirs for long. Default 16.
     pub concurrency: usize,
     /// How long a tenant that has more to do may go on before others have a slice. Default 2 s.
     pub slice: Duration,
-    /// Instances that are kept between two slices, with what they have in memory. Default 64.
+    /// Instances that are kept between two slices, with what they have in memory: by tenants that have more to do as well. Default
+    /// 64.
     pub instances: usize,
     /// The longest wait for which an instance is kept. Default 60 s.
     pub keep_for: Duration,

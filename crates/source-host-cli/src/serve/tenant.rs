@@ -1,14 +1,12 @@
 //! One tenant: its file, and the pipeline that it says.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use event_output::{Check, Closing, Delivery, Output as EventOutput, OutputError};
-use source_host::{
-    Admission, Batch, Error, MemoryBudget, Observer, Options, Plugin, Problem, Runtime, Scheduler,
-};
+use source_host::{Admission, Batch, Error, MemoryBudget, Observer, Options, Plugin, Runtime, Scheduler};
 use state_store::{Database, Owner, Settings as StateSettings, StateError, StateFile, StateStore};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -19,10 +17,14 @@ use super::folder::{Stamp, TenantFile};
 use super::settings::Settings;
 use crate::config::{Config, Output, lines_to_allow};
 use crate::run::ending::End;
+use crate::run::opinion::{everything_wrong, in_source, whom_to_ask};
 use crate::run::pipeline::{HeldEvents, Next, Pipeline, Policy};
 use crate::run::pollable::Configured;
 use crate::run::watcher::Watcher;
 use crate::watch::{Audit, Delivered, Metrics, Observers, TenantMetrics};
+
+/// Components that are read and wait for the compiler; each holds as much memory as its file has bytes.
+const LOADING: usize = 32;
 
 /// What all tenants share.
 pub(super) struct Shared {
@@ -40,7 +42,11 @@ pub(super) struct Shared {
     pub(super) audit: Option<Audit>,
     pub(super) backfills: PathBuf,
     retry_after: Duration,
-    plugins: Mutex<HashMap<PathBuf, (Stamp, Admission, Plugin)>>,
+    plugins: Mutex<HashMap<PathBuf, Vec<Known>>>,
+    /// One tenant at a time reads a component, and the others that want the same wait for it.
+    loads: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+    /// Who may hold a component in memory that waits for the compiler.
+    loading: Semaphore,
 }
 
 impl Shared {
@@ -65,28 +71,92 @@ impl Shared {
             backfills: settings.backfills.clone(),
             retry_after: settings.retry_after,
             plugins: Mutex::default(),
+            loads: Mutex::default(),
+            loading: Semaphore::new(LOADING),
         }
     }
 
-    /// A component, compiled once for all tenants that want the same.
-    async fn plugin(&self, path: &Path, admission: &Admission) -> Result<Plugin, Error> {
+    /// What is compiled already.
+    fn known(&self, wanted: &Wanted) -> Result<Option<Plugin>, Error> {
+        let path = &wanted.component;
         let metadata = std::fs::metadata(path);
-        let metadata = metadata.map_err(|reason| Error::Unreadable { path: path.to_owned(), reason })?;
+        let metadata = metadata.map_err(|reason| Error::Unreadable { path: path.clone(), reason })?;
         let stamp = Stamp::of(&metadata);
-        let known = {
-            let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
-            plugins.get(path).cloned()
-        };
-        if let Some((known, admitted, plugin)) = known
-            && known == stamp
-            && admitted == *admission
-        {
+        let mut plugins = locked(&self.plugins);
+        let Some(known) = plugins.get_mut(path) else { return Ok(None) };
+        known.retain(|known| known.stamp == stamp);
+        Ok(known.iter().find(|known| known.admission == wanted.admission).map(|known| known.plugin.clone()))
+    }
+
+    /// A component, compiled once for all tenants that want the same.
+    pub(super) async fn load(&self, wanted: Box<Wanted>) -> Box<Loaded> {
+        let plugin = self.compiled(&wanted).await.map_err(|error| error.to_string());
+        Box::new(Loaded { wanted: *wanted, plugin })
+    }
+
+    async fn compiled(&self, wanted: &Wanted) -> Result<Plugin, Error> {
+        let path = &wanted.component;
+        let of_this_file = Arc::clone(locked(&self.loads).entry(path.clone()).or_default());
+        let _alone = of_this_file.lock().await;
+        // Who came first may have done it.
+        if let Some(plugin) = self.known(wanted)? {
             return Ok(plugin);
         }
-        let plugin = self.runtime.load(path, admission).await?;
-        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        plugins.insert(path.to_owned(), (stamp, admission.clone(), plugin.clone()));
+        // Fails only if the semaphore is closed, and it never is.
+        let _room = self.loading.acquire().await;
+        let metadata = std::fs::metadata(path);
+        let metadata = metadata.map_err(|reason| Error::Unreadable { path: path.clone(), reason })?;
+        let stamp = Stamp::of(&metadata);
+        let plugin = self.runtime.load(path, &wanted.admission).await?;
+        let known = Known { stamp, admission: wanted.admission.clone(), plugin: plugin.clone() };
+        locked(&self.plugins).entry(path.clone()).or_default().push(known);
         Ok(plugin)
+    }
+
+    /// Has components read again.
+    pub(super) fn forget_components(&self) {
+        locked(&self.plugins).clear();
+        locked(&self.loads).clear();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds one of these panics half-way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A component that a tenant wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    component: PathBuf,
+    admission: Admission,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    wanted: Wanted,
+    plugin: Result<Plugin, String>,
+}
+
+struct Known {
+    stamp: Stamp,
+    admission: Admission,
+    plugin: Plugin,
+}
+
+/// Why a tenant is not open.
+#[derive(Debug)]
+pub(super) enum NotOpen {
+    /// Its component has to be compiled first, and then it is to be opened again with what became of that.
+    Compile(Box<Wanted>),
+    /// Everything that is wrong, in words, each with its line.
+    Wrong(String),
+}
+
+impl From<String> for NotOpen {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
     }
 }
 
@@ -147,6 +217,10 @@ pub(super) enum SliceEnd {
     More,
     /// Nothing until then.
     Wait(Duration),
+    /// Its component has to be compiled before it can be opened.
+    Compile(Box<Wanted>),
+    /// That was done, well or not.
+    Compiled(Box<Loaded>),
     /// It is to be opened again at once.
     Reopen,
     /// It cannot go on as it is: it has to be opened again, later.
@@ -158,18 +232,39 @@ impl Tenant {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, in words, each with its line.
+    /// [`NotOpen`]: what has to be done first, or everything that is wrong.
     pub(super) async fn open(
         name: &str,
         file: &TenantFile,
         shared: &Shared,
         metrics: &Arc<TenantMetrics>,
-    ) -> Result<Self, String> {
+        loaded: Option<Box<Loaded>>,
+    ) -> Result<Self, NotOpen> {
+        let mut loaded = loaded;
+        let mut plugin = |wanted: Wanted| match loaded.take().filter(|loaded| loaded.wanted == wanted) {
+            Some(loaded) => Ok(loaded.plugin),
+            None => match shared.known(&wanted) {
+                Ok(Some(plugin)) => Ok(Ok(plugin)),
+                Ok(None) => Err(NotOpen::Compile(Box::new(wanted))),
+                Err(error) => Ok(Err(error.to_string())),
+            },
+        };
         let path = &file.path;
         let in_file = |found: Vec<String>| format!("{}: {}", path.display(), found.join("; "));
-        let config = Config::read(path)
-            .map_err(|mistakes| in_file(mistakes.found.iter().map(ToString::to_string).collect()))?;
-        let plugin = shared.plugin(&config.component, &config.admission).await.map_err(|e| e.to_string())?;
+        let config = match Config::read(path) {
+            Ok(config) => config,
+            Err(mistakes) => {
+                let text = std::fs::read_to_string(path).unwrap_or_default();
+                let wanted = whom_to_ask(&text, &mistakes)
+                    .map(|component| Wanted { component, admission: Admission::default() });
+                let plugin = wanted.map(plugin).transpose()?;
+                let options =
+                    Options::new().scheduler(shared.scheduler.clone()).memory_budget(shared.memory.clone());
+                return Err(in_file(everything_wrong(&text, mistakes, plugin, options).await).into());
+            }
+        };
+        let wanted = Wanted { component: config.component.clone(), admission: config.admission.clone() };
+        let plugin = plugin(wanted)??;
         let cancel = CancellationToken::new();
         let mut observers = vec![Arc::clone(metrics) as Arc<dyn Observer>];
         if let Some(audit) = &shared.audit {
@@ -203,10 +298,10 @@ impl Tenant {
         let denied = source.source().denied();
         if !denied.is_empty() {
             let lines = lines_to_allow(&config.allow, denied).replace('\n', " ");
-            return Err(in_file(vec![format!(
+            return Err(NotOpen::Wrong(in_file(vec![format!(
                 "does not allow what the source has to contact: {}; if it may, write {lines}",
                 denied.join(", ")
-            )]));
+            )])));
         }
         let described = source.source().describe().await.map_err(|error| error.to_string())?;
         // The same as before, which knows now what it is of.
@@ -215,7 +310,10 @@ impl Tenant {
             Owner::new(name, described.name, described.version).with_digest(plugin.digest().to_string());
         let pipeline = |source, store, told: Arc<dyn Watcher>| {
             let output = Box::new(OnDemand { output: config.output.clone(), open: None });
-            Pipeline::new(source, output, store).held_events(shared.held.clone()).watcher(told)
+            Pipeline::new(source, output, store)
+                .held_events(shared.held.clone())
+                .log_lines(config.limits.log_lines_per_minute)
+                .watcher(told)
         };
         let backfill = Backfill::of(&shared.backfills, name)
             .map_err(|error| format!("the backfill that is under way cannot be read: {error}"))?;
@@ -327,11 +425,6 @@ impl Tenant {
         }
     }
 
-    /// Opens again what is open: for SIGHUP.
-    pub(super) fn reopen(&mut self) {
-        self.lines().for_each(|line| line.pipeline.output().reopen());
-    }
-
     /// Where the state of its collection lies.
     pub(super) fn store(&mut self) -> &mut dyn StateStore {
         self.collection.pipeline.store()
@@ -355,16 +448,6 @@ impl Tenant {
             .map(|line| line.pipeline.report())
             .fold(self.past, |(events, polls), report| (events + report.events, polls + report.polls))
     }
-}
-
-/// The component's problem, with its line and the path as it stands in the file.
-fn in_source(text: &str, problem: &Problem) -> String {
-    let path = match problem.path.as_deref() {
-        None | Some("") => "source".to_owned(),
-        Some(path) => format!("source.{path}"),
-    };
-    let line = Config::line_of(text, &path).map_or(String::new(), |line| format!("line {line}: "));
-    format!("{line}{}", Problem { path: Some(path), ..problem.clone() })
 }
 
 /// What the metrics of a tenant are told.

@@ -3,14 +3,15 @@
 //! Health is for a person or a pager, not for what restarts the host: an output that is down is down after a restart as well,
 //! and every other tenant would pay for it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::metrics::Metrics;
-use super::tenant::Standing;
+use super::tenant::{Standing, locked};
 
 /// How many tenants an answer names.
 const NAMED: usize = 100;
@@ -66,8 +67,8 @@ pub struct Report {
 
 #[derive(Debug, Default)]
 struct Readiness {
-    read: AtomicBool,
-    pending: AtomicUsize,
+    /// Tenants of the start that are not settled yet; none before the folder is read.
+    pending: Mutex<Option<HashSet<String>>>,
     draining: AtomicBool,
 }
 
@@ -85,16 +86,16 @@ impl Health {
         Self { metrics, thresholds, readiness: Arc::default() }
     }
 
-    /// The folder has been read, and holds so many tenants that can be read. Called once, before the first
-    /// [`settled`](Self::settled).
-    pub fn folder_read(&self, tenants: usize) {
-        self.readiness.pending.store(tenants, SeqCst);
-        self.readiness.read.store(true, SeqCst);
+    /// The folder has been read, and holds these tenants.
+    pub fn folder_read(&self, tenants: impl IntoIterator<Item = String>) {
+        *locked(&self.readiness.pending) = Some(tenants.into_iter().collect());
     }
 
-    /// One of those tenants was opened or refused, or is gone.
-    pub fn settled(&self) {
-        let _ = self.readiness.pending.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+    /// This tenant was opened or refused, or is paused or gone. One that came later, or says so again, counts for nobody else.
+    pub fn settled(&self, tenant: &str) {
+        if let Some(pending) = &mut *locked(&self.readiness.pending) {
+            pending.remove(tenant);
+        }
     }
 
     /// The host is about to end: whoever balances load looks elsewhere.
@@ -105,13 +106,12 @@ impl Health {
     /// Whether everything that was there at the start has been opened or refused, or else why the host is not ready.
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.readiness.draining.load(SeqCst) {
-            Err("draining")
-        } else if !self.readiness.read.load(SeqCst) {
-            Err("the folder is not read yet")
-        } else if self.readiness.pending.load(SeqCst) > 0 {
-            Err("tenants are being opened")
-        } else {
-            Ok(())
+            return Err("draining");
+        }
+        match &*locked(&self.readiness.pending) {
+            None => Err("the folder is not read yet"),
+            Some(pending) if !pending.is_empty() => Err("tenants are being opened"),
+            Some(_) => Ok(()),
         }
     }
 

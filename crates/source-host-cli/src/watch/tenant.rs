@@ -313,6 +313,11 @@ impl TenantMetrics {
         }
     }
 
+    /// What its component has used of the processor.
+    pub fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.counts[Count::CpuNanos as usize].load(Relaxed))
+    }
+
     pub(super) fn standing(&self, now: Duration) -> Standing {
         let failing_with = KINDS[usize::from(self.failing_with.load(Relaxed)).min(KINDS.len() - 1)];
         Standing {

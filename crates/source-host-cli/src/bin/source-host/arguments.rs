@@ -129,13 +129,17 @@ pub(crate) struct InitArgs {
 
 /// Serves the tenants of a folder. acme.toml is the tenant `acme`; files are added, changed and removed while it runs.
 ///
-/// A file is what `run` takes. Where it has no [state], its state lies with the others in the folder's states.sqlite. SIGHUP reads
-/// all files again; SIGTERM ends turns under way and loses nothing.
+/// A file is what `run` takes; paths in it are relative to the folder. Where it has no [state], its state lies with the others
+/// in the folder's states.sqlite. SIGHUP reads everything again: of each tenant, once its turn is over, the file, secrets,
+/// authorities and component, and opens outputs again. SIGTERM ends turns under way and loses nothing.
 #[derive(Args)]
 pub(crate) struct ServeArgs {
     /// The folder.
     pub(crate) folder: PathBuf,
-    /// How many tenants may have their turn at the same time.
+    /// How many tenants may have their turn at the same time. A quarter is kept for those that use little.
+    ///
+    /// Where turns take long, of a component that computes or a server that does not answer, up to four times as many are under
+    /// way, so that the others need not wait for them.
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) turns: usize,
     /// How many instances are kept in memory for tenants that are due again soon.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use source_host_cli::serve::TimeRange;
-use source_host_cli::{End, Pipeline, Policy, Report, RunError, Runner, Stopper};
+use source_host_cli::{End, Pipeline, Policy, Reopener, Report, RunError, Runner, Stopper};
 use state_store::{Settings, StateFile, StateStore as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,6 +19,8 @@ use crate::console::Console;
 const INTERRUPTED: i32 = 130;
 
 pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) -> Result<ExitCode, Exit> {
+    // From the beginning: whoever rotates files does not ask whether a component is being compiled.
+    let hang_up = signalled(SignalKind::hangup())?;
     let setup::Opened { config, mut source, mut owner } = setup::source(&args.config, cache).await?;
     let Some(mut state) = config.state.clone() else {
         return Err(Exit::mistake(format!(
@@ -44,9 +46,10 @@ pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) 
         give_up_after: args.give_up_after,
     };
     let shown = console.clone();
-    let pipeline = Pipeline::new(source, output, Box::new(store)).policy(policy);
+    let lines = config.limits.log_lines_per_minute;
+    let pipeline = Pipeline::new(source, output, Box::new(store)).policy(policy).log_lines(lines);
     let runner = Runner::new(pipeline).show(move |progress| shown.show(progress));
-    stop_on_signals(runner.stopper())?;
+    listen(runner.stopper(), runner.reopener(), hang_up)?;
 
     let finished = runner.run().await;
     console.clear();
@@ -78,24 +81,32 @@ fn write(path: &Path, report: &Report) -> Result<(), Exit> {
     std::fs::write(path, text).map_err(|e| failed(&e))
 }
 
-/// The first signal ends the run after the batch under way, the second one at once.
-fn stop_on_signals(stopper: Stopper) -> Result<(), Exit> {
-    let listen = |kind| signal(kind).map_err(|e| Exit::failure(format!("cannot listen for signals: {e}")));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    tokio::spawn(async move {
-        either(&mut interrupt, &mut terminate).await;
-        tracing::info!("stopping after this batch; a second signal stops at once");
-        stopper.stop();
-        either(&mut interrupt, &mut terminate).await;
-        std::process::exit(INTERRUPTED);
-    });
-    Ok(())
+fn signalled(kind: SignalKind) -> Result<Signal, Exit> {
+    signal(kind).map_err(|error| Exit::failure(format!("cannot listen for signals: {error}")))
 }
 
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
-    }
+/// SIGINT and SIGTERM end the run after the batch under way, the second one at once. SIGHUP opens the output again.
+fn listen(stopper: Stopper, reopener: Reopener, mut hang_up: Signal) -> Result<(), Exit> {
+    let mut interrupt = signalled(SignalKind::interrupt())?;
+    let mut terminate = signalled(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        let mut stops = false;
+        loop {
+            tokio::select! {
+                _ = hang_up.recv() => {
+                    tracing::info!("the output is opened again");
+                    reopener.reopen();
+                    continue;
+                }
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if std::mem::replace(&mut stops, true) {
+                std::process::exit(INTERRUPTED);
+            }
+            tracing::info!("stopping after this batch; a second signal stops at once");
+            stopper.stop();
+        }
+    });
+    Ok(())
 }

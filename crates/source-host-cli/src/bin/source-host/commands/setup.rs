@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use source_host::{Admission, Compiler, Error, Options, Plugin, Problem, Runtime};
+use source_host::{Admission, Compiler, Error, Options, Plugin, Runtime};
 use source_host_cli::config::{Config, Mistakes, lines_to_allow};
-use source_host_cli::{Configured, Secret};
+use source_host_cli::{Configured, everything_wrong, in_source, whom_to_ask};
 use state_store::Owner;
 
 use super::exit::Exit;
@@ -32,7 +32,7 @@ pub(crate) struct Opened {
 pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<Opened, Exit> {
     let config = match Config::read(path) {
         Ok(config) => config,
-        Err(mistakes) => return Err(everything_wrong(path, mistakes, cache).await),
+        Err(mistakes) => return Err(all_mistakes(path, mistakes, cache).await),
     };
     let plugin = runtime(cache)?.load(&config.component, &config.admission).await?;
     let transport = config.transport.build()?;
@@ -42,13 +42,13 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<Opened, 
         Ok(opened) => opened,
         Err(Error::Configuration(problems)) => {
             let text = std::fs::read_to_string(path).unwrap_or_default();
-            let found = problems.iter().map(|problem| with_line(&text, problem)).collect::<Vec<_>>();
+            let found = problems.iter().map(|problem| in_source(&text, problem)).collect::<Vec<_>>();
             return Err(listed(path, &found));
         }
         Err(error) => return Err(error.into()),
     };
     for warning in &grants.warnings {
-        tracing::warn!("{}", in_source(warning));
+        tracing::warn!("{}", in_source("", warning));
     }
     let denied = source.source().denied();
     if !denied.is_empty() {
@@ -68,46 +68,13 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<Opened, 
 }
 
 /// The host's own findings, and the component's about `[source]` where it can be asked.
-async fn everything_wrong(path: &Path, mistakes: Mistakes, cache: Option<&Path>) -> Exit {
-    let mut lines: Vec<String> = mistakes.found.iter().map(ToString::to_string).collect();
-    if let Some(component) = mistakes.component {
-        match load(cache, &component).await {
-            Err(exit) => lines.push(exit.message),
-            Ok(plugin) => {
-                if let Some(source) = mistakes.source {
-                    let text = std::fs::read_to_string(path).unwrap_or_default();
-                    lines.extend(
-                        opinion(&plugin, &source).await.iter().map(|problem| with_line(&text, problem)),
-                    );
-                }
-            }
-        }
-    }
-    listed(path, &lines)
-}
-
-async fn opinion(plugin: &Plugin, source: &Secret) -> Vec<Problem> {
-    let Ok(mut opened) = plugin.open(Options::new()).await else { return Vec::new() };
-    match opened.configure(source.expose()).await {
-        Err(Error::Configuration(problems)) => problems,
-        _ => Vec::new(),
-    }
-}
-
-/// The component's problem, with the path as it stands in the file.
-fn in_source(problem: &Problem) -> String {
-    let path = match problem.path.as_deref() {
-        None | Some("") => "source".to_owned(),
-        Some(path) => format!("source.{path}"),
+async fn all_mistakes(path: &Path, mistakes: Mistakes, cache: Option<&Path>) -> Exit {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let plugin = match whom_to_ask(&text, &mistakes) {
+        None => None,
+        Some(component) => Some(load(cache, &component).await.map_err(|exit| exit.message)),
     };
-    Problem { path: Some(path), ..problem.clone() }.to_string()
-}
-
-/// The same with the line it stands in.
-fn with_line(text: &str, problem: &Problem) -> String {
-    let path = format!("source.{}", problem.path.as_deref().unwrap_or_default());
-    let words = in_source(problem);
-    Config::line_of(text, &path).map_or(words.clone(), |line| format!("line {line}: {words}"))
+    listed(path, &everything_wrong(&text, mistakes, plugin, Options::new()).await)
 }
 
 fn listed(path: &Path, lines: &[String]) -> Exit {
