@@ -598,12 +598,32 @@ async fn a_schema_cannot_write_a_configuration_of_its_own_choice() {
     let mut init = Command::new(program("source-host"));
     init.arg("init").arg(&component).arg("--output").arg(&written).stdin(std::process::Stdio::null());
     let output = init.output().expect("the host");
-    let text = fs::read_to_string(&written).unwrap_or_default();
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read_to_string(&written).expect("a configuration");
     let uncommented: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
-    for bad in ["/etc/passwd", "attacker.example.net"] {
+    for bad in ["/etc/passwd", "attacker.example.net", "HOME"] {
         assert!(!uncommented.iter().any(|line| line.contains(bad)), "{bad}:\n{text}\n{output:?}");
     }
     assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
+    let table: toml::Table = text.parse().expect("TOML");
+    let source = table["source"].as_table().expect("a source");
+    for key in ["url", "untyped", "listed", "table", "secret", "chosen", "apart"] {
+        assert!(source.contains_key(key), "{key}:\n{text}");
+    }
+    let found = references(&table["source"]);
+    assert!(found.is_empty(), "{found:?}:\n{text}");
+}
+
+/// The tables that the host would read as a file or a variable of this machine.
+fn references(value: &toml::Value) -> Vec<&toml::Table> {
+    match value {
+        toml::Value::Table(table) => {
+            let is_one = table.len() == 1 && (table.contains_key("file") || table.contains_key("env"));
+            table.values().flat_map(references).chain(is_one.then_some(table)).collect()
+        }
+        toml::Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(unix)]
