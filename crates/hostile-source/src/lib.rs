@@ -80,6 +80,10 @@ impl Guest for Hostile {
                 description.name = "\u{1b}[2Jcleared\r\n\u{7}".to_owned();
                 description.version = "1.0\u{1b}]0;owned\u{7}".to_owned();
                 description.streams[0].name = "a\nlevel=ERROR forged\u{202e}".to_owned();
+                description.config_schema =
+                    "{\"type\":\"object\",\"x\u{9b}2J\":[\"\u{202e}gnol\u{7f}\"],\"properties\":\
+                     {\"url\":{\"type\":\"string\",\"description\":\"\u{9b}31m\u{2066}\"}}}"
+                        .to_owned();
             }
             "spin-in-describe" => spin(),
             "schema-that-writes" => description.config_schema = WRITES.to_owned(),
@@ -148,7 +152,9 @@ impl Guest for Hostile {
             }
             "unsent-bodies" => batch.state = network::unsent_bodies(&authority, 100),
             "dropped-requests" => batch.state = network::dropped_requests(&authority, 10_000),
-            "denied-requests" => batch.state = network::denied_requests(100_000),
+            "denied-requests" => batch.state = network::denied_requests(2_500),
+            "denied-and-dropped" => batch.state = network::denied_and_dropped(20_000),
+            "silent-server" => batch.state = network::read_all(&authority, "/slow"),
             "endless-body" => batch.state = network::read_all(&authority, "/endless"),
             "informational-answers" => batch.state = network::read_all(&authority, "/informational"),
             "large-headers" => batch.state = network::read_all(&authority, "/large-headers"),
@@ -159,6 +165,8 @@ impl Guest for Hostile {
             "empty-state" => batch.state.clear(),
             "silent" => batch.next_poll_ms = u32::MAX,
             "large-event" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(8 << 20))],
+            "twice" => batch.events = vec![r#"{"a":{"b":1,"c":2,"b":3}}"#.to_owned()],
+            "deep" => batch.events = vec![format!(r#"{{"a":{}{}}}"#, "[".repeat(200), "]".repeat(200))],
             "surrogate" => batch.events = vec![r#"{"a":"\ud800"}"#.to_owned()],
             "number" => batch.events = vec![r#"{"a":1e999999}"#.to_owned()],
             "nested" => {

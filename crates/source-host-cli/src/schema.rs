@@ -54,8 +54,11 @@ fn harmless(schema: &mut Value) {
                         let is_required =
                             required.as_array().is_some_and(|all| all.iter().any(|one| one == name));
                         let default = property.get("default");
-                        let is_harmful = matches!(name.as_str(), "file" | "env") || default.is_some_and(is_table);
-                        if default.is_some_and(|_| is_harmful) || is_required && default.is_some_and(is_address) {
+                        let is_harmful =
+                            matches!(name.as_str(), "file" | "env") || default.is_some_and(is_table);
+                        if default.is_some_and(|_| is_harmful)
+                            || is_required && default.is_some_and(is_address)
+                        {
                             property.as_object_mut().and_then(|property| property.remove("default"));
                         }
                     }
@@ -192,6 +195,7 @@ pub(crate) fn own() -> Value {
                 "functions": count(40_000, "Its functions."),
                 "function_bytes": size("256KiB", "Its longest function."),
                 "code_bytes": size("8MiB", "All its functions."),
+                "declarations": count(100_000, "All else that it declares: types, imports, exports, globals, instances."),
                 "compile_time": time("60s", "Compiling it."),
                 "compile_memory": size("2GiB", "Address space for compiling it."),
             },

@@ -44,7 +44,13 @@ const WIDTH: usize = 116;
 impl<'a> Starter<'a> {
     /// Begins with nothing given.
     pub(super) fn new(schema: &'a Value) -> Self {
-        Self { schema, values: Table::new(), missing: Vec::new(), hosts: BTreeSet::new(), given: BTreeSet::new() }
+        Self {
+            schema,
+            values: Table::new(),
+            missing: Vec::new(),
+            hosts: BTreeSet::new(),
+            given: BTreeSet::new(),
+        }
     }
 
     /// Takes `source.auth.flow=jwt-bearer`.
@@ -189,15 +195,11 @@ impl<'a> Starter<'a> {
             true => choices.first().cloned().map(Toml::String),
             false => default(schema),
         };
-        let shown = default.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let shown =
+            default.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-        let question = Question {
-            path,
-            about,
-            choices: &choices,
-            default: shown.as_deref(),
-            secret: is_secret(schema),
-        };
+        let question =
+            Question { path, about, choices: &choices, default: shown.as_deref(), secret: is_secret(schema) };
         let value = match ask(&question).filter(|answer| !answer.trim().is_empty()) {
             Some(answer) => read(schema, &answer).ok().inspect(|value| self.given(path, value)),
             None => default,
@@ -635,17 +637,30 @@ mod tests {
     #[test]
     fn no_table_of_the_file_refers_to_this_machine_unless_somebody_said_so() {
         let hostile = |component: Value| source_host_cli::schema::whole("logs", component);
-        let table = |properties: Value| json!({"type": "object", "required": ["file"], "properties": properties});
+        let table =
+            |properties: Value| json!({"type": "object", "required": ["file"], "properties": properties});
         let file = json!({"type": "string", "default": "/etc/passwd"});
         for (name, property) in [
             ("a text that is a table", json!({"default": "{ file = \"/etc/passwd\" }"})),
-            ("a text that is a list of them", json!({"type": "array", "default": "[{ file = \"/etc/passwd\" }]"})),
+            (
+                "a text that is a list of them",
+                json!({"type": "array", "default": "[{ file = \"/etc/passwd\" }]"}),
+            ),
             ("a table", json!({"default": {"file": "/etc/passwd"}})),
             ("a list of tables", json!({"type": "array", "default": [{"file": "/etc/passwd"}]})),
-            ("where a secret lies", json!({"type": "string", "writeOnly": true, "default": "file:/etc/passwd"})),
+            (
+                "where a secret lies",
+                json!({"type": "string", "writeOnly": true, "default": "file:/etc/passwd"}),
+            ),
             ("a table of one key", table(json!({"file": file}))),
-            ("a table with another key that is not needed", table(json!({"file": file, "x": {"type": "string"}}))),
-            ("a word that decides", json!({"type": "object", "oneOf": [{"required": ["file"], "properties": {"file": {"const": "/etc/passwd"}}}]})),
+            (
+                "a table with another key that is not needed",
+                table(json!({"file": file, "x": {"type": "string"}})),
+            ),
+            (
+                "a word that decides",
+                json!({"type": "object", "oneOf": [{"required": ["file"], "properties": {"file": {"const": "/etc/passwd"}}}]}),
+            ),
             ("a variable", table(json!({"env": {"default": "HOME"}, "file": {"type": "object"}, "x": {}}))),
         ] {
             let schema = hostile(json!({"type": "object", "required": ["p"], "properties": {"p": property}}));
@@ -653,13 +668,17 @@ mod tests {
             starter.ask(&mut |_| None);
             let text = starter.write().expect(name);
             let values = text.lines().filter(|line| !line.starts_with('#'));
-            assert!(!values.clone().any(|line| line.contains("passwd") || line.contains("HOME")), "{name}:\n{text}");
+            assert!(
+                !values.clone().any(|line| line.contains("passwd") || line.contains("HOME")),
+                "{name}:\n{text}"
+            );
             let mut found = BTreeSet::new();
             references(&text.parse().expect(name), "", &mut found);
             assert!(found.is_empty(), "{name}: {found:?}\n{text}");
         }
         // Whoever names it means it.
-        let schema = hostile(json!({"type": "object", "properties": {"p": table(json!({"file": file, "x": {}}))}}));
+        let schema =
+            hostile(json!({"type": "object", "properties": {"p": table(json!({"file": file, "x": {}}))}}));
         let mut starter = Starter::new(&schema);
         starter.set("source.p.file=own.txt").unwrap();
         starter.ask(&mut |_| None);
