@@ -337,6 +337,31 @@ pub struct Failure {
     pub state: Option<String>,
 }
 
+/// Characters that do something on a terminal other than to be seen: control characters, and those that reorder text.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Makes JSON with texts of an untrusted component fit for a terminal: what [`printable`] takes out is written as `\u202e` and the
+/// like, so that it stays the same document. Line breaks between its parts stay as they are.
+///
+/// ```
+/// let json = serde_json::to_string(&["\u{9b}2J \u{202e}"]).unwrap();
+/// assert_eq!(source_host::printable_json(&json), r#"["\u009b2J \u202e"]"#);
+/// ```
+pub fn printable_json(json: &str) -> String {
+    let mut clean = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Within a text JSON has no line break; all others stand in texts, and none of them needs two halves.
+        match is_unprintable(c) && c != '\n' {
+            true => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => clean.push(c),
+        }
+    }
+    clean
+}
+
 /// Makes text of an untrusted component fit for a terminal or a log: control characters (line breaks, escape sequences)
 /// and invisible characters that reorder text become spaces, and text beyond 4096 characters is cut.
 ///
@@ -345,10 +370,7 @@ pub struct Failure {
 /// assert_eq!(text, "done 2026-01-01 ERROR forged");
 /// ```
 pub fn printable(text: String) -> String {
-    let bad = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let bad = is_unprintable;
     if text.len() <= LONGEST_TEXT && !text.chars().any(bad) {
         return text;
     }

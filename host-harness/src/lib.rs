@@ -60,7 +60,7 @@ pub use component::session::Session;
 pub use component::source::Source;
 pub use contract::{
     ApiUsage, BacklogDay, Batch, Description, Failure, Finding, Grants, Problem, ProblemKind, Stats,
-    StreamDescription, Verdict, printable,
+    StreamDescription, Verdict, printable, printable_json,
 };
 pub use error::Error;
 pub use network::egress::{Egress, RuleError};

@@ -29,8 +29,10 @@ pub trait Observer: Send + Sync {
         let _ = call;
     }
 
-    /// Something ran into a limit: `requests`, `connections`, `request-bytes`, `problems`. What a call ended by, stands in
-    /// its [`CallRecord`] instead.
+    /// Something ran into a limit, and the call went on: `requests` a second, `connections`, `request-bytes` (the body of one
+    /// request), `response-bytes` (of one call), `response-headers` (a head that is too long, or too many that announce another),
+    /// `request-time`, `wait` (longer than it may be until the next poll, and cut), `problems` (more than are kept). What a call
+    /// ended by, stands in its [`CallRecord`] instead.
     fn limit(&self, limit: &'static str) {
         let _ = limit;
     }
@@ -68,6 +70,9 @@ pub struct RequestRecord<'a> {
     pub error: Option<&'a str>,
     /// Whether the host refused to send it.
     pub denied: bool,
+    /// So many before it were refused as well, denied or not as this one is, and faster than [`crate::Limits::requests_per_second`]:
+    /// this record stands for them, whatever hosts they were for.
+    pub untold_before: u64,
     /// Bytes of its body.
     pub bytes_sent: u64,
     /// Bytes of the answer's body that were read.

@@ -5,8 +5,8 @@ use anyhow::{Context as _, Result};
 use e2e::hosted::{component_path, load, program};
 use serde_json::json;
 use source_host::{
-    Admission, CallRecord, Digest, Egress, Error, Limits, MemoryBudget, Observer, Options, Plugin, Runtime,
-    Scheduler, Source,
+    Admission, CallRecord, Compiler, Digest, Egress, Error, Limits, MemoryBudget, Observer, Options, Plugin,
+    Runtime, Scheduler, Source,
 };
 use std::{
     fs,
@@ -46,12 +46,24 @@ static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| load(&hostile_path()).expect(
 struct Told {
     calls: Mutex<Vec<CallRecord>>,
     limits: Mutex<Vec<&'static str>>,
+    /// Requests that were denied, and how often that was told.
     denied: AtomicUsize,
+    lines: AtomicUsize,
+}
+
+impl Told {
+    fn has(&self, limit: &str) -> bool {
+        self.limits.lock().expect("no panic").contains(&limit)
+    }
 }
 
 impl Observer for Told {
     fn request(&self, request: &source_host::RequestRecord<'_>) {
-        self.denied.fetch_add(usize::from(request.denied), Ordering::Relaxed);
+        let requests = usize::try_from(1 + request.untold_before).expect("a count");
+        if request.denied {
+            self.denied.fetch_add(requests, Ordering::Relaxed);
+            self.lines.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn call(&self, call: &CallRecord) {
@@ -196,7 +208,7 @@ async fn requests_that_are_sent_and_dropped_count_until_they_are_gone() {
     let batch = source.poll(None).await.expect("a batch");
     assert_eq!(batch.state, "sent 10000, refused 0: ");
     assert!(server.most.load(Ordering::SeqCst) <= 8);
-    assert!(told.limits.lock().expect("no panic").contains(&"connections"));
+    assert!(told.has("connections"));
     // They go with the source.
     drop(source);
     let gone = async {
@@ -212,13 +224,82 @@ async fn requests_that_are_denied_in_a_loop_fill_no_log() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
     let guard = tracing::subscriber::set_default(subscriber);
-    let (mut source, told) = attacking("denied-requests", "127.0.0.1:9", Limits::default()).await;
+    let bounds = limits(|limits| limits.requests_per_second = 500);
+    let (mut source, told) = attacking("denied-requests", "127.0.0.1:9", bounds).await;
+    let started = Instant::now();
     let batch = source.poll(None).await.expect("a batch");
     drop(guard);
-    assert_eq!(batch.state, "denied 100000");
-    assert_eq!(told.denied.load(Ordering::Relaxed), 100_000);
-    let lines = log.text().lines().count();
-    assert!((1..=61).contains(&lines), "{lines} lines");
+    assert_eq!(batch.state, "denied 2500");
+    assert_eq!(told.denied.load(Ordering::Relaxed), 2_500);
+    // Five hundred at once, and the others no faster than requests that are sent.
+    assert!(started.elapsed() >= Duration::from_millis(3_900), "{:?}", started.elapsed());
+    assert!(told.has("requests"));
+    let lines = log.text().lines().filter(|line| line.contains("request denied")).count();
+    assert!((1..=60).contains(&lines), "{lines} lines");
+}
+
+#[tokio::test]
+async fn an_instance_that_comes_after_another_may_not_be_faster_than_one_that_stays() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let bounds = limits(|limits| limits.requests_per_second = 100);
+    let started = Instant::now();
+    let (mut source, told) = attacking("denied-and-dropped", "127.0.0.1:9", bounds).await;
+    let config = json!({"do": "denied-and-dropped", "authority": "127.0.0.1:9"}).to_string();
+    for instance in 1..=5 {
+        let batch = source.poll(None).await.expect("a batch");
+        assert_eq!(batch.state, "sent 20000");
+        // All are told, few of them each by itself: a hundred at once, a hundred a second, and the last of a call.
+        assert_eq!(told.denied.load(Ordering::Relaxed), instance * 20_000);
+        let seconds = usize::try_from(started.elapsed().as_secs()).expect("seconds") + 1;
+        let lines = told.lines.load(Ordering::Relaxed);
+        assert!(
+            lines <= 100 + 100 * seconds + instance,
+            "{lines} lines of {instance} instances in {seconds} s"
+        );
+        if instance % 2 == 0 {
+            source.suspend().await.expect("suspended");
+        }
+        source.renew().await.expect("another instance");
+        source.configure(&config).await.expect("configured");
+    }
+    drop(guard);
+    // Unless a minute is over, which it is not.
+    let lines = log.text().lines().filter(|line| line.contains("request denied")).count();
+    assert!(started.elapsed() > Duration::from_secs(55) || (1..=60).contains(&lines), "{lines} lines");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn each_limit_that_a_component_runs_into_is_told_and_has_a_line_in_the_log() {
+    let server = Server::start().await.expect("a server");
+    for (attack, limit) in [
+        ("endless-body", "response-bytes"),
+        ("large-request", "request-bytes"),
+        ("informational-answers", "response-headers"),
+        ("large-headers", "response-headers"),
+        ("silent-server", "request-time"),
+        ("many-requests", "requests"),
+        ("dropped-requests", "connections"),
+        ("silent", "wait"),
+        ("many-problems", "problems"),
+    ] {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let bounds = limits(|limits| {
+            limits.received_bytes = 20_000_000;
+            limits.request_bytes = 1_000_000;
+            limits.request_time =
+                if attack == "silent-server" { Duration::from_millis(300) } else { limits.request_time };
+        });
+        let (mut source, told) = attacking(attack, &server.authority, bounds).await;
+        let polled = source.poll(None).await.map(|batch| batch.state);
+        drop(guard);
+        assert!(told.has(limit), "{attack}: {:?}, {polled:?}", told.limits);
+        let said = format!("the component ran into a limit limit=\"{limit}\" suppressed=0");
+        assert_eq!(log.text().matches(&said).count(), 1, "{attack}: {}", log.text());
+    }
 }
 
 /// The log, as text.
@@ -252,8 +333,9 @@ impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
 
 #[tokio::test]
 async fn of_many_problems_the_first_hundred_are_told_and_the_others_counted() {
-    let (mut source, _) = attacking("many-problems", "127.0.0.1:9", Limits::default()).await;
+    let (mut source, told) = attacking("many-problems", "127.0.0.1:9", Limits::default()).await;
     let problems = source.poll(None).await.expect("a batch").problems;
+    assert!(told.has("problems"));
     assert_eq!(problems.len(), 101);
     assert_eq!(problems[100].message, "4,900 more were reported and are not shown");
 }
@@ -416,6 +498,24 @@ async fn a_component_is_taken_with_a_signature_of_the_expected_key_alone() {
     assert!(openssl(&sign), "openssl signs");
     runtime.load(at("source.wasm"), &admission("key")).await.expect("admitted");
     assert!(refusal("other").await.contains("not one of the expected key"), "another key");
+    // What was admitted and compiled before has to be signed as well.
+    let cached = Runtime::with_cache(&at("cache")).expect("a runtime");
+    cached.load(at("source.wasm"), &admission("key")).await.expect("compiled");
+    assert_eq!(fs::read_dir(at("cache")).expect("the cache").count(), 1);
+    let nobody = Compiler::child("/nonexistent/compiler", [""; 0]);
+    let cached = Runtime::with_cache(&at("cache")).expect("a runtime").compiled_by(nobody);
+    cached.load(at("source.wasm"), &admission("key")).await.expect("found in the cache");
+    let signature = fs::read(at("source.wasm.sig")).expect("a signature");
+    for spoiled in [Some(signature.iter().map(|byte| byte ^ 1).collect::<Vec<_>>()), Some(Vec::new()), None] {
+        match &spoiled {
+            Some(spoiled) => fs::write(at("source.wasm.sig"), spoiled).expect("spoiled"),
+            None => fs::remove_file(at("source.wasm.sig")).expect("removed"),
+        }
+        let error =
+            cached.load(at("source.wasm"), &admission("key")).await.expect_err("not admitted").to_string();
+        assert!(error.contains("signature"), "{spoiled:?}: {error}");
+    }
+    fs::write(at("source.wasm.sig"), signature).expect("as it was");
     let mut changed = fs::OpenOptions::new().append(true).open(at("source.wasm")).expect("opened");
     changed.write_all(b"\0\x01\0").expect("changed");
     assert!(refusal("key").await.contains("not one of the expected key"), "changed");
@@ -450,27 +550,52 @@ async fn waiting_for_a_server_is_no_computing_and_ends_with_the_time_of_the_call
         limits.cpu_time = Duration::from_millis(300);
         limits.call_time = Duration::from_secs(1);
     });
-    let (mut source, told) = attacking("endless-body", &server.authority, bounds).await;
+    let (mut source, told) = attacking("silent-server", &server.authority, bounds).await;
+    let started = Instant::now();
     let error = source.poll(None).await.expect_err("stopped");
-    assert!(matches!(error, Error::CpuTime { .. } | Error::Timeout { .. }), "{error}");
-    assert!(!told.calls.lock().expect("no panic").is_empty());
+    assert!(matches!(error, Error::Timeout { call: "poll", .. }), "{error}");
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    let call = *told.calls.lock().expect("no panic").last().expect("a call");
+    assert_eq!((call.function, call.ended_by), ("poll", Some("time")));
+    assert!(call.cpu < Duration::from_millis(300), "{:?}", call.cpu);
+}
+
+#[tokio::test]
+async fn a_request_ends_when_its_time_is_up_before_its_answer_and_within_it() {
+    let server = Server::start().await.expect("a server");
+    for attack in ["silent-server", "endless-body"] {
+        let bounds = limits(|limits| limits.request_time = Duration::from_millis(300));
+        let (mut source, told) = attacking(attack, &server.authority, bounds).await;
+        let started = Instant::now();
+        let batch = source.poll(None).await.expect("a batch");
+        assert!(
+            batch.state.contains("HttpResponseTimeout") || batch.state.contains("timeout"),
+            "{attack}: {}",
+            batch.state
+        );
+        let took = started.elapsed();
+        assert!((Duration::from_millis(300)..Duration::from_secs(3)).contains(&took), "{attack}: {took:?}");
+        assert!(told.has("request-time"), "{attack}: {:?}", told.limits);
+    }
 }
 
 #[tokio::test]
 async fn a_body_without_end_ends_at_what_a_call_may_read() {
     let server = Server::start().await.expect("a server");
     let bounds = limits(|limits| limits.received_bytes = 20_000_000);
-    let (mut source, _) = attacking("endless-body", &server.authority, bounds).await;
+    let (mut source, told) = attacking("endless-body", &server.authority, bounds).await;
     let batch = source.poll(None).await.expect("a batch");
     assert!(batch.state.contains("body size exceeds limit"), "{}", batch.state);
+    assert!(told.has("response-bytes"));
 }
 
 #[tokio::test]
 async fn a_request_without_end_ends_at_what_a_request_may_send() {
     let server = Server::start().await.expect("a server");
     let bounds = limits(|limits| limits.request_bytes = 1_000_000);
-    let (mut source, _) = attacking("large-request", &server.authority, bounds).await;
+    let (mut source, told) = attacking("large-request", &server.authority, bounds).await;
     let batch = source.poll(None).await.expect("a batch");
+    assert!(told.has("request-bytes"));
     assert!(batch.state.starts_with("wrote "), "{}", batch.state);
     assert!(
         server.received.load(Ordering::SeqCst) <= 1_100_000,
@@ -488,6 +613,7 @@ async fn a_flood_of_announcements_and_a_head_without_end_are_no_answers() {
         let batch = source.poll(None).await.expect("a batch");
         assert!(batch.state.contains("Err("), "{attack}: {}", batch.state);
         assert!(started.elapsed() < Duration::from_secs(20), "{attack}: {:?}", started.elapsed());
+        assert!(told.has("response-headers"), "{attack}: {:?}", told.limits);
         let cpu = told.calls.lock().expect("no panic").last().expect("a call").cpu;
         assert!(cpu < Duration::from_secs(1), "{attack}: {cpu:?}");
     }
@@ -506,17 +632,18 @@ async fn requests_come_no_faster_than_they_may() {
     assert_eq!(batch.state, "done 2000");
     // A thousand at once, and the others at a thousand a second.
     assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
-    let _ = told;
+    assert!(told.has("requests"));
 }
 
 #[tokio::test]
 async fn events_that_a_reader_would_choke_on_are_refused() {
-    for attack in ["surrogate", "number", "nested"] {
+    for attack in ["surrogate", "number", "twice", "deep", "nested"] {
         let (mut source, _) = attacking(attack, "127.0.0.1:9", Limits::default()).await;
         let error = source.poll(None).await.expect_err(attack);
+        // The last one is too large already; the one before is refused for its depth alone.
         assert!(
             error.to_string().contains("not one JSON object on one line") || attack == "nested",
-            "{error}"
+            "{attack}: {error}"
         );
         assert!(matches!(error, Error::Refused(_) | Error::Memory { .. }), "{attack}: {error}");
     }
@@ -534,8 +661,9 @@ async fn a_state_that_could_not_be_told_from_none_is_refused() {
 
 #[tokio::test]
 async fn who_wants_to_sleep_for_49_days_is_asked_again_after_one() {
-    let (mut source, _) = attacking("silent", "127.0.0.1:9", Limits::default()).await;
+    let (mut source, told) = attacking("silent", "127.0.0.1:9", Limits::default()).await;
     assert_eq!(source.poll(None).await.expect("a batch").next_poll_ms, 24 * 3_600_000);
+    assert!(told.has("wait"));
 }
 
 #[tokio::test]
@@ -577,12 +705,26 @@ async fn names_that_a_component_gives_itself_reach_no_terminal_as_they_are() {
     let forged = r#"(component (core module (func (export "a\1b[2Jb\07\0d\0ac"))))"#;
     let core = folder.path().join("core.wasm");
     fs::write(&core, test_guests::from_text(forged).expect("a component")).expect("written");
-    for path in [&names, &core] {
+    for (arguments, path) in [
+        (&["describe"][..], &names),
+        (&["describe"], &core),
+        (&["describe", "--json"], &names),
+        (&["inspect"], &names),
+        (&["inspect", "--json"], &names),
+        (&["schema"], &names),
+    ] {
         let output =
-            Command::new(program("source-host")).arg("describe").arg(path).output().expect("the host");
+            Command::new(program("source-host")).args(arguments).arg(path).output().expect("the host");
+        if arguments == ["describe", "--json"] {
+            let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            // It is the same document.
+            let schema = &said["config_schema"];
+            assert_eq!(schema["properties"]["url"]["description"], "\u{9b}31m\u{2066}", "{said}");
+            assert_eq!(schema["x\u{9b}2J"][0], "\u{202e}gnol\u{7f}", "{said}");
+        }
         for text in [output.stdout, output.stderr] {
             let text = String::from_utf8_lossy(&text).into_owned();
-            let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            let bad = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202e}' | '\u{2066}');
             assert!(!text.contains(bad), "{text:?}");
             assert!(!text.lines().any(|line| line.trim_start().starts_with("level=ERROR")), "{text:?}");
         }
@@ -598,12 +740,32 @@ async fn a_schema_cannot_write_a_configuration_of_its_own_choice() {
     let mut init = Command::new(program("source-host"));
     init.arg("init").arg(&component).arg("--output").arg(&written).stdin(std::process::Stdio::null());
     let output = init.output().expect("the host");
-    let text = fs::read_to_string(&written).unwrap_or_default();
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read_to_string(&written).expect("a configuration");
     let uncommented: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
-    for bad in ["/etc/passwd", "attacker.example.net"] {
+    for bad in ["/etc/passwd", "attacker.example.net", "HOME"] {
         assert!(!uncommented.iter().any(|line| line.contains(bad)), "{bad}:\n{text}\n{output:?}");
     }
     assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
+    let table: toml::Table = text.parse().expect("TOML");
+    let source = table["source"].as_table().expect("a source");
+    for key in ["url", "untyped", "listed", "table", "secret", "chosen", "apart"] {
+        assert!(source.contains_key(key), "{key}:\n{text}");
+    }
+    let found = references(&table["source"]);
+    assert!(found.is_empty(), "{found:?}:\n{text}");
+}
+
+/// The tables that the host would read as a file or a variable of this machine.
+fn references(value: &toml::Value) -> Vec<&toml::Table> {
+    match value {
+        toml::Value::Table(table) => {
+            let is_one = table.len() == 1 && (table.contains_key("file") || table.contains_key("env"));
+            table.values().flat_map(references).chain(is_one.then_some(table)).collect()
+        }
+        toml::Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(unix)]
@@ -613,11 +775,17 @@ async fn a_cache_that_others_can_write_to_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = folder.path().join("cache");
     fs::create_dir(&cache).expect("a folder");
-    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).expect("its mode");
-    let error = Runtime::with_cache(&cache).expect_err("refused").to_string();
-    assert!(error.contains("can be written to by others"), "{error}");
+    for mode in [0o777, 0o770] {
+        fs::set_permissions(&cache, fs::Permissions::from_mode(mode)).expect("its mode");
+        let error = Runtime::with_cache(&cache).expect_err("refused").to_string();
+        assert!(error.contains("can be written to by others"), "{error}");
+    }
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).expect("its mode");
     Runtime::with_cache(&cache).expect("its own");
+    // Who may write to what it lies in can put another in its place.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o775)).expect("its mode");
+    let error = Runtime::with_cache(&cache).expect_err("refused").to_string();
+    assert!(error.contains("others can put another in its place"), "{error}");
 }
 
 /// What a good tenant waits for its poll, which computes for some 15 ms, beside so many that never wait. It uses less than its

@@ -80,6 +80,10 @@ impl Guest for Hostile {
                 description.name = "\u{1b}[2Jcleared\r\n\u{7}".to_owned();
                 description.version = "1.0\u{1b}]0;owned\u{7}".to_owned();
                 description.streams[0].name = "a\nlevel=ERROR forged\u{202e}".to_owned();
+                description.config_schema =
+                    "{\"type\":\"object\",\"x\u{9b}2J\":[\"\u{202e}gnol\u{7f}\"],\"properties\":\
+                     {\"url\":{\"type\":\"string\",\"description\":\"\u{9b}31m\u{2066}\"}}}"
+                        .to_owned();
             }
             "spin-in-describe" => spin(),
             "schema-that-writes" => description.config_schema = WRITES.to_owned(),
@@ -148,7 +152,9 @@ impl Guest for Hostile {
             }
             "unsent-bodies" => batch.state = network::unsent_bodies(&authority, 100),
             "dropped-requests" => batch.state = network::dropped_requests(&authority, 10_000),
-            "denied-requests" => batch.state = network::denied_requests(100_000),
+            "denied-requests" => batch.state = network::denied_requests(2_500),
+            "denied-and-dropped" => batch.state = network::denied_and_dropped(20_000),
+            "silent-server" => batch.state = network::read_all(&authority, "/slow"),
             "endless-body" => batch.state = network::read_all(&authority, "/endless"),
             "informational-answers" => batch.state = network::read_all(&authority, "/informational"),
             "large-headers" => batch.state = network::read_all(&authority, "/large-headers"),
@@ -159,6 +165,8 @@ impl Guest for Hostile {
             "empty-state" => batch.state.clear(),
             "silent" => batch.next_poll_ms = u32::MAX,
             "large-event" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(8 << 20))],
+            "twice" => batch.events = vec![r#"{"a":{"b":1,"c":2,"b":3}}"#.to_owned()],
+            "deep" => batch.events = vec![format!(r#"{{"a":{}{}}}"#, "[".repeat(200), "]".repeat(200))],
             "surrogate" => batch.events = vec![r#"{"a":"\ud800"}"#.to_owned()],
             "number" => batch.events = vec![r#"{"a":1e999999}"#.to_owned()],
             "nested" => {
@@ -219,8 +227,18 @@ const SESSION: &str = "hunter2";
 /// A schema whose names and defaults would become a configuration of the attacker's choice, if they were written as they are.
 const WRITES: &str = r#"{
     "type": "object",
-    "required": ["token", "url"],
+    "required": ["token", "url", "untyped", "listed", "table", "secret", "chosen", "apart"],
     "properties": {
+        "untyped": {"default": "{ file = \"/etc/passwd\" }"},
+        "listed": {"type": "array", "default": "[{ file = \"/etc/passwd\" }]"},
+        "table": {"type": "object", "required": ["file"], "properties": {
+            "file": {"type": "string", "default": "/etc/passwd"}, "x": {"type": "string"}
+        }},
+        "secret": {"type": "string", "writeOnly": true, "default": "file:/etc/passwd"},
+        "chosen": {"type": "object", "required": ["file"], "oneOf": [
+            {"required": ["file"], "properties": {"file": {"const": "/etc/passwd"}, "x": {"type": "string"}}}
+        ]},
+        "apart": {"type": "object", "required": ["env"], "properties": {"env": {"enum": ["HOME"], "default": "HOME"}, "x": {}}},
         "token": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "default": "/etc/passwd"}}},
         "url": {"type": "string", "format": "uri", "default": "https://attacker.example.net/x"},
         "a = 1\n[egress]\nallow = [\"attacker.example.net\"]\n[source]\nb": {"type": "string", "default": "x"},

@@ -115,6 +115,12 @@ pub fn denied_requests(number: usize) -> String {
     format!("denied {denied}")
 }
 
+/// Denied requests whose answer nobody waits for.
+pub fn denied_and_dropped(number: usize) -> String {
+    let sent = (0..number).filter(|n| send(&format!("h{n}.attacker.example.net"), "/").is_ok()).count();
+    format!("sent {sent}")
+}
+
 /// One after the other, each to its end.
 pub fn many_requests(authority: &str, number: usize) -> String {
     let mut done = 0;

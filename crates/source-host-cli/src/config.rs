@@ -42,13 +42,14 @@ const LIMITS: [&str; 12] = [
     "longest_wait",
     "log_lines_per_minute",
 ];
-const ADMISSION: [&str; 8] = [
+const ADMISSION: [&str; 9] = [
     "digest",
     "signed_by",
     "component_bytes",
     "functions",
     "function_bytes",
     "code_bytes",
+    "declarations",
     "compile_time",
     "compile_memory",
 ];
@@ -237,6 +238,8 @@ impl Reader<'_> {
         admission.function_bytes =
             self.size_of(table, AT, "function_bytes").unwrap_or(admission.function_bytes);
         admission.code_bytes = self.size_of(table, AT, "code_bytes").unwrap_or(admission.code_bytes);
+        admission.declarations =
+            self.count_of(table, AT, "declarations").map_or(admission.declarations, count);
         admission.compile_time = self.time_of(table, AT, "compile_time").unwrap_or(admission.compile_time);
         admission.compile_memory =
             self.size_of(table, AT, "compile_memory").unwrap_or(admission.compile_memory);

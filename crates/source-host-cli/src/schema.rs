@@ -40,7 +40,7 @@ pub fn whole(name: &str, mut source: Value) -> Value {
 }
 
 /// Takes from a component's schema what would make a file of the component's choice of it: names that are no bare keys, control
-/// characters, tables that refer to files and variables of this machine, and addresses that nobody gave.
+/// characters, tables that refer to files and variables of this machine, whatever would become one, and addresses that nobody gave.
 fn harmless(schema: &mut Value) {
     match schema {
         Value::String(text) => *text = printable(std::mem::take(text)),
@@ -53,7 +53,12 @@ fn harmless(schema: &mut Value) {
                     for (name, property) in named {
                         let is_required =
                             required.as_array().is_some_and(|all| all.iter().any(|one| one == name));
-                        if is_required && property.get("default").is_some_and(is_address) {
+                        let default = property.get("default");
+                        let is_harmful =
+                            matches!(name.as_str(), "file" | "env") || default.is_some_and(is_table);
+                        if default.is_some_and(|_| is_harmful)
+                            || is_required && default.is_some_and(is_address)
+                        {
                             property.as_object_mut().and_then(|property| property.remove("default"));
                         }
                     }
@@ -81,6 +86,26 @@ fn is_address(value: &Value) -> bool {
         Value::String(text) => text.contains("://"),
         Value::Array(items) => items.iter().any(is_address),
         Value::Object(object) => object.values().any(is_address),
+        _ => false,
+    }
+}
+
+/// Whether a default is a table or holds one, also one that is written as TOML.
+fn is_table(value: &Value) -> bool {
+    fn holds_one(value: &toml::Value) -> bool {
+        match value {
+            toml::Value::Table(_) => true,
+            toml::Value::Array(items) => items.iter().any(holds_one),
+            _ => false,
+        }
+    }
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.iter().any(is_table),
+        Value::String(text) => {
+            let parsed = format!("v = {text}").parse::<toml::Table>();
+            parsed.is_ok_and(|table| table.values().any(holds_one))
+        }
         _ => false,
     }
 }
@@ -170,6 +195,7 @@ pub(crate) fn own() -> Value {
                 "functions": count(40_000, "Its functions."),
                 "function_bytes": size("256KiB", "Its longest function."),
                 "code_bytes": size("8MiB", "All its functions."),
+                "declarations": count(100_000, "All else that it declares: types, imports, exports, globals, instances."),
                 "compile_time": time("60s", "Compiling it."),
                 "compile_memory": size("2GiB", "Address space for compiling it."),
             },

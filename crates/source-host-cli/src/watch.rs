@@ -30,5 +30,5 @@ pub use clock::{Clock, SystemClock};
 pub use health::{Health, Report, Stuck, Thresholds};
 pub use metrics::Metrics;
 pub use observers::Observers;
-pub use server::{DEFAULT_ADDRESS, Server, ServerError, ServerLimits};
+pub use server::{Server, ServerError, ServerLimits};
 pub use tenant::{Delivered, TenantMetrics};

@@ -2,7 +2,7 @@
 //!
 //! The threat: a file that is no component and has no end; one whose compilation takes more memory or time than the host has;
 //! one that is not the component that the operator looked at. So a file is read up to a limit, hashed and held against a
-//! digest or a signature, and its sections are counted, all before the compiler and its cache see a byte. What compiling costs
+//! digest or a signature, its imports are held against what a source gets, and its sections are counted, all before the compiler and its cache see a byte. What compiling costs
 //! grows with the number of functions and, faster, with the length of the longest (200,000 of them took 1.07 GiB, one of 2 MB
 //! 417 MiB and 33 s), so both have limits of their own. What is still costly is for the bounds of `compiler` to stop.
 
@@ -53,6 +53,17 @@ pub struct Admission {
     /// Who must have signed it.
     pub signed_by: Option<PublicKey>,
 }
+
+/// What a source may import, at any 0.2 version.
+const OFFERED: [&str; 7] = [
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+];
 
 impl Default for Admission {
     fn default() -> Self {
@@ -267,11 +278,53 @@ pub(crate) fn annotations(content: &[u8]) -> BTreeMap<&'static str, String> {
     found
 }
 
+/// Whether a source gets all these imports.
+///
+/// # Errors
+///
+/// Which it does not get. Names come from the component.
+pub(super) fn offered<'a>(imports: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+    let mut beyond: Vec<&str> = imports.into_iter().filter(|import| !is_offered(import)).collect();
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    beyond.sort_unstable();
+    Err(format!(
+        "it imports `{}`, which a source does not get; it gets wasi:http/outgoing-handler, wasi:clocks and what they need",
+        beyond.join("`, `")
+    ))
+}
+
+pub(super) fn is_offered(import: &str) -> bool {
+    match import.split_once('@') {
+        Some((interface, version)) => {
+            let patch = version.strip_prefix("0.2.");
+            OFFERED.contains(&interface) && patch.is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()))
+        }
+        None => false,
+    }
+}
+
 /// Counts what it would cost to compile, without any of the work.
 fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
     let (mut functions, mut declarations, mut longest, mut code) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let (mut depth, mut imports) = (0_u32, Vec::new());
     for payload in Parser::new(0).parse_all(content) {
         let payload = payload.map_err(|error| format!("it is damaged: {}", printable(error.to_string())))?;
+        match &payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            // Those of what it consists of are its own affair. More than may be declared are not looked at.
+            Payload::ComponentImportSection(section)
+                if depth == 0 && u64::from(section.count()) <= admission.declarations =>
+            {
+                for import in section.clone() {
+                    let import = import.map_err(|error| format!("it is damaged: {error}"))?;
+                    imports.push(import.name.full_name());
+                }
+            }
+            _ => {}
+        }
         declarations += u64::from(match &payload {
             Payload::CodeSectionStart { count, .. } => {
                 functions += u64::from(*count);
@@ -322,5 +375,5 @@ fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
             ));
         }
     }
-    Ok(())
+    offered(imports.iter().map(AsRef::as_ref))
 }

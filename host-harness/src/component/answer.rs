@@ -3,7 +3,7 @@
 //! What breaks the contract, or a limit that leaves no doubt what was meant, is refused: delivering half a batch would lose
 //! the other half. Of what is only told (problems, warnings) as much is kept as somebody would read.
 
-use super::event::is_object_on_a_line;
+use super::event::Checker;
 use super::limits::Limits;
 use super::session::Session;
 use crate::bindings::exports::pipeline::source::source as wit;
@@ -21,6 +21,11 @@ fn fits(count: usize, what: &str, limits: &Limits) -> Result<(), Error> {
         return refused(format!("{count} {what}, more than the {limit} of its limit"));
     }
     Ok(())
+}
+
+/// Whether more were reported than are kept.
+pub(super) fn too_many(problems: &[wit::Problem], limits: &Limits) -> bool {
+    problems.len() > limits.list_length
 }
 
 /// The first of them, and one more that says how many there were.
@@ -75,8 +80,7 @@ pub(super) fn findings(answer: Vec<wit::Finding>, limits: &Limits) -> Result<Vec
 pub(super) fn batch(mut answer: wit::Batch, limits: &Limits) -> Result<Batch, Error> {
     let problems = first_of(std::mem::take(&mut answer.problems), limits);
     let mut batch = Batch { problems, ..Batch::from(answer) };
-    let longest = u32::try_from(limits.longest_wait.as_millis()).unwrap_or(u32::MAX);
-    batch.next_poll_ms = batch.next_poll_ms.min(longest);
+    batch.next_poll_ms = batch.next_poll_ms.min(limits.longest_wait_ms());
     events(&batch, limits)?;
     state(&batch.state, limits)?;
     Ok(batch)
@@ -113,12 +117,13 @@ fn events(batch: &Batch, limits: &Limits) -> Result<(), Error> {
         let (size, limit) = (bytes(size as u64), bytes(limits.batch_bytes as u64));
         return refused(format!("{size} of events, more than the {limit} of its limit"));
     }
+    let mut checker = Checker::default();
     for (index, event) in batch.events.iter().enumerate() {
         if event.len() > limits.event_bytes {
             let (size, limit) = (bytes(event.len() as u64), bytes(limits.event_bytes as u64));
             return refused(format!("an event of {size}, more than the {limit} of its limit"));
         }
-        if !is_object_on_a_line(event) {
+        if !checker.is_object_on_a_line(event) {
             return refused(format!(
                 "an event (number {} of its batch) that is not one JSON object on one line",
                 index + 1
@@ -156,7 +161,19 @@ mod tests {
     fn an_event_is_one_json_object_on_one_line() {
         let limits = Limits::default();
         assert!(events(&batch(&["{}", r#"{"a":[1,{"b":null}]}"#]), &limits).is_ok());
-        for bad in ["", "[]", "1", " {}", "{", "{}{}", "{\n}", "{\"a\":1,\r\"b\":2}", "{\"a\":}", "{} x"] {
+        for bad in [
+            r#"{"a":1,"a":2}"#,
+            "",
+            "[]",
+            "1",
+            " {}",
+            "{",
+            "{}{}",
+            "{\n}",
+            "{\"a\":1,\r\"b\":2}",
+            "{\"a\":}",
+            "{} x",
+        ] {
             let text = refusal(&batch(&["{}", bad]), &limits);
             assert!(text.contains("number 2"), "{bad:?}: {text}");
         }

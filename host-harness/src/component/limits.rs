@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::network::outgoing::Bounds;
 use crate::units::bytes;
 
 /// Limits of one instance. [`Limits::default`] is right for most sources.
@@ -66,7 +67,7 @@ pub struct Limits {
     pub received_bytes: u64,
     /// Time of one request, from its beginning until its answer is read. Default 1 h: a file may be read over many polls.
     pub request_time: Duration,
-    /// Lines of the log a minute that the component can cause. Default 60.
+    /// Lines of the log a minute that the component can cause, besides one for each kind of limit that it runs into. Default 60.
     pub log_lines_per_minute: u32,
 }
 
@@ -101,6 +102,23 @@ impl Limits {
     /// Handles a component may hold: requests, bodies, streams, pollables. Each request under way takes a handful.
     pub(crate) fn handles(&self) -> usize {
         64 + 32 * self.connections
+    }
+
+    /// Those of requests.
+    pub(crate) fn of_requests(&self) -> Bounds {
+        Bounds {
+            connections: self.connections,
+            requests_per_second: self.requests_per_second,
+            request_bytes: self.request_bytes,
+            received_bytes: self.received_bytes,
+            request_time: self.request_time,
+            log_lines_per_minute: self.log_lines_per_minute,
+        }
+    }
+
+    /// The longest wait, as a batch has it.
+    pub(crate) fn longest_wait_ms(&self) -> u32 {
+        u32::try_from(self.longest_wait.as_millis()).unwrap_or(u32::MAX)
     }
 
     /// What one poll may copy out of the guest, in the unit wasmtime counts: bytes, lists at the size of their elements

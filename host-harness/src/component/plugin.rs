@@ -1,7 +1,7 @@
 //! A compiled component that was found fit to be run.
 //!
-//! Admission happens before any of its code runs: the imports are compared with the list of what a source gets, so that
-//! an operator reads "it wants `wasi:filesystem/types`" and not a failure at some later moment.
+//! Admission happens before any of its code runs: what it imports was compared with the list of what a source gets before it was
+//! compiled, and is once more as the compiler has it; here its exports are held against the contract.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +15,6 @@ use super::source::Source;
 use crate::bindings::PluginPre;
 use crate::contract::printable;
 use crate::error::Error;
-
-/// What a source may import, at any 0.2 version.
-const OFFERED: [&str; 7] = [
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:http/outgoing-handler",
-    "wasi:http/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-];
 
 /// What a source must export.
 const CONTRACT: &str = "pipeline:source/source@0.1.0";
@@ -100,13 +89,7 @@ pub(crate) fn admit(
     let ty = component.component_type();
     let mut imports: Vec<String> = ty.imports(engine).map(|(import, _)| import.to_owned()).collect();
     imports.sort();
-    let beyond: Vec<&str> = imports.iter().filter(|import| !is_offered(import)).map(String::as_str).collect();
-    if !beyond.is_empty() {
-        let beyond = beyond.join("`, `");
-        return Err(refuse(format!(
-            "it imports `{beyond}`, which a source does not get; it gets wasi:http/outgoing-handler, wasi:clocks and what they need"
-        )));
-    }
+    admission::offered(imports.iter().map(String::as_str)).map_err(refuse)?;
     if ty.get_export(engine, CONTRACT).is_none() {
         let other =
             ty.exports(engine).map(|(export, _)| export).find(|e| e.starts_with("pipeline:source/source"));
@@ -125,19 +108,9 @@ pub(crate) fn admit(
     Ok(Plugin { name: name.to_owned(), digest, imports, annotations, pre })
 }
 
-fn is_offered(import: &str) -> bool {
-    match import.split_once('@') {
-        Some((interface, version)) => {
-            let patch = version.strip_prefix("0.2.");
-            OFFERED.contains(&interface) && patch.is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()))
-        }
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::component::admission::is_offered;
     use crate::{Admission, Runtime};
 
     #[test]
@@ -168,6 +141,24 @@ mod tests {
         let loaded = Runtime::new().unwrap().load("no/such.wasm", &Admission::default()).await;
         let error = loaded.unwrap_err().to_string();
         assert!(error.contains("no/such.wasm") && error.contains("No such file"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_a_component_imports_is_read_before_it_is_compiled() {
+        // Its function lacks the number that it has to return, as whoever compiles it notices.
+        let content = |import: &str| {
+            test_guests::from_text(&format!("(component {import} (core module (func (result i32))))"))
+                .unwrap()
+        };
+        let error = refusal("c.wasm", &content("")).await;
+        assert!(!error.contains("imports"), "{error}");
+        let error = refusal("c.wasm", &content(r#"(import "wasi:filesystem/types@0.2.0" (instance))"#)).await;
+        assert!(error.contains("it imports `wasi:filesystem/types@0.2.0`"), "{error}");
+        // What a part of it imports comes from the component itself.
+        let inner = r#"(component (import "anything" (instance)))"#;
+        let error =
+            refusal("c.wasm", &test_guests::from_text(&format!("(component {inner})")).unwrap()).await;
+        assert!(error.contains("does not export"), "{error}");
     }
 
     #[tokio::test]

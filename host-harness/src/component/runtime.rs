@@ -71,11 +71,12 @@ impl Runtime {
     }
 
     /// A runtime that keeps compiled components in a directory (created if missing) and finds them there the next time. What
-    /// lies there is run as machine code: a directory that others may write to is refused.
+    /// lies there is run as machine code: a directory that others may write to, or to one that it lies in, is refused.
     ///
     /// # Errors
     ///
-    /// If the directory cannot be used, or belongs to somebody else, or others may write to it.
+    /// If the directory cannot be used, or belongs to somebody else, or others may write to it or to one that it lies in (unless that
+    /// one is sticky, as `/tmp` is).
     pub fn with_cache(directory: &Path) -> Result<Self, Error> {
         Self::build(Some(Cache::open(directory)?))
     }

@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
 use crate::error::Error;
 use crate::network::egress::Gate;
-use crate::network::outgoing::{Bounds, Outgoing};
+use crate::network::outgoing::{Bell, Outgoing, Pace};
 use crate::network::transport::Transport;
 use crate::observer::CallRecord;
 
@@ -81,6 +81,8 @@ pub struct Source {
     /// Kept from one instance to the next that takes its place at once.
     transport: Option<Arc<dyn Transport>>,
     usage: Arc<Usage>,
+    /// Over all instances: one that crashes does not begin anew.
+    pace: Arc<Mutex<Pace>>,
     instance: Option<Instance>,
     denied: Vec<String>,
     peak: u64,
@@ -109,6 +111,7 @@ macro_rules! call {
         let started = Instant::now();
         let call = instance.exports.pipeline_source_source().$function(&mut instance.store $(, $argument)*);
         let ended = $self.bounds().run(call).instrument($span.clone()).await;
+        instance.store.data_mut().outgoing.end_call();
         $span.record("requests", instance.store.data().outgoing.requests());
         let outcome = settle(ended, &instance.store, &$self.options.limits, $name);
         $self.peak = $self.peak.max(instance.store.data().meter.peak());
@@ -122,11 +125,13 @@ macro_rules! call {
 
 impl Source {
     pub(crate) async fn open(pre: &PluginPre<Guest>, options: Options) -> Result<Self, Error> {
+        let pace = Pace::new(&options.limits.of_requests());
         let mut source = Self {
             pre: pre.clone(),
             options,
             transport: None,
             usage: Arc::default(),
+            pace: Arc::new(Mutex::new(pace)),
             instance: None,
             denied: Vec::new(),
             peak: 0,
@@ -154,21 +159,14 @@ impl Source {
         http.set_field_size_limit(limits.header_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles());
-        let bounds = Bounds {
-            connections: limits.connections,
-            requests_per_second: limits.requests_per_second,
-            request_bytes: limits.request_bytes,
-            received_bytes: limits.received_bytes,
-            request_time: limits.request_time,
-            log_lines_per_minute: limits.log_lines_per_minute,
-        };
+        let bounds = limits.of_requests();
         let gate = Gate::new(self.options.egress.clone());
         let observer = self.options.observer.clone();
         let guest = Guest {
             table,
             wasi: wasi.build(),
             http,
-            outgoing: Outgoing::new(gate, transport, bounds, observer),
+            outgoing: Outgoing::new(gate, transport, bounds, Arc::clone(&self.pace), observer),
             meter: Meter::new(limits.memory, self.options.memory.clone()),
             usage: Arc::clone(&self.usage),
             deadline: Instant::now() + limits.call_time,
@@ -340,6 +338,16 @@ impl Source {
             gate.grant(&[]).map_err(|error| Error::Setup(error.to_string()))?;
         }
         let answer = call!(self, call_configure, "configure", self.options.limits.answer_fuel(), config);
+        self.reached(
+            answer::too_many(
+                match &answer {
+                    Ok(grants) => &grants.warnings,
+                    Err(problems) => problems,
+                },
+                &self.options.limits,
+            ),
+            "problems",
+        );
         let grants = answer::grants(answer, &self.options.limits)?;
         if let Some(instance) = &mut self.instance {
             let gate = &mut instance.store.data_mut().outgoing.gate;
@@ -387,6 +395,9 @@ impl Source {
         match call!(in span, self, call_poll, "poll", self.options.limits.poll_fuel(), state) {
             Ok(batch) => {
                 span.record("events", batch.events.len());
+                let limits = &self.options.limits;
+                self.reached(answer::too_many(&batch.problems, limits), "problems");
+                self.reached(batch.next_poll_ms > limits.longest_wait_ms(), "wait");
                 answer::batch(batch, &self.options.limits)
             }
             Err(failure) => {
@@ -423,6 +434,13 @@ impl Source {
         instance.store.set_epoch_deadline(1);
         instance.store.set_hostcall_fuel(fuel);
         Ok(instance)
+    }
+
+    /// Tells that an answer ran into a limit, if it did.
+    fn reached(&self, reached: bool, limit: &'static str) {
+        if reached {
+            Bell::new(self.options.observer.clone(), Arc::clone(&self.pace)).ring(limit);
+        }
     }
 
     fn bounds(&self) -> Bounded {

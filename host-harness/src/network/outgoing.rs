@@ -2,10 +2,14 @@
 //!
 //! A request is sent by a task of its own, which holds the permit for a connection until the request is over. A component that
 //! drops what it waits for gets no permit back for it: it would open connections without end.
+//!
+//! What is refused is told of as well, and so it comes no faster than what is sent: it takes its turn in the same rate, and of those
+//! that nobody waits for the last one is told for all. How fast a source may be is remembered over its instances ([`Pace`]).
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -57,9 +61,10 @@ pub(crate) struct Outgoing {
     transport: Arc<dyn Transport>,
     bounds: Bounds,
     permits: Arc<Semaphore>,
-    rate: Rate,
-    log: Throttle,
+    pace: Arc<Mutex<Pace>>,
     observer: Option<Arc<dyn Observer>>,
+    /// The last one of those that were refused faster than they may be told of: denied, or refused for another reason.
+    untold: [Option<Exchange>; 2],
     /// Bytes of answers that this call may still read.
     left: Arc<AtomicU64>,
     /// Requests of this call, denied ones included.
@@ -73,15 +78,16 @@ impl Outgoing {
         gate: Gate,
         transport: Arc<dyn Transport>,
         bounds: Bounds,
+        pace: Arc<Mutex<Pace>>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         Self {
             gate,
             transport,
             permits: Arc::new(Semaphore::new(bounds.connections)),
-            rate: Rate::per_second(bounds.requests_per_second),
-            log: Throttle::per_minute(bounds.log_lines_per_minute),
+            pace,
             observer,
+            untold: [None, None],
             left: Arc::new(AtomicU64::new(bounds.received_bytes)),
             requests: 0,
             bounds,
@@ -95,6 +101,11 @@ impl Outgoing {
         self.requests = 0;
     }
 
+    /// A call has ended: what was not told of yet, is.
+    pub(crate) fn end_call(&mut self) {
+        self.untold = [None, None];
+    }
+
     /// Requests since the call began.
     pub(crate) fn requests(&self) -> u64 {
         self.requests
@@ -103,7 +114,7 @@ impl Outgoing {
     /// Checks a request and brings its authority into the form that was checked.
     fn admit(&mut self, request: &mut Request<WasiBody>) -> Result<OwnedSemaphorePermit, Error> {
         let target = self.gate.admit(request.uri()).map_err(|reason| {
-            if let Some(suppressed) = self.log.admit() {
+            if let Some(suppressed) = locked(&self.pace).log.admit() {
                 let authority = request.uri().authority().map_or("", Authority::as_str);
                 let authority = printable(authority.to_owned());
                 tracing::warn!(authority, reason, suppressed, "request denied");
@@ -131,10 +142,84 @@ impl Outgoing {
         })
     }
 
+    /// Tells of a request that was refused, or keeps it for the next one to tell.
+    fn refused(&mut self, mut exchange: Exchange, error: &Error) {
+        exchange.failed(error);
+        let untold = &mut self.untold[usize::from(exchange.denied)];
+        if let Some(mut before) = untold.take() {
+            exchange.untold_before = before.untold_before + 1;
+            before.observer = None;
+            before.denied = true;
+        }
+        if !locked(&self.pace).lines.take() {
+            *untold = Some(exchange);
+        }
+    }
+
+    fn bell(&self) -> Bell {
+        Bell { observer: self.observer.clone(), pace: Arc::clone(&self.pace), caller: Span::current() }
+    }
+
     fn limit(&self, limit: &'static str) {
+        self.bell().ring(limit);
+    }
+}
+
+/// Tells that something ran into a limit, from wherever that is noticed.
+#[derive(Clone)]
+pub(crate) struct Bell {
+    observer: Option<Arc<dyn Observer>>,
+    pace: Arc<Mutex<Pace>>,
+    /// Whose it is: bodies are read and written by tasks that know nothing of the call.
+    caller: Span,
+}
+
+impl Bell {
+    pub(crate) fn new(observer: Option<Arc<dyn Observer>>, pace: Arc<Mutex<Pace>>) -> Self {
+        Self { observer, pace, caller: Span::current() }
+    }
+
+    pub(crate) fn ring(&self, limit: &'static str) {
         if let Some(observer) = &self.observer {
             observer.limit(limit);
         }
+        let admitted = locked(&self.pace).limits(limit).admit();
+        if let Some(suppressed) = admitted {
+            self.caller.in_scope(|| tracing::warn!(limit, suppressed, "the component ran into a limit"));
+        }
+    }
+}
+
+fn locked(pace: &Mutex<Pace>) -> std::sync::MutexGuard<'_, Pace> {
+    // Nothing that holds it panics half-way.
+    pace.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How fast a source may send and be told of. It stays when an instance goes: one that crashes would get all of it anew.
+pub(crate) struct Pace {
+    requests: Rate,
+    /// What is told of refused requests.
+    lines: Rate,
+    log: Throttle,
+    log_lines_per_minute: u32,
+    /// One line a minute for each limit.
+    limits: BTreeMap<&'static str, Throttle>,
+}
+
+impl Pace {
+    pub(crate) fn new(bounds: &Bounds) -> Self {
+        Self {
+            requests: Rate::per_second(bounds.requests_per_second),
+            lines: Rate::per_second(bounds.requests_per_second),
+            log: Throttle::per_minute(bounds.log_lines_per_minute),
+            log_lines_per_minute: bounds.log_lines_per_minute,
+            limits: BTreeMap::new(),
+        }
+    }
+
+    fn limits(&mut self, limit: &'static str) -> &mut Throttle {
+        let lines = self.log_lines_per_minute.min(1);
+        self.limits.entry(limit).or_insert_with(|| Throttle::per_minute(lines))
     }
 }
 
@@ -147,6 +232,8 @@ struct Rate {
 
 impl Rate {
     const AT_ONCE: Duration = Duration::from_secs(1);
+    /// The longest that a request waits for its turn. Those that nobody waits for would push it ever further.
+    const LONGEST: Duration = Duration::from_secs(10);
 
     fn per_second(requests: u32) -> Self {
         Self { gap: Self::AT_ONCE / requests.max(1), due: Instant::now() }
@@ -157,6 +244,26 @@ impl Rate {
         let now = Instant::now();
         self.due = self.due.max(now) + self.gap;
         (self.due - Self::AT_ONCE.min(self.due - now)).max(now)
+    }
+
+    /// The same for a request that is refused, which costs nobody anything: the wait has an end.
+    fn next_refused(&mut self) -> Instant {
+        let now = Instant::now();
+        if self.due.saturating_duration_since(now) >= Self::AT_ONCE + Self::LONGEST {
+            return now + Self::LONGEST;
+        }
+        self.next()
+    }
+
+    /// Whether it may be now, and is then.
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.due.max(now) + self.gap;
+        let is_due = due - now <= Self::AT_ONCE;
+        if is_due {
+            self.due = due;
+        }
+        is_due
     }
 }
 
@@ -180,18 +287,26 @@ impl WasiHttpHooks for Outgoing {
         let permit = match admitted {
             Ok(permit) => permit,
             Err(error) => {
-                exchange.failed(&error);
-                return Box::new(async { Err(error) });
+                let at = locked(&self.pace).requests.next_refused();
+                if at > Instant::now() {
+                    self.limit("requests");
+                }
+                self.refused(exchange, &error);
+                return Box::new(async move {
+                    sleep_until(at).await;
+                    Err(error)
+                });
             }
         };
-        let at = self.rate.next();
+        let at = locked(&self.pace).requests.next();
         if at > Instant::now() {
             self.limit("requests");
         }
+        let bell = self.bell();
         let deadline = Instant::now() + self.bounds.request_time;
         let request = {
-            let (sent, limit) = (Arc::clone(&exchange.sent), self.bounds.request_bytes);
-            request.map(|inner| Guarded { inner, guard: Capped { sent, limit } }.boxed_unsync())
+            let (sent, limit, bell) = (Arc::clone(&exchange.sent), self.bounds.request_bytes, bell.clone());
+            request.map(|inner| Guarded { inner, guard: Capped { sent, limit, bell } }.boxed_unsync())
         };
         let transport = Arc::clone(&self.transport);
         let timeouts = Timeouts::capped(options);
@@ -201,13 +316,21 @@ impl WasiHttpHooks for Outgoing {
         let sending = async move {
             sleep_until(at).await;
             let answer = timeout_at(deadline, transport.send(request, timeouts)).await;
-            let answer =
-                answer.unwrap_or(Err(Error::HttpResponseTimeout)).inspect_err(|e| exchange.failed(e));
+            let answer = answer.unwrap_or_else(|_| {
+                bell.ring("request-time");
+                Err(Error::HttpResponseTimeout)
+            });
+            let answer = answer.inspect_err(|error| {
+                if matches!(error, Error::HttpResponseHeaderSectionSize(_)) {
+                    bell.ring("response-headers");
+                }
+                exchange.failed(error);
+            });
             let answer = answer.map(|response| {
                 exchange.answered(response.status().as_u16());
                 response.map(|inner| {
                     let alarm = Box::pin(sleep_until(deadline));
-                    let guard = Counted { left, alarm, exchange, _permit: permit };
+                    let guard = Counted { left, alarm, exchange, bell, _permit: permit };
                     Guarded { inner, guard }.boxed_unsync()
                 })
             });
@@ -235,6 +358,7 @@ struct Exchange {
     status: Option<u16>,
     error: Option<String>,
     denied: bool,
+    untold_before: u64,
 }
 
 impl Exchange {
@@ -259,6 +383,7 @@ impl Exchange {
             status: None,
             error: None,
             denied: false,
+            untold_before: 0,
         }
     }
 
@@ -290,6 +415,7 @@ impl Drop for Exchange {
                 status: self.status,
                 error: self.error.as_deref(),
                 denied: self.denied,
+                untold_before: self.untold_before,
                 bytes_sent: self.sent.load(Ordering::Relaxed),
                 bytes_received: self.received,
                 duration,
@@ -302,12 +428,14 @@ impl Drop for Exchange {
 struct Capped {
     sent: Arc<AtomicU64>,
     limit: u64,
+    bell: Bell,
 }
 
 impl Guard for Capped {
     fn pass(&mut self, polled: Polled, _: &mut Context<'_>) -> Polled {
         let length = length(&polled);
         if self.sent.fetch_add(length, Ordering::Relaxed) + length > self.limit {
+            self.bell.ring("request-bytes");
             return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.limit)))));
         }
         polled
@@ -320,6 +448,7 @@ struct Counted {
     left: Arc<AtomicU64>,
     alarm: Pin<Box<Sleep>>,
     exchange: Exchange,
+    bell: Bell,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -334,8 +463,14 @@ impl Guard for Counted {
         let left = self.left.load(Ordering::Relaxed);
         self.left.store(left.saturating_sub(length), Ordering::Relaxed);
         let error = match polled {
-            _ if is_late => Error::HttpResponseTimeout,
-            _ if left < length => Error::HttpResponseBodySize(Some(self.exchange.received)),
+            _ if is_late => {
+                self.bell.ring("request-time");
+                Error::HttpResponseTimeout
+            }
+            _ if left < length => {
+                self.bell.ring("response-bytes");
+                Error::HttpResponseBodySize(Some(self.exchange.received))
+            }
             Poll::Ready(Some(Err(error))) => error,
             polled => return polled,
         };
@@ -384,7 +519,8 @@ mod tests {
             log_lines_per_minute: 1,
         };
         change(&mut bounds);
-        Outgoing::new(gate, transport, bounds, None)
+        let pace = Pace::new(&bounds);
+        Outgoing::new(gate, transport, bounds, Arc::new(Mutex::new(pace)), None)
     }
 
     async fn send(outgoing: &mut Outgoing, method: Method, uri: &str) -> Result<Response<WasiBody>, Error> {
@@ -442,5 +578,105 @@ mod tests {
         assert!(matches!(error, Error::ConnectionLimitReached));
         drop(held);
         assert!(send(&mut outgoing, Method::GET, "https://logs.example.com/").await.is_ok());
+    }
+    /// Hears what is told, and when.
+    #[derive(Default)]
+    struct Told {
+        requests: Mutex<Vec<(bool, u64)>>,
+        limits: Mutex<Vec<&'static str>>,
+    }
+
+    impl Observer for Told {
+        fn request(&self, request: &RequestRecord<'_>) {
+            self.requests.lock().unwrap().push((request.denied, request.untold_before));
+        }
+
+        fn limit(&self, limit: &'static str) {
+            self.limits.lock().unwrap().push(limit);
+        }
+    }
+
+    impl Told {
+        /// Lines, and how many requests they are for.
+        fn of(&self) -> (usize, u64) {
+            let requests = self.requests.lock().unwrap();
+            (requests.len(), requests.iter().map(|(_, untold)| 1 + untold).sum())
+        }
+    }
+
+    fn watched(change: impl FnOnce(&mut Bounds)) -> (Outgoing, Arc<Told>) {
+        let told = Arc::new(Told::default());
+        let mut outgoing = bounded(Arc::new(Recorder::default()), change);
+        outgoing.observer = Some(Arc::clone(&told) as Arc<dyn Observer>);
+        (outgoing, told)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn denied_requests_come_no_faster_than_others() {
+        let (mut outgoing, told) = watched(|bounds| bounds.requests_per_second = 10);
+        let started = Instant::now();
+        for _ in 0..50 {
+            send(&mut outgoing, Method::GET, "https://evil.net/").await.unwrap_err();
+        }
+        // Ten at once, and then ten a second.
+        assert!(started.elapsed() >= Duration::from_millis(3_900), "{:?}", started.elapsed());
+        outgoing.end_call();
+        let (lines, requests) = told.of();
+        assert!(lines <= 50 && requests == 50, "{lines} lines for {requests}");
+        assert!(told.limits.lock().unwrap().contains(&"requests"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_requests_that_nobody_waits_for_are_told_at_the_same_rate_and_all_of_them() {
+        let (mut outgoing, told) = watched(|bounds| bounds.requests_per_second = 10);
+        let held = send(&mut outgoing, Method::GET, "https://logs.example.com/").await.unwrap();
+        for second in 1..=3 {
+            for _ in 0..1_000 {
+                for uri in ["https://evil.net/", "https://logs.example.com/"] {
+                    let request = Request::get(uri).body(empty()).unwrap();
+                    drop(outgoing.send_request(request, None, Box::new(async { Ok(()) })));
+                }
+            }
+            let (lines, _) = told.of();
+            assert!(lines <= 10 + 10 * second, "{lines} lines after {second} s");
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        outgoing.end_call();
+        let (lines, requests) = told.of();
+        assert!(lines <= 42 && requests == 6_000, "{lines} lines for {requests}");
+        // They are not waited for until the end of days.
+        drop(held);
+        let started = Instant::now();
+        send(&mut outgoing, Method::GET, "https://logs.example.com/").await.unwrap();
+        assert!(started.elapsed() <= Rate::LONGEST + Rate::AT_ONCE, "{:?}", started.elapsed());
+    }
+
+    /// Never answers.
+    struct Silent;
+
+    impl Transport for Silent {
+        fn send(&self, _: Request<WasiBody>, _: Timeouts) -> Answer {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_ends_when_its_time_is_up_and_that_is_told() {
+        let told = Arc::new(Told::default());
+        let mut outgoing = bounded(Arc::new(Silent), |bounds| bounds.request_time = Duration::from_secs(5));
+        outgoing.observer = Some(Arc::clone(&told) as Arc<dyn Observer>);
+        let started = Instant::now();
+        let error = send(&mut outgoing, Method::GET, "https://logs.example.com/").await.unwrap_err();
+        assert!(matches!(error, Error::HttpResponseTimeout), "{error}");
+        assert_eq!(started.elapsed().as_secs(), 5);
+        assert_eq!(*told.limits.lock().unwrap(), ["request-time"]);
+
+        // An answer that is not read to its end as well.
+        let (mut outgoing, told) = watched(|bounds| bounds.request_time = Duration::from_secs(5));
+        let mut answer = send(&mut outgoing, Method::GET, "https://logs.example.com/").await.unwrap();
+        tokio::time::advance(Duration::from_secs(6)).await;
+        let error = answer.body_mut().frame().await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::HttpResponseTimeout), "{error}");
+        assert_eq!(*told.limits.lock().unwrap(), ["request-time"]);
     }
 }

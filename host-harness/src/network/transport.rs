@@ -276,7 +276,8 @@ impl Transport for HttpTransport {
             // Connecting has its own timeout inside; a pooled connection needs none of it.
             let response = tokio::select! {
                 response = timeout(timeouts.connect + timeouts.first_byte, response) => response,
-                () = flood.notified() => return Err(Error::HttpProtocolError),
+                // They are heads as well, and too many of them.
+                () = flood.notified() => return Err(Error::HttpResponseHeaderSectionSize(None)),
             };
             let response = response
                 .map_err(|_| Error::ConnectionReadTimeout)?

@@ -40,6 +40,9 @@ struct Line<'a> {
     path: &'a str,
     status: Option<u16>,
     denied: bool,
+    /// So many before it were refused like it, faster than they may be told of one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    untold_before: Option<u64>,
     error: Option<&'a str>,
     bytes_sent: u64,
     bytes_received: u64,
@@ -152,6 +155,7 @@ impl Observer for TenantAudit {
             path: &short(path),
             status: request.status,
             denied: request.denied,
+            untold_before: Some(request.untold_before).filter(|untold| *untold > 0),
             error: error.as_deref(),
             bytes_sent: request.bytes_sent,
             bytes_received: request.bytes_received,

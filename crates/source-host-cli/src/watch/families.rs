@@ -53,8 +53,21 @@ pub(super) const KINDS: [&str; 16] = [
     "answer",
     "other",
 ];
-pub(super) const LIMITS: [&str; 9] =
-    ["requests", "connections", "request-bytes", "problems", "memory", "time", "cpu", "answer", "other"];
+pub(super) const LIMITS: [&str; 13] = [
+    "requests",
+    "connections",
+    "request-bytes",
+    "response-bytes",
+    "response-headers",
+    "request-time",
+    "wait",
+    "problems",
+    "memory",
+    "time",
+    "cpu",
+    "answer",
+    "other",
+];
 /// Upper bounds in seconds. Log files of an hour come after the hour; a backlog may be days old.
 pub(super) const LAG: [f64; 9] =
     [10.0, 60.0, 300.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 86_400.0, f64::INFINITY];

@@ -365,7 +365,7 @@ impl Observer for TenantMetrics {
             }
             _ => FAILED,
         };
-        self.cell(STATUS_AT + status, 1);
+        self.cell(STATUS_AT + status, 1 + request.untold_before);
         self.add(Count::RequestBytes, request.bytes_sent);
         self.add(Count::ResponseBytes, request.bytes_received);
         if status != DENIED {

@@ -19,7 +19,7 @@ use wasmtime_wasi_http::WasiHttpHooks;
 use super::*;
 use crate::network::dial::DIALING;
 use crate::network::egress::{Egress, Gate};
-use crate::network::outgoing::{Bounds, Outgoing};
+use crate::network::outgoing::{Bounds, Outgoing, Pace};
 
 const PASSWORD: &str = "p@ss:word";
 /// `collector:p@ss:word`.
@@ -358,7 +358,8 @@ fn outgoing(egress: Egress, grants: &[&str], transport: HttpTransport) -> Outgoi
         request_time: Duration::from_secs(60),
         log_lines_per_minute: 10,
     };
-    Outgoing::new(gate, Arc::new(transport), bounds, None)
+    let pace = Arc::new(Mutex::new(Pace::new(&bounds)));
+    Outgoing::new(gate, Arc::new(transport), bounds, pace, None)
 }
 
 async fn send(outgoing: &mut Outgoing, uri: &str) -> Result<Response<WasiBody>, Error> {

@@ -8,7 +8,7 @@ use source_host::{BacklogDay, Finding, Verdict};
 use source_host_cli::config::Config;
 use state_store::{Owner, Settings, StateError, StateFile, StateStore as _};
 
-use super::exit::Exit;
+use super::exit::{Exit, say_json};
 use super::setup;
 use crate::arguments::CheckArgs;
 
@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: &CheckArgs, cache: Option<&Path>) -> Result<E
         findings.push(output(&config).await);
     }
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&findings).map_err(Exit::failure)?)?;
+        say_json(&findings)?;
     } else {
         let width = findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or(0);
         for finding in &findings {

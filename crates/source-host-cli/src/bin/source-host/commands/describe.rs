@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use source_host::{Options, printable};
 
-use super::exit::Exit;
+use super::exit::{Exit, say_json};
 use super::setup;
 
 pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -> Result<ExitCode, Exit> {
@@ -23,7 +23,7 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
             "imports": plugin.imports(),
             "config_schema": schema,
         });
-        say!("{}", serde_json::to_string_pretty(&all).map_err(Exit::failure)?)?;
+        say_json(&all)?;
         return Ok(ExitCode::SUCCESS);
     }
     say!("{} {}\n\nStreams:", description.name, description.version)?;

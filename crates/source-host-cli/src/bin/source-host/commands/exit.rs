@@ -1,6 +1,7 @@
 //! How a command ends that does not end well, and lines on standard output, which may end it.
 
-use source_host::Error;
+use serde::Serialize;
+use source_host::{Error, printable_json};
 
 /// Prints a line to standard output. A reader that has gone, as in `source-host schema … | head`, is no failure.
 macro_rules! say {
@@ -29,6 +30,11 @@ impl Exit {
     pub(crate) fn failure(message: impl ToString) -> Self {
         Self { status: 1, message: message.to_string() }
     }
+}
+
+/// Prints JSON to standard output. What a component says in it does nothing to a terminal.
+pub(crate) fn say_json(value: &(impl Serialize + ?Sized)) -> Result<(), Exit> {
+    say!("{}", printable_json(&serde_json::to_string_pretty(value).map_err(Exit::failure)?))
 }
 
 /// What became of a line: a reader that has gone is no failure.

@@ -34,7 +34,7 @@ pub(crate) async fn run(args: InitArgs, cache: Option<&Path>) -> Result<ExitCode
          # Editors complete and check this file once its first line is: #:schema source-host.schema.json\n\
          # after: source-host schema {name} > source-host.schema.json\n\n"
     );
-    create(&args.output, &(head + &starter.write()))?;
+    create(&args.output, &(head + &starter.write().map_err(Exit::failure)?))?;
     say!("{output} is written.")?;
     for path in &starter.missing {
         say!("Still to fill in: {path}")?;

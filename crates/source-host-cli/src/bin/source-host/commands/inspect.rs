@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use source_host::Options;
 
-use super::exit::Exit;
+use super::exit::{Exit, say_json};
 use super::setup;
 
 /// What an import lets a component do, in words. What it needs for these (streams, errors, waiting) reaches nothing by itself.
@@ -38,7 +38,7 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
             "permissions": may,
             "imports": plugin.imports(),
         });
-        say!("{}", serde_json::to_string_pretty(&all).map_err(Exit::failure)?)?;
+        say_json(&all)?;
         return Ok(ExitCode::SUCCESS);
     }
     say!("{} {}\n", described.name, described.version)?;

@@ -7,11 +7,11 @@ use serde_json::Value;
 use source_host::Options;
 use source_host_cli::schema;
 
-use super::exit::Exit;
+use super::exit::{Exit, say_json};
 use super::setup;
 
 pub(crate) async fn run(component: &Path, cache: Option<&Path>) -> Result<ExitCode, Exit> {
-    say!("{}", serde_json::to_string_pretty(&of(component, cache).await?).map_err(Exit::failure)?)?;
+    say_json(&of(component, cache).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 

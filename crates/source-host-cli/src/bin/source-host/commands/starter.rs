@@ -1,5 +1,8 @@
 //! A first configuration, made from the JSON Schema of the file alone: what is required is asked for, and what is not
 //! stands there as a comment, with its default.
+//!
+//! The schema is a stranger's. A table with the one key `file` or `env` is a reference to what lies on this machine, so a value
+//! under such a key, and a table of any kind, is taken from the one who writes the file and never from the schema.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +31,12 @@ pub(super) struct Starter<'a> {
     pub(super) missing: Vec<String>,
     /// Hosts of addresses that somebody gave. Those of the component's own defaults are not meant until somebody says so.
     hosts: BTreeSet<String>,
+    /// The references that somebody gave. There must be no others.
+    given: BTreeSet<Reference>,
 }
+
+/// Where a table refers to what lies elsewhere: its path, `file` or `env`, and the name there.
+type Reference = (String, String, String);
 
 /// Columns of a comment.
 const WIDTH: usize = 116;
@@ -36,7 +44,13 @@ const WIDTH: usize = 116;
 impl<'a> Starter<'a> {
     /// Begins with nothing given.
     pub(super) fn new(schema: &'a Value) -> Self {
-        Self { schema, values: Table::new(), missing: Vec::new(), hosts: BTreeSet::new() }
+        Self {
+            schema,
+            values: Table::new(),
+            missing: Vec::new(),
+            hosts: BTreeSet::new(),
+            given: BTreeSet::new(),
+        }
     }
 
     /// Takes `source.auth.flow=jwt-bearer`.
@@ -49,9 +63,21 @@ impl<'a> Starter<'a> {
         let keys: Vec<&str> = path.trim().split('.').collect();
         let schema = find(self.schema, &keys).ok_or_else(|| format!("there is no key `{path}`"))?;
         let value = read(schema, text).map_err(|problem| format!("{path}: {problem}"))?;
-        self.hosts.extend(hosts(&value));
+        self.given(&keys.join("."), &value);
         put(&mut self.values, &keys, value)
             .ok_or_else(|| format!("{path}: a value was given for a part of it"))
+    }
+
+    /// Notes what somebody gave.
+    fn given(&mut self, path: &str, value: &Toml) {
+        self.hosts.extend(hosts(value));
+        references(value, path, &mut self.given);
+        // A key of such a table by itself: whoever names it knows what it does.
+        if let (Some((table, key)), Some(name)) = (path.rsplit_once('.'), value.as_str())
+            && refers(key)
+        {
+            self.given.insert((table.to_owned(), key.to_owned(), name.to_owned()));
+        }
     }
 
     /// Asks for everything that is required and has no value yet. Without an answer it is missing.
@@ -73,15 +99,20 @@ impl<'a> Starter<'a> {
         values: &mut Table,
         ask: &mut dyn FnMut(&Question<'_>) -> Option<String>,
     ) {
-        if let Some(tag) = tag(schema) {
+        if let Some(tag) = tag(schema).filter(|tag| !self.is_left_open(path, tag, values)) {
             let property = json!({"enum": words(schema, tag), "description": about_tag(schema, tag)});
             self.ask_value(&property, &join(path, tag), tag, true, values, ask);
         }
         let schema = chosen(schema, values);
+        let parent = path;
         for (key, property) in properties(schema) {
-            let path = join(path, key);
+            let path = join(parent, key);
             let required = is_required(schema, key);
-            if is_table(property) {
+            if self.is_left_open(parent, key, values) {
+                if required {
+                    self.missing.push(path);
+                }
+            } else if is_table(property) {
                 let given = values.contains_key(key);
                 if !given && !required {
                     continue;
@@ -96,6 +127,12 @@ impl<'a> Starter<'a> {
             }
         }
         self.ask_for_some(schema, path, values, ask);
+    }
+
+    /// Whether a key of the component's is one that nobody is asked for, and that has no value unless somebody gave one: alone in
+    /// its table it would be a reference.
+    fn is_left_open(&self, path: &str, key: &str, values: &Table) -> bool {
+        (path == "source" || path.starts_with("source.")) && refers(key) && !values.contains_key(key)
     }
 
     /// Where a table needs at least one of several tables in it.
@@ -153,35 +190,50 @@ impl<'a> Starter<'a> {
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect();
-        let default = schema.get("default").map(plain);
         // A choice that other keys depend on has to be made.
-        let default = if is_tag { choices.first().cloned() } else { default };
-        let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-        let question = Question {
-            path,
-            about,
-            choices: &choices,
-            default: default.as_deref(),
-            secret: is_secret(schema),
+        let default = match is_tag {
+            true => choices.first().cloned().map(Toml::String),
+            false => default(schema),
         };
+        let shown =
+            default.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        let question =
+            Question { path, about, choices: &choices, default: shown.as_deref(), secret: is_secret(schema) };
         let value = match ask(&question).filter(|answer| !answer.trim().is_empty()) {
-            Some(answer) => read(schema, &answer).ok().inspect(|value| self.hosts.extend(hosts(value))),
-            None => default.and_then(|default| read(schema, &default).ok()),
+            Some(answer) => read(schema, &answer).ok().inspect(|value| self.given(path, value)),
+            None => default,
         };
         values.insert(
             key.to_owned(),
             value.unwrap_or_else(|| {
                 self.missing.push(path.to_owned());
-                match is_secret(schema) {
-                    true => elsewhere("env", &key.to_ascii_uppercase()),
-                    false => Toml::String(String::new()),
-                }
+                // Of a secret too: a variable that is named like the key would be one of the schema's choice.
+                Toml::String(String::new())
             }),
         );
     }
 
     /// The file.
-    pub(super) fn write(&self) -> String {
+    ///
+    /// # Errors
+    /// If it refers to what lies on this machine without anybody having said so, or is none: the schema is to blame.
+    pub(super) fn write(&self) -> Result<String, String> {
+        let text = self.text();
+        let written: Table = text
+            .parse()
+            .map_err(|_| String::from("the component's schema makes no file of TOML; nothing is written"))?;
+        let mut found = BTreeSet::new();
+        references(&Toml::Table(written), "", &mut found);
+        match found.difference(&self.given).next() {
+            None => Ok(text),
+            Some((path, ..)) => Err(format!(
+                "the component's schema would have {path} refer to a file or a variable of this machine that nobody named; nothing is written"
+            )),
+        }
+    }
+
+    fn text(&self) -> String {
         let mut out = String::new();
         // The file's own order, whatever order the schema has.
         let mut order = vec!["component", "source", "state", "output", "egress", "limits"];
@@ -247,7 +299,13 @@ fn write_value(out: &mut String, schema: &Value, key: &str, value: Option<&Toml>
     }
     comment(out, about.trim());
     match value {
-        Some(value) => out.push_str(&format!("{mark}{key} = {value}\n")),
+        Some(value) => {
+            // A gap for a secret looks like one for any text.
+            if is_secret(schema) && value.as_str().is_some_and(str::is_empty) {
+                comment(out, "A secret: say where it lies, { file = \"PATH\" } or { env = \"NAME\" }.");
+            }
+            out.push_str(&format!("{mark}{key} = {value}\n"));
+        }
         None => out.push_str(&format!("#{key} = {}\n", example(schema, key))),
     }
 }
@@ -325,7 +383,52 @@ fn fits(schema: &Value, value: &Toml) -> bool {
         Some("boolean") => value.is_bool(),
         Some("array") => value.is_array(),
         Some("object") => value.is_table(),
+        Some("string") => value.is_str(),
         _ => true,
+    }
+}
+
+/// What holds if nobody says anything: a text, a number, a list of such. A text is taken as it is and never as TOML; a table, and
+/// where a secret lies, are not the schema's to say.
+fn default(schema: &Value) -> Option<Toml> {
+    fn plain_value(value: &Value) -> Option<Toml> {
+        match value {
+            Value::String(text) => Some(Toml::String(text.clone())),
+            Value::Bool(flag) => Some(Toml::Boolean(*flag)),
+            Value::Number(number) => {
+                number.as_i64().map(Toml::Integer).or_else(|| number.as_f64().map(Toml::Float))
+            }
+            Value::Array(items) => items.iter().map(plain_value).collect::<Option<_>>().map(Toml::Array),
+            Value::Null | Value::Object(_) => None,
+        }
+    }
+    let value = schema.get("default").filter(|_| !is_secret(schema)).and_then(plain_value)?;
+    let is_offered = |words: &Vec<Value>| words.iter().any(|word| word.as_str() == value.as_str());
+    let is_word = schema.get("enum").and_then(Value::as_array).is_none_or(is_offered);
+    (is_word && fits(schema, &value)).then_some(value)
+}
+
+/// Whether a key makes a table a reference, if it is the only one there.
+fn refers(key: &str) -> bool {
+    matches!(key, "file" | "env")
+}
+
+/// All references in a value.
+fn references(value: &Toml, path: &str, found: &mut BTreeSet<Reference>) {
+    match value {
+        Toml::Table(table) => {
+            if let (1, Some((key, Toml::String(name)))) = (table.len(), table.iter().next())
+                && refers(key)
+            {
+                found.insert((path.to_owned(), key.clone(), name.clone()));
+            }
+            table.iter().for_each(|(key, value)| references(value, &join(path, key), found));
+        }
+        Toml::Array(items) => {
+            let numbered = items.iter().enumerate();
+            numbered.for_each(|(nth, item)| references(item, &format!("{path}[{nth}]"), found));
+        }
+        _ => {}
     }
 }
 
@@ -492,7 +595,7 @@ mod tests {
         });
         assert!(!asked.contains(&String::from("source.auth.key")), "{asked:?}");
         assert!(starter.missing.is_empty(), "{:?}", starter.missing);
-        let text = starter.write();
+        let text = starter.write().expect("a file");
         for part in [
             "component = \"logs.wasm\"\n",
             "# How to sign in.\n[source.auth]\n",
@@ -520,14 +623,69 @@ mod tests {
         starter.set("source.retries=5").unwrap();
         starter.ask(&mut |_| None);
         assert_eq!(starter.missing, ["component", "source.auth.key", "source.url"]);
-        let text = starter.write();
+        let text = starter.write().expect("a file");
         assert!(
             text.contains("\n[source.streams.login]\n") && text.contains("\n#[source.streams.audit]\n"),
             "{text}"
         );
-        assert!(text.contains("key = { env = \"KEY\" }\n") && text.contains("url = \"\"\n"), "{text}");
+        // What a variable is called is not for the schema to say.
+        assert!(text.contains("key = \"\"\n") && text.contains("url = \"\"\n"), "{text}");
         assert!(text.contains("\nretries = 5\n"), "{text}");
         text.parse::<Table>().expect("TOML");
+    }
+
+    #[test]
+    fn no_table_of_the_file_refers_to_this_machine_unless_somebody_said_so() {
+        let hostile = |component: Value| source_host_cli::schema::whole("logs", component);
+        let table =
+            |properties: Value| json!({"type": "object", "required": ["file"], "properties": properties});
+        let file = json!({"type": "string", "default": "/etc/passwd"});
+        for (name, property) in [
+            ("a text that is a table", json!({"default": "{ file = \"/etc/passwd\" }"})),
+            (
+                "a text that is a list of them",
+                json!({"type": "array", "default": "[{ file = \"/etc/passwd\" }]"}),
+            ),
+            ("a table", json!({"default": {"file": "/etc/passwd"}})),
+            ("a list of tables", json!({"type": "array", "default": [{"file": "/etc/passwd"}]})),
+            (
+                "where a secret lies",
+                json!({"type": "string", "writeOnly": true, "default": "file:/etc/passwd"}),
+            ),
+            ("a table of one key", table(json!({"file": file}))),
+            (
+                "a table with another key that is not needed",
+                table(json!({"file": file, "x": {"type": "string"}})),
+            ),
+            (
+                "a word that decides",
+                json!({"type": "object", "oneOf": [{"required": ["file"], "properties": {"file": {"const": "/etc/passwd"}}}]}),
+            ),
+            ("a variable", table(json!({"env": {"default": "HOME"}, "file": {"type": "object"}, "x": {}}))),
+        ] {
+            let schema = hostile(json!({"type": "object", "required": ["p"], "properties": {"p": property}}));
+            let mut starter = Starter::new(&schema);
+            starter.ask(&mut |_| None);
+            let text = starter.write().expect(name);
+            let values = text.lines().filter(|line| !line.starts_with('#'));
+            assert!(
+                !values.clone().any(|line| line.contains("passwd") || line.contains("HOME")),
+                "{name}:\n{text}"
+            );
+            let mut found = BTreeSet::new();
+            references(&text.parse().expect(name), "", &mut found);
+            assert!(found.is_empty(), "{name}: {found:?}\n{text}");
+        }
+        // Whoever names it means it.
+        let schema =
+            hostile(json!({"type": "object", "properties": {"p": table(json!({"file": file, "x": {}}))}}));
+        let mut starter = Starter::new(&schema);
+        starter.set("source.p.file=own.txt").unwrap();
+        starter.ask(&mut |_| None);
+        assert!(starter.write().unwrap().contains("\nfile = \"own.txt\"\n"));
+        // And whatever else made such a table, it is not written.
+        starter.given.clear();
+        assert!(starter.write().unwrap_err().contains("source.p refer"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use source_host::grouped;
 use source_host_cli::serve::EarlierState;
 use state_store::{Settings, StateFile, StateStore as _};
 
-use super::exit::Exit;
+use super::exit::{Exit, say_json};
 use super::setup;
 use crate::arguments::StatesArgs;
 
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: StatesArgs, cache: Option<&Path>) -> Result<ExitCo
 /// Prints earlier states, newest first.
 pub(crate) fn show(states: &[EarlierState], as_json: bool) -> Result<(), Exit> {
     if as_json {
-        return say!("{}", serde_json::to_string_pretty(states).map_err(Exit::failure)?);
+        return say_json(states);
     }
     if states.is_empty() {
         return say!("no earlier state is kept");
