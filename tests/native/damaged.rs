@@ -326,3 +326,44 @@ fn the_id_of_a_record_without_a_key_depends_on_neither_order_nor_fields_without_
     assert_eq!([id(&moved), id(&more)], [expected.clone(), expected.clone()]);
     assert_ne!(id(&other), expected);
 }
+
+#[test]
+fn no_event_has_a_name_twice_whatever_a_record_has() {
+    let twins = [
+        r#""attributes": {"type": "SetupAuditTrail", "type": "X"}, "Display": "a""#,
+        r#""attributes": {"type": "SetupAuditTrail"}, "attributes": {"type": "X"}, "Display": "a""#,
+        r#""Display": "a", "Display": "b""#,
+        r#""Display": "a", "Displ\u0061y": "b""#,
+        r#""CreatedBy": {"Name": "a", "Name": "b"}"#,
+        r#""CreatedBy": {"attributes": {"url": "x", "url": "y"}, "Name": "a"}"#,
+        r#""CreatedBy": {"Name": "a"}, "CreatedBy": {"Name": "b"}"#,
+        r#""CreatedBy": {"Name": "a"}, "CreatedBy.Name": "b""#,
+        r#""CreatedBy": null, "CreatedBy": {"Name": "b"}"#,
+        r#""Display": [{"a": 1, "a": 2}]"#,
+        r#""Display": {"a": {"b": {"c": {"d": {"e": {"f": 1, "f": 2}}}}}}"#,
+        r#""Display": {"a": [], "a": [1]}"#,
+        r#""Created_By_Name": "a", "CreatedBy": {"Name": "b"}, "createdByName": "c""#,
+        r#""section": "a", "Section": "b", "SECTION": "c""#,
+    ];
+    for twin in twins {
+        for output in OUTPUTS {
+            for format in ["", "\"format\": \"ocsf\","] {
+                if output.contains("raw") && !format.is_empty() {
+                    continue;
+                }
+                let records = format!(
+                    r#"[{{"Id": "0Ym5j00000AbCd1CAV", "CreatedDate": "2026-06-01T10:15:31.123+0000", {twin}}}]"#
+                );
+                let mut collector = configured_with(&[
+                    (r#""streams": {"login": {"event_log_file": {}}}"#, OBJECTS[2].streams),
+                    ("{", &format!("{{{output}{format}")),
+                ]);
+                let mut org = CannedOrg { records: Some(records), ..CannedOrg::default() };
+                let batch = collector.poll(&mut org, &StillClock::at(NOW), None).expect("a batch");
+                assert_eq!(batch.events.len(), 1, "{twin}");
+                let event = &batch.events[0];
+                assert!(e2e::names::unique(event).is_ok(), "{twin} {output}{format}: {event}");
+            }
+        }
+    }
+}

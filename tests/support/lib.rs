@@ -3,6 +3,7 @@
 pub mod canned;
 pub mod hosted;
 pub mod inputs;
+pub mod names;
 pub mod ocsf;
 pub mod org;
 pub mod random;

@@ -38,6 +38,7 @@ impl Delivered {
     pub fn add(&mut self, event: &str) -> Result<()> {
         let json: serde_json::Value =
             serde_json::from_str(event).with_context(|| format!("no JSON: {event}"))?;
+        crate::names::unique(event).with_context(|| format!("no event: {event}"))?;
         let wrong = self.template.sample("an event", &json);
         ensure!(wrong.is_empty(), "{}: {event}", wrong.join(", "));
         let id = json["event"]["id"].as_str().with_context(|| format!("no event.id: {event}"))?;
