@@ -290,6 +290,7 @@ async fn each_limit_that_a_component_runs_into_is_told_and_has_a_line_in_the_log
         let bounds = limits(|limits| {
             limits.received_bytes = 20_000_000;
             limits.request_bytes = 1_000_000;
+            limits.requests_per_second = 300;
             limits.request_time =
                 if attack == "silent-server" { Duration::from_millis(300) } else { limits.request_time };
         });
@@ -623,15 +624,15 @@ async fn a_flood_of_announcements_and_a_head_without_end_are_no_answers() {
 async fn requests_come_no_faster_than_they_may() {
     let server = Server::start().await.expect("a server");
     let bounds = limits(|limits| {
-        limits.requests_per_second = 1_000;
+        limits.requests_per_second = 300;
         limits.cpu_time = Duration::from_secs(60);
     });
     let (mut source, told) = attacking("many-requests", &server.authority, bounds).await;
     let started = Instant::now();
     let batch = source.poll(None).await.expect("a batch");
     assert_eq!(batch.state, "done 2000");
-    // A thousand at once, and the others at a thousand a second.
-    assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
+    // Three hundred at once, and the others at three hundred a second: slower than the slowest machine.
+    assert!(started.elapsed() >= Duration::from_millis(5_600), "{:?}", started.elapsed());
     assert!(told.has("requests"));
 }
 
