@@ -1,7 +1,7 @@
 //! Many tenants in one process: the program as an operator runs it, against simulated orgs.
 
 use e2e::{hosted::component_path, org::TestOrg, truth::Delivered};
-use salesforce_sim::{Interval, OrgSettings, Rows, Workload, generate_key};
+use salesforce_sim::{Interval, OrgSettings, Rows, Workload};
 use serde_json::Value;
 use source_host_cli::serve::{Answer, Ask, TenantStatus, ask};
 use std::{
@@ -524,8 +524,7 @@ async fn a_hang_up_has_keys_and_components_read_again_and_polls_nobody_who_is_we
     fixture.add("acme", &org);
     let key = fixture.beside.path().join("acme/client-key.pem");
     let right = fs::read(&key).expect("a key");
-    let wrong = generate_key().and_then(|key| key.pkcs8_pem()).expect("a key");
-    fs::write(&key, wrong).expect("written");
+    fs::write(&key, "no key").expect("written");
     // A component that is replaced by another one.
     let component = fixture.beside.path().join("replaced.wasm");
     fs::copy(component_path().with_file_name("hostile-source.wasm"), &component).expect("copied");
