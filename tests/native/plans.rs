@@ -30,7 +30,10 @@ fn finding(findings: &[Finding], name: &str) -> Finding {
     found.unwrap_or_else(|| panic!("no finding {name} in {findings:?}")).clone()
 }
 
-fn by_kind_and_day(finding: &Finding) -> BTreeMap<(String, String), (u64, u64)> {
+/// How many files, and bytes of them, by type and day.
+type Days = BTreeMap<(String, String), (u64, u64)>;
+
+fn by_kind_and_day(finding: &Finding) -> Days {
     let day = |day: &Backlog| {
         let counts = (u64::from(day.items.expect("a count")), day.bytes.expect("bytes"));
         ((day.kind.clone(), day.day.clone().expect("a day")), counts)
@@ -39,8 +42,8 @@ fn by_kind_and_day(finding: &Finding) -> BTreeMap<(String, String), (u64, u64)> 
 }
 
 /// What the receipts of a collection say: files and bytes of each type and day, and records.
-fn collected(run: &mut Collection) -> (BTreeMap<(String, String), (u64, u64)>, u64) {
-    let (mut files, mut records) = (BTreeMap::<_, (u64, u64)>::new(), 0);
+fn collected(run: &mut Collection) -> (Days, u64) {
+    let (mut files, mut records) = (Days::new(), 0);
     loop {
         let polled = run.native.poll(run.state.as_deref()).expect("a poll");
         run.state = polled.state.or(run.state.take());

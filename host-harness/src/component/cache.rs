@@ -145,7 +145,10 @@ fn private(directory: &Path) -> Result<PathBuf, Error> {
     for parent in real.ancestors().skip(1) {
         let found = parent.metadata().map_err(cannot)?;
         let is_trusted = [0, own].contains(&found.uid());
-        if !is_trusted || found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0 {
+        // Where each user has a group of his own, of the same number, folders can be open to it: it is he alone.
+        let is_private_group = own != 0 && found.gid() == own && rustix::process::getegid().as_raw() == own;
+        let others = if is_private_group { OTHERS_WRITE & !0o020 } else { OTHERS_WRITE };
+        if !is_trusted || found.mode() & others != 0 && found.mode() & STICKY == 0 {
             return Err(unusable(&format_args!(
                 "lies in {}, where others can put another in its place, and what lies there is run as machine code; \
                  take that right away (chmod go-w) or choose another folder",

@@ -222,6 +222,47 @@ fn closing(bracket: u8) -> u8 {
     if bracket == b'{' { b'}' } else { b']' }
 }
 
+/// Names of one object that are compared with each other.
+const MOST_NAMES: usize = 256;
+
+/// Whether an object of a value that is JSON has a name twice, or may have: of very many names nobody knows, and two that are spelled with
+/// escapes can be one.
+pub fn has_twins(value: &[u8]) -> bool {
+    fn pass(scanner: &mut Scanner<'_>) -> Option<()> {
+        scanner.space();
+        match scanner.peek()? {
+            b'"' => drop(scanner.text().ok()?),
+            b'{' => {
+                let mut names: Vec<&[u8]> = Vec::new();
+                scanner.at += 1;
+                scanner.space();
+                while !scanner.take(b'}') {
+                    let name = scanner.name().ok()?;
+                    if name.contains(&b'\\') || names.len() >= MOST_NAMES || names.contains(&name) {
+                        return None;
+                    }
+                    names.push(name);
+                    pass(scanner)?;
+                    scanner.take(b',');
+                }
+            }
+            b'[' => {
+                scanner.at += 1;
+                scanner.space();
+                while !scanner.take(b']') {
+                    pass(scanner)?;
+                    scanner.take(b',');
+                    scanner.space();
+                }
+            }
+            _ => drop(scanner.bare().ok()?),
+        }
+        scanner.space();
+        Some(())
+    }
+    pass(&mut Scanner::new(value, 0)).is_none()
+}
+
 /// Whether this is `null`, `true`, `false` or a number as JSON writes them.
 pub fn is_literal(token: &[u8]) -> bool {
     matches!(token, b"null" | b"true" | b"false") || is_number(token)

@@ -3,7 +3,7 @@
 use crate::bytes::{
     json::{Key, Writer},
     row::Row,
-    scan::{Oddity, Scanner, Soundness, decode, is_literal, is_usual, number},
+    scan::{Oddity, Scanner, Soundness, decode, has_twins, is_literal, is_usual, number},
     text::quoted,
 };
 use memchr::memchr;
@@ -33,7 +33,8 @@ pub struct Record<'a> {
     names: Vec<Cow<'a, str>>,
     values: Vec<Value<'a>>,
     damages: Vec<String>,
-    /// Whether it holds numbers that no double holds, or brackets within brackets, as JSON may and many readers do not take.
+    /// Whether it holds numbers that no double holds, brackets within brackets within brackets, or an object with a name twice, as JSON may and
+    /// many readers do not take.
     unusual: bool,
     /// Whether the names of fields without a value are not shown.
     is_withheld: bool,
@@ -305,7 +306,9 @@ impl<'a> RecordReader<'a> {
                 let mut sound = Soundness { sound: true, usual: true, texts: 0 };
                 let attributes = bracket == b'{' && is_attributes(&name);
                 let value = self.json.value(&mut sound);
-                self.record.unusual |= !sound.usual || depth + self.json.deepest > MOST_LEVELS;
+                self.record.unusual |= !sound.usual
+                    || depth + self.json.deepest > MOST_LEVELS
+                    || value.as_ref().is_ok_and(|raw| has_twins(raw));
                 if attributes && value.is_ok() && sound.texts > ATTRIBUTES {
                     self.json.at = start + 1;
                     self.open_attributes(&name, prefix, depth);
