@@ -509,6 +509,9 @@ def play(rules, arguments):
             wrong(f"attacks.toml: {attack} fires {name}, which is no rule")
     days = [("a quiet day", [], LOGINS)] + [(attack, [attack], A_FEW) for attack in expected]
     days.append(("all attacks on one day", list(expected), A_FEW))
+    unknown = set(arguments.only) - {name for name, _, _ in days}
+    if unknown:
+        wrong(f"there is no day called {', '.join(sorted(unknown))}; there are {', '.join(name for name, _, _ in days)}")
     for name, attacks, logins in days:
         if arguments.only and not {name, *attacks} & set(arguments.only):
             continue
