@@ -398,11 +398,23 @@ async fn a_stop_lets_slices_come_to_their_end_and_breaks_off_those_that_do_not()
             .stderr(said);
         Server { fixture: &fixture, child: command.spawn().expect("the host") }
     };
-    fixture.wait("spinner", "running", |status| status.is_some_and(|one| one["state"] == "running"));
+    // It is running while it is still being compiled, by another process; once this one computes, it spins.
+    let pid = server.child.id();
+    fixture.wait("spinner", "computing", |status| {
+        status.is_some_and(|one| one["state"] == "running") && computed(pid) >= Duration::from_secs(2)
+    });
     let started = Instant::now();
     let said = server.stop();
     assert!(said.contains("breaking off"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+/// How long a process has computed, those that it has started left out (proc_pid_stat(5), in hundredths of a second).
+fn computed(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 /// What a page of the server says.

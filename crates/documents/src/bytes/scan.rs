@@ -222,26 +222,34 @@ fn closing(bracket: u8) -> u8 {
     if bracket == b'{' { b'}' } else { b']' }
 }
 
-/// Names of one object that are compared with each other.
-const MOST_NAMES: usize = 256;
+/// Names of one object that are held without an allocation, and those that are compared with each other in all.
+const FEW_NAMES: usize = 64;
+const MOST_NAMES: usize = 2000;
 
-/// Whether an object of a value that is JSON has a name twice, or may have: of very many names nobody knows, and two that are spelled with
-/// escapes can be one.
+/// Whether an object of a value has a name twice, or may have: of very many names nobody knows, and two that are spelled with escapes can be
+/// one. The value is JSON of few levels.
 pub fn has_twins(value: &[u8]) -> bool {
     fn pass(scanner: &mut Scanner<'_>) -> Option<()> {
         scanner.space();
         match scanner.peek()? {
             b'"' => drop(scanner.text().ok()?),
             b'{' => {
-                let mut names: Vec<&[u8]> = Vec::new();
+                let (mut few, mut count, mut more): ([&[u8]; FEW_NAMES], _, _) =
+                    ([&[]; FEW_NAMES], 0, Vec::new());
                 scanner.at += 1;
                 scanner.space();
                 while !scanner.take(b'}') {
                     let name = scanner.name().ok()?;
-                    if name.contains(&b'\\') || names.len() >= MOST_NAMES || names.contains(&name) {
+                    let is_known = few[..count].contains(&name) || more.contains(&name);
+                    if is_known || name.contains(&b'\\') || more.len() >= MOST_NAMES {
                         return None;
                     }
-                    names.push(name);
+                    if count < FEW_NAMES {
+                        few[count] = name;
+                        count += 1;
+                    } else {
+                        more.push(name);
+                    }
                     pass(scanner)?;
                     scanner.take(b',');
                 }

@@ -33,8 +33,7 @@ pub struct Record<'a> {
     names: Vec<Cow<'a, str>>,
     values: Vec<Value<'a>>,
     damages: Vec<String>,
-    /// Whether it holds numbers that no double holds, brackets within brackets within brackets, or an object with a name twice, as JSON may and
-    /// many readers do not take.
+    /// Whether it holds numbers that no double holds, or brackets within brackets, as JSON may and many readers do not take.
     unusual: bool,
     /// Whether the names of fields without a value are not shown.
     is_withheld: bool,
@@ -197,10 +196,11 @@ impl Row for Record<'_> {
         &self.damages
     }
 
-    /// As it came; if it is damaged, or such that not every reader takes it, field by field.
+    /// As it came; if it is damaged, or such that not every reader takes it (an object has a name twice), field by field.
     fn json(&self) -> Option<Cow<'_, str>> {
         if self.damages.is_empty()
             && !self.unusual
+            && !has_twins(self.json)
             && let Ok(json) = str::from_utf8(self.json)
         {
             return Some(Cow::Borrowed(json));
@@ -306,9 +306,7 @@ impl<'a> RecordReader<'a> {
                 let mut sound = Soundness { sound: true, usual: true, texts: 0 };
                 let attributes = bracket == b'{' && is_attributes(&name);
                 let value = self.json.value(&mut sound);
-                self.record.unusual |= !sound.usual
-                    || depth + self.json.deepest > MOST_LEVELS
-                    || value.as_ref().is_ok_and(|raw| has_twins(raw));
+                self.record.unusual |= !sound.usual || depth + self.json.deepest > MOST_LEVELS;
                 if attributes && value.is_ok() && sound.texts > ATTRIBUTES {
                     self.json.at = start + 1;
                     self.open_attributes(&name, prefix, depth);
