@@ -1,7 +1,5 @@
 //! The examples, as a user runs them.
 
-#![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
-
 use std::{env, fs, process::Command};
 
 #[test]
