@@ -234,13 +234,20 @@ pub fn has_twins(value: &[u8]) -> bool {
         match scanner.peek()? {
             b'"' => drop(scanner.text().ok()?),
             b'{' => {
-                let (mut few, mut count, mut more): ([&[u8]; FEW_NAMES], _, _) =
-                    ([&[]; FEW_NAMES], 0, Vec::new());
+                let (mut few, mut count, mut more) = ([&[][..]; FEW_NAMES], 0, Vec::<&[u8]>::new());
+                // A bit for each name: nearly all names have one of their own.
+                let mut seen = [0u64; 64];
                 scanner.at += 1;
                 scanner.space();
                 while !scanner.take(b'}') {
                     let name = scanner.name().ok()?;
-                    let is_known = few[..count].contains(&name) || more.contains(&name);
+                    let hash = name
+                        .iter()
+                        .fold(0u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+                    let (word, bit) = ((hash >> 26) as usize, 1u64 << (hash >> 20 & 63));
+                    let maybe = seen[word] & bit != 0;
+                    seen[word] |= bit;
+                    let is_known = maybe && (few[..count].contains(&name) || more.contains(&name));
                     if is_known || name.contains(&b'\\') || more.len() >= MOST_NAMES {
                         return None;
                     }

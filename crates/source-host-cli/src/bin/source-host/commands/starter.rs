@@ -673,7 +673,7 @@ mod tests {
                 "{name}:\n{text}"
             );
             let mut found = BTreeSet::new();
-            references(&text.parse().expect(name), "", &mut found);
+            references(&Toml::Table(text.parse().expect(name)), "", &mut found);
             assert!(found.is_empty(), "{name}: {found:?}\n{text}");
         }
         // Whoever names it means it.
