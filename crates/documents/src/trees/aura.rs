@@ -16,15 +16,7 @@ pub const FILE: &[Node] = &[
         "event",
         &[Parts(EVENT), Success(columns::OUTCOMES), Column("duration", "RUN_TIME", MillisAsNanos)],
     ),
-    Object(
-        "user",
-        &[
-            Column("id", "USER_ID_DERIVED", Keyword),
-            columns::NAMES,
-            Column("email", "USER.Email", Keyword),
-            columns::EFFECTIVE,
-        ],
-    ),
+    Object("user", columns::USER),
     Object("organization", &[Column("id", "ORGANIZATION_ID", Keyword)]),
     Object("source", &[Also("ip", columns::ADDRESSES, Ip)]),
     Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),

@@ -146,3 +146,7 @@ pub const EFFECTIVE_FIELDS: Node = Behind {
         ],
     )],
 };
+
+/// What stands in `user` of a file that names its user by an id alone.
+pub const USER: &[Node] =
+    &[Column("id", "USER_ID_DERIVED", Keyword), NAMES, Column("email", "USER.Email", Keyword), EFFECTIVE];

@@ -14,15 +14,7 @@ use crate::grammar::{
 pub const FILE: &[Node] = &[
     Parts(HEAD),
     Object("event", &[Parts(EVENT), Column("code", "REQUEST_ID", Keyword)]),
-    Object(
-        "user",
-        &[
-            Column("id", "USER_ID_DERIVED", Keyword),
-            columns::NAMES,
-            Column("email", "USER.Email", Keyword),
-            columns::EFFECTIVE,
-        ],
-    ),
+    Object("user", columns::USER),
     Object("source", &[Also("ip", columns::ADDRESSES, Ip), Column("address", columns::ADDRESSES, NoIp)]),
     Object("related", &[columns::RELATED_ADDRESSES, columns::RELATED_USERS]),
     Object("user_agent", &[Column("original", "BROWSER_TYPE", NoDigits)]),
