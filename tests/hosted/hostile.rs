@@ -2,6 +2,7 @@
 //! others. `crates/hostile-source` is the component; its server here answers as no decent one does.
 
 use anyhow::{Context as _, Result};
+use captured_log::Log;
 use e2e::hosted::{component_path, load, program};
 use serde_json::json;
 use source_host::{
@@ -222,8 +223,7 @@ async fn requests_that_are_sent_and_dropped_count_until_they_are_gone() {
 #[tokio::test]
 async fn requests_that_are_denied_in_a_loop_fill_no_log() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = log.listen(tracing::Level::INFO);
     let bounds = limits(|limits| limits.requests_per_second = 500);
     let (mut source, told) = attacking("denied-requests", "127.0.0.1:9", bounds).await;
     let started = Instant::now();
@@ -241,8 +241,7 @@ async fn requests_that_are_denied_in_a_loop_fill_no_log() {
 #[tokio::test]
 async fn an_instance_that_comes_after_another_may_not_be_faster_than_one_that_stays() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = log.listen(tracing::Level::INFO);
     let bounds = limits(|limits| limits.requests_per_second = 100);
     let started = Instant::now();
     let (mut source, told) = attacking("denied-and-dropped", "127.0.0.1:9", bounds).await;
@@ -285,8 +284,7 @@ async fn each_limit_that_a_component_runs_into_is_told_and_has_a_line_in_the_log
         ("many-problems", "problems"),
     ] {
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-        let guard = tracing::subscriber::set_default(subscriber);
+        let guard = log.listen(tracing::Level::INFO);
         let bounds = limits(|limits| {
             limits.received_bytes = 20_000_000;
             limits.request_bytes = 1_000_000;
@@ -300,35 +298,6 @@ async fn each_limit_that_a_component_runs_into_is_told_and_has_a_line_in_the_log
         assert!(told.has(limit), "{attack}: {:?}, {polled:?}", told.limits);
         let said = format!("the component ran into a limit limit=\"{limit}\" suppressed=0");
         assert_eq!(log.text().matches(&said).count(), 1, "{attack}: {}", log.text());
-    }
-}
-
-/// The log, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }
 

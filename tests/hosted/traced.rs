@@ -1,64 +1,32 @@
 //! What stands in the log of a host that says more: which request was sent in which call for whom.
 
 use anyhow::Result;
+use captured_log::Log;
 use e2e::{hosted::plugin, org::TestOrg};
 use salesforce_sim::{OrgSettings, Rows, Workload};
 use serde_json::Value;
 use source_host::{Egress, Options};
-use std::{
-    io::Write,
-    sync::{Arc, LazyLock, Mutex},
-};
-use tracing::{Instrument as _, level_filters::LevelFilter};
-use tracing_subscriber::{fmt::format::FmtSpan, layer::SubscriberExt as _};
+use tracing::Instrument as _;
+use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Somebody who listens for all threads. Where one thread alone does, and another, with nobody who listens, is the first to come to a
-/// span, tracing takes it that nobody ever wants that span.
-static EVERYWHERE: LazyLock<()> = LazyLock::new(|| {
-    let everything = tracing_subscriber::registry().with(LevelFilter::DEBUG);
-    tracing::subscriber::set_global_default(everything).expect("nobody else listens for all");
-});
-
-/// The log, a line of JSON each.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned()
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        self.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic").write(text)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+fn lines(log: &Log) -> Vec<Value> {
+    log.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 /// Configures and polls once, for the tenant `acme`, with a log as `-vv` writes it. Below that wasmtime has lines of its own.
 async fn polled() -> Result<Log> {
-    LazyLock::force(&EVERYWHERE);
     let workload = Workload { hours: 1, rows: Rows::Total(50), ..Workload::default() };
     let org = TestOrg::start(OrgSettings { workload, ..OrgSettings::default() }).await?;
     let log = Log::default();
-    let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .json()
         .with_max_level(tracing::Level::DEBUG)
         .with_span_events(FmtSpan::CLOSE)
-        .with_writer(move || writer.clone())
+        .with_writer(log.clone())
         .finish();
     // Compiled before: what that takes is not what is looked at.
     let plugin = plugin()?;
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = log.listen_as(subscriber);
     let work = async {
         let egress = Egress::allow([org.authority()])?;
         let mut source = plugin.open(Options::new().egress(egress)).await?;
@@ -74,7 +42,7 @@ async fn polled() -> Result<Log> {
 #[tokio::test]
 async fn the_lines_of_a_request_stand_within_its_call_and_its_tenant() {
     let log = polled().await.expect("a poll");
-    let lines = log.lines();
+    let lines = lines(&log);
     let requests: Vec<&Value> = lines.iter().filter(|line| line["fields"]["message"] == "request").collect();
     assert!(requests.len() >= 3, "{}", log.text());
     for line in &requests {

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use captured_log::Log;
 use event_output::{Check, Delivered, Delivery, Output, OutputError, OutputErrorKind};
 use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
 use source_host_cli::{
@@ -635,27 +636,10 @@ async fn a_source_that_has_events_after_all_is_as_fast_as_before() {
     assert!((finished.report.seconds - expected).abs() < 1.0, "{} and {expected}", finished.report.seconds);
 }
 
-/// What is logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn batches_and_problems_fill_no_log_and_what_was_not_written_is_counted() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = log.listen(tracing::Level::INFO);
     let mut answers: Vec<Polled> = Vec::new();
     for n in 0..1_000 {
         // The last one comes in the minute after the others.
@@ -671,7 +655,7 @@ async fn batches_and_problems_fill_no_log_and_what_was_not_written_is_counted() 
         stopper.stop();
     });
     drop(guard);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let lines = |what: &str| text.lines().filter(|line| line.contains(what)).collect::<Vec<_>>();
     let (batches, problems) = (lines("batch delivered"), lines("trouble"));
     assert_eq!((batches.len(), problems.len()), (3 + 1, 3 + 3), "{text}");

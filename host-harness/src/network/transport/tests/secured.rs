@@ -5,15 +5,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
 use std::sync::Mutex;
 
+use captured_log::Log;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
+use tracing::Level;
 use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::*;
@@ -141,29 +142,6 @@ async fn fetch(transport: &HttpTransport, uri: &str) -> Result<Response<WasiBody
     get(transport, uri, Timeouts::default()).await
 }
 
-/// What is logged on this thread, at every level, until the guard is dropped.
-fn logged() -> (impl Fn() -> String, tracing::subscriber::DefaultGuard) {
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            Write::write(&mut *self.0.lock().unwrap(), bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let text = move || String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
-    (text, tracing::subscriber::set_default(subscriber))
-}
-
 #[track_caller]
 fn assert_no_secret(text: &str) {
     for secret in [PASSWORD, "p%40ss", "word@", CREDENTIALS, "Y29sbGVjdG9y"] {
@@ -262,11 +240,12 @@ async fn what_a_proxy_refuses_has_a_word_for_the_component_and_a_line_for_the_op
         ("SSH-2.0-OpenSSH_9.9\r\n\r\n", "HttpProtocolError", "does not speak HTTP"),
         ("HTTP/1.1 200 OK\r\n\r\nI speak first", "HttpProtocolError", "does not speak HTTP"),
     ] {
-        let (text, _guard) = logged();
+        let log = Log::default();
+        let _guard = log.listen(Level::TRACE);
         let (port, _) = proxy(Proxying::Says(answer)).await;
         let transport = through(&format!("127.0.0.1:{port}")).build_with(no_lookup()).unwrap();
         assert_eq!(code(fetch(&transport, "https://logs.example.com/").await), word, "{answer}");
-        let lines = text();
+        let lines = log.text();
         assert!(
             lines.contains(line) && lines.contains("WARN") && lines.contains("logs.example.com"),
             "{line}: {lines}"
@@ -278,7 +257,8 @@ async fn what_a_proxy_refuses_has_a_word_for_the_component_and_a_line_for_the_op
 
 #[tokio::test]
 async fn a_proxy_that_is_not_there_is_told_from_a_target_that_is_not() {
-    let (text, _guard) = logged();
+    let log = Log::default();
+    let _guard = log.listen(Level::TRACE);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -290,7 +270,7 @@ async fn a_proxy_that_is_not_there_is_told_from_a_target_that_is_not() {
     let silent = through(&format!("127.0.0.1:{port}")).build_with(no_lookup()).unwrap();
     let timeouts = Timeouts { connect: Duration::from_millis(20), ..Timeouts::default() };
     assert_eq!(code(get(&silent, "https://logs.example.com/", timeouts).await), "ConnectionTimeout");
-    let lines = text();
+    let lines = log.text();
     for line in
         ["cannot be reached: connection refused", "its name does not resolve", "did not connect in time"]
     {
@@ -301,14 +281,15 @@ async fn a_proxy_that_is_not_there_is_told_from_a_target_that_is_not() {
 
 #[tokio::test]
 async fn a_proxy_that_is_broken_fills_no_log() {
-    let (text, _guard) = logged();
+    let log = Log::default();
+    let _guard = log.listen(Level::TRACE);
     let (port, asked) = proxy(Proxying::Says("HTTP/1.1 502 No\r\ncontent-length: 0\r\n\r\n")).await;
     let transport = through(&format!("127.0.0.1:{port}")).build_with(no_lookup()).unwrap();
     for _ in 0..100 {
         fetch(&transport, "https://logs.example.com/").await.unwrap_err();
     }
     assert_eq!(asked.lock().unwrap().len(), 100);
-    assert_eq!(text().matches("does not reach the target").count(), 10);
+    assert_eq!(log.text().matches("does not reach the target").count(), 10);
 }
 
 #[test]
@@ -497,7 +478,8 @@ fn a_file_that_does_not_hold_what_it_should_is_named_and_not_quoted() {
 
 #[tokio::test]
 async fn neither_a_key_nor_a_password_is_in_what_is_printed_or_logged() {
-    let (lines, _guard) = logged();
+    let log = Log::default();
+    let _guard = log.listen(Level::TRACE);
     let authority = Authority::new();
     let (certificate, key) = authority.issue("collector");
     let (target, _) = tls_server(&authority, "logs.example.com", true).await;
@@ -509,7 +491,7 @@ async fn neither_a_key_nor_a_password_is_in_what_is_printed_or_logged() {
     assert!(printed.contains("collector.key") && printed.contains(&format!("127.0.0.1:{port}")), "{printed}");
     let transport = builder.build_with(no_lookup()).unwrap();
     assert_eq!(fetch(&transport, "https://logs.example.com/").await.unwrap().status(), 200);
-    write!(printed, "{transport:?}{}", lines()).unwrap();
+    write!(printed, "{transport:?}{}", log.text()).unwrap();
     assert!(printed.contains("TRACE"), "everything is logged here");
     assert_no_secret(&printed);
     for line in fs::read_to_string(&key).unwrap().lines().filter(|line| line.len() > 20) {
