@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::account::Held;
 use crate::bindings::exports::pipeline::source::source as wit;
 
 /// The longest message, hint, path or name kept of what a component says, in characters.
@@ -25,6 +26,7 @@ const LONGEST_TEXT: usize = 4096;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ProblemKind {
     /// The configuration is wrong. Polling again will not help.
     Config,
@@ -81,17 +83,13 @@ impl fmt::Display for ProblemKind {
 /// ```
 /// use source_host::{Problem, ProblemKind};
 ///
-/// let problem = Problem {
-///     kind: ProblemKind::Config,
-///     stream: None,
-///     path: Some("auth.user".into()),
-///     message: "is missing".into(),
-///     hint: Some("add it".into()),
-///     retry_after_ms: None,
-/// };
+/// let mut problem = Problem::new(ProblemKind::Config, "is missing");
+/// problem.path = Some("auth.user".into());
+/// problem.hint = Some("add it".into());
 /// assert_eq!(problem.to_string(), "auth.user: is missing (add it)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Problem {
     /// Who must act.
     pub kind: ProblemKind,
@@ -105,6 +103,14 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Milliseconds after which trying again makes sense.
     pub retry_after_ms: Option<u32>,
+}
+
+impl Problem {
+    /// One of which no more is known.
+    pub fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, stream: None, path: None, message, hint: None, retry_after_ms: None }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -125,6 +131,7 @@ impl fmt::Display for Problem {
 
 /// A stream of events that the source can emit. One of a [`Description`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct StreamDescription {
     /// As it stands in the configuration and in each event's `data_stream.dataset`.
     pub name: String,
@@ -140,15 +147,12 @@ pub struct StreamDescription {
 ///     let schema: serde_json::Value = serde_json::from_str(&description.config_schema).unwrap_or_default();
 ///     schema["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
 /// }
-/// # let description = source_host::Description {
-/// #     name: "logs".into(),
-/// #     version: "1.0.0".into(),
-/// #     config_schema: r#"{"properties": {"url": {}}}"#.into(),
-/// #     streams: Vec::new(),
-/// # };
+/// let mut description = source_host::Description::new("logs", "1.0.0");
+/// description.config_schema = r#"{"properties": {"url": {}}}"#.into();
 /// assert_eq!(keys(&description), ["url"]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Description {
     /// The source's name.
     pub name: String,
@@ -158,6 +162,14 @@ pub struct Description {
     pub config_schema: String,
     /// The streams it can emit.
     pub streams: Vec<StreamDescription>,
+}
+
+impl Description {
+    /// Of a source without a configuration and without streams.
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        let (name, version) = (name.into(), version.into());
+        Self { name, version, config_schema: "{}".into(), streams: Vec::new() }
+    }
 }
 
 /// What a configuration needs of the host, as [`crate::Source::configure`] returns it.
@@ -173,6 +185,7 @@ pub struct Description {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Grants {
     /// The authorities (`host` or `host:port`) it will contact. What is not in [`crate::Egress`] as well stays denied.
     pub authorities: Vec<String>,
@@ -183,6 +196,7 @@ pub struct Grants {
 /// The outcome of one check: part of a [`Finding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Verdict {
     /// It works.
     Pass,
@@ -201,11 +215,11 @@ pub enum Verdict {
 ///     findings.iter().all(|finding| finding.verdict != Verdict::Fail)
 /// }
 ///
-/// let name = "sign-in".to_owned();
-/// let refused = Finding { name, verdict: Verdict::Fail, message: "refused".into(), hint: None, backlog: Vec::new() };
+/// let refused = Finding::new("sign-in", Verdict::Fail, "refused");
 /// assert!(is_ready(&[]) && !is_ready(&[refused]));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// Short and stable, fit to be matched by a program: `sign-in`.
     pub name: String,
@@ -220,8 +234,17 @@ pub struct Finding {
     pub backlog: Vec<BacklogDay>,
 }
 
+impl Finding {
+    /// One of which no more is known.
+    pub fn new(name: impl Into<String>, verdict: Verdict, message: impl Into<String>) -> Self {
+        let (name, message) = (name.into(), message.into());
+        Self { name, verdict, message, hint: None, backlog: Vec::new() }
+    }
+}
+
 /// What there is to collect of one kind on one day: part of a [`Finding`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BacklogDay {
     /// What the source calls it, such as the type of an event log file.
     pub kind: String,
@@ -235,6 +258,7 @@ pub struct BacklogDay {
 
 /// How much of the service's allowance is used, as the service last told. Part of [`Stats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ApiUsage {
     /// Used so far.
     pub used: u32,
@@ -242,16 +266,25 @@ pub struct ApiUsage {
     pub maximum: u32,
 }
 
+impl ApiUsage {
+    /// So much of so much.
+    pub fn new(used: u32, maximum: u32) -> Self {
+        Self { used, maximum }
+    }
+}
+
 /// What one poll did. Counts are of this poll alone; the last three describe the present.
 ///
 /// ```
 /// use source_host::{ApiUsage, Stats};
 ///
-/// let stats = Stats { api_usage: Some(ApiUsage { used: 9_000, maximum: 15_000 }), ..Stats::default() };
+/// let mut stats = Stats::default();
+/// stats.api_usage = Some(ApiUsage::new(9_000, 15_000));
 /// let share = stats.api_usage.map(|usage| f64::from(usage.used) / f64::from(usage.maximum));
 /// assert_eq!(share, Some(0.6));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Stats {
     /// HTTP requests sent, token requests included.
     pub requests: u32,
@@ -277,7 +310,8 @@ pub struct Stats {
     pub backlog_bytes: u64,
 }
 
-/// The next events, and where they lead to, as [`crate::Source::poll`] returns them.
+/// The next events, and where they lead to, as [`crate::Source::poll`] returns them. It is taken out of
+/// [`crate::Limits::total_memory`] and [`crate::MemoryBudget`] until it and all copies of it are dropped, whoever has the events.
 ///
 /// ```no_run
 /// # async fn example(mut source: source_host::Source, state: Option<&str>) -> Result<(), source_host::Error> {
@@ -297,6 +331,7 @@ pub struct Stats {
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Batch {
     /// Each is one JSON object without line breaks; the host has checked that.
     pub events: Vec<String>,
@@ -308,6 +343,23 @@ pub struct Batch {
     pub problems: Vec<Problem>,
     /// What the poll did.
     pub stats: Stats,
+    /// What is taken of the source's account until all copies are dropped.
+    #[serde(skip)]
+    pub(crate) held: Held,
+}
+
+impl Batch {
+    /// Bytes that it holds.
+    pub(crate) fn size(&self) -> u64 {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let problem = |problem: &Problem| {
+            let texts = [&problem.stream, &problem.path, &problem.hint].map(text);
+            size_of::<Problem>() + problem.message.len() + texts.iter().sum::<usize>()
+        };
+        let events: usize = self.events.iter().map(|event| size_of::<String>() + event.len()).sum();
+        let problems: usize = self.problems.iter().map(problem).sum();
+        (events + self.state.len() + problems) as u64
+    }
 }
 
 /// A poll that could do nothing at all: what [`crate::Error::Failure`] holds.
@@ -330,11 +382,19 @@ pub struct Batch {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Failure {
     /// What went wrong.
     pub problem: Problem,
     /// The old position plus the back-off, where waiting is part of the answer. Worth storing, never necessary.
     pub state: Option<String>,
+}
+
+impl Failure {
+    /// For a problem, with a state that is worth storing, if there is one.
+    pub fn new(problem: Problem, state: Option<String>) -> Self {
+        Self { problem, state }
+    }
 }
 
 /// Characters that do something on a terminal other than to be seen: control characters, and those that reorder text.
@@ -481,6 +541,7 @@ impl From<wit::Batch> for Batch {
             next_poll_ms: batch.next_poll_ms,
             problems: problems(batch.problems),
             stats: batch.stats.into(),
+            held: Held::default(),
         }
     }
 }

@@ -69,6 +69,13 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The component makes the host hold more than its limit. The instance is spent, unless it was the batch of a poll that
+    /// was too much.
+    #[error("the component makes the host hold more than its limit of {}; raise `limits.total_memory` if it should", bytes(*limit))]
+    TotalMemory {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// A call took longer than the limit and was stopped. The instance is spent.
     #[error("a call of `{call}` took longer than its limit of {} s and was stopped", limit.as_secs_f64())]
     Timeout {
@@ -77,7 +84,8 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
-    /// What all sources may have together is used up. The instance is spent.
+    /// What all sources may have together is used up. The instance is spent, unless it was the batch of a poll that was too
+    /// much.
     #[error("the component was stopped, for the memory that all sources share is used up")]
     SharedMemory,
     /// A call computed for longer than the limit and was stopped. The instance is spent.

@@ -19,9 +19,10 @@
 //! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
 //! | who makes machine code of it, and where that is kept | `component/compiler`, `component/cache` |
 //! | what it may use, and what a call comes to | `component/limits`, `component/source` |
+//! | what it makes the host hold, and what all do | `account` |
 //! | what a dropped instance leaves to the next | `component/session` |
 //!
-//! Each of these knows only what stands below it: `units`, `bindings`, `throttle`, `observer`; `contract`; `error`; `network`;
+//! Each of these knows only what stands below it: `units`, `account`, `bindings`, `throttle`, `observer`; `contract`; `error`; `network`;
 //! `component`.
 //!
 //! ```no_run
@@ -40,6 +41,7 @@
 
 #![deny(missing_docs)]
 
+mod account;
 mod bindings;
 mod component;
 mod contract;
@@ -49,10 +51,11 @@ mod observer;
 mod throttle;
 mod units;
 
+pub use account::MemoryBudget;
 pub use component::admission::{Admission, Digest, DigestError, PublicKey, PublicKeyError};
 pub use component::compiler::Compiler;
 pub use component::cpu::Scheduler;
-pub use component::limits::{Limits, MemoryBudget};
+pub use component::limits::Limits;
 pub use component::options::{Clock, Options};
 pub use component::plugin::Plugin;
 pub use component::runtime::Runtime;

@@ -5,8 +5,7 @@ use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use source_host::{
-    ApiUsage, Batch, CallRecord, Error, Failure, Observer as _, Problem, ProblemKind, RequestRecord, Stats,
-    grouped,
+    ApiUsage, Batch, CallRecord, Error, Failure, Observer as _, Problem, ProblemKind, RequestRecord, grouped,
 };
 use source_host_cli::watch::{Delivered, Metrics, TenantMetrics};
 use std::time::{Duration, Instant, SystemTime};
@@ -84,23 +83,11 @@ impl Watched {
 
 /// All that a tenant can be told of, so that each of its series is there.
 fn poll(tenant: &TenantMetrics) {
-    let problem = |kind| Problem {
-        kind,
-        stream: None,
-        path: None,
-        message: "no".into(),
-        hint: None,
-        retry_after_ms: None,
-    };
-    let batch = Batch {
-        problems: vec![problem(ProblemKind::Data), problem(ProblemKind::Auth)],
-        stats: Stats {
-            api_usage: Some(ApiUsage { used: 70, maximum: 100 }),
-            rows_read: 20,
-            ..Stats::default()
-        },
-        ..Batch::default()
-    };
+    let problem = |kind| Problem::new(kind, "no");
+    let mut batch = Batch::default();
+    batch.problems = vec![problem(ProblemKind::Data), problem(ProblemKind::Auth)];
+    batch.stats.api_usage = Some(ApiUsage::new(70, 100));
+    batch.stats.rows_read = 20;
     tenant.instance_open(true);
     tenant.running(true);
     tenant.polled(&batch, Duration::from_millis(1_500));
@@ -116,7 +103,7 @@ fn poll(tenant: &TenantMetrics) {
         took: Duration::from_millis(250),
     });
     tenant.saved(512);
-    let failure = Failure { problem: problem(ProblemKind::Transient), state: None };
+    let failure = Failure::new(problem(ProblemKind::Transient), None);
     tenant.poll_failed(&Error::Failure(Box::new(failure)));
     tenant.poll_failed(&Error::Memory { limit: 1 });
     let requests = [(Some(200), None), (Some(503), None), (Some(200), Some("cut")), (None, Some("denied"))];

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A component within the bounds of size and shape that takes long to compile: so many functions, each as long as it may be,
 /// of which each instruction depends on all before it.
-static SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub static SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| {
     const FUNCTIONS: usize = 16;
     let body = "(local.set 0 (i64.xor (i64.rotl (local.get 0) (local.get 1)) (i64.load (i32.wrap_i64 (local.get 0)))))";
     let function = format!("(func (param i64 i64) {})", body.repeat(15_000));
@@ -122,6 +122,24 @@ impl Child {
         };
         timeout(PATIENCE, gone).await.expect("the child is gone");
     }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_thread_that_loads_a_component_does_other_things_meanwhile() {
+    let runtime = Runtime::new().expect("a runtime");
+    let hostile = component_path().with_file_name("hostile-source.wasm");
+    let admission = Admission::default();
+    let mut others = 0_u64;
+    let loaded = tokio::select! {
+        biased;
+        loaded = runtime.load(&hostile, &admission) => loaded,
+        () = async { loop {
+            others += 1;
+            tokio::task::yield_now().await;
+        } } => unreachable!("it never ends"),
+    };
+    loaded.expect("a component");
+    assert!(others > 100, "{others} times somebody else had the thread");
 }
 
 #[tokio::test]

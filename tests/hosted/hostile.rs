@@ -654,6 +654,64 @@ async fn memory_ends_at_the_limit_of_one_and_at_what_all_have_together() {
 }
 
 #[tokio::test]
+async fn copies_of_batches_and_requests_under_way_are_taken_out_of_the_same_budget_as_memory() {
+    const BATCH: u64 = 20 << 20;
+    let budget = MemoryBudget::new(1 << 30);
+    let server = Server::start().await.expect("a server");
+    let open = async |attack: &str, total: u64| {
+        let told = Arc::new(Told::default());
+        let egress = Egress::allow([&server.authority]).expect("a rule");
+        let options = Options::new()
+            .limits(limits(|limits| limits.total_memory = total))
+            .egress(egress)
+            .memory_budget(budget.clone())
+            .observer(Arc::clone(&told) as Arc<dyn Observer>);
+        let mut source = PLUGIN.open(options).await.expect("an instance");
+        let config = json!({"do": attack, "authority": server.authority}).to_string();
+        source.configure(&config).await.expect("configured");
+        (source, told)
+    };
+    let (mut source, _) = open("large-batch", 128 << 20).await;
+    let at_first = budget.held();
+    let batch = source.poll(None).await.expect("a batch");
+    let memory = source.peak_memory();
+    assert!(budget.held() >= memory + BATCH, "{} and {memory}", budget.held());
+    let copy = batch.clone();
+    drop(batch);
+    assert!(budget.held() >= memory + BATCH);
+    drop(copy);
+    assert_eq!(budget.held(), memory);
+    drop(source);
+    assert_eq!(budget.held(), 0);
+
+    // Memory and batch are within their own limits, and too much together. The batch is gone, the source is not.
+    let (mut source, told) = open("large-batch", memory + BATCH - (1 << 20)).await;
+    let error = source.poll(None).await.expect_err("too much");
+    assert!(matches!(error, Error::TotalMemory { .. }), "{error}");
+    assert!(source.is_usable() && told.has("memory"));
+    drop(source);
+    // Who still has the last batch gets no copy of another.
+    let (mut source, told) = open("large-batch", memory + BATCH + (1 << 20)).await;
+    let batch = source.poll(None).await.expect("a batch");
+    let error = source.poll(None).await.expect_err("too much");
+    assert!(matches!(error, Error::TotalMemory { .. }), "{error}");
+    assert!(!source.is_usable());
+    assert_eq!(told.calls.lock().expect("no panic").last().and_then(|call| call.ended_by), Some("memory"));
+    drop((source, batch));
+
+    let (mut source, told) = open("one-request", at_first + (200 << 10)).await;
+    let batch = source.poll(None).await.expect("a batch");
+    assert!(batch.state.contains("ConnectionLimitReached") && told.has("memory"), "{}", batch.state);
+    drop((source, batch));
+    // For one after the other there is room.
+    let (mut source, told) = open("many-requests", at_first + (300 << 10)).await;
+    let batch = source.poll(None).await.expect("a batch");
+    assert!(batch.state == "done 2000" && !told.has("memory"), "{}", batch.state);
+    drop((source, batch));
+    assert_eq!(budget.held(), 0);
+}
+
+#[tokio::test]
 async fn a_call_ends_when_it_is_cancelled_and_the_next_instance_works() {
     let token = tokio_util::sync::CancellationToken::new();
     let options = Options::new().cancelled_by(token.clone());

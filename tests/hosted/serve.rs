@@ -519,6 +519,56 @@ async fn twenty_tenants_whose_servers_never_answer_make_nobody_wait_for_their_pl
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_tenants_whose_receivers_never_answer_make_nobody_wait_for_their_places() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let authority = silent.local_addr().expect("an address").to_string();
+    let fixture = Fixture::new();
+    let component = component_path().with_file_name("hostile-source.wasm");
+    let add = |name: &str| {
+        fixture.write(
+            name,
+            &format!("component = {component:?}\n[output]\nkind = \"http\"\nurl = \"http://{authority}/\"\n"),
+        );
+    };
+    let (first, slowest) = beside_twenty(&fixture, add).await;
+    println!("the first poll after {first:?}, the slowest of twenty others after {slowest:?}");
+    // By arrival alone it would be the minute that an answer may take.
+    assert!(first < Duration::from_secs(15), "{first:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_whose_components_take_long_to_compile_make_nobody_wait() {
+    const SLOW: usize = 20;
+    let fixture = Fixture::new();
+    fixture.add_hostile("zz-good", "nothing", "");
+    let server = fixture.serve();
+    fixture.polled("zz-good", 0).await;
+    for nth in 0..SLOW {
+        let (name, component) = (format!("slow-{nth:02}"), fixture.beside.path().join(format!("{nth}.wasm")));
+        // A section that nobody reads makes each another component.
+        let section = [0, 2, 1, b'a' + u8::try_from(nth).expect("few")];
+        fs::write(&component, [&crate::compiling::SLOW[..], &section].concat()).expect("written");
+        let admission = "[admission]\ncompile_time = \"3s\"\n[output]\nkind = \"file\"";
+        let output = fixture.output(&name);
+        fixture.write(&name, &format!("component = {component:?}\n{admission}\npath = {output:?}\n"));
+    }
+    let started = Instant::now();
+    let slow = async |failed: bool| {
+        let all = fixture.all().await;
+        let them = all.iter().filter(|(name, _)| name.starts_with("slow"));
+        them.filter(|(_, one)| one.failed.is_some() == failed).count()
+    };
+    while slow(true).await == 0 {
+        assert!(started.elapsed() < PATIENCE, "{}", fixture.log());
+    }
+    let polls = fixture.polls("zz-good", 20).await;
+    assert!(slow(false).await > SLOW / 2, "the others wait for the compiler all the time");
+    server.kill();
+    assert!(polls[19] < Duration::from_secs(2), "{polls:?}");
+}
+
 /// The hostile component, which returns an empty state where nothing else is configured.
 fn without_a_state() -> Vec<u8> {
     const MARK: &[u8] = b"hostile-attack: ";

@@ -47,15 +47,16 @@ async fn collect(org: &TestOrg, drops: bool) -> Run {
     let mut run = Run { events: Vec::new(), polls: 0, token_requests: 0, spent: Duration::ZERO };
     let mut state: Option<String> = None;
     loop {
-        let batch = source.poll(state.as_deref()).await.expect("a batch");
+        let mut batch = source.poll(state.as_deref()).await.expect("a batch");
         assert!(batch.problems.is_empty(), "{:?}", batch.problems);
         run.polls += 1;
         run.token_requests += batch.stats.token_requests;
-        run.events.extend(batch.events);
-        state = Some(batch.state);
+        run.events.append(&mut batch.events);
+        state = Some(batch.state.clone());
         if batch.next_poll_ms > 0 {
             return run;
         }
+        drop(batch);
         if drops {
             let started = Instant::now();
             let session = source.suspend().await.expect("suspended");

@@ -288,6 +288,24 @@ fn programs_are_read_with_what_stands_at_their_roots() {
 }
 
 #[test]
+fn the_library_that_hosts_components_depends_on_nothing_that_a_program_needs() {
+    let text = fs::read_to_string(top().join("host-harness/Cargo.toml")).expect("the manifest");
+    let manifest: toml::Table = text.parse().expect("TOML");
+    let mut tables = vec![&manifest["dependencies"]];
+    tables.extend(manifest["target"].as_table().expect("a table").values().map(|of| &of["dependencies"]));
+    let names: BTreeSet<&str> = tables
+        .iter()
+        .flat_map(|table| table.as_table().expect("a table").keys().map(String::as_str))
+        .collect();
+    assert!(names.contains("wasmtime") && names.contains("rustix"), "{names:?}");
+    for program in
+        ["clap", "indicatif", "notify", "prometheus-client", "rusqlite", "toml", "tracing-subscriber"]
+    {
+        assert!(!names.contains(program), "{program}");
+    }
+}
+
+#[test]
 fn a_circle_and_an_arrow_upwards_are_seen() {
     let module = |name: &str| segments(name);
     let all: BTreeSet<Module> = ["", "a", "a::b", "c", "d"].map(module).into();

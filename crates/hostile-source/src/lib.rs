@@ -165,6 +165,7 @@ impl Guest for Hostile {
             "empty-state" => batch.state.clear(),
             "silent" => batch.next_poll_ms = u32::MAX,
             "large-event" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(8 << 20))],
+            "large-batch" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)); 20],
             "twice" => batch.events = vec![r#"{"a":{"b":1,"c":2,"b":3}}"#.to_owned()],
             "deep" => batch.events = vec![format!(r#"{{"a":{}{}}}"#, "[".repeat(200), "]".repeat(200))],
             "surrogate" => batch.events = vec![r#"{"a":"\ud800"}"#.to_owned()],

@@ -28,8 +28,9 @@ mod reader;
 /// The keys there are. `schema` describes them.
 const KEYS: [&str; 7] = ["component", "source", "state", "output", "egress", "limits", "admission"];
 const STATE: [&str; 1] = ["path"];
-const LIMITS: [&str; 12] = [
+const LIMITS: [&str; 13] = [
     "memory",
+    "total_memory",
     "call_time",
     "cpu_time",
     "batch_bytes",
@@ -189,6 +190,7 @@ impl Reader<'_> {
         let size = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         limits.memory = self.size_of(table, AT, "memory").unwrap_or(limits.memory);
+        limits.total_memory = self.size_of(table, AT, "total_memory").unwrap_or(limits.total_memory);
         limits.call_time = self.time_of(table, AT, "call_time").unwrap_or(limits.call_time);
         limits.cpu_time = self.time_of(table, AT, "cpu_time").unwrap_or(limits.cpu_time);
         limits.batch_bytes = self.size_of(table, AT, "batch_bytes").map_or(limits.batch_bytes, size);

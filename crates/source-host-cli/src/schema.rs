@@ -171,6 +171,7 @@ pub(crate) fn own() -> Value {
             "description": "What the component may use.",
             "properties": {
                 "memory": size("64MiB", "Its memory."),
+                "total_memory": size("128MiB", "All that the host holds for it: its memory, batches until they are delivered, requests under way."),
                 "call_time": time("300s", "The time of one call."),
                 "cpu_time": time("20s", "The time of the processor in one call, waiting not counted."),
                 "batch_bytes": size("32MiB", "The events of one batch."),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use captured_log::Log;
 use event_output::{Check, Delivered, Delivery, Output, OutputError, OutputErrorKind};
-use source_host::{Batch, Error, Failure, Problem, ProblemKind, Stats};
+use source_host::{Batch, Error, Failure, Problem, ProblemKind};
 use source_host_cli::{
     End, Finished, HeldEvents, Next, Pipeline, Policy, Pollable, RunError, Runner, Watcher,
 };
@@ -210,30 +210,39 @@ fn down(accepted: usize) -> OutputError {
 }
 
 fn batch(events: &[&str], state: &str, next_poll_ms: u32) -> Batch {
-    Batch {
-        events: events.iter().map(|e| (*e).to_owned()).collect(),
-        state: state.into(),
-        next_poll_ms,
-        problems: Vec::new(),
-        stats: Stats { requests: 2, rows_read: events.len() as u32, ..Stats::default() },
-    }
+    let mut batch = Batch::default();
+    batch.events = events.iter().map(|e| (*e).to_owned()).collect();
+    batch.state = state.into();
+    batch.next_poll_ms = next_poll_ms;
+    batch.stats.requests = 2;
+    batch.stats.rows_read = events.len() as u32;
+    batch
+}
+
+fn with_problems(mut batch: Batch, problems: Vec<Problem>) -> Batch {
+    batch.problems = problems;
+    batch
 }
 
 fn problem(kind: ProblemKind, retry_after_ms: Option<u32>) -> Problem {
-    Problem { kind, stream: None, path: None, message: "trouble".into(), hint: None, retry_after_ms }
+    let mut problem = Problem::new(kind, "trouble");
+    problem.retry_after_ms = retry_after_ms;
+    problem
 }
 
 fn troubled(kind: ProblemKind, state: &str, next_poll_ms: u32) -> Polled {
-    Ok(Batch { problems: vec![problem(kind, None)], ..batch(&[], state, next_poll_ms) })
+    Ok(with_problems(batch(&[], state, next_poll_ms), vec![problem(kind, None)]))
 }
 
 fn failure(kind: ProblemKind, retry_after_ms: Option<u32>, state: Option<&str>) -> Polled {
     let problem = problem(kind, retry_after_ms);
-    Err(Error::Failure(Box::new(Failure { problem, state: state.map(str::to_owned) })))
+    Err(Error::Failure(Box::new(Failure::new(problem, state.map(str::to_owned)))))
 }
 
 fn in_stream(kind: ProblemKind, stream: &str, retry_after_ms: u32) -> Problem {
-    Problem { stream: Some(stream.into()), ..problem(kind, Some(retry_after_ms)) }
+    let mut problem = problem(kind, Some(retry_after_ms));
+    problem.stream = Some(stream.into());
+    problem
 }
 
 fn trap() -> Polled {
@@ -358,8 +367,7 @@ async fn a_foreign_state_ends_the_run_at_once_and_is_not_overwritten() {
 #[tokio::test(start_paused = true)]
 async fn what_concerns_one_stream_ends_no_run_whatever_it_is_and_its_back_off_is_kept() {
     for kind in [ProblemKind::Config, ProblemKind::Permission, ProblemKind::Auth, ProblemKind::Internal] {
-        let failed =
-            Failure { problem: in_stream(kind, "history", 10_000), state: Some("a+back-off".into()) };
+        let failed = Failure::new(in_stream(kind, "history", 10_000), Some("a+back-off".into()));
         let answers = vec![Err(Error::Failure(Box::new(failed))), Ok(batch(&["{1}"], "b", 1000))];
         let (runner, diary) = build(answers, false, Some("a"), Vec::new(), 0);
         let stopper = runner.stopper();
@@ -397,10 +405,8 @@ async fn what_comes_up_after_the_source_has_worked_ends_no_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_until_caught_up_reads_all_other_streams_before_it_ends_with_the_problem_of_one() {
-    let troubled = Batch {
-        problems: vec![in_stream(ProblemKind::Permission, "history", 60_000)],
-        ..batch(&["{1}"], "a", 0)
-    };
+    let problems = vec![in_stream(ProblemKind::Permission, "history", 60_000)];
+    let troubled = with_problems(batch(&["{1}"], "a", 0), problems);
     let answers = vec![Ok(troubled), Ok(batch(&["{2}"], "b", 0)), Ok(batch(&["{3}"], "c", 1_000))];
     let (runner, diary) = runner(answers, true);
     let error = failed(runner.run().await);
@@ -410,10 +416,8 @@ async fn a_run_until_caught_up_reads_all_other_streams_before_it_ends_with_the_p
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_waits_for_its_next_attempt_is_not_taken_for_read() {
-    let troubled = Batch {
-        problems: vec![in_stream(ProblemKind::Transient, "history", 5_000)],
-        ..batch(&[], "a", 1_000)
-    };
+    let problems = vec![in_stream(ProblemKind::Transient, "history", 5_000)];
+    let troubled = with_problems(batch(&[], "a", 1_000), problems);
     // Another stream has its slice before, and says nothing of it.
     let answers = vec![Ok(troubled), Ok(batch(&["{1}"], "b", 4_000)), Ok(batch(&["{2}"], "c", 60_000))];
     let (runner, diary) = runner(answers, true);
@@ -645,7 +649,7 @@ async fn batches_and_problems_fill_no_log_and_what_was_not_written_is_counted() 
         // The last one comes in the minute after the others.
         let next = if n >= 998 { 61_000 } else { 0 };
         let batch = batch(&["{1}"], &format!("s{n}"), next);
-        answers.push(Ok(Batch { problems: vec![problem(ProblemKind::Data, None); 5], ..batch }));
+        answers.push(Ok(with_problems(batch, vec![problem(ProblemKind::Data, None); 5])));
     }
     let (pipeline, diary) = pipeline(answers, false, None, Vec::new(), 0);
     let runner = Runner::new(pipeline.log_lines(3));

@@ -148,11 +148,11 @@ fn unescaped(text: &str) -> (String, &str) {
 }
 
 fn problem(kind: ProblemKind) -> Problem {
-    Problem { kind, stream: None, path: None, message: "no".into(), hint: None, retry_after_ms: None }
+    Problem::new(kind, "no")
 }
 
 fn failure(kind: ProblemKind) -> Error {
-    Error::Failure(Box::new(Failure { problem: problem(kind), state: None }))
+    Error::Failure(Box::new(Failure::new(problem(kind), None)))
 }
 
 fn request(status: Option<u16>, error: Option<&'static str>, denied: bool) -> RequestRecord<'static> {
@@ -165,20 +165,14 @@ fn request(status: Option<u16>, error: Option<&'static str>, denied: bool) -> Re
 
 /// Two polls, a failed one, a delivery that failed before, and some requests.
 fn scripted(tenant: &TenantMetrics, clock: &Set) {
-    let batch = Batch {
-        problems: vec![problem(ProblemKind::Data), problem(ProblemKind::Auth)],
-        stats: Stats {
-            rows_read: 20,
-            rows_malformed: 3,
-            files_given_up: 1,
-            files_completed: 2,
-            backlog_files: 4,
-            backlog_bytes: 5_000,
-            api_usage: Some(ApiUsage { used: 70, maximum: 100 }),
-            ..Stats::default()
-        },
-        ..Batch::default()
-    };
+    let mut stats = Stats::default();
+    (stats.rows_read, stats.rows_malformed) = (20, 3);
+    (stats.files_given_up, stats.files_completed) = (1, 2);
+    (stats.backlog_files, stats.backlog_bytes) = (4, 5_000);
+    stats.api_usage = Some(ApiUsage::new(70, 100));
+    let mut batch = Batch::default();
+    batch.problems = vec![problem(ProblemKind::Data), problem(ProblemKind::Auth)];
+    batch.stats = stats;
     tenant.instance_open(true);
     for _ in 0..2 {
         tenant.running(true);

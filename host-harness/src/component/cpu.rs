@@ -2,8 +2,9 @@
 //!
 //! A component that computes gives way at every tick of the epoch. That alone is not fair: twenty that never wait and one that
 //! computes for 60 ms a minute would all get a twenty-first of the processor. So a call needs a *slot* to go on, there are as
-//! many as the host has processors, and whoever has used the least of late gets the next one: the one with little to do waits
-//! for one tick at most.
+//! many as the host has processors, and whoever has used the least of late gets the next one. There is one more for those
+//! alone who have used next to nothing: they do not wait for a tick to end, and the system, which prefers threads that have
+//! slept, makes room for them beside those that compute.
 //!
 //! What counts is the time that a thread spent computing, not what a clock on the wall shows: waiting for the network is free.
 
@@ -18,6 +19,8 @@ use cpu_time::ThreadTime;
 
 /// After this time what was used counts half.
 const HALF_LIFE: Duration = Duration::from_secs(10);
+/// Who has used fewer microseconds of late may have the slot that is kept: about a thirtieth of a processor.
+const LITTLE: u64 = 500_000;
 
 /// Gives processors to calls, fairly. One for all sources of a process; cheap to clone.
 ///
@@ -36,15 +39,18 @@ pub struct Scheduler(Arc<Mutex<Slots>>);
 #[derive(Debug)]
 struct Slots {
     free: usize,
+    /// Whether the slot is free that is kept for those who have used little.
+    kept: bool,
     /// In the order in which they get a slot: by what they have used, then by when they came.
     waiting: BTreeMap<(u64, u64), Waker>,
     next: u64,
 }
 
 impl Scheduler {
-    /// So many calls compute at the same time.
+    /// So many calls compute at the same time, and one more of a source that has used little of late.
     pub fn new(slots: usize) -> Self {
-        Self(Arc::new(Mutex::new(Slots { free: slots.max(1), waiting: BTreeMap::new(), next: 0 })))
+        let slots = Slots { free: slots.max(1), kept: true, waiting: BTreeMap::new(), next: 0 };
+        Self(Arc::new(Mutex::new(slots)))
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -60,23 +66,49 @@ impl Default for Scheduler {
     }
 }
 
+/// Which slot somebody has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Common,
+    Kept,
+}
+
 impl Slots {
-    /// Takes a slot for who has this rank, unless somebody else is to have it.
-    fn take(&mut self, rank: (u64, u64), waker: &Waker) -> bool {
-        let first = self.waiting.first_key_value().is_none_or(|(first, _)| rank <= *first);
-        if self.free > 0 && first {
-            self.free -= 1;
-            self.waiting.remove(&rank);
-            return true;
+    /// The slot for who has used so much, if there is one.
+    fn free_for(&self, used: u64) -> Option<Kind> {
+        if self.free > 0 {
+            return Some(Kind::Common);
         }
-        self.waiting.insert(rank, waker.clone());
-        false
+        (self.kept && used < LITTLE).then_some(Kind::Kept)
+    }
+
+    /// Takes a slot for who has this rank, unless somebody else is to have it.
+    fn take(&mut self, rank: (u64, u64), waker: &Waker) -> Option<Kind> {
+        let first = self.waiting.first_key_value().is_none_or(|(first, _)| rank <= *first);
+        let Some(kind) = self.free_for(rank.0).filter(|_| first) else {
+            self.waiting.insert(rank, waker.clone());
+            return None;
+        };
+        match kind {
+            Kind::Common => self.free -= 1,
+            Kind::Kept => self.kept = false,
+        }
+        self.waiting.remove(&rank);
+        Some(kind)
+    }
+
+    fn give_back(&mut self, kind: Kind) {
+        match kind {
+            Kind::Common => self.free += 1,
+            Kind::Kept => self.kept = true,
+        }
+        self.wake();
     }
 
     /// Wakes who is to have the next slot, if there is one.
     fn wake(&self) {
-        if self.free > 0
-            && let Some((_, waker)) = self.waiting.first_key_value()
+        if let Some(((used, _), waker)) = self.waiting.first_key_value()
+            && self.free_for(*used).is_some()
         {
             waker.wake_by_ref();
         }
@@ -180,21 +212,21 @@ impl<F: Future> Future for Metered<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
+        let mut held = None;
         if let Some(scheduler) = &this.scheduler {
             let mut slots = scheduler.slots();
             let rank = *this.rank.get_or_insert_with(|| {
                 slots.next += 1;
                 (this.usage.recent(), slots.next)
             });
-            if !slots.take(rank, context.waker()) {
-                return Poll::Pending;
-            }
+            let Some(kind) = slots.take(rank, context.waker()) else { return Poll::Pending };
+            held = Some((scheduler, kind));
             this.rank = None;
             // Others may have slots as well.
             slots.wake();
         }
         // Given back even if the guest's code unwinds.
-        let _slot = Slot { usage: &this.usage, scheduler: this.scheduler.as_ref() };
+        let _slot = Slot { usage: &this.usage, held };
         this.usage.resume();
         this.call.as_mut().poll(context)
     }
@@ -202,16 +234,14 @@ impl<F: Future> Future for Metered<F> {
 
 struct Slot<'a> {
     usage: &'a Usage,
-    scheduler: Option<&'a Scheduler>,
+    held: Option<(&'a Scheduler, Kind)>,
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.usage.pause();
-        if let Some(scheduler) = self.scheduler {
-            let mut slots = scheduler.slots();
-            slots.free += 1;
-            slots.wake();
+        if let Some((scheduler, kind)) = self.held {
+            scheduler.slots().give_back(kind);
         }
     }
 }
@@ -230,6 +260,12 @@ impl<F> Drop for Metered<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of one that has used so many seconds.
+    fn used(seconds: u32) -> Arc<Usage> {
+        let recent = Some((f64::from(seconds) * 1e9, Instant::now()));
+        Arc::new(Usage { recent: Mutex::new(recent), ..Usage::default() })
+    }
 
     /// Computes for a time of its thread, giving way after each piece.
     async fn compute(pieces: usize) {
@@ -268,7 +304,8 @@ mod tests {
             };
             tokio::spawn(Metered::new(done, Arc::clone(usage), Some(scheduler.clone())))
         };
-        let (greedy, modest) = (Arc::new(Usage::default()), Arc::new(Usage::default()));
+        // Neither has used so little that a slot is kept for it.
+        let (greedy, modest) = (used(3), used(1));
         call("greedy", &greedy, 20).await.unwrap();
         let again = call("greedy again", &greedy, 50);
         tokio::task::yield_now().await;
@@ -278,18 +315,37 @@ mod tests {
         assert_eq!(*order.lock().unwrap(), ["greedy", "modest", "greedy again"]);
     }
 
+    #[test]
+    fn who_has_used_next_to_nothing_waits_for_nobody_but_his_like() {
+        let mut slots = Slots { free: 1, kept: true, waiting: BTreeMap::new(), next: 0 };
+        let (little, much) = (LITTLE - 1, LITTLE);
+        let nobody = Waker::noop();
+        assert_eq!(slots.take((much, 1), nobody), Some(Kind::Common));
+        assert_eq!(slots.take((much, 2), nobody), None);
+        assert_eq!(slots.take((little, 3), nobody), Some(Kind::Kept));
+        assert_eq!(slots.take((little, 4), nobody), None);
+        // What is given back first is for who is first, whichever slot it is.
+        slots.give_back(Kind::Common);
+        assert_eq!(slots.take((much, 2), nobody), None);
+        assert_eq!(slots.take((little, 4), nobody), Some(Kind::Common));
+        slots.give_back(Kind::Kept);
+        assert_eq!(slots.take((much, 2), nobody), None);
+        slots.give_back(Kind::Common);
+        assert_eq!(slots.take((much, 2), nobody), Some(Kind::Common));
+        assert!(slots.waiting.is_empty() && slots.kept);
+    }
+
     #[tokio::test]
     async fn a_call_that_is_dropped_while_it_waits_leaves_no_slot_behind() {
         let scheduler = Scheduler::new(1);
-        let usage = Arc::new(Usage::default());
-        let held = scheduler.slots().take((0, 0), Waker::noop());
-        assert!(held);
+        let (usage, held) = (used(10), scheduler.slots().take((0, 0), Waker::noop()));
+        assert_eq!(held, Some(Kind::Common));
         let mut waiting = Box::pin(Metered::new(async {}, Arc::clone(&usage), Some(scheduler.clone())));
         let polled = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
         assert!(polled.is_pending());
         drop(waiting);
         assert!(scheduler.slots().waiting.is_empty());
-        scheduler.slots().free += 1;
+        scheduler.slots().give_back(Kind::Common);
         Metered::new(async {}, usage, Some(scheduler.clone())).await;
         assert_eq!(scheduler.slots().free, 1);
     }

@@ -10,6 +10,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::cpu::Usage;
 use super::limits::Meter;
 use super::options::Clock;
+use crate::account::Exceeded;
 use crate::network::outgoing::Outgoing;
 
 /// What a store holds beside the component.
@@ -21,6 +22,8 @@ pub(crate) struct Guest {
     pub(super) meter: Meter,
     pub(super) usage: Arc<Usage>,
     pub(super) deadline: Instant,
+    /// The bound that lets it hand over less at once than its own limits would.
+    pub(super) short: Option<Exceeded>,
 }
 
 impl WasiView for Guest {

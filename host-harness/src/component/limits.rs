@@ -7,11 +7,11 @@
 //! resource table's capacity; and every returned batch is measured before anybody sees it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::account::{Account, Exceeded};
 use crate::network::outgoing::Bounds;
 use crate::units::bytes;
 
@@ -29,6 +29,9 @@ use crate::units::bytes;
 pub struct Limits {
     /// Bytes of linear memory, all memories of the component together, tables included. Default 64 MiB.
     pub memory: u64,
+    /// Bytes of all that the host holds for the component: its memory and tables, batches until they are dropped, 256 KiB for
+    /// each request under way. Default 128 MiB.
+    pub total_memory: u64,
     /// Wall-clock time of one call. Default 300 s: one request may well take two minutes.
     pub call_time: Duration,
     /// Time of the processor in one call, waiting not counted. Default 20 s: a poll of 10 MB takes a fifth of a second.
@@ -75,6 +78,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 64 << 20,
+            total_memory: 128 << 20,
             call_time: Duration::from_secs(300),
             cpu_time: Duration::from_secs(20),
             batch_events: 100_000,
@@ -139,57 +143,11 @@ impl Limits {
     }
 }
 
-/// Memory that the sources of a process share: what they hold together stays below it, whatever each may have. Cheap to
-/// clone.
-///
-/// ```
-/// use source_host::{MemoryBudget, Options};
-///
-/// let budget = MemoryBudget::new(1 << 30);
-/// let options = Options::new().memory_budget(budget.clone());
-/// assert_eq!(budget.held(), 0);
-/// ```
-#[derive(Clone, Debug)]
-pub struct MemoryBudget(Arc<(u64, AtomicU64)>);
-
-impl MemoryBudget {
-    /// So many bytes of linear memory for all.
-    pub fn new(bytes: u64) -> Self {
-        Self(Arc::new((bytes, AtomicU64::new(0))))
-    }
-
-    /// Bytes that sources hold now.
-    pub fn held(&self) -> u64 {
-        self.0.1.load(Ordering::Relaxed)
-    }
-
-    fn take(&self, more: u64) -> bool {
-        let (limit, held) = &*self.0;
-        let taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-            held.checked_add(more).filter(|after| after <= limit)
-        });
-        taken.is_ok()
-    }
-
-    fn give_back(&self, less: u64) {
-        self.0.1.fetch_sub(less, Ordering::Relaxed);
-    }
-}
-
-/// What ended a call, as far as memory goes: whatever error follows, this is its cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exceeded {
-    /// The limit of this instance.
-    Own,
-    /// What all may have together.
-    Shared,
-}
-
 /// Counts what the instance holds, and says no at the limit.
 #[derive(Debug)]
 pub(crate) struct Meter {
     limit: u64,
-    budget: Option<MemoryBudget>,
+    account: Arc<Account>,
     held: u64,
     peak: u64,
     asked: u64,
@@ -197,8 +155,8 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(limit: u64, budget: Option<MemoryBudget>) -> Self {
-        Self { limit, budget, held: 0, peak: 0, asked: 0, exceeded: None }
+    pub(crate) fn new(limit: u64, account: Arc<Account>) -> Self {
+        Self { limit, account, held: 0, peak: 0, asked: 0, exceeded: None }
     }
 
     pub(crate) fn peak(&self) -> u64 {
@@ -211,12 +169,12 @@ impl Meter {
         self.asked = more;
         let after = self.held.saturating_add(more);
         if after > self.limit {
-            self.exceeded = Some(Exceeded::Own);
+            self.exceeded = Some(Exceeded::Memory);
             wasmtime::bail!("memory limit of {} exceeded", bytes(self.limit));
         }
-        if self.budget.as_ref().is_some_and(|budget| !budget.take(more)) {
-            self.exceeded = Some(Exceeded::Shared);
-            wasmtime::bail!("the memory for all sources is used up");
+        if let Err(exceeded) = self.account.take(more) {
+            self.exceeded = Some(exceeded);
+            wasmtime::bail!("what the source or all sources may hold is used up");
         }
         self.held = after;
         self.peak = self.peak.max(after);
@@ -225,18 +183,14 @@ impl Meter {
 
     fn shrink(&mut self) {
         self.held = self.held.saturating_sub(self.asked);
-        if let Some(budget) = &self.budget {
-            budget.give_back(self.asked);
-        }
+        self.account.give_back(self.asked);
         self.asked = 0;
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        if let Some(budget) = &self.budget {
-            budget.give_back(self.held);
-        }
+        self.account.give_back(self.held);
     }
 }
 
@@ -276,20 +230,25 @@ impl ResourceLimiter for Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::MemoryBudget;
+
+    fn meter(limit: u64) -> Meter {
+        Meter::new(limit, Arc::new(Account::new(u64::MAX, None)))
+    }
 
     #[test]
     fn memory_is_counted_over_all_memories_and_tables_together() {
-        let mut meter = Meter::new(100, None);
+        let mut meter = meter(100);
         assert!(meter.memory_growing(0, 60, None).unwrap());
         assert!(meter.table_growing(0, 3, None).is_err());
         assert!(meter.memory_growing(0, 60, None).is_err());
-        assert_eq!(meter.exceeded, Some(Exceeded::Own));
+        assert_eq!(meter.exceeded, Some(Exceeded::Memory));
         assert_eq!(meter.peak(), 60);
     }
 
     #[test]
     fn a_growth_that_failed_is_not_counted() {
-        let mut meter = Meter::new(100, None);
+        let mut meter = meter(100);
         assert!(meter.memory_growing(0, 60, None).unwrap());
         assert!(meter.memory_grow_failed(wasmtime::Error::msg("no")).is_err());
         assert!(meter.memory_growing(0, 100, None).unwrap());
@@ -298,8 +257,8 @@ mod tests {
     #[test]
     fn what_all_may_have_together_is_given_back_by_who_goes() {
         let budget = MemoryBudget::new(100);
-        let mut one = Meter::new(80, Some(budget.clone()));
-        let mut other = Meter::new(80, Some(budget.clone()));
+        let mut one = Meter::new(80, Arc::new(Account::new(80, Some(budget.clone()))));
+        let mut other = Meter::new(80, Arc::new(Account::new(80, Some(budget.clone()))));
         assert!(one.memory_growing(0, 60, None).unwrap());
         assert!(other.memory_growing(0, 60, None).is_err());
         assert_eq!(other.exceeded, Some(Exceeded::Shared));

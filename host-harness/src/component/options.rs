@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use super::cpu::Scheduler;
-use super::limits::{Limits, MemoryBudget};
+use super::limits::Limits;
+use crate::account::MemoryBudget;
 use crate::error::Error;
 use crate::network::egress::Egress;
 use crate::network::transport::{HttpTransport, Transport};

@@ -23,9 +23,10 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use super::answer;
 use super::cpu::{Metered, Scheduler, Usage};
 use super::guest::{Guest, Injected};
-use super::limits::{Exceeded, Limits, Meter};
+use super::limits::{Limits, Meter};
 use super::options::{Clock, Options, SystemClock};
 use super::session::Session;
+use crate::account::{Account, Exceeded};
 use crate::bindings::exports::pipeline::source::source::TimeRange;
 use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
@@ -81,6 +82,8 @@ pub struct Source {
     /// Kept from one instance to the next that takes its place at once.
     transport: Option<Arc<dyn Transport>>,
     usage: Arc<Usage>,
+    /// What it makes the host hold, in all instances and in batches that outlive them.
+    account: Arc<Account>,
     /// Over all instances: one that crashes does not begin anew.
     pace: Arc<Mutex<Pace>>,
     instance: Option<Instance>,
@@ -126,11 +129,13 @@ macro_rules! call {
 impl Source {
     pub(crate) async fn open(pre: &PluginPre<Guest>, options: Options) -> Result<Self, Error> {
         let pace = Pace::new(&options.limits.of_requests());
+        let account = Account::new(options.limits.total_memory, options.memory.clone());
         let mut source = Self {
             pre: pre.clone(),
             options,
             transport: None,
             usage: Arc::default(),
+            account: Arc::new(account),
             pace: Arc::new(Mutex::new(pace)),
             instance: None,
             denied: Vec::new(),
@@ -166,10 +171,18 @@ impl Source {
             table,
             wasi: wasi.build(),
             http,
-            outgoing: Outgoing::new(gate, transport, bounds, Arc::clone(&self.pace), observer),
-            meter: Meter::new(limits.memory, self.options.memory.clone()),
+            outgoing: Outgoing::new(
+                gate,
+                transport,
+                bounds,
+                Arc::clone(&self.pace),
+                Arc::clone(&self.account),
+                observer,
+            ),
+            meter: Meter::new(limits.memory, Arc::clone(&self.account)),
             usage: Arc::clone(&self.usage),
             deadline: Instant::now() + limits.call_time,
+            short: None,
         };
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.meter);
@@ -398,7 +411,11 @@ impl Source {
                 let limits = &self.options.limits;
                 self.reached(answer::too_many(&batch.problems, limits), "problems");
                 self.reached(batch.next_poll_ms > limits.longest_wait_ms(), "wait");
-                answer::batch(batch, &self.options.limits)
+                let mut batch = answer::batch(batch, limits)?;
+                let held = self.account.hold(batch.size());
+                self.reached(held.is_err(), "memory");
+                batch.held = held.map_err(|exceeded| no_memory(exceeded, limits))?.into();
+                Ok(batch)
             }
             Err(failure) => {
                 let failure = answer::failure(Failure::from(failure), &self.options.limits)?;
@@ -431,8 +448,12 @@ impl Source {
         let guest = instance.store.data_mut();
         guest.deadline = Instant::now() + limits.call_time;
         guest.outgoing.begin_call();
+        // What it hands over at once is copied before it can be counted: no more than could be held.
+        let (left, bound) = self.account.left();
+        let left = usize::try_from(left).unwrap_or(usize::MAX).max(LEAST_ANSWER);
+        guest.short = (left < fuel).then_some(bound);
         instance.store.set_epoch_deadline(1);
-        instance.store.set_hostcall_fuel(fuel);
+        instance.store.set_hostcall_fuel(fuel.min(left));
         Ok(instance)
     }
 
@@ -455,7 +476,7 @@ impl Source {
     fn told(&self, function: &'static str, started: Instant, error: Option<&Error>) {
         let Some(observer) = &self.options.observer else { return };
         let ended_by = error.map(|error| match error {
-            Error::Memory { .. } | Error::SharedMemory => "memory",
+            Error::Memory { .. } | Error::TotalMemory { .. } | Error::SharedMemory => "memory",
             Error::Timeout { .. } => "time",
             Error::CpuTime { .. } => "cpu",
             Error::Cancelled { .. } => "cancelled",
@@ -466,6 +487,9 @@ impl Source {
         observer.call(&CallRecord { function, duration, cpu, peak_memory: self.peak_memory(), ended_by });
     }
 }
+
+/// What a component may hand over at once in any case: the heads of requests and answers.
+const LEAST_ANSWER: usize = 64 << 10;
 
 /// Since 1970; before it less than none.
 fn milliseconds(time: SystemTime) -> i64 {
@@ -515,13 +539,19 @@ fn settle<T>(ended: Ended<T>, store: &Store<Guest>, limits: &Limits, call: &'sta
     }
 }
 
+fn no_memory(exceeded: Exceeded, limits: &Limits) -> Error {
+    match exceeded {
+        Exceeded::Memory => Error::Memory { limit: limits.memory },
+        Exceeded::Total => Error::TotalMemory { limit: limits.total_memory },
+        Exceeded::Shared => Error::SharedMemory,
+    }
+}
+
 /// Names the limit behind a trap, where it was one.
 fn classify(store: &Store<Guest>, limits: &Limits, call: &'static str, error: &wasmtime::Error) -> Error {
     let guest = store.data();
-    match guest.meter.exceeded {
-        Some(Exceeded::Own) => return Error::Memory { limit: limits.memory },
-        Some(Exceeded::Shared) => return Error::SharedMemory,
-        None => {}
+    if let Some(exceeded) = guest.meter.exceeded {
+        return no_memory(exceeded, limits);
     }
     if guest.usage.has_exceeded() {
         return Error::CpuTime { call, limit: limits.cpu_time };
@@ -531,6 +561,9 @@ fn classify(store: &Store<Guest>, limits: &Limits, call: &'static str, error: &w
     }
     let text = format!("{error:#}");
     if text.contains("fuel allocated for hostcalls") {
+        if let Some(short) = guest.short {
+            return no_memory(short, limits);
+        }
         return Error::Refused("more than its limits allow".into());
     }
     // The chain begins with a backtrace of the guest, whose names come from the guest.

@@ -25,12 +25,17 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use super::egress::Gate;
 use super::guarded::{Guard, Guarded, Polled, length};
 use super::transport::{Timeouts, Transport};
+use crate::account::{Account, Hold};
 use crate::contract::printable;
 use crate::observer::{Observer, RequestRecord};
 use crate::throttle::Throttle;
 
 /// Bytes of a request's body that the host holds for a component, for each body that it has open.
 const CHUNK: usize = 16 << 10;
+
+/// Bytes that the host holds for a request under way: the head of its answer and what is read ahead (128 KiB), the piece that is
+/// being read, what is encrypted, and a piece of its own body.
+const UNDER_WAY: u64 = 256 << 10;
 
 /// Headers that speak to whoever is next on the way (RFC 9110 section 7.6.1), and that the host alone may say. wasmtime refuses
 /// them to a component already; a credential that reaches a proxy should not hang on that.
@@ -62,6 +67,7 @@ pub(crate) struct Outgoing {
     bounds: Bounds,
     permits: Arc<Semaphore>,
     pace: Arc<Mutex<Pace>>,
+    account: Arc<Account>,
     observer: Option<Arc<dyn Observer>>,
     /// The last one of those that were refused faster than they may be told of: denied, or refused for another reason.
     untold: [Option<Exchange>; 2],
@@ -79,6 +85,7 @@ impl Outgoing {
         transport: Arc<dyn Transport>,
         bounds: Bounds,
         pace: Arc<Mutex<Pace>>,
+        account: Arc<Account>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         Self {
@@ -86,6 +93,7 @@ impl Outgoing {
             transport,
             permits: Arc::new(Semaphore::new(bounds.connections)),
             pace,
+            account,
             observer,
             untold: [None, None],
             left: Arc::new(AtomicU64::new(bounds.received_bytes)),
@@ -112,7 +120,7 @@ impl Outgoing {
     }
 
     /// Checks a request and brings its authority into the form that was checked.
-    fn admit(&mut self, request: &mut Request<WasiBody>) -> Result<OwnedSemaphorePermit, Error> {
+    fn admit(&mut self, request: &mut Request<WasiBody>) -> Result<UnderWay, Error> {
         let target = self.gate.admit(request.uri()).map_err(|reason| {
             if let Some(suppressed) = locked(&self.pace).log.admit() {
                 let authority = request.uri().authority().map_or("", Authority::as_str);
@@ -136,10 +144,15 @@ impl Outgoing {
         }
         headers.insert(header::HOST, host);
         request.extensions_mut().insert(self.gate.private_networks(&target));
-        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
             self.limit("connections");
             Error::ConnectionLimitReached
-        })
+        })?;
+        let buffers = self.account.hold(UNDER_WAY).map_err(|_| {
+            self.limit("memory");
+            Error::ConnectionLimitReached
+        })?;
+        Ok(UnderWay { _permit: permit, _buffers: buffers })
     }
 
     /// Tells of a request that was refused, or keeps it for the next one to tell.
@@ -163,6 +176,13 @@ impl Outgoing {
     fn limit(&self, limit: &'static str) {
         self.bell().ring(limit);
     }
+}
+
+/// What a request holds until it is over.
+#[derive(Debug)]
+struct UnderWay {
+    _permit: OwnedSemaphorePermit,
+    _buffers: Hold,
 }
 
 /// Tells that something ran into a limit, from wherever that is noticed.
@@ -284,8 +304,8 @@ impl WasiHttpHooks for Outgoing {
         self.requests += 1;
         let admitted = self.admit(&mut request);
         let mut exchange = Exchange::new(&request, self.observer.clone());
-        let permit = match admitted {
-            Ok(permit) => permit,
+        let under_way = match admitted {
+            Ok(under_way) => under_way,
             Err(error) => {
                 let at = locked(&self.pace).requests.next_refused();
                 if at > Instant::now() {
@@ -330,7 +350,7 @@ impl WasiHttpHooks for Outgoing {
                 exchange.answered(response.status().as_u16());
                 response.map(|inner| {
                     let alarm = Box::pin(sleep_until(deadline));
-                    let guard = Counted { left, alarm, exchange, bell, _permit: permit };
+                    let guard = Counted { left, alarm, exchange, bell, _under_way: under_way };
                     Guarded { inner, guard }.boxed_unsync()
                 })
             });
@@ -449,7 +469,7 @@ struct Counted {
     alarm: Pin<Box<Sleep>>,
     exchange: Exchange,
     bell: Bell,
-    _permit: OwnedSemaphorePermit,
+    _under_way: UnderWay,
 }
 
 impl Guard for Counted {
@@ -520,7 +540,14 @@ mod tests {
         };
         change(&mut bounds);
         let pace = Pace::new(&bounds);
-        Outgoing::new(gate, transport, bounds, Arc::new(Mutex::new(pace)), None)
+        Outgoing::new(
+            gate,
+            transport,
+            bounds,
+            Arc::new(Mutex::new(pace)),
+            Arc::new(Account::new(u64::MAX, None)),
+            None,
+        )
     }
 
     async fn send(outgoing: &mut Outgoing, method: Method, uri: &str) -> Result<Response<WasiBody>, Error> {
@@ -556,7 +583,7 @@ mod tests {
         for name in FOR_THE_NEXT_HOP.into_iter().chain([header::HOST, header::ACCEPT]) {
             request.headers_mut().insert(name, HeaderValue::from_static("x"));
         }
-        let _permit = outgoing.admit(&mut request).unwrap();
+        let _under_way = outgoing.admit(&mut request).unwrap();
         assert_eq!(request.headers().len(), 2);
         assert_eq!(request.headers()[header::HOST], "logs.example.com");
     }

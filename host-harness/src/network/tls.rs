@@ -26,6 +26,7 @@ use crate::error::Error;
 /// # Ok::<(), source_host::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Roots {
     /// Mozilla's, as they were when the host was built. The same on every machine.
     #[default]

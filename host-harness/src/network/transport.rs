@@ -69,6 +69,7 @@ pub trait Transport: Send + Sync {
 /// assert_eq!(source_host::Timeouts::default().connect, Duration::from_secs(10));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// For name resolution, TCP and TLS together. 10 s by default, at most a minute.
     pub connect: Duration,

@@ -20,8 +20,9 @@ const USUAL_FIELDS: usize = 64;
 /// How many damages of one record are told one by one.
 pub(super) const MAX_DAMAGES: usize = 16;
 const NO_VALUE: &str = "was no JSON value, and is given as it came";
-/// The texts in the attributes of a record, names and values: its type and its address.
-const ATTRIBUTES: usize = 4;
+/// The name of what Salesforce adds to each record, and the texts in it, names and values: a type and an address.
+const ATTRIBUTES: &str = "attributes";
+const ATTRIBUTES_TEXTS: usize = 4;
 /// What every record begins with.
 pub(super) const BEGINNING: &[u8] = b"{\"attributes\"";
 
@@ -35,6 +36,10 @@ pub struct Record<'a> {
     damages: Vec<String>,
     /// Whether it holds numbers that no double holds, or brackets within brackets, as JSON may and many readers do not take.
     unusual: bool,
+    /// Its type and its address, as they came.
+    attributes: Option<&'a [u8]>,
+    /// Whether it holds objects or lists other than these.
+    is_nested: bool,
     /// Whether the names of fields without a value are not shown.
     is_withheld: bool,
 }
@@ -136,6 +141,8 @@ impl<'a> Record<'a> {
             values: self.values.iter().map(Value::borrowed).collect(),
             damages: self.damages.clone(),
             unusual: self.unusual,
+            attributes: self.attributes,
+            is_nested: self.is_nested,
             is_withheld: self.is_withheld,
         }
     }
@@ -173,6 +180,16 @@ impl<'a> Record<'a> {
         self.is_withheld = true;
     }
 
+    /// Whether an object in it has a name twice, or may have. Fields that do are damages; what they hold, and an object that is
+    /// no field, is looked through here.
+    fn has_twins(&self) -> bool {
+        if self.is_nested {
+            return has_twins(self.json);
+        }
+        self.attributes
+            .is_some_and(|json| has_twins(json) || self.names.iter().any(|name| name == ATTRIBUTES))
+    }
+
     fn value(&self, name: &str) -> Option<&Value<'a>> {
         let at = self.names.iter().position(|other| other == name)?;
         self.values.get(at)
@@ -200,7 +217,7 @@ impl Row for Record<'_> {
     fn json(&self) -> Option<Cow<'_, str>> {
         if self.damages.is_empty()
             && !self.unusual
-            && !has_twins(self.json)
+            && !self.has_twins()
             && let Ok(json) = str::from_utf8(self.json)
         {
             return Some(Cow::Borrowed(json));
@@ -298,6 +315,7 @@ impl<'a> RecordReader<'a> {
                 Some(Value::Text(text))
             }),
             Some(b'{') if depth < MAX_DEPTH && !is_attributes(&name) => {
+                self.record.is_nested = true;
                 self.json.at += 1;
                 self.members(&name, depth + 1);
                 Ok(None)
@@ -307,11 +325,16 @@ impl<'a> RecordReader<'a> {
                 let attributes = bracket == b'{' && is_attributes(&name);
                 let value = self.json.value(&mut sound);
                 self.record.unusual |= !sound.usual || depth + self.json.deepest > MOST_LEVELS;
-                if attributes && value.is_ok() && sound.texts > ATTRIBUTES {
+                if attributes && value.is_ok() && sound.texts > ATTRIBUTES_TEXTS {
                     self.json.at = start + 1;
                     self.open_attributes(&name, prefix, depth);
                 }
                 value.map(|raw| {
+                    if attributes && self.record.attributes.is_none() {
+                        self.record.attributes = Some(raw);
+                    } else {
+                        self.record.is_nested = true;
+                    }
                     if !sound.sound || str::from_utf8(raw).is_err() {
                         said.push(String::from("held damaged JSON, which is given as it came"));
                     }
@@ -494,7 +517,7 @@ fn shown(raw: &[u8]) -> String {
 
 /// Whether a field is the type and address of a record, which Salesforce adds to each.
 fn is_attributes(name: &str) -> bool {
-    name.rsplit('.').next() == Some("attributes")
+    name.rsplit('.').next() == Some(ATTRIBUTES)
 }
 
 /// The beginning of the next name of a field: `"Name":`.

@@ -45,5 +45,7 @@ pub fn in_source(text: &str, problem: &Problem) -> String {
         Some(path) => format!("source.{path}"),
     };
     let line = Config::line_of(text, &path).map_or(String::new(), |line| format!("line {line}: "));
-    format!("{line}{}", Problem { path: Some(path), ..problem.clone() })
+    let mut problem = problem.clone();
+    problem.path = Some(path);
+    format!("{line}{problem}")
 }

@@ -24,7 +24,7 @@ pub struct Settings {
     pub instances: usize,
     /// The longest wait for which an instance is kept. Default 60 s.
     pub keep_for: Duration,
-    /// Bytes of memory of all instances together. Default 4 GiB.
+    /// Bytes of memory of all instances together, batches and requests under way included. Default 4 GiB.
     pub memory: u64,
     /// Bytes of events that wait for outputs, all together. Default 256 MiB.
     pub held_events: usize,

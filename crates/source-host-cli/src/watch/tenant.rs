@@ -398,7 +398,7 @@ fn kind(error: &Error) -> &'static str {
         Error::Configuration(_) => "config",
         Error::Unreadable { .. } | Error::NotAdmitted { .. } => "not-admitted",
         Error::Setup(_) => "setup",
-        Error::Memory { .. } | Error::SharedMemory => "memory",
+        Error::Memory { .. } | Error::TotalMemory { .. } | Error::SharedMemory => "memory",
         Error::Timeout { .. } => "time",
         Error::CpuTime { .. } => "cpu",
         Error::Trap { .. } | Error::Spent => "trap",

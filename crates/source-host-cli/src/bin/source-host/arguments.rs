@@ -145,7 +145,7 @@ pub(crate) struct ServeArgs {
     /// How many instances are kept in memory for tenants that are due again soon.
     #[arg(long, value_name = "NUMBER", default_value_t = 64)]
     pub(crate) instances: usize,
-    /// Memory of all instances together.
+    /// Memory of all instances together, with the batches and the buffers of requests that the host holds for them.
     #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = source_host_cli::parse_size)]
     pub(crate) memory: u64,
     /// How long turns may go on after a stop.

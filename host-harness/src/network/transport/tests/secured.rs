@@ -18,6 +18,7 @@ use tracing::Level;
 use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::*;
+use crate::account::Account;
 use crate::network::dial::DIALING;
 use crate::network::egress::{Egress, Gate};
 use crate::network::outgoing::{Bounds, Outgoing, Pace};
@@ -340,7 +341,7 @@ fn outgoing(egress: Egress, grants: &[&str], transport: HttpTransport) -> Outgoi
         log_lines_per_minute: 10,
     };
     let pace = Arc::new(Mutex::new(Pace::new(&bounds)));
-    Outgoing::new(gate, Arc::new(transport), bounds, pace, None)
+    Outgoing::new(gate, Arc::new(transport), bounds, pace, Arc::new(Account::new(u64::MAX, None)), None)
 }
 
 async fn send(outgoing: &mut Outgoing, uri: &str) -> Result<Response<WasiBody>, Error> {

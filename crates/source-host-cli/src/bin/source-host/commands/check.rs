@@ -34,6 +34,7 @@ pub(crate) async fn run(arguments: &CheckArgs, cache: Option<&Path>) -> Result<E
                 Verdict::Pass => "pass",
                 Verdict::Warn => "warn",
                 Verdict::Fail => "FAIL",
+                _ => "?",
             };
             say!("{verdict}  {:width$}  {}", finding.name, finding.message)?;
             if let Some(hint) = &finding.hint {
@@ -64,7 +65,7 @@ fn table(findings: &[Finding]) -> Result<(), Exit> {
         say!("  {:10}  {:width$}  {:>9}  {:>11}", "day", "kind", "items", "bytes")?;
         let count = |items: Option<u64>| items.map_or_else(|| "unknown".to_owned(), source_host::grouped);
         let size = |size: Option<u64>| size.map_or_else(|| "unknown".to_owned(), source_host::bytes);
-        for BacklogDay { kind, day, items, bytes } in &finding.backlog {
+        for BacklogDay { kind, day, items, bytes, .. } in &finding.backlog {
             let day = day.as_deref().unwrap_or("all");
             let items = count(items.map(u64::from));
             say!("  {day:10}  {kind:width$}  {items:>9}  {:>11}", size(*bytes))?;
@@ -82,7 +83,7 @@ fn table(findings: &[Finding]) -> Result<(), Exit> {
 fn finding(name: &str, outcome: Result<String, String>) -> Finding {
     let verdict = if outcome.is_ok() { Verdict::Pass } else { Verdict::Fail };
     let message = outcome.unwrap_or_else(|error| error);
-    Finding { name: name.to_owned(), verdict, message, hint: None, backlog: Vec::new() }
+    Finding::new(name, verdict, message)
 }
 
 /// Whether the state could be saved now.
@@ -97,7 +98,7 @@ async fn state(config: &Config, owner: Owner) -> Finding {
     };
     let checked = checked.await;
     if let Err(error @ StateError::InUse { .. }) = &checked {
-        return Finding { verdict: Verdict::Warn, ..finding("state", Err(error.to_string())) };
+        return Finding::new("state", Verdict::Warn, error.to_string());
     }
     let outcome = checked.map_err(|error| error.to_string()).map(|stored| match stored {
         Some(stored) => format!("{} is ours, at revision {}", path.display(), stored.revision),

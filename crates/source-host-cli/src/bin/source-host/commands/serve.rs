@@ -8,7 +8,7 @@ use source_host::grouped;
 use source_host_cli::serve::{Answer, Ask, Settings, Signals, TenantStatus, TimeRange, ask, serve};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::exit::Exit;
+use super::exit::{Exit, say_json};
 use super::{setup, states};
 use crate::arguments::{ServeArgs, TenantsCommand};
 
@@ -78,7 +78,7 @@ pub(crate) async fn tenants(folder: &Path, command: TenantsCommand) -> Result<Ex
         Answer::Done(what) => say!("{what}")?,
         Answer::Refused(why) => return Err(Exit::mistake(why)),
         Answer::Tenants(tenants) if as_json => {
-            say!("{}", serde_json::to_string_pretty(&tenants).map_err(Exit::failure)?)?;
+            say_json(&tenants)?;
         }
         Answer::Tenants(tenants) => table(&tenants)?,
         Answer::States(states) => states::show(&states, as_json)?,
