@@ -3,11 +3,12 @@
 use crate::canned::CannedOrg;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
+use collector::io::Clock as _;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use source_host::{
-    Admission, Answer, Egress, Limits, Options, Plugin, Runtime, Source, Timeouts, Transport, TransportError,
-    WasiBody,
+    Admission, Answer, Clock, Egress, Limits, Options, Plugin, Runtime, Source, Timeouts, Transport,
+    TransportError, WasiBody,
 };
 use std::{
     io::Read,
@@ -15,6 +16,7 @@ use std::{
     pin::Pin,
     sync::Mutex,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// Where `make build` puts the component.
@@ -50,11 +52,25 @@ pub fn load(path: &Path) -> Result<Plugin> {
     compiled.with_context(|| format!("{} is not there or no component; run `make build`", path.display()))
 }
 
-/// Opens the component with an org in memory behind it.
+/// Opens the component with an org in memory behind it, and a clock that stands still: which windows are asked for does not
+/// depend on how fast the machine is, and what the org has ready is what is asked for.
 pub async fn open(plugin: &Plugin, org: CannedOrg, limits: Limits) -> Result<Source> {
     let transport = CannedTransport(Mutex::new(org));
     let egress = Egress::allow(["acme.my.salesforce.com"])?;
-    Ok(plugin.open(Options::new().limits(limits).egress(egress).transport(transport)).await?)
+    let options = Options::new().limits(limits).egress(egress).transport(transport).clock(Still);
+    Ok(plugin.open(options).await?)
+}
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Duration {
+        Duration::from_millis(crate::inputs::clock().now_ms().unsigned_abs())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 struct CannedTransport(Mutex<CannedOrg>);

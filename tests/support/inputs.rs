@@ -139,7 +139,10 @@ impl Input {
             Content::Records(history) => {
                 collect(&mut configured(&self.config("ecs"))?, &mut self.org(true))?;
                 let bytes = history.compressed_bytes();
-                collect(&mut configured(&self.config("raw"))?, &mut self.org(true))?;
+                // Which windows are asked for follows from how long documents are.
+                for format in ["ocsf", "raw"] {
+                    collect(&mut configured(&self.config(format))?, &mut self.org(true))?;
+                }
                 Ok(bytes)
             }
         }
