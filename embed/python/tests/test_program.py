@@ -207,7 +207,7 @@ def test_no_secret_is_repeated_that_stands_in_the_place_of_its_name(
 )
 def test_nor_in_toml(component_path: Path, tmp_path: Path, run: Run, lines: str) -> None:
     toml = tmp_path / "acme.toml"
-    toml.write_text(f'component = "{component_path}"\n[source.auth]\n{lines}\n')
+    toml.write_text(f'component = "{component_path}"\nstate.path = "state.json"\n[source.auth]\n{lines}\n')
     ended = run(toml)
     assert ended.returncode == 2 and "c4n4ry" not in ended.stderr and len(ended.stderr) > 20, ended.stderr
 
@@ -258,6 +258,16 @@ def test_what_is_not_allowed_is_said_as_it_stands_in_the_file(
     toml.write_text(toml.read_text().partition("[egress]")[0])
     ended = run(toml)
     assert ended.returncode == 2 and ended.stderr.startswith("egress.allow: does not allow"), ended.stderr
+
+
+def test_a_file_without_a_state_is_refused(
+    component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run
+) -> None:
+    toml = toml_file(tmp_path, component_path, start_org())
+    toml.write_text(toml.read_text().replace('[state]\npath = "state.json"', ""))
+    ended = run(toml)
+    assert ended.returncode == 2 and "says not where the state lies" in ended.stderr, ended.stderr
+    assert run(toml, "--check").returncode == 0
 
 
 def test_a_mistake_in_the_source_is_named_with_its_path_in_the_file(

@@ -112,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(args: argparse.Namespace, progress: Progress) -> int:
     settings = _settings(args)
+    if settings.state is None and args.config and args.config.suffix == ".toml" and not (args.check or args.describe):
+        raise ConfigurationError.one(
+            f"{args.config} says not where the state lies, which remembers how far collection has come",
+            hint='write [state] and path = "state.json"',
+        )
     component = Component(settings.component, cache=args.cache)
     if args.describe:
         about = dataclasses.asdict(component.describe(settings.limits))
