@@ -51,11 +51,20 @@ setup-python:
 		echo "There is no Python 3.11 with venv: the Python host is left out."; \
 	fi
 
-$(PYTHON_STAMP): embed/python/requirements.txt
+# Editable, so that what is changed in embed/python/src is what runs.
+$(PYTHON_STAMP): embed/python/pyproject.toml
 	@echo "Installing the Python host into embed/python/.venv"
 	@$(PYTHON) -m venv --clear embed/python/.venv
-	@embed/python/.venv/bin/pip install --quiet --disable-pip-version-check -r embed/python/requirements.txt
+	@embed/python/.venv/bin/pip install --quiet --disable-pip-version-check --editable 'embed/python[test]' || { \
+		echo "pip could not install the Python host: is its registry in reach?"; exit 1; }
 	@touch $@
+
+# What is built is taken as it is; what is not there is skipped, by name. ONLY=text chooses.
+.PHONY: test-python
+test-python: setup-python ## Checks and tests the Python package with what is built: the component, and orgs of salesforce-sim; ONLY.
+	@if [ -e $(PYTHON_STAMP) ]; then \
+		cd embed/python && .venv/bin/mypy && .venv/bin/pytest -q -rs $(if $(ONLY),-k "$(ONLY)"); \
+	fi
 
 # The Node host. Left out where there is no Node 20.
 NODE_STAMP := embed/node/node_modules/.installed

@@ -1,0 +1,66 @@
+"""Events as lines in a file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class EventFile:
+    """A file of lines, mode 0600, that is appended to by this process alone.
+
+    A last line without an end was torn when a process was killed; its batch was not acknowledged and comes again, so it is cut
+    off. Raises `ValueError` if the file ends with something else, and `OSError`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b")
+        try:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"{path}: another process writes to it") from None
+            self._cut_torn_line()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _cut_torn_line(self) -> None:
+        start = end = self._file.seek(0, os.SEEK_END)
+        while start:
+            block = max(0, start - 65536)
+            self._file.seek(block)
+            found = self._file.read(start - block).rfind(b"\n")
+            if found >= 0:
+                start = block + found + 1
+                break
+            start = block
+        if start < end:
+            self._file.seek(start)
+            if self._file.read(1) != b"{":
+                raise ValueError(f"{self.path}: does not end with a line of events; choose another file or move it away")
+            self._file.truncate(start)
+
+    def append(self, lines: Iterable[str]) -> None:
+        """Appends lines. Once this returns they are on the disk."""
+        data = "".join(line + "\n" for line in lines).encode()
+        if data:
+            self._file.write(data)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
