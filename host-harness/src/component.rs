@@ -15,3 +15,4 @@ mod refusals;
 pub(crate) mod runtime;
 pub(crate) mod session;
 pub(crate) mod source;
+mod ticker;

@@ -569,6 +569,51 @@ async fn tenants_whose_components_take_long_to_compile_make_nobody_wait() {
     assert!(polls[19] < Duration::from_secs(2), "{polls:?}");
 }
 
+/// How often threads of a process gave a processor back or lost it: each time, one had been woken before.
+fn switches(process: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the process");
+    let of = |thread: fs::DirEntry| {
+        let text = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| line.split_once("_ctxt_switches:"));
+        lines.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum::<u64>()
+    };
+    threads.map(|thread| of(thread.expect("a thread"))).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_tenants_that_wait_wake_no_processor() {
+    const SPAN: Duration = Duration::from_secs(2);
+    let fixture = Fixture::new();
+    // Each asks to be polled in 49 days, and will be tomorrow.
+    for nth in 0..100 {
+        fixture.add_hostile(&format!("silent-{nth:02}"), "silent", "");
+    }
+    let server = fixture.serve();
+    let started = Instant::now();
+    loop {
+        let all = fixture.all().await;
+        if all.len() == 100 && all.values().all(|one| one.polls > 0 && one.state == "waiting") {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{}", fixture.log());
+    }
+    let process = server.child.id();
+    // What was begun comes to its end: an instance that is dropped, a file that is closed.
+    let mut before = switches(process);
+    let woken = loop {
+        tokio::time::sleep(SPAN).await;
+        let after = switches(process);
+        let woken = after - before;
+        if woken < 20 || started.elapsed() > PATIENCE {
+            break woken;
+        }
+        before = after;
+    };
+    server.kill();
+    println!("woken {woken} times in {SPAN:?}");
+    assert!(woken < 20, "{woken} times in {SPAN:?}");
+}
+
 /// The hostile component, which returns an empty state where nothing else is configured.
 fn without_a_state() -> Vec<u8> {
     const MARK: &[u8] = b"hostile-attack: ";

@@ -4,6 +4,7 @@
 //! compiled, and is once more as the compiler has it; here its exports are held against the contract.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -12,6 +13,7 @@ use super::admission::{self, Digest};
 use super::guest::Guest;
 use super::options::Options;
 use super::source::Source;
+use super::ticker::Ticker;
 use crate::bindings::PluginPre;
 use crate::contract::printable;
 use crate::error::Error;
@@ -39,6 +41,7 @@ pub struct Plugin {
     imports: Vec<String>,
     annotations: BTreeMap<&'static str, String>,
     pre: PluginPre<Guest>,
+    ticker: Arc<Ticker>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -70,7 +73,7 @@ impl Plugin {
     ///
     /// If it needs more than the limits from the start, or the transport cannot be set up.
     pub async fn open(&self, options: Options) -> Result<Source, Error> {
-        Source::open(&self.pre, options).await
+        Source::open(&self.pre, &self.ticker, options).await
     }
 }
 
@@ -79,6 +82,7 @@ impl Plugin {
 /// Names come from the component, and whoever prints the error does so on a terminal.
 pub(crate) fn admit(
     engine: &Engine,
+    ticker: &Arc<Ticker>,
     linker: &Linker<Guest>,
     name: &str,
     content: &[u8],
@@ -105,7 +109,7 @@ pub(crate) fn admit(
         .and_then(PluginPre::new)
         .map_err(|error| refuse(format!("it does not fit the contract: {error:#}")))?;
     let annotations = admission::annotations(content);
-    Ok(Plugin { name: name.to_owned(), digest, imports, annotations, pre })
+    Ok(Plugin { name: name.to_owned(), digest, imports, annotations, pre, ticker: Arc::clone(ticker) })
 }
 
 #[cfg(test)]

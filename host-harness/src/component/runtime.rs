@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -23,11 +22,9 @@ use super::guest::Guest;
 use super::handler;
 use super::plugin::{self, Plugin};
 use super::refusals::Refusals;
+use super::ticker::Ticker;
 use crate::contract::printable;
 use crate::error::Error;
-
-/// How often a component that computes is interrupted, to give way to others and to be stopped when its time is up.
-const TICK: Duration = Duration::from_millis(5);
 
 /// Compiles components. One for the whole process; cheap to clone.
 ///
@@ -46,6 +43,7 @@ const TICK: Duration = Duration::from_millis(5);
 #[derive(Clone)]
 pub struct Runtime {
     engine: Engine,
+    ticker: Arc<Ticker>,
     linker: Arc<Linker<Guest>>,
     cache: Option<Cache>,
     compiler: Compiler,
@@ -84,10 +82,10 @@ impl Runtime {
     fn build(cache: Option<Cache>) -> Result<Self, Error> {
         let engine = compiler::engine().map_err(setup)?;
         let linker = Arc::new(linker(&engine).map_err(setup)?);
-        tick(&engine)?;
+        let ticker = Arc::new(Ticker::start(&engine)?);
         let compiling = Arc::new(Semaphore::new(1));
         let (compiler, refusals) = (Compiler::in_process(), Arc::default());
-        Ok(Self { engine, linker, cache, compiler, compiling, refusals })
+        Ok(Self { engine, ticker, linker, cache, compiler, compiling, refusals })
     }
 
     /// Has components compiled by this one. By default that is [`Compiler::in_process`].
@@ -153,7 +151,15 @@ impl Runtime {
         let component = self.component(&name, &content, digest, admission).await?;
         let runtime = self.clone();
         off_the_executor(move || {
-            plugin::admit(&runtime.engine, &runtime.linker, &name, &content, digest, &component)
+            plugin::admit(
+                &runtime.engine,
+                &runtime.ticker,
+                &runtime.linker,
+                &name,
+                &content,
+                digest,
+                &component,
+            )
         })
         .await?
     }
@@ -255,20 +261,4 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     http::types::add_to_linker::<Guest, WasiHttp>(to, &options.into(), Guest::http)?;
     handler::add_to_linker(to)?;
     Ok(linker)
-}
-
-/// Advances the engine's epoch until the engine is gone.
-fn tick(engine: &Engine) -> Result<(), Error> {
-    let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("source-host-epoch".into())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(TICK);
-            }
-        })
-        .map_err(|e| Error::Setup(format!("cannot start a thread: {e}")))?;
-    Ok(())
 }

@@ -26,6 +26,7 @@ use super::guest::{Guest, Injected};
 use super::limits::{Limits, Meter};
 use super::options::{Clock, Options, SystemClock};
 use super::session::Session;
+use super::ticker::{Ticker, Ticking};
 use crate::account::{Account, Exceeded};
 use crate::bindings::exports::pipeline::source::source::TimeRange;
 use crate::bindings::{Plugin as Exports, PluginPre};
@@ -78,6 +79,7 @@ use crate::observer::CallRecord;
 pub struct Source {
     /// What a new instance is made of.
     pre: PluginPre<Guest>,
+    ticker: Arc<Ticker>,
     options: Options,
     /// Kept from one instance to the next that takes its place at once.
     transport: Option<Arc<dyn Transport>>,
@@ -127,11 +129,16 @@ macro_rules! call {
 }
 
 impl Source {
-    pub(crate) async fn open(pre: &PluginPre<Guest>, options: Options) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        pre: &PluginPre<Guest>,
+        ticker: &Arc<Ticker>,
+        options: Options,
+    ) -> Result<Self, Error> {
         let pace = Pace::new(&options.limits.of_requests());
         let account = Account::new(options.limits.total_memory, options.memory.clone());
         let mut source = Self {
             pre: pre.clone(),
+            ticker: Arc::clone(ticker),
             options,
             transport: None,
             usage: Arc::default(),
@@ -470,6 +477,7 @@ impl Source {
             cancel: self.options.cancel.clone(),
             usage: Arc::clone(&self.usage),
             scheduler: self.options.scheduler.clone(),
+            _ticking: self.ticker.call(),
         }
     }
 
@@ -506,6 +514,7 @@ struct Bounded {
     cancel: CancellationToken,
     usage: Arc<Usage>,
     scheduler: Option<Scheduler>,
+    _ticking: Ticking,
 }
 
 impl Bounded {
