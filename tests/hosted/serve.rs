@@ -471,6 +471,59 @@ async fn a_tenant_that_waits_is_no_instance_signs_in_once_and_is_told_of() {
     assert!(!trail.contains("SELECT") && !trail.contains("q="), "no queries: {trail}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_tells_metrics_health_and_its_requests_as_a_server_does() {
+    const ROWS: u64 = 300;
+    let org = org(ROWS).await;
+    let fixture = Fixture::new();
+    let beside = |name: &str| fixture.beside.path().join(name);
+    let text = format!("{}\n[state]\npath = {:?}\n", fixture.config("acme", &org), beside("state.json"));
+    fs::write(beside("acme.toml"), text).expect("written");
+    let said = File::options().create(true).append(true).open(fixture.said()).expect("a file");
+    let mut command = crate::host();
+    command.arg("run").arg(beside("acme.toml")).args(["--metrics", "127.0.0.1:0"]);
+    command.arg("--audit").arg(beside("audit.ndjson"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+    let run = Server { fixture: &fixture, child: command.spawn().expect("the host") };
+    let address = fixture.address();
+    let expected = format!("source_host_events_total{{tenant=\"acme\"}} {ROWS}");
+    let started = Instant::now();
+    let metrics = loop {
+        let (status, metrics) = page(&address, "/metrics").await;
+        assert!(status.contains("200"), "{status}");
+        // Its last batch is safe, and it waits for the next.
+        if metrics.lines().any(|line| line == expected)
+            && metrics.lines().any(|line| line == "source_host_polls_running 0")
+        {
+            break metrics;
+        }
+        assert!(started.elapsed() < PATIENCE, "{metrics}\n{}", fixture.log());
+    };
+    for line in ["source_host_output_up{tenant=\"acme\"} 1.0", "source_host_tenant_info{tenant=\"acme\",component=\"salesforce\"} 1"] {
+        assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        let (status, body) = page(&address, path).await;
+        assert!(status.contains("200"), "{path}: {status} {body}");
+    }
+    run.stop();
+    let trail = fs::read_to_string(beside("audit.ndjson")).expect("an audit trail");
+    let requests: Vec<Value> = trail.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(requests.len() >= 3, "{trail}");
+    assert!(requests.iter().all(|one| one["tenant"] == "acme" && one["component"].is_string()), "{trail}");
+
+    // What cannot be told is known before anything is collected.
+    for (flag, value, word) in
+        [("--audit", "nowhere/audit.ndjson", "audit trail"), ("--metrics", "192.0.2.1:1", "192.0.2.1:1")]
+    {
+        let mut command = crate::host();
+        let output =
+            command.arg("run").arg(beside("acme.toml")).args([flag, value]).output().expect("the host");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(word), "{flag}: {said}");
+    }
+}
+
 /// Serves twenty of them beside one that is good, and whose name sorts last, and returns how long it waits for its polls: for the
 /// first one, and for the slowest of twenty others.
 async fn beside_twenty(fixture: &Fixture, add: impl Fn(&str)) -> (Duration, Duration) {

@@ -32,6 +32,7 @@ pub use run::pipeline::{HeldEvents, Next, Pipeline, Policy};
 pub use run::pollable::{Configured, Pollable};
 pub use run::report::{Progress, Report};
 pub use run::runner::{Reopener, Runner, Stopper};
+pub use run::told::Told;
 pub use run::watcher::Watcher;
 pub use secrets::Secret;
 pub use units::{parse_instant, parse_size, parse_time};

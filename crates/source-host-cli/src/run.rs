@@ -6,4 +6,5 @@ pub(crate) mod pipeline;
 pub(crate) mod pollable;
 pub(crate) mod report;
 pub(crate) mod runner;
+pub(crate) mod told;
 pub(crate) mod watcher;

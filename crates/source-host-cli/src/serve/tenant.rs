@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use event_output::{Check, Closing, Delivery, Output as EventOutput, OutputError};
-use source_host::{Admission, Batch, Error, MemoryBudget, Observer, Options, Plugin, Runtime, Scheduler};
-use state_store::{Database, Owner, Settings as StateSettings, StateError, StateFile, StateStore};
+use source_host::{Admission, Error, MemoryBudget, Observer, Options, Plugin, Runtime, Scheduler};
+use state_store::{Database, Owner, Settings as StateSettings, StateFile, StateStore};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +20,9 @@ use crate::run::ending::End;
 use crate::run::opinion::{everything_wrong, in_source, whom_to_ask};
 use crate::run::pipeline::{HeldEvents, Next, Pipeline, Policy};
 use crate::run::pollable::Configured;
+use crate::run::told::{Backfilled, Told};
 use crate::run::watcher::Watcher;
-use crate::watch::{Audit, Delivered, Metrics, Observers, TenantMetrics};
+use crate::watch::{Audit, Metrics, Observers, TenantMetrics};
 
 /// Components that are read and wait for the compiler; each holds as much memory as its file has bytes.
 const LOADING: usize = 32;
@@ -326,7 +327,7 @@ impl Tenant {
                 source.confine(backfill.range.times()).await.map_err(|error| error.to_string())?;
                 let store = backfill.store(&owner).map_err(|error| error.to_string())?;
                 let policy = Policy { until_complete: true, ..Policy::default() };
-                let told = Arc::new(Backfilled(Arc::clone(metrics)));
+                let told = Arc::new(Backfilled::new(Arc::clone(metrics)));
                 let line = Line::new(pipeline(source, Box::new(store), told).policy(policy));
                 Some((backfill, line))
             }
@@ -338,7 +339,7 @@ impl Tenant {
             }
             None => Box::new(shared.states.tenant(owner).map_err(|error| error.to_string())?),
         };
-        let collection = Line::new(pipeline(source, store, Arc::new(Told(Arc::clone(metrics)))));
+        let collection = Line::new(pipeline(source, store, Arc::new(Told::new(Arc::clone(metrics)))));
         Ok(Self { collection, backfill, past: (0, 0), retry_after: shared.retry_after, cancel, kept: None })
     }
 
@@ -448,76 +449,6 @@ impl Tenant {
             .map(|line| line.pipeline.report())
             .fold(self.past, |(events, polls), report| (events + report.events, polls + report.polls))
     }
-}
-
-/// What the metrics of a tenant are told.
-struct Told(Arc<TenantMetrics>);
-
-impl Watcher for Told {
-    fn polled(&self, batch: &Batch, took: Duration) {
-        self.0.polled(batch, took);
-    }
-
-    fn poll_failed(&self, error: &Error) {
-        self.0.poll_failed(error);
-    }
-
-    fn delivered(&self, delivered: &event_output::Delivered, events: &[String], took: Duration) {
-        self.0.delivered(&delivery(delivered, events, took));
-    }
-
-    fn output_failed(&self, _: &OutputError) {
-        self.0.output_failed();
-    }
-
-    fn saved(&self, bytes: usize) {
-        self.0.saved(bytes as u64);
-    }
-
-    fn save_failed(&self, _: &StateError) {
-        self.0.save_failed();
-    }
-}
-
-/// What the metrics are told of a backfill: what it delivers and what fails. How old its events are says nothing of how far the
-/// collection is behind, and so does what is left of it.
-struct Backfilled(Arc<TenantMetrics>);
-
-impl Watcher for Backfilled {
-    fn delivered(&self, delivered: &event_output::Delivered, events: &[String], took: Duration) {
-        self.0.delivered(&Delivered { oldest: None, newest: None, ..delivery(delivered, events, took) });
-    }
-
-    fn output_failed(&self, _: &OutputError) {
-        self.0.output_failed();
-    }
-}
-
-fn delivery(delivered: &event_output::Delivered, events: &[String], took: Duration) -> Delivered {
-    // They come in the order of their files and windows: the first and the last are about as old as it gets.
-    let mut times = [events.first(), events.last()].map(|event| event.and_then(|event| time_of(event)));
-    times.sort();
-    let [oldest, newest] = times;
-    Delivered {
-        events: events.len() as u64 - delivered.set_aside.min(events.len() as u64),
-        bytes: events.iter().map(|event| event.len() as u64).sum(),
-        set_aside: delivered.set_aside,
-        oldest,
-        newest,
-        took,
-    }
-}
-
-/// When an event happened: its `@timestamp`, or the `time` of OCSF, in milliseconds since 1970, that stands before all that a
-/// row can say.
-fn time_of(event: &str) -> Option<SystemTime> {
-    if let Some((_, rest)) = event.split_once("\"@timestamp\":\"") {
-        let (text, _) = rest.split_once('"')?;
-        return chrono::DateTime::parse_from_rfc3339(text).ok().map(SystemTime::from);
-    }
-    let (_, rest) = event.split_once("\"time\":")?;
-    let digits = &rest[..rest.bytes().take_while(u8::is_ascii_digit).count()];
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(digits.parse().ok()?))
 }
 
 /// An output that is opened when there is something for it. Ten thousand that wait hold no file and no connection.

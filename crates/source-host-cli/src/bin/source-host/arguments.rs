@@ -151,15 +151,11 @@ pub(crate) struct ServeArgs {
     /// How long turns may go on after a stop.
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = source_host_cli::parse_time)]
     pub(crate) drain: Duration,
-    /// Tell metrics (/metrics, for Prometheus) and health (/healthz, /readyz) at this address, such as 127.0.0.1:9464
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) metrics: Option<std::net::SocketAddr>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
     /// Tell metrics of all tenants together, and not of each.
     #[arg(long, requires = "metrics")]
     pub(crate) metrics_summed: bool,
-    /// Write a line of JSON for each request of a component to this file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) audit: Option<PathBuf>,
     /// Where states lie of tenants that say nothing else [default: states.sqlite in the folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) states: Option<PathBuf>,
@@ -276,4 +272,16 @@ pub(crate) struct RunArgs {
     /// Write what was done to this file, as one JSON object.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct WatchArgs {
+    /// Tell metrics (/metrics, for Prometheus) and health (/healthz, /readyz) at this address, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
+    /// Write a line of JSON for each request of a component to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Option<PathBuf>,
 }

@@ -12,3 +12,4 @@ pub(crate) mod serve;
 mod setup;
 mod starter;
 pub(crate) mod states;
+mod watched;

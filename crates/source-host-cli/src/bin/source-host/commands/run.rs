@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use source_host_cli::serve::TimeRange;
-use source_host_cli::{End, Pipeline, Policy, Reopener, Report, RunError, Runner, Stopper};
+use source_host_cli::{End, Pipeline, Policy, Reopener, Report, RunError, Runner, Stopper, Told};
 use state_store::{Settings, StateFile, StateStore as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Exit;
 use super::setup;
+use super::watched::Watched;
 use crate::arguments::RunArgs;
 use crate::console::Console;
 
@@ -21,7 +23,10 @@ const INTERRUPTED: i32 = 130;
 pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) -> Result<ExitCode, Exit> {
     // From the beginning: whoever rotates files does not ask whether a component is being compiled.
     let hang_up = signalled(SignalKind::hangup())?;
-    let setup::Opened { config, mut source, mut owner } = setup::source(&args.config, cache).await?;
+    let watched = Watched::start(&args.watch, &setup::tenant(&args.config)).await?;
+    let opened = setup::observed(&args.config, cache, |plugin| Some(watched.observer(plugin))).await?;
+    let setup::Opened { config, mut source, mut owner } = opened;
+    let component = owner.component.clone();
     let Some(mut state) = config.state.clone() else {
         return Err(Exit::mistake(format!(
             "{} says not where the state lies, which remembers how far collection has come. Write:\n\n    [state]\n    path = \"state.json\"\n",
@@ -45,13 +50,21 @@ pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) 
         until_complete: args.from.is_some(),
         give_up_after: args.give_up_after,
     };
-    let shown = console.clone();
+    watched.metrics.call_time(config.limits.call_time);
+    watched.opened(&component);
+    let (shown, metrics) = (console.clone(), Arc::clone(&watched.metrics));
     let lines = config.limits.log_lines_per_minute;
     let pipeline = Pipeline::new(source, output, Box::new(store)).policy(policy).log_lines(lines);
-    let runner = Runner::new(pipeline).show(move |progress| shown.show(progress));
-    listen(runner.stopper(), runner.reopener(), hang_up)?;
+    let pipeline = pipeline.watcher(Arc::new(Told::new(Arc::clone(&watched.metrics))));
+    let runner = Runner::new(pipeline).show(move |progress| {
+        metrics.running(progress.wait.is_none());
+        metrics.scheduled(progress.wait.unwrap_or_default());
+        shown.show(progress);
+    });
+    listen(runner.stopper(), runner.reopener(), watched.reopener(), hang_up)?;
 
     let finished = runner.run().await;
+    watched.end();
     console.clear();
     let report = finished.report;
     let how = match &finished.end {
@@ -85,8 +98,13 @@ fn signalled(kind: SignalKind) -> Result<Signal, Exit> {
     signal(kind).map_err(|error| Exit::failure(format!("cannot listen for signals: {error}")))
 }
 
-/// SIGINT and SIGTERM end the run after the batch under way, the second one at once. SIGHUP opens the output again.
-fn listen(stopper: Stopper, reopener: Reopener, mut hang_up: Signal) -> Result<(), Exit> {
+/// SIGINT and SIGTERM end the run after the batch under way, the second one at once. SIGHUP opens the output and the audit trail again.
+fn listen(
+    stopper: Stopper,
+    reopener: Reopener,
+    reopen_trail: impl Fn() + Send + 'static,
+    mut hang_up: Signal,
+) -> Result<(), Exit> {
     let mut interrupt = signalled(SignalKind::interrupt())?;
     let mut terminate = signalled(SignalKind::terminate())?;
     tokio::spawn(async move {
@@ -96,6 +114,7 @@ fn listen(stopper: Stopper, reopener: Reopener, mut hang_up: Signal) -> Result<(
                 _ = hang_up.recv() => {
                     tracing::info!("the output is opened again");
                     reopener.reopen();
+                    reopen_trail();
                     continue;
                 }
                 _ = interrupt.recv() => {}

@@ -18,9 +18,9 @@ pub(crate) async fn run(args: ServeArgs, cache: Option<&Path>) -> Result<ExitCod
     settings.instances = args.instances;
     settings.memory = args.memory;
     settings.drain = args.drain;
-    settings.metrics = args.metrics;
+    settings.metrics = args.watch.metrics;
     settings.metrics_per_tenant = !args.metrics_summed;
-    settings.audit = args.audit;
+    settings.audit = args.watch.audit;
     if let Some(states) = args.states {
         settings.states = states;
     }

@@ -1,8 +1,9 @@
 //! From a configuration file to a configured source, with every mistake on the way reported at once.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use source_host::{Admission, Compiler, Error, Options, Plugin, Runtime};
+use source_host::{Admission, Compiler, Error, Observer, Options, Plugin, Runtime};
 use source_host_cli::config::{Config, Mistakes, lines_to_allow};
 use source_host_cli::{Configured, everything_wrong, in_source, whom_to_ask};
 use state_store::Owner;
@@ -28,16 +29,33 @@ pub(crate) struct Opened {
     pub(crate) owner: Owner,
 }
 
+/// What the state, the metrics and the trail call a configuration: the name of its file.
+pub(crate) fn tenant(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// Reads the configuration, loads the component and configures it.
 pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<Opened, Exit> {
+    observed(path, cache, |_| None).await
+}
+
+/// The same with somebody who is told what happens.
+pub(crate) async fn observed(
+    path: &Path,
+    cache: Option<&Path>,
+    observer: impl FnOnce(&Plugin) -> Option<Arc<dyn Observer>>,
+) -> Result<Opened, Exit> {
     let config = match Config::read(path) {
         Ok(config) => config,
         Err(mistakes) => return Err(all_mistakes(path, mistakes, cache).await),
     };
     let plugin = runtime(cache)?.load(&config.component, &config.admission).await?;
     let transport = config.transport.build()?;
-    let options =
+    let mut options =
         Options::new().limits(config.limits.clone()).egress(config.egress.clone()).transport(transport);
+    if let Some(observer) = observer(&plugin) {
+        options = options.observer(observer);
+    }
     let (mut source, grants) = match Configured::open(&plugin, options, config.source.clone()).await {
         Ok(opened) => opened,
         Err(Error::Configuration(problems)) => {
@@ -60,10 +78,8 @@ pub(crate) async fn source(path: &Path, cache: Option<&Path>) -> Result<Opened, 
         )));
     }
     let described = source.source().describe().await?;
-    // One configuration is one tenant; its name is that of the file.
-    let tenant = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let owner =
-        Owner::new(tenant, described.name, described.version).with_digest(plugin.digest().to_string());
+        Owner::new(tenant(path), described.name, described.version).with_digest(plugin.digest().to_string());
     Ok(Opened { config, source, owner })
 }
 
