@@ -232,6 +232,6 @@ export class ClosedError extends SourceError {}
 /** The component was lost in a call. */
 export class CrashError extends SourceError {
   constructor(reason: CrashError['reason'], message: string, options?: { cause?: unknown });
-  /** It failed by itself, took too much memory or time, or returned what breaks the contract. */
+  /** It failed by itself, by the looks of it at its limit of memory; took too much time; or returned what breaks the contract. */
   readonly reason: 'trap' | 'memory' | 'time' | 'refused';
 }

@@ -16,9 +16,6 @@ export class Instance {
   /** @param {Worker} worker */
   constructor(worker) {
     this.#worker = worker;
-    // What the shim prints when it gives up is not for the user's terminal.
-    worker.stdout.resume();
-    worker.stderr.resume();
     worker.on('message', (answer) => this.#settle((caller) => caller.resolve(answer)));
     worker.on('error', (/** @type {any} */ error) => this.#lost(error));
     worker.on('exit', () => this.#lost(undefined));
@@ -33,8 +30,6 @@ export class Instance {
       new Worker(new URL('worker.js', import.meta.url), {
         workerData: { module, limits, allow },
         env: {},
-        stdout: true,
-        stderr: true,
         resourceLimits: HEAP,
       }),
     );
@@ -84,7 +79,7 @@ export class Instance {
     this.#caller = caller;
     return promise.finally(() => {
       clearTimeout(timer);
-      this.#worker.unref();
+      if (!this.#end) this.#worker.unref();
     });
   }
 

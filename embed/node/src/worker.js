@@ -15,6 +15,9 @@ import { PAGE, bounded } from './memory.js';
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 const { module, limits, allow } = workerData;
 
+// What the shim prints when it gives up is not for the user's terminal.
+for (const stream of [process.stdout, process.stderr]) stream.write = () => true;
+
 /** @type {string[]} */
 let granted = [];
 /** @type {WebAssembly.Memory | undefined} */
@@ -120,11 +123,11 @@ function failure(call, payload) {
 /** @param {string} call @param {any} error */
 function crash(call, error) {
   if (error instanceof contract.Refusal) return { reason: 'refused', message: `the component returned ${error.message}` };
-  const held = memory?.buffer.byteLength ?? 0;
-  if (held > 0.9 * limits.memoryBytes) {
-    return { reason: 'memory', message: `the component crashed in \`${call}\` at its limit of ${limits.memoryBytes / 2 ** 20} MiB of memory` };
-  }
-  return { reason: 'trap', message: `the component crashed in \`${call}\`: ${error?.message ?? error}` };
+  const [held, limit] = [memory?.buffer.byteLength ?? 0, limits.memoryBytes].map((size) => Math.round(size / 2 ** 20));
+  const what = `the component crashed in \`${call}\`: ${error?.message ?? error}`;
+  // That it was refused more cannot be seen. What grows asks for twice as much.
+  if (held < limit / 2) return { reason: 'trap', message: what };
+  return { reason: 'memory', message: `${what}, perhaps at its limit of ${limit} MiB of memory, of which it had ${held}` };
 }
 
 /** @param {any} source @param {string} call @param {any[]} args */

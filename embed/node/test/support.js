@@ -37,7 +37,8 @@ export async function folder() {
 /** A simulated org: what it says of itself, and its control listener. */
 export async function org(t, ...flags) {
   const keys = await folder();
-  const args = ['--quiet', '--hours', '4', '--rows', '120', '--key-file', join(keys, 'key.pem'), ...flags];
+  const rows = flags.includes('--rows') ? [] : ['--rows', '120'];
+  const args = ['--quiet', '--hours', '4', ...rows, '--key-file', join(keys, 'key.pem'), ...flags];
   const child = spawn(SIMULATOR, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(async () => {
     child.kill();
@@ -55,7 +56,7 @@ export async function org(t, ...flags) {
     /** The ids that a complete collection of the hourly login files delivers, sorted. */
     async truth() {
       const text = await (await control('/truth?interval=hourly&event_types=Login')).text();
-      return text.trim().split('\n').map((line) => (line.startsWith('{') ? JSON.parse(line).id : line)).sort();
+      return text.trim().split('\n').map((line) => JSON.parse(line).event_id).sort();
     },
   };
 }
