@@ -121,7 +121,7 @@ export function batch(given, limits) {
  * @param {string} text
  */
 export function isObjectOnALine(text) {
-  if (!text.startsWith('{') || !text.endsWith('}') || /[\n\r]/.test(text)) return false;
+  if (!text.startsWith('{') || !text.endsWith('}') || text.includes('\n') || text.includes('\r')) return false;
   let value;
   try {
     value = JSON.parse(text);
@@ -129,7 +129,7 @@ export function isObjectOnALine(text) {
     return false;
   }
   // `JSON.stringify` writes half a character as an escape, and whole ones as they are.
-  if (/\\u[dD][89a-fA-F]/.test(text) && /(?<!\\)(?:\\\\)*\\ud[89a-f]/.test(JSON.stringify(value))) return false;
+  if (text.includes('\\u') && /(?<!\\)(?:\\\\)*\\ud[89a-f]/.test(JSON.stringify(value))) return false;
   const names = count(value, 1);
   if (names < 0) return false;
   // `JSON.parse` keeps one of two equal names, so that fewer are left than were written.
@@ -149,13 +149,16 @@ function written(text, expected) {
   return count;
 }
 
-/** How many names there are in a value; below 0 where it is too deep or has a number that is none. @param {any} value @param {number} level @returns {number} */
+/** How many names there are in an object or a list; below 0 where it is too deep or has a number that is none. @param {any} value @param {number} level @returns {number} */
 function count(value, level) {
-  if (typeof value === 'number') return Number.isFinite(value) ? 0 : -Infinity;
-  if (value === null || typeof value !== 'object') return 0;
   if (level > LEVELS) return -Infinity;
-  const values = Object.values(value);
-  let names = Array.isArray(value) ? 0 : values.length;
-  for (const item of values) names += count(item, level + 1);
+  const isList = Array.isArray(value);
+  let names = 0;
+  for (const key in value) {
+    if (!isList) names += 1;
+    const item = value[key];
+    if (typeof item === 'object' && item !== null) names += count(item, level + 1);
+    else if (typeof item === 'number' && !Number.isFinite(item)) return -Infinity;
+  }
   return names;
 }
