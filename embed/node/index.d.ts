@@ -88,6 +88,8 @@ export interface Batch {
 
 /** Where a state lies between runs. `save` must return only once it is safe. */
 export interface StateStore {
+  /** Told before `load` whose state it is: the component, and its digest unless it was given as a module. */
+  bind?(component: Description, digest: string | undefined): void;
   load(): Promise<string | undefined>;
   save(state: string): Promise<void>;
   /** Called once, by `Source.close`. */
@@ -203,10 +205,12 @@ export function transpile(component: string | URL | Uint8Array, folder: string, 
 export function readConfig(path: string): Promise<object>;
 
 /**
- * A state in a file: mode 0600, replaced as a whole or not at all, synced, and locked (`path` and `.lock`) from `load` until
- * `close`. Where there is no way to lock, `load` fails unless `lock` is false.
+ * A state in a file: mode 0600, with a checksum, replaced as a whole or not at all, synced, and locked (`path` and `.lock`)
+ * from `load` until `close`. It is the file of source-host: either goes on where the other stopped. A state of another
+ * `tenant` (default `default`) or of another component is refused. Where there is no way to lock, `load` fails unless `lock`
+ * is false.
  */
-export function fileStore(path: string, options?: { lock?: boolean }): StateStore;
+export function fileStore(path: string, options?: { lock?: boolean; tenant?: string }): StateStore;
 
 /** What all errors of this package have. */
 export class SourceError extends Error {

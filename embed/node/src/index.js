@@ -30,18 +30,18 @@ async function prepared(component, options) {
   const problem = versionProblem(process.versions.node);
   if (problem) throw new ComponentError({ kind: 'config', message: problem });
   const limits = { ...LIMITS, ...options.limits };
-  const module = await moduleOf(component, options);
-  return { limits, load: () => Instance.load(module, { limits, allow: options.allow }) };
+  const { module, digest } = await moduleOf(component, options);
+  return { limits, digest, load: () => Instance.load(module, { limits, allow: options.allow }) };
 }
 
 /** @type {typeof api.open} */
 export async function open(component, config, options = {}) {
   const document = documentOf(config);
-  const { limits, load } = await prepared(component, options);
+  const { limits, digest, load } = await prepared(component, options);
   const store = typeof options.state === 'string' ? fileStore(options.state) : options.state;
   const source = new Source(load, document, { ...options, limits, store });
   try {
-    await source.begin();
+    await source.begin(digest);
   } catch (error) {
     await source.close();
     throw error;

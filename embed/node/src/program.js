@@ -1,8 +1,9 @@
 // The program: what it is told on the command line, and how it ends.
 
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { CrashError, PollError, SourceError, describe, open, readConfig, transpile } from './index.js';
+import { PollError, SourceError, describe, fileStore, open, readConfig, transpile } from './index.js';
 import { words } from './errors.js';
 import { fileOutput, standardOutput } from './output.js';
 import { readSettings } from './settings.js';
@@ -115,7 +116,8 @@ async function run(args) {
   const stop = new AbortController(); // after this batch
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort());
   const { component, limits, digest, allow } = settings;
-  const { state = undefined } = options.check ? {} : settings;
+  const tenant = isToml ? basename(first, '.toml') : undefined;
+  const state = options.check || settings.state === undefined ? undefined : fileStore(settings.state, { tenant });
   const source = await open(component, settings.source, {
     cache, limits, digest, allow, state,
     signal: stop.signal,

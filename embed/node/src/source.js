@@ -58,9 +58,12 @@ export class Source {
     signal?.addEventListener('abort', () => this.#stop.abort(), { once: true, signal: this.#stop.signal });
   }
 
-  async begin() {
+  /** @param {string | undefined} digest */
+  async begin(digest) {
     await this.#calls.run(() => this.#configured());
-    this.#acked.state = await this.#saves.run(async () => this.#settings.store?.load());
+    const { store } = this.#settings;
+    if (store?.bind) store.bind(await this.describe(), digest);
+    this.#acked.state = await this.#saves.run(async () => store?.load());
   }
 
   get state() {

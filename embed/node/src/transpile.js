@@ -24,19 +24,20 @@ const refuse = (message, cause) => new ComponentError({ kind: 'config', message 
 const sha256 = (data) => createHash('sha256').update(data).digest('hex');
 
 /**
- * The URL of the module of a component.
+ * The URL of the module of a component, and the component's digest unless it is a module already.
  *
  * @param {string | URL | Uint8Array} component
  * @param {import('../index.js').LoadOptions} options
  */
 export async function moduleOf(component, { cache = cacheFolder(), digest }) {
   const { bytes, shown, path } = await read(component);
-  if (digest !== undefined && digest.toLowerCase() !== `sha256:${sha256(bytes)}`) {
-    throw refuse(`${shown}: it is not the component that the digest is of; it has sha256:${sha256(bytes)}`);
+  const found = `sha256:${sha256(bytes)}`;
+  if (digest !== undefined && digest.toLowerCase() !== found) {
+    throw refuse(`${shown}: it is not the component that the digest is of; it has ${found}`);
   }
-  if (path && /\.m?js$/.test(path)) return pathToFileURL(path).href;
+  if (path && /\.m?js$/.test(path)) return { module: pathToFileURL(path).href, digest: undefined };
   try {
-    return await cached(bytes, shown, resolve(cache));
+    return { module: await cached(bytes, shown, resolve(cache)), digest: found };
   } catch (/** @type {any} */ error) {
     if (error instanceof ComponentError || !error?.code) throw error;
     throw refuse(

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { seal } from '../src/envelope.js';
 import { StateError, fileStore } from '../src/index.js';
 import { folder } from './support.js';
+
+const OWNER = { tenant: 'default', component: 'salesforce', version: '1.0.0', digest: null };
 
 const isState = (words) => (error) => error instanceof StateError && error.kind === 'state' && words.test(error.message);
 
@@ -60,14 +63,20 @@ test('the lock is the one that source-host takes, and ends with its process', { 
 test('a file that holds no state says why, and is left as it is', async () => {
   const place = await folder();
   const path = join(place, 'state.json');
+  const sealed = seal(OWNER, 7, '{"cursor":1}');
   for (const [content, words] of [
     ['', /is empty/],
-    [Buffer.from([0x7b, 0xc3, 0x28]), /it is not UTF-8/],
-    [Buffer.concat([Buffer.from([0xff]), Buffer.from('state'), Buffer.from([0xff]), Buffer.from('1 00\n{}\n{}')]), /written by source-host/],
+    [Buffer.from([0x7b, 0xc3, 0x28]), /is not UTF-8/],
+    [sealed.subarray(0, sealed.length / 2), /is damaged/],
+    [Buffer.concat([sealed.subarray(0, -1), Buffer.from(']')]), /is damaged/],
+    [Buffer.from('\xffstate\xff2 x', 'latin1'), /written by a newer program/],
+    [seal({ ...OWNER, tenant: 'acme' }, 1, '{}'), /was stored for the tenant "acme", and not for "default"/],
+    [seal({ ...OWNER, component: 'other' }, 1, '{}'), /was stored for the component "other"/],
     ['x'.repeat(2 << 20), /larger than 1 MiB/],
   ]) {
     await writeFile(path, content);
     const store = fileStore(path);
+    store.bind({ name: 'salesforce', version: '1.0.0' });
     await assert.rejects(store.load(), isState(words));
     await store.close();
     assert.equal((await stat(path)).size, content.length);
@@ -89,4 +98,30 @@ test('a folder that cannot be written to is named before anything is collected',
     await chmod(place, 0o700);
   }
   assert.deepEqual(await readdir(place), []);
+});
+
+test('a state that stands in its file alone is taken over, and goes into the file of source-host', async () => {
+  const path = join(await folder(), 'state.json');
+  await writeFile(path, '{"cursor":1}');
+  const store = fileStore(path, { tenant: 'acme' });
+  store.bind({ name: 'salesforce', version: '1.4.0' }, 'sha256:00');
+  assert.equal(await store.load(), '{"cursor":1}');
+  await store.save('{"cursor":2}');
+  await store.save('{"cursor":3}');
+  const [head, label, state] = (await readFile(path, 'latin1')).split('\n');
+  assert.match(head, /^\xffstate\xff1 [0-9a-f]{64}$/);
+  const { saved_at, ...rest } = JSON.parse(label);
+  assert.ok(saved_at > 1e12);
+  assert.deepEqual(rest, { tenant: 'acme', component: 'salesforce', version: '1.4.0', digest: 'sha256:00', revision: 2, bytes: 12 });
+  assert.equal(state, '{"cursor":3}');
+  await store.close();
+});
+
+test('a lock that is removed meanwhile ends the storing of states', async () => {
+  const path = join(await folder(), 'state.json');
+  const store = fileStore(path);
+  await store.load();
+  await rm(`${path}.lock`);
+  await assert.rejects(store.save('{}'), isState(/was removed or replaced/));
+  await store.close();
 });
