@@ -101,15 +101,19 @@ component: setup-wasm native
 transpile: component setup-node
 	@if [ -e $(NODE_STAMP) ]; then $(MAKE) --no-print-directory -s $(NODE_MODULE); fi
 
-$(NODE_MODULE): $(COMPONENT) embed/node/transpile.mjs $(NODE_STAMP)
+$(NODE_MODULE): $(COMPONENT) embed/node/transpile.mjs embed/node/src/transpile.js embed/node/src/transpile-worker.js $(NODE_STAMP)
 	@npm --prefix embed/node run --silent transpile -- $(COMPONENT)
+
+.PHONY: test-node
+test-node: build setup-node ## Checks the types of the Node package, and runs its tests against a simulated org.
+	@if [ -e $(NODE_STAMP) ]; then npm --prefix embed/node run --silent types && npm --prefix embed/node test --silent; fi
 
 .PHONY: demo
 demo: build ## Collects 24 hours of four streams from a simulated org and compares them with the truth.
 	@target/release/demo
 
 .PHONY: test
-test: setup lint build transpile check-rules test-alerts ## Checks format and lints, and runs all tests.
+test: setup lint build transpile test-node check-rules test-alerts ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 

@@ -1,0 +1,66 @@
+// Where the program writes events: a line each.
+
+import { open } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { ConfigurationError, reason } from './errors.js';
+import { NoLocks, lock } from './lock.js';
+
+/** @typedef {{ write(text: string): Promise<void>, close(): Promise<void> }} Output */
+
+/** @param {string} message */
+const refuse = (message) => new ConfigurationError({ kind: 'config', message });
+
+/** @returns {Output} */
+export function standardOutput() {
+  process.stdout.on('error', () => {}); // each write reports its own
+  const write = promisify((/** @type {string} */ text, /** @type {(error?: Error | null) => void} */ done) =>
+    process.stdout.write(text, done),
+  );
+  return { write, close: async () => {} };
+}
+
+/**
+ * Appends to a file, for this process alone. A last line without an end was torn when a run was killed; its batch was not
+ * acknowledged and comes again, so the line is cut off.
+ *
+ * @param {string} path
+ * @returns {Promise<Output>}
+ */
+export async function fileOutput(path) {
+  let file, held;
+  try {
+    held = await lock(`${path}.lock`);
+    if (!held) throw refuse(`${path}: another process writes to this file; stop it, or choose another file`);
+    file = await open(path, 'a+', 0o600);
+    await cutTornLine(file, path);
+  } catch (error) {
+    await file?.close();
+    await held?.close();
+    if (error instanceof ConfigurationError) throw error;
+    if (error instanceof NoLocks) throw refuse(`${path}: cannot lock the file: ${error.message}`);
+    throw refuse(`${path}: cannot write events: ${reason(error)}`);
+  }
+  return {
+    async write(text) {
+      await file.appendFile(text);
+      await file.sync();
+    },
+    async close() {
+      await file.close();
+      await held.close();
+    },
+  };
+}
+
+/** @param {import('node:fs/promises').FileHandle} file @param {string} path */
+async function cutTornLine(file, path) {
+  const end = (await file.stat()).size;
+  const at = async (/** @type {number} */ offset) => (await file.read(Buffer.alloc(1), 0, 1, offset)).buffer[0];
+  let start = end;
+  while (start > 0 && (await at(start - 1)) !== 0x0a) start -= 1;
+  if (start === end) return;
+  if ((await at(start)) !== 0x7b) {
+    throw refuse(`${path}: does not end with a line of events; choose another file or move it away`);
+  }
+  await file.truncate(start);
+}

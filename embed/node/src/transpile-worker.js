@@ -1,0 +1,39 @@
+// Turns a component into a module, in a thread of its own: it takes a second or two.
+
+import { parentPort, workerData } from 'node:worker_threads';
+
+const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
+const { bytes, name } = workerData;
+
+/** The bindings generator that jco-transpile calls, without the optimizer and the minifier beside it. */
+async function bindgen() {
+  try {
+    return await import('@bytecodealliance/jco-transpile/component');
+  } catch (/** @type {any} */ error) {
+    if (error?.code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+const generator = await bindgen();
+if (generator) {
+  await generator.$init;
+  try {
+    const { files, imports, exports } = generator.generate(bytes, {
+      name,
+      map: [],
+      // The module takes its imports from the host, which so decides what the component may do.
+      instantiation: { tag: 'async' },
+      noTypescript: true,
+      // An error of the contract has a `payload`, and a crash has none.
+      noComponentErrorWrapping: false,
+      // No core module within the JavaScript, where its memory could not be bounded.
+      base64Cutoff: 0,
+    });
+    port.postMessage({ files, imports, exports: exports.map(([name]) => name) });
+  } catch (/** @type {any} */ error) {
+    port.postMessage({ invalid: String(error?.message ?? error).split('\n')[0] });
+  }
+} else {
+  port.postMessage({ missing: true });
+}

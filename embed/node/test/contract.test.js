@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { covers } from '../src/authority.js';
+import { Refusal, batch, isObjectOnALine, problem } from '../src/contract.js';
+import { bounded } from '../src/memory.js';
+import { versionProblem } from '../src/version.js';
+
+const LIMITS = {
+  memoryBytes: 1 << 26, callTimeMs: 1, batchEvents: 3, batchBytes: 100, eventBytes: 50, stateBytes: 10, longestWaitMs: 1000,
+};
+const answer = (more) => ({ events: [], state: '{}', nextPollMs: 0, problems: [], stats: { backlogBytes: 7n }, ...more });
+
+test('an event is one JSON object on one line', () => {
+  for (const good of [
+    '{}',
+    '{"a":[1,{"b":null}],"c":{"b":2}}',
+    '{ "a" : "x:\\"y\\":" ,\t"b":":z"}',
+    String.raw`{"é":"💥 and \ud83d\udca5","k":"a \\ud800 b"}`,
+    '{"__proto__":1}',
+  ]) {
+    assert.ok(isObjectOnALine(good), good);
+  }
+  for (const bad of [
+    '', '[]', '1', ' {}', '{', '{}{}', '{} x', '{\n}', '{"a":1,\r"b":2}', '{"a":}',
+    '{"a":1,"a":2}', '{"a" :1,"a":2}', '{"a":1,"\\u0061":2}', '{"a":{"b":1,"c":2,"b":3}}',
+    String.raw`{"a":"\ud800"}`, String.raw`{"a":"\\\udc00"}`, '{"a":1e999999}',
+    `{"a":${'['.repeat(200)}${']'.repeat(200)}}`,
+  ]) {
+    assert.ok(!isObjectOnALine(bad), bad);
+  }
+});
+
+test('a batch beyond its limits is refused, and one within them is passed on', () => {
+  for (const [more, what] of [
+    [{ events: ['{}', '{}', '{}', '{}'] }, /4 events, more than the 3/],
+    [{ events: [`{"a":"${'x'.repeat(60)}"}`] }, /an event of 68 bytes/],
+    [{ events: ['{}', '[]'] }, /number 2 of its batch/],
+    [{ events: Array(3).fill(`{"a":"${'x'.repeat(30)}"}`) }, /more than the 100 bytes/],
+    [{ state: '' }, /an empty state/],
+    [{ state: 'ü'.repeat(6) }, /a state of 12 bytes/],
+  ]) {
+    assert.throws(() => batch(answer(more), LIMITS), (error) => error instanceof Refusal && what.test(error.message));
+  }
+  const { nextPollMs, stats } = batch(answer({ nextPollMs: 4_000_000_000 }), LIMITS);
+  assert.deepEqual({ nextPollMs, stats }, { nextPollMs: 1000, stats: { backlogBytes: 7 } });
+});
+
+test('a component cannot write to a terminal or forge a line', () => {
+  assert.equal(problem({ kind: 'data', message: 'a\x1b[2J\nERROR forged\u202e' }).message, 'a\uFFFD[2J\uFFFDERROR forged\uFFFD');
+});
+
+test('a memory grows to the limit and no further, whatever the module says', () => {
+  const module = (limits) => Buffer.from(`0061736d01000000050${(limits.length / 2 + 1).toString(16)}01${limits}070501016d0200`, 'hex');
+  const grown = (limits) => {
+    const { module: made, memories } = bounded(module(limits), 4);
+    assert.equal(memories, 1);
+    const { m } = new WebAssembly.Instance(new WebAssembly.Module(made)).exports;
+    assert.throws(() => m.grow(4), RangeError);
+    m.grow(3 - m.buffer.byteLength / 65536);
+    return m.buffer.byteLength / 65536;
+  };
+  assert.equal(grown('0001'), 3);
+  assert.equal(grown('010110'), 3);
+  assert.throws(() => bounded(module('0005'), 4), /more than its limit/);
+});
+
+test('a rule covers a host, a host with a port, or what lies below a domain', () => {
+  assert.ok(covers('logs.example.com', 'LOGS.example.com'));
+  assert.ok(covers('logs.example.com:8443', 'logs.example.com:8443'));
+  assert.ok(covers('*.example.com', 'a.b.example.com'));
+  for (const [rule, authority] of [
+    ['logs.example.com', 'logs.example.com:8443'],
+    ['*.example.com', 'example.com'],
+    ['*.example.com', 'badexample.com'],
+    ['*.example.com', 'a.example.com:8443'],
+  ]) {
+    assert.ok(!covers(rule, authority), `${rule} ${authority}`);
+  }
+});
+
+test('a Node that is too old is told so', () => {
+  assert.match(versionProblem('18.20.8'), /Node 18.20.8 is too old/);
+  assert.equal(versionProblem('20.0.0'), undefined);
+  assert.equal(versionProblem('24.1.0'), undefined);
+});

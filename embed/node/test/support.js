@@ -1,0 +1,120 @@
+// What the tests share: the built component, a simulated org, a folder of their own.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const built = (name, path) => process.env[name] ?? fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+export const COMPONENT = built('SOURCE_COMPONENT', 'dist/salesforce-source.wasm');
+export const HOSTILE = built('HOSTILE_COMPONENT', 'dist/hostile-source.wasm');
+const SIMULATOR = built('SALESFORCE_SIM', 'target/release/salesforce-sim');
+export const PROGRAM = fileURLToPath(new URL('../bin/pipeline-source.js', import.meta.url));
+
+/** For a test's options: skips it where one of these files is not there. */
+export const needs = (...files) => {
+  const missing = files.find((file) => !existsSync(file));
+  return missing ? { skip: `${missing} is not there: \`make build\` makes it` } : {};
+};
+export const needsOrg = needs(COMPONENT, SIMULATOR);
+export const needsHostile = needs(HOSTILE);
+
+/** All tests of a file share one cache, which is not the user's. */
+process.env.PIPELINE_SOURCE_CACHE = await folder();
+
+export async function folder() {
+  const path = await mkdtemp(join(tmpdir(), 'pipeline-source-'));
+  after(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A simulated org: what it says of itself, and its control listener. */
+export async function org(t, ...flags) {
+  const keys = await folder();
+  const rows = flags.includes('--rows') ? [] : ['--rows', '120'];
+  const args = ['--quiet', '--hours', '4', ...rows, '--key-file', join(keys, 'key.pem'), ...flags];
+  const child = spawn(SIMULATOR, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(async () => {
+    child.kill();
+    if (child.exitCode === null) await once(child, 'exit');
+  });
+  const [line] = await once(createInterface(child.stdout), 'line');
+  const said = JSON.parse(line);
+  const control = (path, options) => fetch(new URL(path, said.control_url), options);
+  return {
+    ...said,
+    authority: new URL(said.url).host,
+    privateKey: await readFile(said.key_file, 'utf8'),
+    expireSessions: () => control('/expire-sessions', { method: 'POST' }),
+    fault: (plan) => control('/faults', { method: 'POST', body: JSON.stringify(plan) }),
+    /** The ids that a complete collection of the hourly login files delivers, sorted. */
+    async truth() {
+      const text = await (await control('/truth?interval=hourly&event_types=Login')).text();
+      return text.trim().split('\n').map((line) => JSON.parse(line).event_id).sort();
+    },
+  };
+}
+
+/** A configuration for an org. */
+export const config = (org, more = {}) => ({
+  instance_url: org.url,
+  auth: {
+    flow: 'jwt-bearer',
+    client_id: org.client_id,
+    username: org.username,
+    private_key: org.privateKey,
+  },
+  streams: { login: { event_log_file: { interval: '1h' } } },
+  ...more,
+});
+
+/** The same as a TOML file. */
+export async function toml(folder, org, { batch = 1000, more = '' } = {}) {
+  const path = join(folder, 'source.toml');
+  await writeFile(
+    path,
+    `component = ${JSON.stringify(COMPONENT)}
+[source]
+instance_url = "${org.url}"
+auth = { flow = "jwt-bearer", client_id = "${org.client_id}", username = "${org.username}", private_key = { file = "${org.key_file}" } }
+batch = { max_events = ${batch} }
+[source.streams.login]
+event_log_file = { interval = "1h" }
+[state]
+path = "state.json"
+[output]
+kind = "file"
+path = "events.ndjson"
+[egress]
+allow = ["${org.authority}"]
+${more}`,
+  );
+  return path;
+}
+
+export const ids = (events) => events.map((event) => event.event.id).sort();
+
+export async function readEvents(path) {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return text.split('\n').slice(0, -1).map((line) => JSON.parse(line));
+}
+
+/** Starts the program; `ended` resolves to {status, signal, stdout, stderr}. */
+export function program(args, options = {}) {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  const said = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (said[name] += text));
+  const ended = once(child, 'close').then(([status, signal]) => ({ status, signal, ...said }));
+  return { child, ended };
+}
+
+/** Resolves when the condition holds; looks again after each turn of the event loop. */
+export async function until(condition) {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
