@@ -59,12 +59,23 @@ $(PYTHON_STAMP): embed/python/pyproject.toml
 		echo "pip could not install the Python host: is its registry in reach?"; exit 1; }
 	@touch $@
 
-# What is built is taken as it is; what is not there is skipped, by name. ONLY=text chooses.
+# ONLY=text chooses.
 .PHONY: test-python
-test-python: setup-python ## Checks and tests the Python package with what is built: the component, and orgs of salesforce-sim; ONLY.
+test-python: build setup-python ## Checks and tests the Python package against simulated orgs; ONLY.
 	@if [ -e $(PYTHON_STAMP) ]; then \
 		cd embed/python && .venv/bin/mypy && .venv/bin/pytest -q -rs $(if $(ONLY),-k "$(ONLY)"); \
 	fi
+
+# What takes seconds of it: each program of Python compiles the component anew.
+.PHONY: test-python-short
+test-python-short: build setup-python
+	@if [ -e $(PYTHON_STAMP) ]; then \
+		cd embed/python && .venv/bin/mypy && .venv/bin/pytest -q tests/test_answers.py tests/test_component.py tests/test_collection.py; \
+	fi
+
+.PHONY: test-hosts
+test-hosts: transpile test-python test-node ## Tries the component in all hosts: the Python and the Node package, and each beside the Rust host.
+	@$(CARGO) test $(NATIVE) --test hosted portable::
 
 # The Node host. Left out where there is no Node 20.
 NODE_STAMP := embed/node/node_modules/.installed
@@ -113,7 +124,7 @@ demo: build ## Collects 24 hours of four streams from a simulated org and compar
 	@target/release/demo
 
 .PHONY: test
-test: setup lint build transpile test-node check-rules test-alerts ## Checks format and lints, and runs all tests.
+test: setup lint build transpile test-python-short test-node check-rules test-alerts ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 
@@ -254,4 +265,5 @@ update-bench: build ## Writes down how many instructions the component needs for
 clean: ## Removes everything that was built, installed or collected.
 	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \
 		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules \
-		tests/pipelines/.venv tests/pipelines/debian rules/tests/.venv
+		tests/pipelines/.venv tests/pipelines/debian rules/tests/.venv \
+		crates/event-output/tests/.venv embed/python/.mypy_cache embed/python/.pytest_cache

@@ -499,7 +499,10 @@ async fn a_run_tells_metrics_health_and_its_requests_as_a_server_does() {
         }
         assert!(started.elapsed() < PATIENCE, "{metrics}\n{}", fixture.log());
     };
-    for line in ["source_host_output_up{tenant=\"acme\"} 1.0", "source_host_tenant_info{tenant=\"acme\",component=\"salesforce\"} 1"] {
+    for line in [
+        "source_host_output_up{tenant=\"acme\"} 1.0",
+        "source_host_tenant_info{tenant=\"acme\",component=\"salesforce-source\"} 1",
+    ] {
         assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
     }
     for path in ["/healthz", "/readyz"] {

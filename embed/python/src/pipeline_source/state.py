@@ -7,7 +7,7 @@ writes the file as `source-host` does, so that either goes on where the other st
     {"tenant":"acme","component":"salesforce","version":"1.4.0","revision":17,...}
     the state, verbatim
 
-A file that holds the state alone, as `collect.mjs` writes it, is loaded too, and bound to its tenant by the first save.
+A file that holds the state alone, as hosts wrote it before, is loaded too, and bound to its tenant by the first save.
 """
 
 from __future__ import annotations
