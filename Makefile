@@ -16,8 +16,10 @@ COMPONENT := dist/salesforce-source.wasm
 # What attacks its host, for the tests.
 HOSTILE_MODULE := target/$(WASM)/component/hostile_source.wasm
 HOSTILE := dist/hostile-source.wasm
+REFERENCE_MODULE := target/$(WASM)/component/reference_source.wasm
+REFERENCE := dist/reference-source.wasm
 # All of the host side is built in one go with one profile, so that features unify and wasmtime is built once.
-NATIVE := --release --workspace --exclude salesforce-source --exclude hostile-source --locked
+NATIVE := --release --workspace --exclude salesforce-source --exclude hostile-source --exclude reference-source --locked
 
 .PHONY: help
 help: ## Lists the targets.
@@ -73,9 +75,17 @@ test-python-short: build setup-python
 		cd embed/python && .venv/bin/mypy && .venv/bin/pytest -q tests/test_answers.py tests/test_component.py tests/test_collection.py; \
 	fi
 
+CONFORMANCE := $(PYTHON) -B tests/host-conformance/
 .PHONY: test-hosts
-test-hosts: transpile test-python test-node ## Tries the component in all hosts: the Python and the Node package, and each beside the Rust host.
+test-hosts: transpile test-python test-node ## Tries the component in all hosts, each beside the Rust host, and the hosts by what the contract asks of them.
 	@$(CARGO) test $(NATIVE) --test hosted portable::
+	@$(CONFORMANCE)selftest.py
+	@$(CONFORMANCE)run.py
+
+# Of all hosts the one in Rust, which takes half a minute.
+.PHONY: test-hosts-short
+test-hosts-short: build
+	@if $(PYTHON) -c 'import tomllib' 2>/dev/null; then $(CONFORMANCE)run.py rust; else echo "There is no Python 3.11: the Rust host is not tried by tests/host-conformance."; fi
 
 # The Node host. Left out where there is no Node 20.
 NODE_STAMP := embed/node/node_modules/.installed
@@ -103,9 +113,10 @@ native:
 
 .PHONY: component
 component: setup-wasm native
-	@$(CARGO) build --profile component --target $(WASM) --package salesforce-source --package hostile-source --locked
+	@$(CARGO) build --profile component --target $(WASM) --package salesforce-source --package hostile-source --package reference-source --locked
 	@if ! [ $(COMPONENT) -nt $(MODULE) -a $(COMPONENT) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
 	@if ! [ $(HOSTILE) -nt $(HOSTILE_MODULE) -a $(HOSTILE) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE); fi
+	@if ! [ $(REFERENCE) -nt $(REFERENCE_MODULE) -a $(REFERENCE) -nt target/release/xtask ]; then target/release/xtask componentize $(REFERENCE_MODULE) $(REFERENCE); fi
 
 # The component as the Node host loads it.
 .PHONY: transpile
@@ -124,7 +135,7 @@ demo: build ## Collects 24 hours of four streams from a simulated org and compar
 	@target/release/demo
 
 .PHONY: test
-test: setup lint build transpile test-python-short test-node check-rules test-alerts ## Checks format and lints, and runs all tests.
+test: setup lint build transpile test-python-short test-node test-hosts-short check-rules test-alerts ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
 
@@ -242,7 +253,7 @@ test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a 
 lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
-	@$(CARGO) clippy --profile component --target $(WASM) --package salesforce-source --package hostile-source --locked -- -D warnings
+	@$(CARGO) clippy --profile component --target $(WASM) --package salesforce-source --package hostile-source --package reference-source --locked -- -D warnings
 
 .PHONY: sizes
 sizes: native setup-wasm ## Says which crates the component's code comes from.

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 14] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
@@ -21,6 +21,7 @@ const CRATES: [&str; 13] = [
     "host-harness",
     "crates/source-host-cli",
     "crates/hostile-source",
+    "crates/reference-source",
     "crates/captured-log",
     "crates/test-guests",
     "crates/xtask",

@@ -1,0 +1,13 @@
+//! What `wit/` says, in Rust. Generated.
+
+#![expect(
+    unsafe_code,
+    reason = "the canonical ABI passes pointers; the code is generated and documented in wit/"
+)]
+
+wit_bindgen::generate!({ path: "../../wit", world: "plugin", generate_all });
+
+export!(Reference);
+
+/// What answers the calls of the host.
+pub(crate) struct Reference;
