@@ -33,6 +33,18 @@ fn the_component_is_at_most_1_300_kilobytes() {
     assert!(size <= 1_300_000, "{size} bytes");
 }
 
+#[test]
+fn the_component_tells_nothing_of_the_machine_that_built_it() {
+    let bytes = fs::read(component_path()).expect("the component; run `make build`");
+    let has = |part: &str| bytes.windows(part.len()).any(|window| window == part.as_bytes());
+    assert!(has("crates/rsa-"), "it names sources, by their crates");
+    let here = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).expect("the repository");
+    let home = std::env::var("HOME").unwrap_or_default();
+    for path in [here.to_string_lossy().as_ref(), &format!("{home}/.cargo"), "registry/src", "/home/"] {
+        assert!(!has(path), "{path}");
+    }
+}
+
 /// The names that a crate of the workspace lists as dependencies, those for its tests left out.
 fn dependencies(package: &str) -> BTreeSet<String> {
     let cargo = Command::new(env!("CARGO"))
