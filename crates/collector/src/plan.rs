@@ -60,9 +60,11 @@ fn of_files(org: &mut Org<'_>, source: &FilesSource) -> Finding {
     types.dedup();
     let types = if types.len() == 1 { String::from("one type") } else { format!("{} types", types.len()) };
     let message = format!(
-        "{at_least}{files} {cadence} files of {types}{}, {} of log: about {requests} requests and {}",
+        "{at_least}{} of {types}{}, {} of log: about {} and {}",
+        counted(files, &format!("{cadence} file")),
         spelled(source.range),
         size(bytes),
+        counted(requests, "request"),
         minutes(time)
     );
     let backlog = shortened(days).into_iter().map(|((kind, day), (items, bytes))| Backlog {
@@ -124,7 +126,9 @@ fn of_object(org: &mut Org<'_>, source: &ObjectSource) -> Finding {
             let requests = 1 + total / PAGE;
             let time = elapsed.saturating_mul(cut(requests));
             let message = format!(
-                "{total} records of {object}{range}: about {requests} requests and {}",
+                "{} of {object}{range}: about {} and {}",
+                counted(total, "record"),
+                counted(requests, "request"),
                 minutes(time)
             );
             let items = u32::try_from(total).unwrap_or(u32::MAX);
@@ -161,6 +165,11 @@ fn spelled(range: TimeRange) -> String {
     let part =
         |word: &str, time: Option<Time>| time.map_or_else(String::new, |time| format!(" {word} {time}"));
     part("from", range.from) + &part("until", range.until)
+}
+
+/// So many of something, as a person says it.
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A length of time, as a person says it.
