@@ -16,8 +16,17 @@ COMPONENT := dist/salesforce-source.wasm
 # What attacks its host, for the tests.
 HOSTILE_MODULE := target/$(WASM)/component/hostile_source.wasm
 HOSTILE := dist/hostile-source.wasm
+# The same for WASI 0.3.
+MODULE_P3 := target/$(WASM)/component/salesforce_source_p3.wasm
+COMPONENT_P3 := dist/salesforce-source-p3.wasm
+HOSTILE_MODULE_P3 := target/$(WASM)/component/hostile_source_p3.wasm
+HOSTILE_P3 := dist/hostile-source-p3.wasm
+GUESTS := --profile component --target $(WASM) --package salesforce-source --package hostile-source --locked
+# By themselves: what wit-bindgen needs for asynchronous calls is no part of the others.
+GUESTS_P3 := --profile component --target $(WASM) --package salesforce-source-p3 --package hostile-source-p3 --locked
 # All of the host side is built in one go with one profile, so that features unify and wasmtime is built once.
-NATIVE := --release --workspace --exclude salesforce-source --exclude hostile-source --locked
+NATIVE := --release --workspace --exclude salesforce-source --exclude hostile-source \
+	--exclude salesforce-source-p3 --exclude hostile-source-p3 --locked
 
 .PHONY: help
 help: ## Lists the targets.
@@ -84,7 +93,7 @@ $(NODE_STAMP): embed/node/package.json embed/node/package-lock.json
 	@touch $@
 
 .PHONY: build
-build: setup-wasm component native ## Builds the component (dist/salesforce-source.wasm) and the programs (target/release/).
+build: setup-wasm component native ## Builds the components (dist/salesforce-source.wasm, and -p3 for WASI 0.3) and the programs (target/release/).
 
 .PHONY: native
 native:
@@ -92,9 +101,12 @@ native:
 
 .PHONY: component
 component: setup-wasm native
-	@$(CARGO) build --profile component --target $(WASM) --package salesforce-source --package hostile-source --locked
+	@$(CARGO) build $(GUESTS)
+	@$(CARGO) build $(GUESTS_P3)
 	@if ! [ $(COMPONENT) -nt $(MODULE) -a $(COMPONENT) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
 	@if ! [ $(HOSTILE) -nt $(HOSTILE_MODULE) -a $(HOSTILE) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE); fi
+	@if ! [ $(COMPONENT_P3) -nt $(MODULE_P3) -a $(COMPONENT_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE_P3) $(COMPONENT_P3); fi
+	@if ! [ $(HOSTILE_P3) -nt $(HOSTILE_MODULE_P3) -a $(HOSTILE_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE_P3) $(HOSTILE_P3); fi
 
 # The component as the Node host loads it.
 .PHONY: transpile
@@ -227,7 +239,8 @@ test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a 
 lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
-	@$(CARGO) clippy --profile component --target $(WASM) --package salesforce-source --package hostile-source --locked -- -D warnings
+	@$(CARGO) clippy $(GUESTS) -- -D warnings
+	@$(CARGO) clippy $(GUESTS_P3) -- -D warnings
 
 .PHONY: sizes
 sizes: native setup-wasm ## Says which crates the component's code comes from.

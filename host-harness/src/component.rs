@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 mod answer;
 mod cache;
+mod calls;
 pub(crate) mod compiler;
 pub(crate) mod cpu;
 mod event;
