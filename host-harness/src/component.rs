@@ -11,6 +11,7 @@ mod guest;
 mod handler;
 pub(crate) mod limits;
 pub(crate) mod options;
+mod platform;
 pub(crate) mod plugin;
 mod refusals;
 pub(crate) mod runtime;

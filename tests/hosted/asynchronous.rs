@@ -8,10 +8,11 @@ use e2e::{
     org::TestOrg,
     truth::Delivered,
 };
-use salesforce_sim::{Fault, FaultAction, Interval, OrgSettings, Rows, Workload};
+use salesforce_sim::{Fault, FaultAction, Files, Interval, OrgSettings, Rows, Workload};
 use serde_json::{Value, json};
 use source_host::{Admission, Clock, Egress, Error, Options, Plugin, Runtime, Source};
 use std::{
+    collections::BTreeSet,
     fs,
     path::Path,
     sync::{LazyLock, atomic::Ordering},
@@ -43,7 +44,9 @@ impl Clock for Still {
 
 async fn org() -> TestOrg {
     let workload = Workload { hours: 3, rows: Rows::Total(3_000), ..Workload::default() };
-    let settings = OrgSettings { workload, clock_fixed_at: Some(now()), ..OrgSettings::default() };
+    let event_types = ["Login", "Logout", "ApexExecution"].map(String::from).into();
+    let files = Files { event_types, ..Files::default() };
+    let settings = OrgSettings { workload, clock_fixed_at: Some(now()), files, ..OrgSettings::default() };
     TestOrg::start(settings).await.expect("an org")
 }
 
@@ -112,15 +115,11 @@ async fn both_components_deliver_the_same_events_and_states_and_either_goes_on_w
     assert!(old.states.len() > 10 && old.events.len() > 2_000, "{} polls", old.states.len());
     assert_eq!(old.token_requests, 1);
     assert!(old == new, "the components deliver different events, states or counts");
-    let mixed = collect(&org, &[&OLD, &NEW]).await;
-    assert!(
-        old.events == mixed.events,
-        "a component that goes on with the state of the other delivers other events"
-    );
-    assert!(
-        old.states == mixed.states,
-        "a component that goes on with the state of the other leaves other states"
-    );
+    // An instance that begins anew takes turns anew as well, so batches are others; what stands in all of them is not.
+    let (again, mixed) = (collect(&org, &[&OLD, &OLD]).await, collect(&org, &[&OLD, &NEW]).await);
+    assert!(again == mixed, "a component that goes on with the state of the other does not as its own would");
+    let sorted = |run: &Run| run.events.iter().cloned().collect::<BTreeSet<_>>();
+    assert!(sorted(&old) == sorted(&mixed), "events differ after restarts");
     for stream in ["login", "logout", "apex", "setupaudittrail"] {
         let of = format!("salesforce.{stream}");
         assert!(old.events.iter().any(|event| event.contains(&of)), "no event of {stream}");
@@ -182,7 +181,15 @@ async fn both_say_the_same_of_themselves_of_a_configuration_of_an_org_and_of_a_s
     assert_eq!(json!(grants), json!(new.configure(&config(&org)).await.expect("configured")));
     let (found, same) = (old.check().await.expect("findings"), new.check().await.expect("findings"));
     assert!(found.len() > 3, "{found:?}");
-    assert_eq!(json!(found), json!(same));
+    // How much of the allowance is used is another number each time.
+    let of_the_org = |findings: Vec<source_host::Finding>| {
+        findings
+            .into_iter()
+            .filter(|finding| finding.name != "api-quota")
+            .map(|one| json!(one))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of_the_org(found), of_the_org(same));
     for state in ["", "{}", r#"{"format":"salesforce-source/state","version":99}"#] {
         let error = old.poll(Some(state)).await.expect_err("no state").to_string();
         assert_eq!(new.poll(Some(state)).await.expect_err("no state").to_string(), error);
@@ -210,7 +217,11 @@ async fn a_denied_and_an_unreachable_org_are_told_in_the_same_words() {
         said.push((denied, closed_org.poll(None).await.expect_err("unreachable").to_string()));
     }
     assert_eq!(said[0], said[1]);
-    assert!(said[0].0.contains("the host denies it") && said[0].1.contains("refused"), "{:?}", said[0]);
+    assert!(
+        said[0].0.contains("the host does not allow requests") && said[0].1.contains("refused"),
+        "{:?}",
+        said[0]
+    );
 }
 
 /// The events that `source-host run` writes with a component.
@@ -300,6 +311,8 @@ async fn what_attacks_its_host_by_wasi_0_3_is_stopped_by_the_same_limits() {
         ("trap", "trap"),
         ("grow", "memory"),
         ("many-streams", "handles"),
+        // Those that are cancelled leave handles behind in the component.
+        ("dropped-requests", "handles"),
         ("large-batch", "answer"),
     ] {
         let bounds = limits(|limits| {
@@ -315,15 +328,17 @@ async fn what_attacks_its_host_by_wasi_0_3_is_stopped_by_the_same_limits() {
             "time" => matches!(error, Error::Timeout { .. }),
             "memory" => matches!(error, Error::Memory { .. }),
             "answer" => matches!(error, Error::Refused(_)),
+            "handles" => error.to_string().contains("handle limit"),
             _ => matches!(error, Error::Trap { .. }),
         };
         assert!(fits, "{attack}: {error:?}");
+        assert!(server.most.load(Ordering::SeqCst) <= 9, "{attack}");
         if let (Some(before), Some(after)) = (before, resident()) {
             assert!(after.saturating_sub(before) < 100 << 20, "{attack}: {before} to {after}");
         }
         // Whoever opens a new instance begins anew.
         source.renew().await.expect("another instance");
-        source.configure("{}").await.expect("configured");
+        source.configure(&json!({"authority": server.authority}).to_string()).await.expect("configured");
         assert_eq!(source.poll(None).await.expect("a batch").events.len(), 1);
     }
 }
@@ -334,10 +349,9 @@ async fn what_it_sends_by_wasi_0_3_passes_the_same_gate_and_the_same_bounds() {
     for (attack, state, limit) in [
         ("denied-requests", "denied 300", None),
         ("many-requests", "done 2000", None),
-        ("dropped-requests", "sent 2000", Some("connections")),
         ("requests-at-once", "refused 32", Some("connections")),
         ("endless-body", "HttpResponseBodySize", Some("response-bytes")),
-        ("large-request", "HttpRequestBodySize", Some("request-bytes")),
+        ("large-request", "HttpProtocolError", Some("request-bytes")),
         ("large-headers", "HttpResponseHeaderSectionSize", Some("response-headers")),
         ("silent-server", "HttpResponseTimeout", Some("request-time")),
     ] {

@@ -10,17 +10,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 15] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
     "crates/component",
+    "crates/component-p3",
     "crates/salesforce-sim",
     "crates/event-output",
     "crates/state-store",
     "host-harness",
     "crates/source-host-cli",
     "crates/hostile-source",
+    "crates/hostile-source-p3",
     "crates/captured-log",
     "crates/test-guests",
     "crates/xtask",

@@ -3,6 +3,9 @@
 //! The collector waits for an answer where it stands, so each wait is one `block_on`: the call of the host that it happens in is
 //! asynchronous, and the host does other things meanwhile.
 
+#[path = "../../component/src/words.rs"]
+mod words;
+
 use crate::bindings::{
     http::{
         client,
@@ -13,7 +16,6 @@ use crate::bindings::{
     },
     wit_future, wit_stream,
 };
-use crate::words::words;
 use collector::{
     io::{Http, Request, Response, TransportError},
     secret::wipe_bytes,
@@ -26,6 +28,7 @@ use std::{
     time::Duration,
 };
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, block_on};
+use words::words;
 
 /// How much is asked for at once.
 const READ: usize = 64 * 1024;

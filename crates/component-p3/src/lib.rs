@@ -6,8 +6,6 @@ mod bindings;
 #[path = "../../component/src/contract.rs"]
 mod contract;
 mod http;
-#[path = "../../component/src/words.rs"]
-mod words;
 
 use bindings::Plugin;
 use bindings::clocks::{monotonic_clock, system_clock};

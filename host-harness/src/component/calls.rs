@@ -46,6 +46,13 @@ impl Functions {
     }
 }
 
+/// What an instance is made of.
+#[derive(Clone)]
+pub(crate) struct Code {
+    pub(super) pre: InstancePre<Guest>,
+    pub(super) functions: Functions,
+}
+
 /// An instance, and where its functions are.
 pub(super) struct Calls {
     instance: Instance,
@@ -55,13 +62,9 @@ pub(super) struct Calls {
 type Returned<T> = wasmtime::Result<T>;
 
 impl Calls {
-    pub(super) async fn instantiate(
-        pre: &InstancePre<Guest>,
-        functions: &Functions,
-        store: &mut Store<Guest>,
-    ) -> Returned<Self> {
-        let instance = pre.instantiate_async(store).await?;
-        Ok(Self { instance, functions: functions.clone() })
+    pub(super) async fn instantiate(code: &Code, store: &mut Store<Guest>) -> Returned<Self> {
+        let instance = code.pre.instantiate_async(store).await?;
+        Ok(Self { instance, functions: code.functions.clone() })
     }
 
     pub(super) async fn describe(&self, store: &mut Store<Guest>) -> Returned<wit::Description> {

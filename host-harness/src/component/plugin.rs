@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::Component;
 
 use super::admission::{self, Contract, Digest, Inspected};
-use super::calls::Functions;
-use super::guest::Guest;
+use super::calls::{Code, Functions};
 use super::options::Options;
-use super::runtime::Platform;
+use super::platform::Platform;
 use super::source::Source;
 use super::ticker::Ticker;
 use crate::contract::printable;
@@ -40,13 +39,6 @@ pub struct Plugin {
     annotations: BTreeMap<&'static str, String>,
     code: Code,
     ticker: Arc<Ticker>,
-}
-
-/// What an instance is made of.
-#[derive(Clone)]
-pub(crate) struct Code {
-    pub(super) pre: InstancePre<Guest>,
-    pub(super) functions: Functions,
 }
 
 impl std::fmt::Debug for Plugin {

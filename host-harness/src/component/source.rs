@@ -21,12 +21,11 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::answer;
-use super::calls::Calls;
+use super::calls::{Calls, Code};
 use super::cpu::{Metered, Scheduler, Usage};
 use super::guest::{Guest, Injected};
 use super::limits::{Limits, Meter};
 use super::options::{Clock, Options, SystemClock};
-use super::plugin::Code;
 use super::session::Session;
 use super::ticker::{Ticker, Ticking};
 use crate::account::{Account, Exceeded};
@@ -203,8 +202,7 @@ impl Source {
         });
         self.usage.begin(limits.cpu_time);
         let started = Instant::now();
-        let Code { pre, functions } = &self.code;
-        let ended = self.bounds().run(Calls::instantiate(pre, functions, &mut store)).await;
+        let ended = self.bounds().run(Calls::instantiate(&self.code, &mut store)).await;
         let made = settle(ended, &store, &limits, "instantiate");
         self.told("instantiate", started, made.as_ref().err());
         self.instance = Some(Instance { calls: made?, store });
