@@ -18,9 +18,17 @@ HOSTILE_MODULE := target/$(WASM)/component/hostile_source.wasm
 HOSTILE := dist/hostile-source.wasm
 REFERENCE_MODULE := target/$(WASM)/component/reference_source.wasm
 REFERENCE := dist/reference-source.wasm
+# The same for WASI 0.3.
+MODULE_P3 := target/$(WASM)/component/salesforce_source_p3.wasm
+COMPONENT_P3 := dist/salesforce-source-p3.wasm
+HOSTILE_MODULE_P3 := target/$(WASM)/component/hostile_source_p3.wasm
+HOSTILE_P3 := dist/hostile-source-p3.wasm
+GUESTS := --profile component --target $(WASM) --package salesforce-source --package hostile-source --package reference-source --locked
+# By themselves: what wit-bindgen needs for asynchronous calls is no part of the others.
+GUESTS_P3 := --profile component --target $(WASM) --package salesforce-source-p3 --package hostile-source-p3 --locked
 # All of the host side is built in one go with one profile, so that features unify and wasmtime is built once.
-NATIVE := --release --workspace --exclude salesforce-source --exclude hostile-source --exclude reference-source --locked
-COMPONENTS := --profile component --target $(WASM) --package salesforce-source --package hostile-source --package reference-source --locked
+NATIVE := --release --workspace --exclude salesforce-source --exclude hostile-source --exclude reference-source \
+	--exclude salesforce-source-p3 --exclude hostile-source-p3 --locked
 
 .PHONY: help
 help: ## Lists the targets.
@@ -106,7 +114,7 @@ $(NODE_STAMP): embed/node/package.json embed/node/package-lock.json
 	@touch $@
 
 .PHONY: build
-build: setup-wasm component native ## Builds the component (dist/salesforce-source.wasm) and the programs (target/release/).
+build: setup-wasm component native ## Builds the components (dist/salesforce-source.wasm, and -p3 for WASI 0.3) and the programs (target/release/).
 
 .PHONY: native
 native:
@@ -118,17 +126,20 @@ FOR_WASM = CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C target-feature=+sim
 
 .PHONY: component
 component: setup-wasm native
-	@$(FOR_WASM) $(CARGO) build $(COMPONENTS)
+	@$(FOR_WASM) $(CARGO) build $(GUESTS)
+	@$(FOR_WASM) $(CARGO) build $(GUESTS_P3)
 	@if ! [ $(COMPONENT) -nt $(MODULE) -a $(COMPONENT) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
 	@if ! [ $(HOSTILE) -nt $(HOSTILE_MODULE) -a $(HOSTILE) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE); fi
 	@if ! [ $(REFERENCE) -nt $(REFERENCE_MODULE) -a $(REFERENCE) -nt target/release/xtask ]; then target/release/xtask componentize $(REFERENCE_MODULE) $(REFERENCE); fi
+	@if ! [ $(COMPONENT_P3) -nt $(MODULE_P3) -a $(COMPONENT_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE_P3) $(COMPONENT_P3); fi
+	@if ! [ $(HOSTILE_P3) -nt $(HOSTILE_MODULE_P3) -a $(HOSTILE_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE_P3) $(HOSTILE_P3); fi
 
 .PHONY: test-reproducible
 test-reproducible: component ## Builds the components once more, from a copy of what is committed in another folder, and compares the bytes.
 	@if ! git diff --quiet HEAD; then echo "There are changes that are not committed, and the copy has not."; exit 1; fi
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git clone --quiet . "$$copy/another folder" && cd "$$copy/another folder" && \
-		$(FOR_WASM) $(CARGO) build $(COMPONENTS) && \
-		for module in $(notdir $(MODULE) $(HOSTILE_MODULE) $(REFERENCE_MODULE)); do \
+		$(FOR_WASM) $(CARGO) build $(GUESTS) && $(FOR_WASM) $(CARGO) build $(GUESTS_P3) && \
+		for module in $(notdir $(MODULE) $(HOSTILE_MODULE) $(REFERENCE_MODULE) $(MODULE_P3) $(HOSTILE_MODULE_P3)); do \
 			cmp "target/$(WASM)/component/$$module" "$(CURDIR)/target/$(WASM)/component/$$module" && echo "$$module: the same bytes" || exit 1; \
 		done
 
@@ -267,7 +278,8 @@ test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a 
 lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
-	@$(FOR_WASM) $(CARGO) clippy $(COMPONENTS) -- -D warnings
+	@$(FOR_WASM) $(CARGO) clippy $(GUESTS) -- -D warnings
+	@$(FOR_WASM) $(CARGO) clippy $(GUESTS_P3) -- -D warnings
 
 .PHONY: sizes
 sizes: native setup-wasm ## Says which crates the component's code comes from.

@@ -1,4 +1,5 @@
-//! The contract as wasmtime generates it. Private: the rest of the crate, and whoever embeds it, sees `contract`.
+//! The types of the contract as wasmtime generates them. Private: the rest of the crate, and whoever embeds it, sees `contract`.
+//! The calls are in `component/calls`, for the asynchronous contract has the same types.
 //!
 //! Only what a source exports is generated. Its imports are WASI, which `wasmtime-wasi` and `wasmtime-wasi-http` have
 //! bindings of; `runtime` links exactly those that are offered.

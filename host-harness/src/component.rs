@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 mod answer;
 mod cache;
+mod calls;
 pub(crate) mod compiler;
 pub(crate) mod cpu;
 mod event;
@@ -10,6 +11,7 @@ mod guest;
 mod handler;
 pub(crate) mod limits;
 pub(crate) mod options;
+mod platform;
 pub(crate) mod plugin;
 mod refusals;
 pub(crate) mod runtime;

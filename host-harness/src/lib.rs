@@ -1,6 +1,6 @@
 //! Hosts log sources: WebAssembly components that know a vendor and nothing else.
 //!
-//! A source speaks the contract of `wit/source.wit`: it is configured with one JSON document and then polled with a
+//! A source speaks the contract of `wit/source.wit`, on WASI 0.2, or of `wit/async-source.wit`, on 0.3: it is configured with one JSON document and then polled with a
 //! state; events and a new state come back. This crate is the other side: it gives the component a clock and outgoing
 //! HTTP and nothing else, bounds its memory, its time and its connections, and checks what it returns.
 //!
@@ -16,8 +16,9 @@
 //! | where a component may connect to | `network/egress` |
 //! | what becomes of a request | `network/outgoing`, `network/transport` |
 //! | how it connects, through which proxy, and whom it trusts | `network/dial`, `network/proxy`, `network/tls` |
-//! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime` |
+//! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime`, `component/platform` |
 //! | who makes machine code of it, and where that is kept | `component/compiler`, `component/cache` |
+//! | which contract it speaks, and its functions | `component/admission`, `component/calls` |
 //! | what it may use, and what a call comes to | `component/limits`, `component/source` |
 //! | what it makes the host hold, and what all do | `account` |
 //! | what a dropped instance leaves to the next | `component/session` |

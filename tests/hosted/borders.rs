@@ -1,12 +1,12 @@
 //! What crosses the borders: between the component and the world, and between the crates.
 
-use e2e::hosted::component_path;
-use std::{collections::BTreeSet, fs, process::Command};
+use e2e::hosted::{component_p3_path, component_path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use wit_component::DecodedWasm;
 
-#[test]
-fn the_component_imports_and_exports_exactly_what_the_contract_says() {
-    let bytes = fs::read(component_path()).expect("the component; run `make build`");
+/// What a component imports and exports.
+fn borders(component: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
+    let bytes = fs::read(component).expect("the component; run `make build`");
     let Ok(DecodedWasm::Component(resolve, world)) = wit_component::decode(&bytes) else {
         panic!("not a component");
     };
@@ -14,6 +14,12 @@ fn the_component_imports_and_exports_exactly_what_the_contract_says() {
         items.keys().map(|key| resolve.name_world_key(key)).collect::<BTreeSet<_>>()
     };
     let world = &resolve.worlds[world];
+    (names(&world.imports), names(&world.exports))
+}
+
+#[test]
+fn the_component_imports_and_exports_exactly_what_the_contract_says() {
+    let (imports, exports) = borders(&component_path());
     let expected = [
         "wasi:clocks/monotonic-clock@0.2.0",
         "wasi:clocks/wall-clock@0.2.0",
@@ -23,14 +29,31 @@ fn the_component_imports_and_exports_exactly_what_the_contract_says() {
         "wasi:io/poll@0.2.0",
         "wasi:io/streams@0.2.0",
     ];
-    assert_eq!(names(&world.imports), expected.map(str::to_owned).into());
-    assert_eq!(names(&world.exports), ["pipeline:source/source@0.1.0".to_owned()].into());
+    assert_eq!(imports, expected.map(str::to_owned).into());
+    assert_eq!(exports, ["pipeline:source/source@0.1.0".to_owned()].into());
 }
 
 #[test]
-fn the_component_is_at_most_1_300_kilobytes() {
-    let size = fs::metadata(component_path()).expect("the component; run `make build`").len();
-    assert!(size <= 1_300_000, "{size} bytes");
+fn the_component_for_wasi_0_3_imports_clocks_the_http_client_and_types_alone() {
+    let (imports, exports) = borders(&component_p3_path());
+    let expected = [
+        "pipeline:source/source@0.1.0",
+        "wasi:clocks/monotonic-clock@0.3.0",
+        "wasi:clocks/system-clock@0.3.0",
+        "wasi:clocks/types@0.3.0",
+        "wasi:http/client@0.3.0",
+        "wasi:http/types@0.3.0",
+    ];
+    assert_eq!(imports, expected.map(str::to_owned).into());
+    assert_eq!(exports, ["pipeline:source/async-source@0.1.0".to_owned()].into());
+}
+
+#[test]
+fn each_component_is_at_most_1_300_kilobytes() {
+    for path in [component_path(), component_p3_path()] {
+        let size = fs::metadata(&path).expect("the component; run `make build`").len();
+        assert!(size <= 1_300_000, "{}: {size} bytes", path.display());
+    }
 }
 
 #[test]
@@ -90,10 +113,10 @@ fn documents_are_made_without_any_knowledge_of_where_they_come_from_and_go_to() 
 
 #[test]
 fn the_component_is_glue_between_the_contract_and_the_collector() {
-    assert_eq!(
-        dependencies("salesforce-source"),
-        ["blake3", "collector", "wit-bindgen"].map(str::to_owned).into()
-    );
+    for component in ["salesforce-source", "salesforce-source-p3"] {
+        let expected = ["blake3", "collector", "wit-bindgen"];
+        assert_eq!(dependencies(component), expected.map(str::to_owned).into(), "{component}");
+    }
 }
 
 #[test]
@@ -107,6 +130,10 @@ fn programs_and_tests_are_built_with_the_same_features_so_that_wasmtime_is_built
                 "salesforce-source",
                 "--exclude",
                 "hostile-source",
+                "--exclude",
+                "salesforce-source-p3",
+                "--exclude",
+                "hostile-source-p3",
                 "--offline",
                 "--prefix",
                 "none",
@@ -131,7 +158,7 @@ fn programs_and_tests_are_built_with_the_same_features_so_that_wasmtime_is_built
 #[test]
 fn the_host_knows_nothing_of_salesforce() {
     let dependencies = dependencies("source-host");
-    for package in ["collector", "salesforce-sim", "salesforce-source", "e2e"] {
+    for package in ["collector", "salesforce-sim", "salesforce-source", "salesforce-source-p3", "e2e"] {
         assert!(!dependencies.contains(package), "{package}");
     }
     let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../host-harness");

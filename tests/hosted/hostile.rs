@@ -44,16 +44,16 @@ static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| load(&hostile_path()).expect(
 
 /// What the host tells of the attack.
 #[derive(Default)]
-struct Told {
+pub(crate) struct Told {
     calls: Mutex<Vec<CallRecord>>,
     limits: Mutex<Vec<&'static str>>,
     /// Requests that were denied, and how often that was told.
-    denied: AtomicUsize,
+    pub(crate) denied: AtomicUsize,
     lines: AtomicUsize,
 }
 
 impl Told {
-    fn has(&self, limit: &str) -> bool {
+    pub(crate) fn has(&self, limit: &str) -> bool {
         self.limits.lock().expect("no panic").contains(&limit)
     }
 }
@@ -78,32 +78,42 @@ impl Observer for Told {
 
 /// A source that will attack when it is polled.
 async fn attacking(attack: &str, authority: &str, limits: Limits) -> (Source, Arc<Told>) {
+    attacking_by(&PLUGIN, attack, authority, limits).await
+}
+
+/// The same with another component that can be told what to do.
+pub(crate) async fn attacking_by(
+    plugin: &Plugin,
+    attack: &str,
+    authority: &str,
+    limits: Limits,
+) -> (Source, Arc<Told>) {
     let told = Arc::new(Told::default());
     let egress = Egress::allow([authority]).expect("a rule");
     let options =
         Options::new().limits(limits).egress(egress).observer(Arc::clone(&told) as Arc<dyn Observer>);
-    let mut source = PLUGIN.open(options).await.expect("an instance");
+    let mut source = plugin.open(options).await.expect("an instance");
     let config = json!({"do": attack, "authority": authority}).to_string();
     source.configure(&config).await.expect("configured");
     (source, told)
 }
 
-fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+pub(crate) fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     let mut limits = Limits::default();
     change(&mut limits);
     limits
 }
 
 /// A server that does what the path says, and counts connections.
-struct Server {
-    authority: String,
+pub(crate) struct Server {
+    pub(crate) authority: String,
     open: Arc<AtomicUsize>,
-    most: Arc<AtomicUsize>,
+    pub(crate) most: Arc<AtomicUsize>,
     received: Arc<AtomicUsize>,
 }
 
 impl Server {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let server = Self {
             authority: listener.local_addr()?.to_string(),
@@ -175,7 +185,7 @@ async fn serve(mut stream: TcpStream, received: &AtomicUsize) -> Result<()> {
 }
 
 /// Bytes that this process holds, where the system tells.
-fn resident() -> Option<u64> {
+pub(crate) fn resident() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok().map(|kibibytes| kibibytes << 10)

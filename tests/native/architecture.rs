@@ -10,11 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 16] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
     "crates/component",
+    "crates/component-p3",
     "crates/salesforce-sim",
     "crates/event-output",
     "crates/state-store",
@@ -22,6 +23,7 @@ const CRATES: [&str; 14] = [
     "crates/source-host-cli",
     "crates/hostile-source",
     "crates/reference-source",
+    "crates/hostile-source-p3",
     "crates/captured-log",
     "crates/test-guests",
     "crates/xtask",

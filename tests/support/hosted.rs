@@ -24,6 +24,11 @@ pub fn component_path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../dist/salesforce-source.wasm")
 }
 
+/// The one for WASI 0.3.
+pub fn component_p3_path() -> PathBuf {
+    component_path().with_file_name("salesforce-source-p3.wasm")
+}
+
 /// A program of this workspace, as built with the tests.
 pub fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap_or_default();
@@ -44,7 +49,9 @@ pub fn load(path: &Path) -> Result<Plugin> {
     let compiled = || {
         let executor = tokio::runtime::Builder::new_current_thread().build()?;
         let runtime = Runtime::new()?;
-        Ok(executor.block_on(runtime.load(path, &Admission::default()))?)
+        let mut admission = Admission::default();
+        admission.wasi_0_3 = true;
+        Ok(executor.block_on(runtime.load(path, &admission))?)
     };
     let compiled: Result<Plugin> = std::thread::scope(|scope| {
         scope.spawn(compiled).join().unwrap_or_else(|_| bail!("compiling panicked"))

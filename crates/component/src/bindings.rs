@@ -7,6 +7,11 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "plugin", generate_all });
 
+// Of these packages there are two versions in `wit/`, so their modules are named after them.
+pub(crate) use wasi::{clocks0_2_0 as clocks, http0_2_0 as http};
+
+pub(crate) use exports::pipeline::source::source as contract;
+
 export!(Plugin);
 
 /// What answers the calls of the host.

@@ -1,6 +1,6 @@
 //! HTTP through `wasi:http`: one request at a time, the body read as it comes.
 
-use crate::bindings::wasi::{
+use crate::bindings::{
     http::{
         outgoing_handler,
         types::{
@@ -8,8 +8,9 @@ use crate::bindings::wasi::{
             RequestOptions, Scheme,
         },
     },
-    io::streams::{InputStream, StreamError},
+    wasi::io::streams::{InputStream, StreamError},
 };
+use crate::words::words;
 use collector::{
     io::{Http, Request, Response, TransportError},
     secret::{Secret, wipe_bytes},
@@ -118,31 +119,10 @@ impl Read for Body {
                 Err(StreamError::Closed) => return Ok(0),
                 Err(StreamError::LastOperationFailed(error)) => {
                     let words =
-                        crate::bindings::wasi::http::types::http_error_code(&error).map(|code| words(&code));
+                        crate::bindings::http::types::http_error_code(&error).map(|code| words(&code));
                     return Err(io::Error::other(words.unwrap_or_else(|| error.to_debug_string())));
                 }
             }
         }
     }
-}
-
-/// What happened, for a person who reads a message.
-fn words(code: &ErrorCode) -> String {
-    let text = match code {
-        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
-            "its name cannot be resolved"
-        }
-        ErrorCode::ConnectionRefused => "the connection was refused",
-        ErrorCode::ConnectionTimeout => "connecting took too long",
-        ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => "nothing came for too long",
-        ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => {
-            "the connection was closed early"
-        }
-        ErrorCode::ConnectionLimitReached => "the host allows no more connections",
-        ErrorCode::DestinationIpProhibited => "the host does not allow its address",
-        ErrorCode::TlsCertificateError => "its certificate is not trusted",
-        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => "no TLS connection could be made",
-        other => return format!("{other:?}"),
-    };
-    text.to_owned()
 }

@@ -1,11 +1,11 @@
 //! Attacks by way of the network.
 
-use crate::bindings::wasi::{
+use crate::bindings::{
     http::{
         outgoing_handler,
         types::{Fields, FutureIncomingResponse, Method, OutgoingRequest, Scheme},
     },
-    io::streams::{OutputStream, StreamError},
+    wasi::io::streams::{OutputStream, StreamError},
 };
 
 fn request(authority: &str, path: &str, method: &Method) -> Option<OutgoingRequest> {

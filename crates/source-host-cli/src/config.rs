@@ -43,7 +43,7 @@ const LIMITS: [&str; 13] = [
     "longest_wait",
     "log_lines_per_minute",
 ];
-const ADMISSION: [&str; 9] = [
+const ADMISSION: [&str; 10] = [
     "digest",
     "signed_by",
     "component_bytes",
@@ -53,6 +53,7 @@ const ADMISSION: [&str; 9] = [
     "declarations",
     "compile_time",
     "compile_memory",
+    "wasi_0_3",
 ];
 
 /// Everything a run needs.
@@ -245,6 +246,7 @@ impl Reader<'_> {
         admission.compile_time = self.time_of(table, AT, "compile_time").unwrap_or(admission.compile_time);
         admission.compile_memory =
             self.size_of(table, AT, "compile_memory").unwrap_or(admission.compile_memory);
+        admission.wasi_0_3 = self.flag_of(table, AT, "wasi_0_3").unwrap_or(admission.wasi_0_3);
         admission
     }
 }

@@ -199,6 +199,7 @@ pub(crate) fn own() -> Value {
                 "declarations": count(100_000, "All else that it declares: types, imports, exports, globals, instances."),
                 "compile_time": time("60s", "Compiling it."),
                 "compile_memory": size("2GiB", "Address space for compiling it."),
+                "wasi_0_3": {"type": "boolean", "default": false, "description": "Whether it may be a component for WASI 0.3."},
             },
             "additionalProperties": false,
         },

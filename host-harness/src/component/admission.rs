@@ -48,22 +48,129 @@ pub struct Admission {
     pub compile_time: Duration,
     /// Address space for compiling it, by a [`crate::Compiler`] that is a child. Default 2 GiB.
     pub compile_memory: u64,
+    /// Whether a component for WASI 0.3 is run (`pipeline:source/async-source`). Default no: wasmtime 48 promises no security
+    /// fixes for what is new in it.
+    pub wasi_0_3: bool,
     /// The component itself, by its SHA-256.
     pub digest: Option<Digest>,
     /// Who must have signed it.
     pub signed_by: Option<PublicKey>,
 }
 
-/// What a source may import, at any 0.2 version.
-const OFFERED: [&str; 7] = [
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:http/outgoing-handler",
-    "wasi:http/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-];
+/// Which contract a component speaks, and so which WASI it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contract {
+    /// WASI 0.2: who calls it waits with it.
+    Source,
+    /// WASI 0.3: a component that waits holds nobody up.
+    AsyncSource,
+}
+
+impl Contract {
+    /// What a component exports that speaks it.
+    pub(super) fn export(self) -> &'static str {
+        match self {
+            Self::Source => "pipeline:source/source@0.1.0",
+            Self::AsyncSource => "pipeline:source/async-source@0.1.0",
+        }
+    }
+
+    /// That of a component which exports these.
+    fn of<'a>(exports: impl IntoIterator<Item = &'a str>) -> Self {
+        let asynchronous =
+            exports.into_iter().any(|export| export.starts_with("pipeline:source/async-source"));
+        if asynchronous { Self::AsyncSource } else { Self::Source }
+    }
+
+    /// Why a component which exports these does not speak it.
+    pub(super) fn missing<'a>(self, exports: impl IntoIterator<Item = &'a str>) -> String {
+        let own = self.export();
+        let (interface, _) = own.split_once('@').unwrap_or((own, ""));
+        match exports.into_iter().find(|export| export.starts_with(interface)) {
+            Some(other) => format!("it speaks `{other}` and this host speaks `{own}`; use versions that fit"),
+            None => format!("it does not export `{own}`, so it is not a source"),
+        }
+    }
+
+    /// Interfaces that it may import, and how the version of each begins.
+    fn imports(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Source => &[
+                ("wasi:clocks/monotonic-clock", "0.2."),
+                ("wasi:clocks/wall-clock", "0.2."),
+                ("wasi:http/outgoing-handler", "0.2."),
+                ("wasi:http/types", "0.2."),
+                ("wasi:io/error", "0.2."),
+                ("wasi:io/poll", "0.2."),
+                ("wasi:io/streams", "0.2."),
+            ],
+            Self::AsyncSource => &[
+                // Types alone: nothing is linked under this name.
+                ("pipeline:source/source", "0.1."),
+                ("wasi:clocks/monotonic-clock", "0.3."),
+                ("wasi:clocks/system-clock", "0.3."),
+                ("wasi:clocks/types", "0.3."),
+                ("wasi:http/client", "0.3."),
+                ("wasi:http/types", "0.3."),
+            ],
+        }
+    }
+
+    pub(super) fn offers(self, import: &str) -> bool {
+        let Some((interface, version)) = import.split_once('@') else { return false };
+        self.imports().iter().any(|(offered, track)| {
+            let patch = version.strip_prefix(track).filter(|_| *offered == interface);
+            patch.is_some_and(|patch| patch.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+    }
+
+    /// Whether a source gets all these imports.
+    ///
+    /// # Errors
+    ///
+    /// Which it does not get. Names come from the component.
+    pub(super) fn offered<'a>(self, imports: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+        let mut beyond: Vec<&str> = imports.into_iter().filter(|import| !self.offers(import)).collect();
+        if beyond.is_empty() {
+            return Ok(());
+        }
+        beyond.sort_unstable();
+        let gets = match self {
+            Self::Source => "wasi:http/outgoing-handler, wasi:clocks and what they need, at 0.2",
+            Self::AsyncSource => "wasi:http/client, wasi:clocks and what they need, at 0.3",
+        };
+        Err(format!(
+            "it imports `{}`, which a source does not get; `{}` gets {gets}",
+            beyond.join("`, `"),
+            self.export()
+        ))
+    }
+}
+
+/// What is known of a component before it is compiled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inspected {
+    pub(super) digest: Digest,
+    pub(super) contract: Contract,
+}
+
+/// Which contract a component speaks. One that was not inspected may be anything.
+pub(super) fn contract(content: &[u8]) -> Contract {
+    let mut exports = Vec::new();
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(content).map_while(Result::ok) {
+        match payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                exports
+                    .extend(section.into_iter().map_while(Result::ok).map(|export| export.name.full_name()));
+            }
+            _ => {}
+        }
+    }
+    Contract::of(exports.iter().map(AsRef::as_ref))
+}
 
 impl Default for Admission {
     fn default() -> Self {
@@ -75,6 +182,7 @@ impl Default for Admission {
             declarations: 100_000,
             compile_time: Duration::from_secs(60),
             compile_memory: 2 << 30,
+            wasi_0_3: false,
             digest: None,
             signed_by: None,
         }
@@ -228,7 +336,7 @@ pub(crate) fn inspect(
     content: &[u8],
     signature: Option<&[u8]>,
     admission: &Admission,
-) -> Result<Digest, String> {
+) -> Result<Inspected, String> {
     fits(content.len(), admission)?;
     let digest = Digest::of(content);
     if let Some(expected) = admission.digest.filter(|expected| *expected != digest) {
@@ -251,8 +359,13 @@ pub(crate) fn inspect(
         }
         _ => return Err("it is not WebAssembly".into()),
     }
-    survey(content, admission)?;
-    Ok(digest)
+    let contract = survey(content, admission)?;
+    if contract == Contract::AsyncSource && !admission.wasi_0_3 {
+        return Err(
+            "it is a component for WASI 0.3, which is not run unless the host is told to (`wasi_0_3`)".into(),
+        );
+    }
+    Ok(Inspected { digest, contract })
 }
 
 /// What a component says of itself beside its code: the annotations that registries know too, each a section of its own
@@ -278,37 +391,10 @@ pub(crate) fn annotations(content: &[u8]) -> BTreeMap<&'static str, String> {
     found
 }
 
-/// Whether a source gets all these imports.
-///
-/// # Errors
-///
-/// Which it does not get. Names come from the component.
-pub(super) fn offered<'a>(imports: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
-    let mut beyond: Vec<&str> = imports.into_iter().filter(|import| !is_offered(import)).collect();
-    if beyond.is_empty() {
-        return Ok(());
-    }
-    beyond.sort_unstable();
-    Err(format!(
-        "it imports `{}`, which a source does not get; it gets wasi:http/outgoing-handler, wasi:clocks and what they need",
-        beyond.join("`, `")
-    ))
-}
-
-pub(super) fn is_offered(import: &str) -> bool {
-    match import.split_once('@') {
-        Some((interface, version)) => {
-            let patch = version.strip_prefix("0.2.");
-            OFFERED.contains(&interface) && patch.is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()))
-        }
-        None => false,
-    }
-}
-
 /// Counts what it would cost to compile, without any of the work.
-fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
+fn survey(content: &[u8], admission: &Admission) -> Result<Contract, String> {
     let (mut functions, mut declarations, mut longest, mut code) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let (mut depth, mut imports) = (0_u32, Vec::new());
+    let (mut depth, mut imports, mut exports) = (0_u32, Vec::new(), Vec::new());
     for payload in Parser::new(0).parse_all(content) {
         let payload = payload.map_err(|error| format!("it is damaged: {}", printable(error.to_string())))?;
         match &payload {
@@ -321,6 +407,14 @@ fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
                 for import in section.clone() {
                     let import = import.map_err(|error| format!("it is damaged: {error}"))?;
                     imports.push(import.name.full_name());
+                }
+            }
+            Payload::ComponentExportSection(section)
+                if depth == 0 && u64::from(section.count()) <= admission.declarations =>
+            {
+                for export in section.clone() {
+                    let export = export.map_err(|error| format!("it is damaged: {error}"))?;
+                    exports.push(export.name.full_name());
                 }
             }
             _ => {}
@@ -375,5 +469,7 @@ fn survey(content: &[u8], admission: &Admission) -> Result<(), String> {
             ));
         }
     }
-    offered(imports.iter().map(AsRef::as_ref))
+    let contract = Contract::of(exports.iter().map(AsRef::as_ref));
+    contract.offered(imports.iter().map(AsRef::as_ref))?;
+    Ok(contract)
 }

@@ -169,6 +169,7 @@ fn private(directory: &Path) -> Result<PathBuf, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::component::admission::Contract;
 
     #[test]
     fn the_oldest_entries_go_when_all_together_take_too_much() {
@@ -192,12 +193,14 @@ mod tests {
     fn an_entry_belongs_to_one_component_and_one_engine() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path()).unwrap();
-        let engine = crate::component::compiler::engine().unwrap();
+        let engine = crate::component::compiler::engine(Contract::Source).unwrap();
         let content = b"\0asm\x0d\0\x01\0";
         let digest = Digest::of(content);
         cache.keep(&engine, digest, &engine.precompile_component(content).unwrap()).unwrap();
         assert!(cache.find(&engine, digest).is_some());
         assert!(cache.find(&engine, Digest::of(b"another")).is_none());
+        let asynchronous = crate::component::compiler::engine(Contract::AsyncSource).unwrap();
+        assert!(cache.find(&asynchronous, digest).is_none());
         let mut other = wasmtime::Config::new();
         other.consume_fuel(true);
         assert!(cache.find(&Engine::new(&other).unwrap(), digest).is_none());
@@ -234,7 +237,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path()).unwrap();
-        let engine = crate::component::compiler::engine().unwrap();
+        let engine = crate::component::compiler::engine(Contract::Source).unwrap();
         let content = b"\0asm\x0d\0\x01\0";
         let digest = Digest::of(content);
         let code = engine.precompile_component(content).unwrap();

@@ -24,7 +24,7 @@ use tokio::process::{Child, Command};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
-use super::admission::Admission;
+use super::admission::{self, Admission, Contract};
 use crate::contract::printable;
 use crate::error::Error;
 use crate::units::bytes;
@@ -198,13 +198,13 @@ fn does_not_compile(reason: &str) -> String {
     printable(format!("it does not compile: {reason}"))
 }
 
-/// The engine that machine code is made for. The same in a child: else what comes back is refused.
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
+/// The engine that machine code of components with this contract is made for. The same in a child: else what comes back is refused.
+pub(crate) fn engine(contract: Contract) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        // One call at a time is all the contract knows, and calls are five times as fast without.
-        .concurrency_support(false)
+        // One call at a time is all that `Source` knows, and calls are five times as fast without.
+        .concurrency_support(contract == Contract::AsyncSource)
         .epoch_interruption(true);
     Engine::new(&config)
 }
@@ -334,7 +334,7 @@ fn child() -> io::Result<Result<(), String>> {
     confine(u64::from_le_bytes(memory), Duration::from_secs(u64::from_le_bytes(processor)))?;
     let mut content = Vec::new();
     input.read_to_end(&mut content)?;
-    match engine().and_then(|engine| engine.precompile_component(&content)) {
+    match engine(admission::contract(&content)).and_then(|engine| engine.precompile_component(&content)) {
         Ok(code) => io::stdout().write_all(&code).map(Ok),
         Err(error) => Ok(Err(format!("{error:#}"))),
     }

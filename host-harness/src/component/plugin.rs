@@ -6,20 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Component;
 
-use super::admission::{self, Digest};
-use super::guest::Guest;
+use super::admission::{self, Contract, Digest, Inspected};
+use super::calls::{Code, Functions};
 use super::options::Options;
+use super::platform::Platform;
 use super::source::Source;
 use super::ticker::Ticker;
-use crate::bindings::PluginPre;
 use crate::contract::printable;
 use crate::error::Error;
-
-/// What a source must export.
-const CONTRACT: &str = "pipeline:source/source@0.1.0";
 
 /// A component, compiled and admitted. Cheap to clone; opens any number of sources.
 ///
@@ -38,9 +34,10 @@ const CONTRACT: &str = "pipeline:source/source@0.1.0";
 pub struct Plugin {
     name: String,
     digest: Digest,
+    contract: Contract,
     imports: Vec<String>,
     annotations: BTreeMap<&'static str, String>,
-    pre: PluginPre<Guest>,
+    code: Code,
     ticker: Arc<Ticker>,
 }
 
@@ -62,6 +59,12 @@ impl Plugin {
         &self.annotations
     }
 
+    /// Which contract it speaks, and so which WASI it runs on: `pipeline:source/source@0.1.0` on 0.2,
+    /// `pipeline:source/async-source@0.1.0` on 0.3. Whoever calls it need not know.
+    pub fn contract(&self) -> &'static str {
+        self.contract.export()
+    }
+
     /// What it imports, sorted: `wasi:http/types@0.2.0`.
     pub fn imports(&self) -> &[String] {
         &self.imports
@@ -73,54 +76,60 @@ impl Plugin {
     ///
     /// If it needs more than the limits from the start, or the transport cannot be set up.
     pub async fn open(&self, options: Options) -> Result<Source, Error> {
-        Source::open(&self.pre, &self.ticker, options).await
+        Source::open(&self.code, &self.ticker, options).await
     }
 }
 
 /// Takes a compiled component if it exports the contract, and imports nothing that is not offered.
 ///
 /// Names come from the component, and whoever prints the error does so on a terminal.
-pub(crate) fn admit(
-    engine: &Engine,
+pub(super) fn admit(
+    platform: &Platform,
     ticker: &Arc<Ticker>,
-    linker: &Linker<Guest>,
     name: &str,
     content: &[u8],
-    digest: Digest,
+    inspected: Inspected,
     component: &Component,
 ) -> Result<Plugin, Error> {
     let refuse = |reason: String| Error::NotAdmitted { name: name.to_owned(), reason: printable(reason) };
-    let ty = component.component_type();
+    let Inspected { digest, contract } = inspected;
+    let (engine, ty) = (&platform.engine, component.component_type());
     let mut imports: Vec<String> = ty.imports(engine).map(|(import, _)| import.to_owned()).collect();
     imports.sort();
-    admission::offered(imports.iter().map(String::as_str)).map_err(refuse)?;
-    if ty.get_export(engine, CONTRACT).is_none() {
-        let other =
-            ty.exports(engine).map(|(export, _)| export).find(|e| e.starts_with("pipeline:source/source"));
-        return Err(refuse(match other {
-            Some(other) => {
-                format!("it speaks `{other}` and this host speaks `{CONTRACT}`; use versions that fit")
-            }
-            None => format!("it does not export `{CONTRACT}`, so it is not a source"),
-        }));
+    contract.offered(imports.iter().map(String::as_str)).map_err(refuse)?;
+    if ty.get_export(engine, contract.export()).is_none() {
+        return Err(refuse(contract.missing(ty.exports(engine).map(|(export, _)| export))));
     }
-    let pre = linker
-        .instantiate_pre(component)
-        .and_then(PluginPre::new)
-        .map_err(|error| refuse(format!("it does not fit the contract: {error:#}")))?;
+    let does_not_fit = |reason: String| refuse(format!("it does not fit the contract: {reason}"));
+    let functions = Functions::of(component, contract).map_err(does_not_fit)?;
+    let pre = platform.linker.instantiate_pre(component);
+    let pre = pre.map_err(|error| does_not_fit(format!("{error:#}")))?;
     let annotations = admission::annotations(content);
-    Ok(Plugin { name: name.to_owned(), digest, imports, annotations, pre, ticker: Arc::clone(ticker) })
+    let (name, code) = (name.to_owned(), Code { pre, functions });
+    Ok(Plugin { name, digest, contract, imports, annotations, code, ticker: Arc::clone(ticker) })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::component::admission::is_offered;
+    use crate::component::admission::Contract::{AsyncSource, Source};
     use crate::{Admission, Runtime};
 
     #[test]
-    fn any_patch_version_of_wasi_0_2_is_offered_and_nothing_else() {
-        assert!(is_offered("wasi:http/types@0.2.0"));
-        assert!(is_offered("wasi:io/poll@0.2.12"));
+    fn any_patch_version_of_its_wasi_is_offered_to_a_source_and_nothing_else() {
+        assert!(Source.offers("wasi:http/types@0.2.0"));
+        assert!(Source.offers("wasi:io/poll@0.2.12"));
+        assert!(AsyncSource.offers("wasi:http/types@0.3.0"));
+        assert!(AsyncSource.offers("wasi:http/client@0.3.2"));
+        assert!(AsyncSource.offers("pipeline:source/source@0.1.0"));
+        for no in [
+            "wasi:http/handler@0.3.0",
+            "wasi:http/client@0.3.0-rc-2026-03-15",
+            "wasi:http/types@0.2.0",
+            "wasi:clocks/timezone@0.3.0",
+            "pipeline:source/async-source@0.1.0",
+        ] {
+            assert!(!AsyncSource.offers(no), "{no}");
+        }
         for no in [
             "wasi:cli/environment@0.2.0",
             "wasi:filesystem/types@0.2.0",
@@ -130,8 +139,9 @@ mod tests {
             "wasi:http/types@0.2.0-rc.1",
             "wasi:http/incoming-handler@0.2.0",
             "wasi:http/types",
+            "pipeline:source/source@0.1.0",
         ] {
-            assert!(!is_offered(no), "{no}");
+            assert!(!Source.offers(no), "{no}");
         }
     }
 

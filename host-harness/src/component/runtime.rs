@@ -1,5 +1,4 @@
-//! The engine, and what it offers to components: clocks, streams and outgoing HTTP. Nothing else is linked, so nothing
-//! else can be reached, whatever a component imports.
+//! From a file or bytes to a component that can be opened: read, inspected, compiled or found in the cache, admitted.
 
 use std::fmt;
 use std::fs::File;
@@ -8,18 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use wasmtime::Engine;
-use wasmtime::component::{Component, HasData, Linker, ResourceTable};
-use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
-use wasmtime_wasi::p2::bindings::{clocks, io as wasi_io};
-use wasmtime_wasi_http::p2::bindings::http;
-use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
+use wasmtime::component::Component;
 
-use super::admission::{self, Admission, Digest};
+use super::admission::{self, Admission, Contract, Inspected};
 use super::cache::Cache;
 use super::compiler::{self, Compiler, off_the_executor};
-use super::guest::Guest;
-use super::handler;
+use super::platform::Platform;
 use super::plugin::{self, Plugin};
 use super::refusals::Refusals;
 use super::ticker::Ticker;
@@ -42,9 +35,9 @@ use crate::error::Error;
 /// ```
 #[derive(Clone)]
 pub struct Runtime {
-    engine: Engine,
+    source: Platform,
+    async_source: Platform,
     ticker: Arc<Ticker>,
-    linker: Arc<Linker<Guest>>,
     cache: Option<Cache>,
     compiler: Compiler,
     /// Who may compile: one component after another, as each takes all processors and much memory.
@@ -80,12 +73,11 @@ impl Runtime {
     }
 
     fn build(cache: Option<Cache>) -> Result<Self, Error> {
-        let engine = compiler::engine().map_err(setup)?;
-        let linker = Arc::new(linker(&engine).map_err(setup)?);
-        let ticker = Arc::new(Ticker::start(&engine)?);
+        let (source, async_source) = (Platform::of(Contract::Source)?, Platform::of(Contract::AsyncSource)?);
+        let ticker = Ticker::start(vec![source.engine.clone(), async_source.engine.clone()])?;
         let compiling = Arc::new(Semaphore::new(1));
         let (compiler, refusals) = (Compiler::in_process(), Arc::default());
-        Ok(Self { engine, ticker, linker, cache, compiler, compiling, refusals })
+        Ok(Self { source, async_source, ticker: Arc::new(ticker), cache, compiler, compiling, refusals })
     }
 
     /// Has components compiled by this one. By default that is [`Compiler::in_process`].
@@ -143,25 +135,25 @@ impl Runtime {
     ) -> Result<Plugin, Error> {
         let content = Arc::new(content);
         let (inspected, admitted) = (Arc::clone(&content), admission.clone());
-        let digest =
+        let inspected =
             off_the_executor(move || admission::inspect(&inspected, signature.as_deref(), &admitted));
-        let digest = digest.await?;
-        let digest =
-            digest.map_err(|reason| Error::NotAdmitted { name: name.clone(), reason: printable(reason) })?;
-        let component = self.component(&name, &content, digest, admission).await?;
+        let inspected = inspected.await?;
+        let inspected = inspected
+            .map_err(|reason| Error::NotAdmitted { name: name.clone(), reason: printable(reason) })?;
+        let component = self.component(&name, &content, inspected, admission).await?;
         let runtime = self.clone();
         off_the_executor(move || {
-            plugin::admit(
-                &runtime.engine,
-                &runtime.ticker,
-                &runtime.linker,
-                &name,
-                &content,
-                digest,
-                &component,
-            )
+            let platform = runtime.platform(inspected.contract);
+            plugin::admit(platform, &runtime.ticker, &name, &content, inspected, &component)
         })
         .await?
+    }
+
+    fn platform(&self, contract: Contract) -> &Platform {
+        match contract {
+            Contract::Source => &self.source,
+            Contract::AsyncSource => &self.async_source,
+        }
     }
 
     /// The compiled component, from the cache or from the compiler.
@@ -169,10 +161,11 @@ impl Runtime {
         &self,
         name: &str,
         content: &Arc<Vec<u8>>,
-        digest: Digest,
+        inspected: Inspected,
         admission: &Admission,
     ) -> Result<Component, Error> {
-        if let Some(found) = self.cached(digest).await? {
+        let Inspected { digest, contract } = inspected;
+        if let Some(found) = self.cached(inspected).await? {
             return Ok(found);
         }
         let refused = || {
@@ -185,30 +178,31 @@ impl Runtime {
         let permit = permit.map_err(|error| Error::Setup(error.to_string()))?;
         // Who had the permit before may have tried the same.
         refused()?;
-        if let Some(found) = self.cached(digest).await? {
+        if let Some(found) = self.cached(inspected).await? {
             return Ok(found);
         }
-        let code = self.compiler.compile(&self.engine, name, content, admission, permit).await;
+        let engine = self.platform(contract).engine.clone();
+        let code = self.compiler.compile(&engine, name, content, admission, permit).await;
         if let Err(Error::NotAdmitted { reason, .. }) = &code {
             self.refusals.note(digest, admission, reason);
         }
         let code = code?;
-        let (runtime, name) = (self.clone(), name.to_owned());
+        let (cache, name) = (self.cache.clone(), name.to_owned());
         off_the_executor(move || {
-            if let Some(cache) = &runtime.cache
-                && let Err(error) = cache.keep(&runtime.engine, digest, &code)
+            if let Some(cache) = &cache
+                && let Err(error) = cache.keep(&engine, digest, &code)
             {
                 tracing::warn!(%error, "a compiled component is not kept");
             }
-            compiler::run(&runtime.engine, &name, &code)
+            compiler::run(&engine, &name, &code)
         })
         .await?
     }
 
-    async fn cached(&self, digest: Digest) -> Result<Option<Component>, Error> {
+    async fn cached(&self, inspected: Inspected) -> Result<Option<Component>, Error> {
         let Some(cache) = self.cache.clone() else { return Ok(None) };
-        let engine = self.engine.clone();
-        off_the_executor(move || cache.find(&engine, digest)).await
+        let engine = self.platform(inspected.contract).engine.clone();
+        off_the_executor(move || cache.find(&engine, inspected.digest)).await
     }
 }
 
@@ -237,28 +231,4 @@ pub(crate) fn component_file(
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((content, None)),
         Err(error) => Err(unreadable(&beside)(error)),
     }
-}
-
-fn setup(error: wasmtime::Error) -> Error {
-    Error::Setup(format!("{error:#}"))
-}
-
-struct Table;
-
-impl HasData for Table {
-    type Data<'a> = &'a mut ResourceTable;
-}
-
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
-    let mut linker = Linker::new(engine);
-    let to = &mut linker;
-    wasi_io::error::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
-    wasi_io::poll::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
-    wasi_io::streams::add_to_linker::<Guest, Table>(to, |guest| &mut guest.table)?;
-    clocks::wall_clock::add_to_linker::<Guest, WasiClocks>(to, Guest::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<Guest, WasiClocks>(to, Guest::clocks)?;
-    let options = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
-    http::types::add_to_linker::<Guest, WasiHttp>(to, &options.into(), Guest::http)?;
-    handler::add_to_linker(to)?;
-    Ok(linker)
 }

@@ -21,6 +21,7 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::answer;
+use super::calls::{Calls, Code};
 use super::cpu::{Metered, Scheduler, Usage};
 use super::guest::{Guest, Injected};
 use super::limits::{Limits, Meter};
@@ -29,7 +30,6 @@ use super::session::Session;
 use super::ticker::{Ticker, Ticking};
 use crate::account::{Account, Exceeded};
 use crate::bindings::exports::pipeline::source::source::TimeRange;
-use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
 use crate::error::Error;
 use crate::network::egress::Gate;
@@ -78,7 +78,7 @@ use crate::observer::CallRecord;
 /// ```
 pub struct Source {
     /// What a new instance is made of.
-    pre: PluginPre<Guest>,
+    code: Code,
     ticker: Arc<Ticker>,
     options: Options,
     /// Kept from one instance to the next that takes its place at once.
@@ -95,7 +95,7 @@ pub struct Source {
 
 struct Instance {
     store: Store<Guest>,
-    exports: Exports,
+    calls: Calls,
 }
 
 impl fmt::Debug for Source {
@@ -114,7 +114,7 @@ macro_rules! call {
     (in $span:ident, $self:ident, $function:ident, $name:literal, $fuel:expr $(, $argument:expr)*) => {{
         let mut instance = $self.begin($fuel)?;
         let started = Instant::now();
-        let call = instance.exports.pipeline_source_source().$function(&mut instance.store $(, $argument)*);
+        let call = instance.calls.$function(&mut instance.store $(, $argument)*);
         let ended = $self.bounds().run(call).instrument($span.clone()).await;
         instance.store.data_mut().outgoing.end_call();
         $span.record("requests", instance.store.data().outgoing.requests());
@@ -129,15 +129,11 @@ macro_rules! call {
 }
 
 impl Source {
-    pub(crate) async fn open(
-        pre: &PluginPre<Guest>,
-        ticker: &Arc<Ticker>,
-        options: Options,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn open(code: &Code, ticker: &Arc<Ticker>, options: Options) -> Result<Self, Error> {
         let pace = Pace::new(&options.limits.of_requests());
         let account = Account::new(options.limits.total_memory, options.memory.clone());
         let mut source = Self {
-            pre: pre.clone(),
+            code: code.clone(),
             ticker: Arc::clone(ticker),
             options,
             transport: None,
@@ -191,7 +187,7 @@ impl Source {
             deadline: Instant::now() + limits.call_time,
             short: None,
         };
-        let mut store = Store::new(self.pre.engine(), guest);
+        let mut store = Store::new(self.code.pre.engine(), guest);
         store.limiter(|guest| &mut guest.meter);
         store.set_hostcall_fuel(limits.answer_fuel());
         store.set_max_component_handles(limits.handles());
@@ -206,11 +202,10 @@ impl Source {
         });
         self.usage.begin(limits.cpu_time);
         let started = Instant::now();
-        let pre = self.pre.clone();
-        let ended = self.bounds().run(pre.instantiate_async(&mut store)).await;
+        let ended = self.bounds().run(Calls::instantiate(&self.code, &mut store)).await;
         let made = settle(ended, &store, &limits, "instantiate");
         self.told("instantiate", started, made.as_ref().err());
-        self.instance = Some(Instance { exports: made?, store });
+        self.instance = Some(Instance { calls: made?, store });
         Ok(())
     }
 
@@ -240,14 +235,14 @@ impl Source {
         if self.instance.is_none() {
             return Ok(None);
         }
-        let answer = self.call_suspend().await;
+        let answer = self.hand_over().await;
         self.discard();
         self.transport = None;
         answer::session(answer?, &self.options.limits)
     }
 
-    async fn call_suspend(&mut self) -> Result<Option<String>, Error> {
-        Ok(call!(self, call_suspend, "suspend", self.options.limits.answer_fuel()))
+    async fn hand_over(&mut self) -> Result<Option<String>, Error> {
+        Ok(call!(self, suspend, "suspend", self.options.limits.answer_fuel()))
     }
 
     /// Gives back what [`Source::suspend`] returned ([`Source::revive`] does so, and what comes before), of this source or of another with the same component and configuration:
@@ -257,7 +252,7 @@ impl Source {
     ///
     /// If the component fails or exceeds a limit. That a session is not fit to go on with is no error.
     pub async fn resume(&mut self, session: Session) -> Result<(), Error> {
-        call!(self, call_resume, "resume", self.options.limits.answer_fuel(), session.text());
+        call!(self, resume, "resume", self.options.limits.answer_fuel(), session.text());
         Ok(())
     }
 
@@ -310,7 +305,7 @@ impl Source {
     /// [`Error::Configuration`] if the range is empty, or if the component fails or exceeds a limit.
     pub async fn confine(&mut self, range: Range<SystemTime>) -> Result<(), Error> {
         let range = TimeRange { from_ms: milliseconds(range.start), until_ms: milliseconds(range.end) };
-        let answer = call!(self, call_confine, "confine", self.options.limits.answer_fuel(), range);
+        let answer = call!(self, confine, "confine", self.options.limits.answer_fuel(), range);
         answer.map_err(|problem| Error::Configuration(vec![problem.into()]))
     }
 
@@ -321,7 +316,7 @@ impl Source {
     ///
     /// If the component fails or exceeds a limit.
     pub async fn is_complete(&mut self, state: &str) -> Result<bool, Error> {
-        Ok(call!(self, call_is_complete, "is-complete", self.options.limits.answer_fuel(), state))
+        Ok(call!(self, is_complete, "is-complete", self.options.limits.answer_fuel(), state))
     }
 
     /// What this component is. Needs neither configuration nor network.
@@ -341,7 +336,7 @@ impl Source {
     ///
     /// If the component fails or exceeds a limit.
     pub async fn describe(&mut self) -> Result<Description, Error> {
-        let answer = call!(self, call_describe, "describe", self.options.limits.answer_fuel());
+        let answer = call!(self, describe, "describe", self.options.limits.answer_fuel());
         answer::description(answer, &self.options.limits)
     }
 
@@ -357,7 +352,7 @@ impl Source {
             let gate = &mut instance.store.data_mut().outgoing.gate;
             gate.grant(&[]).map_err(|error| Error::Setup(error.to_string()))?;
         }
-        let answer = call!(self, call_configure, "configure", self.options.limits.answer_fuel(), config);
+        let answer = call!(self, configure, "configure", self.options.limits.answer_fuel(), config);
         self.reached(
             answer::too_many(
                 match &answer {
@@ -400,7 +395,7 @@ impl Source {
     ///
     /// If the component fails or exceeds a limit. What does not work is a finding, not an error.
     pub async fn check(&mut self) -> Result<Vec<Finding>, Error> {
-        let answer = call!(self, call_check, "check", self.options.limits.answer_fuel());
+        let answer = call!(self, check, "check", self.options.limits.answer_fuel());
         answer::findings(answer, &self.options.limits)
     }
 
@@ -412,7 +407,7 @@ impl Source {
     /// contract or a limit, or if the component fails or exceeds a limit.
     pub async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
         let span = tracing::debug_span!("poll", events = Empty, requests = Empty);
-        match call!(in span, self, call_poll, "poll", self.options.limits.poll_fuel(), state) {
+        match call!(in span, self, poll, "poll", self.options.limits.poll_fuel(), state) {
             Ok(batch) => {
                 span.record("events", batch.events.len());
                 let limits = &self.options.limits;

@@ -1,4 +1,4 @@
-//! Advances the epoch of an engine, by which a component that computes is interrupted: while any call is under way, and not
+//! Advances the epoch of the engines, by which a component that computes is interrupted: while any call is under way, and not
 //! otherwise. A process whose sources all wait wakes no processor.
 
 use std::sync::Arc;
@@ -27,16 +27,16 @@ struct Shared {
 }
 
 impl Ticker {
-    pub(crate) fn start(engine: &Engine) -> Result<Self, Error> {
+    pub(crate) fn start(engines: Vec<Engine>) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
-        let (engine, seen) = (engine.clone(), Arc::clone(&shared));
+        let seen = Arc::clone(&shared);
         let started = thread::Builder::new().name("source-host-epoch".into()).spawn(move || {
             while !seen.is_over.load(Ordering::Acquire) {
                 if seen.calls.load(Ordering::Acquire) == 0 {
                     // Whoever begins or ends all wakes it; what wakes it otherwise does no harm.
                     thread::park();
                 } else {
-                    engine.increment_epoch();
+                    engines.iter().for_each(Engine::increment_epoch);
                     thread::sleep(TICK);
                 }
             }

@@ -294,6 +294,10 @@ impl WasiHttpHooks for Outgoing {
         CHUNK
     }
 
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+
     fn send_request(
         &mut self,
         mut request: Request<WasiBody>,

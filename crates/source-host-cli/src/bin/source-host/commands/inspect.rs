@@ -10,14 +10,16 @@ use super::exit::{Exit, say_json};
 use super::setup;
 
 /// What an import lets a component do, in words. What it needs for these (streams, errors, waiting) reaches nothing by itself.
-const PERMISSIONS: [(&str, &str); 3] = [
-    (
-        "wasi:http/outgoing-handler@",
-        "send HTTP requests, to hosts that [egress] allows and its own configuration names",
-    ),
-    ("wasi:clocks/wall-clock@", "read the time of day"),
+const PERMISSIONS: [(&str, &str); 5] = [
+    ("wasi:http/outgoing-handler@", SEND),
+    ("wasi:http/client@", SEND),
+    ("wasi:clocks/wall-clock@", TIME),
+    ("wasi:clocks/system-clock@", TIME),
     ("wasi:clocks/monotonic-clock@", "measure time, and wait"),
 ];
+
+const SEND: &str = "send HTTP requests, to hosts that [egress] allows and its own configuration names";
+const TIME: &str = "read the time of day";
 
 pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     let plugin = setup::load(cache, component).await?;
@@ -35,6 +37,7 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
             "digest": plugin.digest().to_string(),
             "bytes": bytes,
             "annotations": plugin.annotations(),
+            "contract": plugin.contract(),
             "permissions": may,
             "imports": plugin.imports(),
         });
@@ -44,6 +47,7 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
     say!("{} {}\n", described.name, described.version)?;
     say!("  digest       {}", plugin.digest())?;
     say!("  size         {}", source_host::bytes(bytes))?;
+    say!("  contract     {}", plugin.contract())?;
     for (name, text) in plugin.annotations() {
         say!("  {name:11}  {text}")?;
     }
@@ -53,5 +57,8 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
     }
     say!("\nAnd nothing else: no files, no environment, no other sockets. To run this one alone, write:")?;
     say!("\n  [admission]\n  digest = \"{}\"", plugin.digest())?;
+    if plugin.contract().starts_with("pipeline:source/async-source") {
+        say!("  wasi_0_3 = true")?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -16,9 +16,11 @@ pub(crate) fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
     Ok(runtime.compiled_by(Compiler::this_program([COMPILE])))
 }
 
-/// Reads and compiles a component.
+/// Reads and compiles a component that is asked what it is, and nothing else.
 pub(crate) async fn load(cache: Option<&Path>, component: &Path) -> Result<Plugin, Exit> {
-    Ok(runtime(cache)?.load(component, &Admission::default()).await?)
+    let mut admission = Admission::default();
+    admission.wasi_0_3 = true;
+    Ok(runtime(cache)?.load(component, &admission).await?)
 }
 
 /// All that one source needs.
