@@ -283,7 +283,7 @@ lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 
 .PHONY: sizes
 sizes: native setup-wasm ## Says which crates the component's code comes from.
-	@$(CARGO) build --profile component --config 'profile.component.package.salesforce-source.strip="none"' \
+	@$(FOR_WASM) $(CARGO) build --profile component --config 'profile.component.package.salesforce-source.strip="none"' \
 		--target $(WASM) --package salesforce-source --locked --target-dir target/sizes
 	@target/release/xtask sizes target/sizes/$(WASM)/component/salesforce_source.wasm
 

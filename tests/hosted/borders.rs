@@ -131,6 +131,8 @@ fn programs_and_tests_are_built_with_the_same_features_so_that_wasmtime_is_built
                 "--exclude",
                 "hostile-source",
                 "--exclude",
+                "reference-source",
+                "--exclude",
                 "salesforce-source-p3",
                 "--exclude",
                 "hostile-source-p3",

@@ -7,6 +7,9 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "plugin", generate_all });
 
+// Of this package there are two versions in `wit/`, so its module is named after one.
+pub(crate) use wasi::http0_2_0 as http;
+
 export!(Reference);
 
 /// What answers the calls of the host.

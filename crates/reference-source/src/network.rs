@@ -1,11 +1,11 @@
 //! Its one way to ask.
 
-use crate::bindings::wasi::{
+use crate::bindings::{
     http::{
         outgoing_handler,
         types::{Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingRequest, Scheme},
     },
-    io::streams::StreamError,
+    wasi::io::streams::StreamError,
 };
 
 /// What a server answers; or, in words, why it does not.
