@@ -157,14 +157,16 @@ class Trial:
         except FileNotFoundError:
             return ""
 
-    def until(self, holds: Callable[[], bool], otherwise: str, seconds: float = PATIENCE) -> None:
+    def until(self, holds: Callable[[], bool], otherwise: str, seconds: float = PATIENCE, pause: float = 0.01) -> None:
         end = time.monotonic() + seconds
         while not holds():
             demand(not self.wrong, self.wrong[0] if self.wrong else "")
             ended = self.host is not None and self.host.poll() is not None
             demand(not ended or holds(), f"it has ended with status {self.host and self.host.returncode}: {otherwise}")
             demand(time.monotonic() < end, f"after {seconds:.0f} s: {otherwise}")
-            time.sleep(0.01)
+            # Wakes with the next poll; of files and of the host's end nobody tells.
+            with self.server.changed:
+                self.server.changed.wait(pause)
 
     def asked_with(self, state: str | None, times: int = 1) -> None:
         called = "no state" if state is None else f"the state {state!r}"
@@ -265,8 +267,13 @@ def a_kill_at_any_moment_loses_nothing(it: Trial) -> None:
         steps(it, last)
         it.start()
         reached = rng.randrange(last - 14, last)
-        it.until(lambda at=reached: any(step_of(state) >= at for state in it.server.states()), f"it does not come to step {reached}")
-        time.sleep(rng.random() * 0.02)  # the moment is what is tried
+        moments: list[Callable[[int], bool]] = [
+            lambda at: any(step_of(state) >= at for state in it.server.states()),
+            lambda at: f"{at}-0" in it.ids(),
+            lambda at: f"step-{at}" in it.stored(),
+        ]
+        moment = rng.choice(moments)
+        it.until(lambda at=reached, here=moment: here(at), f"it does not come to step {reached}", pause=0)
         it.kill()
         stored = [step for step in range(last + 1) if f"step-{step}\n" in it.stored() + "\n" or it.stored().endswith(f"step-{step}")]
         known = set(it.output.read_text().split("\n")[:-1]) if it.output.exists() else set()
@@ -435,8 +442,9 @@ def a_long_wait_is_kept(it: Trial) -> None:
     it.server.answer = answer
     it.start()
     it.until(lambda: "step-1" in it.stored(), "the state is not in its file")
-    time.sleep(2)  # in which a wait that overflowed would have ended
-    demand(it.server.states() == [None], "it polls again at once, and was asked to wait")
+    with it.server.changed:
+        again = it.server.changed.wait_for(lambda: len(it.server.asked) > 1, timeout=2)
+    demand(not again, "it polls again at once, and was asked to wait")
 
 
 @trial
