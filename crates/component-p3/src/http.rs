@@ -3,21 +3,19 @@
 //! The collector waits for an answer where it stands, so each wait is one `block_on`: the call of the host that it happens in is
 //! asynchronous, and the host does other things meanwhile.
 
-#[path = "../../component/src/words.rs"]
-mod words;
-
-use crate::bindings::{
-    http::{
-        client,
-        types::{
-            ErrorCode, Fields, Method, Request as Outgoing, RequestOptions, Response as Incoming, Scheme,
-            Trailers,
+use crate::{
+    bindings::{
+        http::{
+            client,
+            types::{ErrorCode, Request as Outgoing, Response as Incoming, Trailers},
         },
+        wit_future, wit_stream,
     },
-    wit_future, wit_stream,
+    request,
+    words::words,
 };
 use collector::{
-    io::{Http, Request, Response, TransportError},
+    io::{Request, Response},
     secret::wipe_bytes,
 };
 use std::{
@@ -25,46 +23,15 @@ use std::{
     io::{self, Read},
     pin::pin,
     task::Poll,
-    time::Duration,
 };
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, block_on};
-use words::words;
 
 /// How much is asked for at once.
 const READ: usize = 64 * 1024;
 
-/// The host's HTTP.
-pub struct WasiHttp;
-
-impl Http for WasiHttp {
-    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
-        send(request).map_err(|code| match code {
-            ErrorCode::HttpRequestDenied => TransportError::Denied(String::from("the host denies it")),
-            code => TransportError::Failed(words(&code)),
-        })
-    }
-}
-
-fn send(request: &Request) -> Result<Response, ErrorCode> {
+pub(crate) fn send(request: &Request) -> Result<Response, ErrorCode> {
     let internal = |()| ErrorCode::InternalError(None);
-    let mut headers: Vec<_> = request
-        .headers
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.reveal().as_bytes().to_vec()))
-        .collect();
-    // Without it a host sends a body in chunks, which some gateways refuse.
-    if let Some(body) = &request.body {
-        let length = body.reveal().len().to_string();
-        headers.push((String::from("content-length"), length.into_bytes()));
-    }
-    let fields = Fields::from_list(&headers);
-    headers.iter_mut().for_each(|(_, value)| wipe_bytes(value));
-    let options = RequestOptions::new();
-    // A host that cannot keep one of these has limits of its own.
-    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).ok();
-    let _ = options.set_connect_timeout(nanoseconds(request.timeouts.connect));
-    let _ = options.set_first_byte_timeout(nanoseconds(request.timeouts.first_byte));
-    let _ = options.set_between_bytes_timeout(nanoseconds(request.timeouts.between_bytes));
+    let fields = request::fields(request)?;
     let (content, contents) = match &request.body {
         Some(body) => {
             let (writer, reader) = wit_stream::new();
@@ -73,12 +40,9 @@ fn send(request: &Request) -> Result<Response, ErrorCode> {
         None => (None, None),
     };
     let (no_trailers, trailers) = wit_future::new(|| Ok(None));
-    let fields = fields.map_err(|_| ErrorCode::InternalError(None))?;
-    let (outgoing, _sent) = Outgoing::new(fields, contents, trailers, Some(options));
-    let method = if request.body.is_some() { Method::Post } else { Method::Get };
-    outgoing.set_method(&method).map_err(internal)?;
-    let scheme = if request.secure { Scheme::Https } else { Scheme::Http };
-    outgoing.set_scheme(Some(&scheme)).map_err(internal)?;
+    let (outgoing, _sent) = Outgoing::new(fields, contents, trailers, Some(request::options(request)));
+    outgoing.set_method(&request::method(request)).map_err(internal)?;
+    outgoing.set_scheme(Some(&request::scheme(request))).map_err(internal)?;
     let invalid = |()| ErrorCode::HttpRequestUriInvalid;
     outgoing.set_authority(Some(&request.authority)).map_err(invalid)?;
     outgoing.set_path_with_query(Some(&request.path)).map_err(invalid)?;
@@ -95,12 +59,7 @@ fn send(request: &Request) -> Result<Response, ErrorCode> {
         // Who answers before all is read may stop reading: the answer counts, and tells why.
         let response = first(client::send(outgoing), write).await?;
         let status = response.get_status_code();
-        let headers = response
-            .get_headers()
-            .copy_all()
-            .into_iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), String::from_utf8_lossy(&value).into_owned()))
-            .collect();
+        let headers = request::headers(response.get_headers().copy_all());
         let (understood, outcome) = wit_future::new(|| Ok(()));
         let (stream, end) = Incoming::consume_body(response, outcome);
         // Said at once: whoever drops a body later may do so where nothing can be waited for.

@@ -1,23 +1,23 @@
 //! The collector as a WASI 0.3 component: the contract of `wit/async-source.wit` on one side, `collector` on the other.
 //!
-//! Glue alone, like `component` beside it, which is the same for WASI 0.2 and lends it two files.
+//! Glue alone, like `component` beside it, which is the same for WASI 0.2 and lends it what is not about one of them.
 
 mod bindings;
+#[path = "../../component/src/calls.rs"]
+mod calls;
 #[path = "../../component/src/contract.rs"]
 mod contract;
 mod http;
+#[path = "../../component/src/request.rs"]
+mod request;
+#[path = "../../component/src/words.rs"]
+mod words;
 
 use bindings::Plugin;
 use bindings::clocks::{monotonic_clock, system_clock};
 use bindings::contract::{Batch, Description, Failure, Finding, Grants, Problem, TimeRange};
 use bindings::exports::pipeline::source::async_source::Guest;
-use collector::{Collector, secret::Secret};
-use std::{cell::RefCell, time::Duration};
-
-thread_local! {
-    /// One instance is one configured source.
-    static COLLECTOR: RefCell<Collector> = RefCell::new(Collector::new());
-}
+use std::time::Duration;
 
 impl Guest for Plugin {
     fn describe() -> Description {
@@ -25,47 +25,38 @@ impl Guest for Plugin {
     }
 
     fn configure(config: String) -> Result<Grants, Vec<Problem>> {
-        // It holds secrets: it is wiped when it is dropped.
-        let config = Secret::new(config);
-        contract::grants(COLLECTOR.with_borrow_mut(|collector| collector.configure(config.reveal())))
+        calls::configure(config)
     }
 
     async fn check() -> Vec<Finding> {
-        let findings =
-            COLLECTOR.with_borrow_mut(|collector| collector.check(&mut http::WasiHttp, &WasiClock));
-        findings.into_iter().map(Finding::from).collect()
+        calls::check()
     }
 
     async fn poll(state: Option<String>) -> Result<Batch, Failure> {
-        let result = COLLECTOR
-            .with_borrow_mut(|collector| collector.poll(&mut http::WasiHttp, &WasiClock, state.as_deref()));
-        result.map(Batch::from).map_err(Failure::from)
+        calls::poll(state)
     }
 
     fn suspend() -> Option<String> {
-        // The copy that goes to the host cannot be wiped here: it goes with the instance.
-        COLLECTOR.with_borrow(Collector::suspend).map(|session| session.reveal().to_owned())
+        calls::suspend()
     }
 
     fn resume(session: String) {
-        let session = Secret::new(session);
-        COLLECTOR.with_borrow_mut(|collector| collector.resume(session.reveal()));
+        calls::resume(session);
     }
 
     fn confine(range: TimeRange) -> Result<(), Problem> {
-        let confined =
-            COLLECTOR.with_borrow_mut(|collector| collector.confine(range.from_ms, range.until_ms));
-        confined.map_err(Problem::from)
+        calls::confine(range)
     }
 
     fn is_complete(state: String) -> bool {
-        COLLECTOR.with_borrow(|collector| collector.is_complete(&state))
+        calls::is_complete(&state)
     }
 }
 
-struct WasiClock;
+/// The host's clocks.
+struct Clock;
 
-impl collector::io::Clock for WasiClock {
+impl collector::io::Clock for Clock {
     fn now_ms(&self) -> i64 {
         let now = system_clock::now();
         now.seconds.saturating_mul(1000).saturating_add(i64::from(now.nanoseconds / 1_000_000))

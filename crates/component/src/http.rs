@@ -1,70 +1,37 @@
 //! HTTP through `wasi:http`: one request at a time, the body read as it comes.
 
-use crate::bindings::{
-    http::{
-        outgoing_handler,
-        types::{
-            ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
-            RequestOptions, Scheme,
+use crate::{
+    bindings::{
+        http::{
+            outgoing_handler,
+            types::{
+                ErrorCode, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest, http_error_code,
+            },
         },
+        wasi::io::streams::{InputStream, StreamError},
     },
-    wasi::io::streams::{InputStream, StreamError},
+    request,
+    words::words,
 };
-use crate::words::words;
 use collector::{
-    io::{Http, Request, Response, TransportError},
-    secret::{Secret, wipe_bytes},
+    io::{Request, Response},
+    secret::Secret,
 };
-use std::{
-    io::{self, Read},
-    time::Duration,
-};
+use std::io::{self, Read};
 
 /// More than a host returns from one read.
 const READ: u64 = 64 * 1024;
 
-/// The host's HTTP.
-pub struct WasiHttp;
-
-impl Http for WasiHttp {
-    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
-        send(request).map_err(|code| match code {
-            ErrorCode::HttpRequestDenied => TransportError::Denied(String::from("the host denies it")),
-            code => TransportError::Failed(words(&code)),
-        })
-    }
-}
-
-fn send(request: &Request) -> Result<Response, ErrorCode> {
+pub(crate) fn send(request: &Request) -> Result<Response, ErrorCode> {
     let internal = |_| ErrorCode::InternalError(None);
-    let mut headers: Vec<_> = request
-        .headers
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.reveal().as_bytes().to_vec()))
-        .collect();
-    // Without it a host sends a body in chunks, which some gateways refuse.
-    if let Some(body) = &request.body {
-        let length = body.reveal().len().to_string();
-        headers.push((String::from("content-length"), length.into_bytes()));
-    }
-    let fields = Fields::from_list(&headers);
-    headers.iter_mut().for_each(|(_, value)| wipe_bytes(value));
-    let outgoing = OutgoingRequest::new(fields.map_err(|_| ErrorCode::InternalError(None))?);
-    let method = if request.body.is_some() { Method::Post } else { Method::Get };
-    outgoing.set_method(&method).map_err(internal)?;
-    let scheme = if request.secure { Scheme::Https } else { Scheme::Http };
-    outgoing.set_scheme(Some(&scheme)).map_err(internal)?;
+    let outgoing = OutgoingRequest::new(request::fields(request)?);
+    outgoing.set_method(&request::method(request)).map_err(internal)?;
+    outgoing.set_scheme(Some(&request::scheme(request))).map_err(internal)?;
     outgoing.set_authority(Some(&request.authority)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     outgoing.set_path_with_query(Some(&request.path)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
-    let options = RequestOptions::new();
-    // A host that cannot keep one of these has limits of its own.
-    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).ok();
-    let _ = options.set_connect_timeout(nanoseconds(request.timeouts.connect));
-    let _ = options.set_first_byte_timeout(nanoseconds(request.timeouts.first_byte));
-    let _ = options.set_between_bytes_timeout(nanoseconds(request.timeouts.between_bytes));
 
     let body = outgoing.body().map_err(internal)?;
-    let future = outgoing_handler::handle(outgoing, Some(options))?;
+    let future = outgoing_handler::handle(outgoing, Some(request::options(request)))?;
     // Who answers before all is read may stop reading: the answer counts, and tells why.
     let _ = write(body, request.body.as_ref());
 
@@ -76,12 +43,7 @@ fn send(request: &Request) -> Result<Response, ErrorCode> {
     };
     let response = answer.map_err(internal)??;
     let status = response.status();
-    let headers = response
-        .headers()
-        .entries()
-        .into_iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), String::from_utf8_lossy(&value).into_owned()))
-        .collect();
+    let headers = request::headers(response.headers().entries());
     let body = response.consume().map_err(internal)?;
     let stream = body.stream().map_err(internal)?;
     Ok(Response { status, headers, body: Box::new(Body { stream, _body: body, _response: response }) })
@@ -118,8 +80,7 @@ impl Read for Body {
                 }
                 Err(StreamError::Closed) => return Ok(0),
                 Err(StreamError::LastOperationFailed(error)) => {
-                    let words =
-                        crate::bindings::http::types::http_error_code(&error).map(|code| words(&code));
+                    let words = http_error_code(&error).map(|code| words(&code));
                     return Err(io::Error::other(words.unwrap_or_else(|| error.to_debug_string())));
                 }
             }

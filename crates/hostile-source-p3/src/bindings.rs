@@ -10,6 +10,8 @@ wit_bindgen::generate!({ path: "../../wit", world: "async-plugin", generate_all 
 // Of these packages there are two versions in `wit/`, so their modules are named after them.
 pub(crate) use wasi::{clocks0_3_0 as clocks, http0_3_0 as http};
 
+pub(crate) use pipeline::source::source as contract;
+
 export!(Hostile);
 
 /// What answers the calls of the host.

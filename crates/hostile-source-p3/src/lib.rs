@@ -4,15 +4,15 @@
 //! Which way, says the configuration: `{"do":"spin","authority":"127.0.0.1:8080"}`. Whatever is not named here behaves well: one
 //! event, and again in a minute. What an attack came to stands in the state of its batch.
 
+#[path = "../../reference-source/src/batch.rs"]
+mod batch;
 mod bindings;
 mod network;
 
 use bindings::Hostile;
 use bindings::clocks::monotonic_clock;
+use bindings::contract::{Batch, Description, Failure, Finding, Grants, Problem, TimeRange};
 use bindings::exports::pipeline::source::async_source::Guest;
-use bindings::pipeline::source::source::{
-    Batch, Description, Failure, Finding, Grants, Problem, Stats, TimeRange,
-};
 use std::cell::RefCell;
 
 thread_local! {
@@ -62,20 +62,7 @@ impl Guest for Hostile {
             events: vec![r#"{"event":{"id":"1"}}"#.to_owned()],
             state: "{}".to_owned(),
             next_poll_ms: 60_000,
-            problems: Vec::new(),
-            stats: Stats {
-                requests: 0,
-                token_requests: 0,
-                bytes_received: 0,
-                bytes_read: 0,
-                rows_read: 0,
-                rows_malformed: 0,
-                files_completed: 0,
-                files_given_up: 0,
-                api_usage: None,
-                backlog_files: 0,
-                backlog_bytes: 0,
-            },
+            ..batch::empty()
         };
         match configured("do").as_str() {
             "spin" => spin(),

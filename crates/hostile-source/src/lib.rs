@@ -6,13 +6,15 @@
 //!
 //! What an attack came to stands in the state of its batch: `sent 12, then ConnectionLimitReached`.
 
+#[path = "../../reference-source/src/batch.rs"]
+mod batch;
 mod bindings;
 mod network;
 
 use bindings::Hostile;
-use bindings::exports::pipeline::source::source::{
-    BacklogDay, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats,
-    StreamDescription, TimeRange, Verdict,
+use bindings::contract::{
+    BacklogDay, Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, StreamDescription,
+    TimeRange, Verdict,
 };
 use std::{cell::RefCell, iter, sync::LazyLock};
 
@@ -127,20 +129,7 @@ impl Guest for Hostile {
             events: vec![r#"{"event":{"id":"1"}}"#.to_owned()],
             state: "{}".to_owned(),
             next_poll_ms: 60_000,
-            problems: Vec::new(),
-            stats: Stats {
-                requests: 0,
-                token_requests: 0,
-                bytes_received: 0,
-                bytes_read: 0,
-                rows_read: 0,
-                rows_malformed: 0,
-                files_completed: 0,
-                files_given_up: 0,
-                api_usage: None,
-                backlog_files: 0,
-                backlog_bytes: 0,
-            },
+            ..batch::empty()
         };
         let attack = attack();
         match attack.as_str() {

@@ -10,6 +10,8 @@ wit_bindgen::generate!({ path: "../../wit", world: "plugin", generate_all });
 // Of this package there are two versions in `wit/`, so its module is named after one.
 pub(crate) use wasi::http0_2_0 as http;
 
+pub(crate) use exports::pipeline::source::source as contract;
+
 export!(Reference);
 
 /// What answers the calls of the host.

@@ -18,13 +18,14 @@
 //! What the server says decides, so that whoever tries a host sees when it polls and with which state. A configuration with
 //! `"refuse"` is refused, with two problems; one with `"declare":"AUTHORITY"` says that it needs that one as well.
 
+mod batch;
 mod bindings;
 mod network;
 
 use bindings::Reference;
-use bindings::exports::pipeline::source::source::{
-    Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, Stats, StreamDescription,
-    TimeRange, Verdict,
+use bindings::contract::{
+    Batch, Description, Failure, Finding, Grants, Guest, Problem, ProblemKind, StreamDescription, TimeRange,
+    Verdict,
 };
 use std::cell::RefCell;
 
@@ -201,7 +202,7 @@ impl Guest for Reference {
             let problem = problem(ProblemKind::Transient, format!("the server does not answer: {error}"));
             Failure { problem: Problem { retry_after_ms: Some(1_000), ..problem }, state: None }
         })?;
-        let mut doing = Doing { batch: empty(), state: None, failure: None };
+        let mut doing = Doing { batch: batch::empty(), state: None, failure: None };
         answer.lines().for_each(|line| doing.obey(line));
         let Doing { mut batch, state: told, failure } = doing;
         if let Some(problem) = failure {
@@ -231,21 +232,4 @@ impl Guest for Reference {
     fn is_complete(state: String) -> bool {
         state == "end"
     }
-}
-
-fn empty() -> Batch {
-    let stats = Stats {
-        requests: 0,
-        token_requests: 0,
-        bytes_received: 0,
-        bytes_read: 0,
-        rows_read: 0,
-        rows_malformed: 0,
-        files_completed: 0,
-        files_given_up: 0,
-        api_usage: None,
-        backlog_files: 0,
-        backlog_bytes: 0,
-    };
-    Batch { events: Vec::new(), state: String::new(), next_poll_ms: 0, problems: Vec::new(), stats }
 }

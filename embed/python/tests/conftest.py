@@ -89,6 +89,35 @@ class Org:
             "streams": {"login": {"event_log_file": {"interval": "1h", "log_file_interval": "hourly"}}},
         }
 
+    def toml_file(self, folder: Path, component: Path, **batch: int) -> Path:
+        """The file that collects its Login files into events.ndjson of that folder, with a state beside it."""
+        config = self.config()
+        path = folder / "acme.toml"
+        path.write_text(
+            f"""
+component = {json.dumps(os.path.relpath(component, folder))}
+[source]
+instance_url = "{config["instance_url"]}"
+batch = {{ {", ".join(f"{key} = {value}" for key, value in batch.items())} }}
+[source.auth]
+flow = "jwt-bearer"
+client_id = "{config["auth"]["client_id"]}"
+username = "{config["auth"]["username"]}"
+audience = "{config["auth"]["audience"]}"
+private_key = {{ file = {json.dumps(os.path.relpath(self.key_file, folder))} }}
+[source.streams.login]
+event_log_file = {{ interval = "1h", log_file_interval = "hourly" }}
+[state]
+path = "state.json"
+[output]
+kind = "file"
+path = "events.ndjson"
+[egress]
+allow = ["{self.authority}"]
+"""
+        )
+        return path
+
     def _control(self, method: str, path: str, body: Any = None) -> bytes:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.about["control_url"] + path, data, method=method)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, Org, StartOrg
+from .conftest import ROOT, StartOrg
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 COLLECT = ROOT / "embed/python/collect.py"
@@ -33,35 +32,6 @@ def run(cache: Path) -> Run:
     return run
 
 
-def toml_file(folder: Path, component: Path, org: Org, **batch: int) -> Path:
-    config = org.config()
-    path = folder / "acme.toml"
-    path.write_text(
-        f"""
-component = {json.dumps(os.path.relpath(component, folder))}
-[source]
-instance_url = "{config["instance_url"]}"
-batch = {{ {", ".join(f"{key} = {value}" for key, value in batch.items())} }}
-[source.auth]
-flow = "jwt-bearer"
-client_id = "{config["auth"]["client_id"]}"
-username = "{config["auth"]["username"]}"
-audience = "{config["auth"]["audience"]}"
-private_key = {{ file = "{org.key_file.name}" }}
-[source.streams.login]
-event_log_file = {{ interval = "1h", log_file_interval = "hourly" }}
-[state]
-path = "state.json"
-[output]
-kind = "file"
-path = "events.ndjson"
-[egress]
-allow = ["{org.authority}"]
-"""
-    )
-    return path
-
-
 def delivered(path: Path) -> Counter[str]:
     return Counter(json.loads(line)["event"]["id"] for line in path.read_text().splitlines())
 
@@ -75,7 +45,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_a_file_of_source_host_is_collected(component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run) -> None:
     org = start_org()
-    toml = toml_file(tmp_path, component_path, org)
+    toml = org.toml_file(tmp_path, component_path)
     ended = run(toml, "--until-caught-up")
     assert ended.returncode == 0, ended.stderr
     assert delivered(tmp_path / "events.ndjson") == org.truth()
@@ -113,7 +83,7 @@ def test_killed_at_any_moment_it_loses_nothing(
     component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run, cache: Path
 ) -> None:
     org = start_org("--hours", "3", "--rows", "3000")
-    toml, output = toml_file(tmp_path, component_path, org, max_events=20), tmp_path / "events.ndjson"
+    toml, output = org.toml_file(tmp_path, component_path, max_events=20), tmp_path / "events.ndjson"
     kills, size = 0, 0
     while kills < 5:
         process = subprocess.Popen(command(cache, toml, "--until-caught-up"), stderr=subprocess.DEVNULL)
@@ -135,7 +105,7 @@ def test_a_signal_ends_it_after_the_batch_at_hand(
     component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run, cache: Path
 ) -> None:
     org = start_org()
-    toml, output = toml_file(tmp_path, component_path, org), tmp_path / "events.ndjson"
+    toml, output = org.toml_file(tmp_path, component_path), tmp_path / "events.ndjson"
     process = subprocess.Popen(command(cache, toml), stderr=subprocess.PIPE, text=True)
     until(lambda: output.exists() and output.stat().st_size > 0)
     process.send_signal(signal.SIGTERM)
@@ -148,7 +118,7 @@ def test_a_signal_ends_it_after_the_batch_at_hand(
 def test_a_second_run_with_the_same_state_is_refused(
     component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run, cache: Path
 ) -> None:
-    toml = toml_file(tmp_path, component_path, start_org())
+    toml = start_org().toml_file(tmp_path, component_path)
     process = subprocess.Popen(command(cache, toml), stderr=subprocess.DEVNULL)
     until((tmp_path / "events.ndjson").exists)
     ended = run(toml, "--until-caught-up")
@@ -161,7 +131,7 @@ def test_refused_credentials_end_a_run_until_caught_up_with_status_1(
     component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run
 ) -> None:
     org = start_org("--obstacle", "user-not-approved")
-    toml = toml_file(tmp_path, component_path, org)
+    toml = org.toml_file(tmp_path, component_path)
     ended = run(toml, "--until-caught-up")
     assert ended.returncode == 1 and "\nauth: sign-in failed" in ended.stderr, ended.stderr
     assert run(toml, "--check").returncode == 1
@@ -254,7 +224,7 @@ digest = "sha256:00"
 def test_what_is_not_allowed_is_said_as_it_stands_in_the_file(
     component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run
 ) -> None:
-    toml = toml_file(tmp_path, component_path, start_org())
+    toml = start_org().toml_file(tmp_path, component_path)
     toml.write_text(toml.read_text().partition("[egress]")[0])
     ended = run(toml)
     assert ended.returncode == 2 and ended.stderr.startswith("egress.allow: does not allow"), ended.stderr
@@ -263,7 +233,7 @@ def test_what_is_not_allowed_is_said_as_it_stands_in_the_file(
 def test_a_file_without_a_state_is_refused(
     component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run
 ) -> None:
-    toml = toml_file(tmp_path, component_path, start_org())
+    toml = start_org().toml_file(tmp_path, component_path)
     toml.write_text(toml.read_text().replace('[state]\npath = "state.json"', ""))
     ended = run(toml)
     assert ended.returncode == 2 and "says not where the state lies" in ended.stderr, ended.stderr
@@ -273,7 +243,7 @@ def test_a_file_without_a_state_is_refused(
 def test_a_mistake_in_the_source_is_named_with_its_path_in_the_file(
     component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run
 ) -> None:
-    toml = toml_file(tmp_path, component_path, start_org())
+    toml = start_org().toml_file(tmp_path, component_path)
     toml.write_text(toml.read_text().replace("client_id", "client_idd"))
     ended = run(toml)
     assert ended.returncode == 2 and "source.auth.client_idd: " in ended.stderr, ended.stderr
@@ -307,7 +277,7 @@ def test_a_torn_line_is_cut_off_and_anything_else_is_left_alone(
     component_path: Path, start_org: StartOrg, tmp_path: Path, run: Run
 ) -> None:
     org = start_org()
-    toml, output = toml_file(tmp_path, component_path, org), tmp_path / "events.ndjson"
+    toml, output = org.toml_file(tmp_path, component_path), tmp_path / "events.ndjson"
     output.write_text('{"event":{"id":"before"}}\n{"event":{"id":"to')
     assert run(toml, "--until-caught-up").returncode == 0
     assert delivered(output) == org.truth() + Counter(["before"])

@@ -166,30 +166,7 @@ def test_it_is_the_file_of_source_host(
 ) -> None:
     """Either goes on where the other stopped."""
     org = start_org()
-    org_config = org.config()
-    toml = tmp_path / "acme.toml"
-    toml.write_text(
-        f"""
-component = "{component.path}"
-[source]
-instance_url = "{org_config["instance_url"]}"
-[source.auth]
-flow = "jwt-bearer"
-client_id = "{org_config["auth"]["client_id"]}"
-username = "{org_config["auth"]["username"]}"
-audience = "{org_config["auth"]["audience"]}"
-private_key = {{ file = "{org.key_file}" }}
-[source.streams.login]
-event_log_file = {{ interval = "1h", log_file_interval = "hourly" }}
-[state]
-path = "state.json"
-[output]
-kind = "file"
-path = "events.ndjson"
-[egress]
-allow = ["{org.authority}"]
-"""
-    )
+    toml = org.toml_file(tmp_path, component.path)
     state = tmp_path / "state.json"
     with StateFile(state, tenant="acme") as file, Source(component, org.config(max_events=50), state=file) as source:
         first = next(iter(source))
