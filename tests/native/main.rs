@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that meets what it does not expect has failed")]
 
 mod adversary;
+mod ahead;
 mod allocations;
 mod architecture;
 mod backfill;

@@ -22,12 +22,12 @@ fn csv(ids: impl IntoIterator<Item = String>) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn file(n: u32, rows: u32) -> CannedFile {
+pub fn file(n: u32, rows: u32) -> CannedFile {
     CannedFile::new(n, csv((0..rows).map(|row| format!("{n}-{row}"))))
 }
 
 /// Request ids in the order of the events.
-fn ids(events: &[String]) -> Vec<String> {
+pub fn ids(events: &[String]) -> Vec<String> {
     let id = |event: &String| {
         let event: serde_json::Value = serde_json::from_str(event).expect("JSON");
         event["salesforce"]["login"]["request"]["id"].as_str().unwrap_or("malformed").to_owned()
@@ -35,7 +35,7 @@ fn ids(events: &[String]) -> Vec<String> {
     events.iter().map(id).collect()
 }
 
-fn expected(files: &[(u32, u32)]) -> Vec<String> {
+pub fn expected(files: &[(u32, u32)]) -> Vec<String> {
     files.iter().flat_map(|(n, rows)| (0..*rows).map(move |row| format!("{n}-{row}"))).collect()
 }
 
@@ -50,7 +50,7 @@ pub struct Run {
 }
 
 impl Run {
-    fn new(more: &str) -> Self {
+    pub fn new(more: &str) -> Self {
         Self::of(configured(more))
     }
 
@@ -95,7 +95,7 @@ impl Run {
     }
 
     /// Polls until all is read and nothing is waited for but the next listing.
-    fn until_caught_up(&mut self, org: &mut dyn Http) {
+    pub fn until_caught_up(&mut self, org: &mut dyn Http) {
         for _ in 0..500 {
             let wait = match self.poll(org) {
                 Ok(batch) if batch.next_poll_ms == 0 => 0,

@@ -178,6 +178,7 @@ impl Configured {
         let mut progress = Progress::new(self.config.limits, clock, state.stalled);
         let mut outcome = Outcome::default();
         let slices = self.work.run(&mut org, &mut state, &mut progress, &mut outcome);
+        self.work.end_poll();
         outcome.useful |= progress.has_worked();
         // What was asked is done; but if that used the share up, the next poll must not ask before it has waited.
         let within_share = || org.within_share().map_err(|error| error.problem("a request"));

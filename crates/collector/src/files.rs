@@ -5,6 +5,7 @@
 //! streams with the same interval are due together from then on. A stream whose listing failed lists alone until it works: what
 //! is wrong with one stream's types does not reach the others.
 
+mod ahead;
 mod file;
 pub mod listing;
 mod reading;
@@ -15,6 +16,7 @@ use crate::{
         streams::{Cadence, FilesSource},
     },
     files::{
+        ahead::Ahead,
         file::OpenFile,
         listing::{Listing, list},
         reading::Job,
@@ -44,6 +46,8 @@ pub struct FilesWork {
     /// What the queue came from; none = it has to be listed.
     listed: Option<ListedPart>,
     open: Option<Box<OpenFile>>,
+    /// Downloads of what comes next in the queue.
+    ahead: Ahead,
 }
 
 /// The listing that a queue came from.
@@ -210,6 +214,12 @@ impl FilesWork {
     /// Ends the download that is open. It goes on from its checkpoint later.
     pub fn close(&mut self) {
         self.open = None;
+        self.ahead.give_up();
+    }
+
+    /// Gives up what was begun for later: a poll is over, and nobody knows when the next one comes.
+    pub fn end_poll(&mut self) {
+        self.ahead.give_up();
     }
 
     /// What the stream needs.
@@ -258,10 +268,19 @@ impl FilesWork {
         }
         let step = match state.reading.take() {
             Some(reading) => {
-                Job { slice: &mut slice, source, state, capacity, now, open: &mut self.open }.read(reading)?
+                let begun = self.ahead.take(&reading.file.id);
+                if state.downloads.is_none() {
+                    self.ahead.begin(slice.org, &self.queue, slice.progress);
+                }
+                Job { slice: &mut slice, source, state, capacity, now, open: &mut self.open, begun }
+                    .read(reading)?
             }
             None => Step::Idle,
         };
+        if step == Step::Failed {
+            // The next ones may fail as well.
+            self.ahead.give_up();
+        }
         self.end_part(&mut slice, source, state);
         Ok(step)
     }

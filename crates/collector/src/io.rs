@@ -11,13 +11,27 @@ pub trait Clock {
     fn elapsed(&self) -> Duration;
 }
 
-/// Sends HTTP requests, one at a time. Follows no redirects, decodes nothing, keeps no cookies.
+/// Sends HTTP requests. Follows no redirects, decodes nothing, keeps no cookies.
 pub trait Http {
     /// Sends a request and returns once the answer's headers are there.
     ///
     /// # Errors
     /// When no answer came. An answer with an error status is an answer.
     fn send(&mut self, request: &Request) -> Result<Response, TransportError>;
+
+    /// Sends a request whose answer is wanted later, and returns at once. Nothing, where it sends one request at a time.
+    fn begin(&mut self, _request: &Request) -> Option<Box<dyn Pending>> {
+        None
+    }
+}
+
+/// A request that is under way. Whoever drops it gives it up.
+pub trait Pending {
+    /// Waits until the answer's headers are there.
+    ///
+    /// # Errors
+    /// As [`Http::send`].
+    fn answer(self: Box<Self>) -> Result<Response, TransportError>;
 }
 
 /// How long to wait for what.

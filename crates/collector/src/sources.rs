@@ -147,6 +147,11 @@ impl Work {
         }
     }
 
+    /// Gives up what outlasts no poll.
+    pub fn end_poll(&mut self) {
+        self.files.iter_mut().for_each(FilesWork::end_poll);
+    }
+
     /// Lets go of what a source holds that waits for long: a download, records.
     fn let_go(&mut self, source: Source) {
         match source {

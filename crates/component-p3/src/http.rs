@@ -1,4 +1,4 @@
-//! HTTP through `wasi:http`: one request at a time, the body read as it comes.
+//! HTTP through `wasi:http`, the body read as it comes.
 //!
 //! The collector waits for an answer where it stands, so each wait is one `block_on`: the call of the host that it happens in is
 //! asynchronous, and the host does other things meanwhile.
@@ -15,23 +15,24 @@ use crate::{
     words::words,
 };
 use collector::{
-    io::{Request, Response},
+    io::{Pending, Request, Response, TransportError},
     secret::wipe_bytes,
 };
 use std::{
-    future::poll_fn,
+    future::{poll_fn, ready},
     io::{self, Read},
-    pin::pin,
-    task::Poll,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
 };
-use wit_bindgen::{FutureReader, StreamReader, StreamResult, block_on};
+use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, block_on};
+
+/// How a body ends.
+type End = Result<Option<Trailers>, ErrorCode>;
 
 /// How much is asked for at once.
 const READ: usize = 64 * 1024;
 
 pub(crate) fn send(request: &Request) -> Result<Response, ErrorCode> {
-    let internal = |()| ErrorCode::InternalError(None);
-    let fields = request::fields(request)?;
     let (content, contents) = match &request.body {
         Some(body) => {
             let (writer, reader) = wit_stream::new();
@@ -39,14 +40,7 @@ pub(crate) fn send(request: &Request) -> Result<Response, ErrorCode> {
         }
         None => (None, None),
     };
-    let (no_trailers, trailers) = wit_future::new(|| Ok(None));
-    let (outgoing, _sent) = Outgoing::new(fields, contents, trailers, Some(request::options(request)));
-    outgoing.set_method(&request::method(request)).map_err(internal)?;
-    outgoing.set_scheme(Some(&request::scheme(request))).map_err(internal)?;
-    let invalid = |()| ErrorCode::HttpRequestUriInvalid;
-    outgoing.set_authority(Some(&request.authority)).map_err(invalid)?;
-    outgoing.set_path_with_query(Some(&request.path)).map_err(invalid)?;
-
+    let (outgoing, no_trailers) = outgoing(request, contents)?;
     block_on(async move {
         let write = async {
             if let Some((mut writer, bytes)) = content {
@@ -57,16 +51,69 @@ pub(crate) fn send(request: &Request) -> Result<Response, ErrorCode> {
             let _ = no_trailers.write(Ok(None)).await;
         };
         // Who answers before all is read may stop reading: the answer counts, and tells why.
-        let response = first(client::send(outgoing), write).await?;
-        let status = response.get_status_code();
-        let headers = request::headers(response.get_headers().copy_all());
-        let (understood, outcome) = wit_future::new(|| Ok(()));
-        let (stream, end) = Incoming::consume_body(response, outcome);
-        // Said at once: whoever drops a body later may do so where nothing can be waited for.
-        let _ = understood.write(Ok(())).await;
-        let body = Body { stream, end: Some(end), read: Vec::new(), given: 0 };
-        Ok(Response { status, headers, body: Box::new(body) })
+        received(first(client::send(outgoing), write).await?).await
     })
+}
+
+/// Sends a request without a body. The host goes on with it while the component does other things.
+pub(crate) fn begin(request: &Request) -> Option<Box<dyn Pending>> {
+    let (outgoing, no_trailers) = outgoing(request, None).ok()?;
+    let mut sent: Sent = Box::pin(client::send(outgoing));
+    let mut ended: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move {
+        let _ = no_trailers.write(Ok(None)).await;
+    });
+    // Looked at once, both are under way: the host has them, and this call of it looks after them until they are waited for. Were that done
+    // within a `block_on`, that would wait for them.
+    let context = &mut Context::from_waker(Waker::noop());
+    let _ = ended.as_mut().poll(context);
+    let sent = match sent.as_mut().poll(context) {
+        Poll::Ready(answer) => Box::pin(ready(answer)),
+        Poll::Pending => sent,
+    };
+    Some(Box::new(Begun { sent, _ended: ended }))
+}
+
+type Sent = Pin<Box<dyn Future<Output = Result<Incoming, ErrorCode>>>>;
+
+struct Begun {
+    sent: Sent,
+    /// Says that no trailers come.
+    _ended: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Pending for Begun {
+    fn answer(self: Box<Self>) -> Result<Response, TransportError> {
+        let answer = block_on(async move { received(self.sent.await?).await });
+        answer.map_err(|code| request::transport_error(&code))
+    }
+}
+
+/// A request to be sent, and where to say that no trailers come.
+fn outgoing(
+    request: &Request,
+    contents: Option<StreamReader<u8>>,
+) -> Result<(Outgoing, FutureWriter<End>), ErrorCode> {
+    let internal = |()| ErrorCode::InternalError(None);
+    let invalid = |()| ErrorCode::HttpRequestUriInvalid;
+    let fields = request::fields(request)?;
+    let (no_trailers, trailers) = wit_future::new(|| Ok(None));
+    let (outgoing, _sent) = Outgoing::new(fields, contents, trailers, Some(request::options(request)));
+    outgoing.set_method(&request::method(request)).map_err(internal)?;
+    outgoing.set_scheme(Some(&request::scheme(request))).map_err(internal)?;
+    outgoing.set_authority(Some(&request.authority)).map_err(invalid)?;
+    outgoing.set_path_with_query(Some(&request.path)).map_err(invalid)?;
+    Ok((outgoing, no_trailers))
+}
+
+async fn received(response: Incoming) -> Result<Response, ErrorCode> {
+    let status = response.get_status_code();
+    let headers = request::headers(response.get_headers().copy_all());
+    let (understood, outcome) = wit_future::new(|| Ok(()));
+    let (stream, end) = Incoming::consume_body(response, outcome);
+    // Said at once: whoever drops a body later may do so where nothing can be waited for.
+    let _ = understood.write(Ok(())).await;
+    let body = Body { stream, end: Some(end), read: Vec::new(), given: 0 };
+    Ok(Response { status, headers, body: Box::new(body) })
 }
 
 /// What the first of two comes to, while the second goes on beside it for as long as that takes.
@@ -87,7 +134,7 @@ async fn first<T>(first: impl Future<Output = T>, second: impl Future<Output = (
 struct Body {
     stream: StreamReader<u8>,
     /// Tells how it ended, once.
-    end: Option<FutureReader<Result<Option<Trailers>, ErrorCode>>>,
+    end: Option<FutureReader<End>>,
     /// What came last, and how much of it was handed on.
     read: Vec<u8>,
     given: usize,

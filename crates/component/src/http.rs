@@ -1,11 +1,12 @@
-//! HTTP through `wasi:http`: one request at a time, the body read as it comes.
+//! HTTP through `wasi:http`, the body read as it comes.
 
 use crate::{
     bindings::{
         http::{
             outgoing_handler,
             types::{
-                ErrorCode, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest, http_error_code,
+                ErrorCode, FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingBody,
+                OutgoingRequest, http_error_code,
             },
         },
         wasi::io::streams::{InputStream, StreamError},
@@ -14,7 +15,7 @@ use crate::{
     words::words,
 };
 use collector::{
-    io::{Request, Response},
+    io::{Pending, Request, Response, TransportError},
     secret::Secret,
 };
 use std::io::{self, Read};
@@ -23,18 +24,38 @@ use std::io::{self, Read};
 const READ: u64 = 64 * 1024;
 
 pub(crate) fn send(request: &Request) -> Result<Response, ErrorCode> {
+    answer(&start(request)?)
+}
+
+/// Sends a request. The host goes on with it while the component does other things.
+pub(crate) fn begin(request: &Request) -> Option<Box<dyn Pending>> {
+    Some(Box::new(Begun(start(request).ok()?)))
+}
+
+struct Begun(FutureIncomingResponse);
+
+impl Pending for Begun {
+    fn answer(self: Box<Self>) -> Result<Response, TransportError> {
+        answer(&self.0).map_err(|code| request::transport_error(&code))
+    }
+}
+
+fn start(request: &Request) -> Result<FutureIncomingResponse, ErrorCode> {
     let internal = |_| ErrorCode::InternalError(None);
     let outgoing = OutgoingRequest::new(request::fields(request)?);
     outgoing.set_method(&request::method(request)).map_err(internal)?;
     outgoing.set_scheme(Some(&request::scheme(request))).map_err(internal)?;
     outgoing.set_authority(Some(&request.authority)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     outgoing.set_path_with_query(Some(&request.path)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
-
     let body = outgoing.body().map_err(internal)?;
     let future = outgoing_handler::handle(outgoing, Some(request::options(request)))?;
     // Who answers before all is read may stop reading: the answer counts, and tells why.
     let _ = write(body, request.body.as_ref());
+    Ok(future)
+}
 
+fn answer(future: &FutureIncomingResponse) -> Result<Response, ErrorCode> {
+    let internal = |_| ErrorCode::InternalError(None);
     let answer = loop {
         match future.get() {
             Some(answer) => break answer,

@@ -3,7 +3,7 @@
 use crate::bindings::http::types::{ErrorCode, Fields, Method, RequestOptions, Scheme};
 use crate::words::words;
 use collector::{
-    io::{Http, Request, Response, TransportError},
+    io::{Http, Pending, Request, Response, TransportError},
     secret::wipe_bytes,
 };
 use std::time::Duration;
@@ -13,10 +13,19 @@ pub(crate) struct WasiHttp;
 
 impl Http for WasiHttp {
     fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
-        crate::http::send(request).map_err(|code| match code {
-            ErrorCode::HttpRequestDenied => TransportError::Denied(String::from("the host denies it")),
-            code => TransportError::Failed(words(&code)),
-        })
+        crate::http::send(request).map_err(|code| transport_error(&code))
+    }
+
+    fn begin(&mut self, request: &Request) -> Option<Box<dyn Pending>> {
+        crate::http::begin(request)
+    }
+}
+
+/// Why no answer came.
+pub(crate) fn transport_error(code: &ErrorCode) -> TransportError {
+    match code {
+        ErrorCode::HttpRequestDenied => TransportError::Denied(String::from("the host denies it")),
+        code => TransportError::Failed(words(code)),
     }
 }
 

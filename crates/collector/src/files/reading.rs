@@ -16,6 +16,7 @@
 use crate::{
     config::streams::FilesSource,
     files::{
+        ahead::Taken,
         file::{OpenFile, Stop},
         listing::{Listed, look_up},
     },
@@ -52,6 +53,8 @@ pub struct Job<'j, 'a, 'o, 'p> {
     pub now: Time,
     /// The download, if it is open already.
     pub open: &'j mut Option<Box<OpenFile>>,
+    /// The download, if it was begun.
+    pub begun: Option<Taken>,
 }
 
 /// Why a file could not be read on.
@@ -70,14 +73,16 @@ impl Job<'_, '_, '_, '_> {
         let file = reading.file.clone();
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => match OpenFile::open(self.slice.org, &file, reading.checkpoint.as_ref()) {
-                Ok(open) => open,
-                Err(RequestError::Everywhere(problem)) => {
-                    self.state.reading = Some(reading);
-                    return Err(problem);
+            None => {
+                match OpenFile::open(self.slice.org, &file, reading.checkpoint.as_ref(), self.begun.take()) {
+                    Ok(open) => open,
+                    Err(RequestError::Everywhere(problem)) => {
+                        self.state.reading = Some(reading);
+                        return Err(problem);
+                    }
+                    Err(error) => return Ok(self.refused(reading, &error)),
                 }
-                Err(error) => return Ok(self.refused(reading, &error)),
-            },
+            }
         };
         let (before, left_out) = (self.slice.progress.stats, self.slice.progress.left_out());
         let stop = open.read(self.slice.org, self.source, &file, self.slice.progress);

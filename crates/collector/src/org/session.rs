@@ -28,7 +28,7 @@ use crate::{
     about::{NAME, VERSION},
     address::{Origin, TOKEN_PATH},
     config::Config,
-    io::{Clock, Http, Request, Response, Timeouts, TransportError},
+    io::{Clock, Http, Pending, Request, Response, Timeouts, TransportError},
     org::{
         errors::{
             DENIED, GARBLED, Meaning, Refusal, Remedy, Scope, TOO_LONG, UNREACHED, api_problem,
@@ -65,6 +65,8 @@ const SMALL_BODY: u64 = 64 * 1024;
 const PAGE_BODY: u64 = 8 * 1024 * 1024;
 /// The longest wait that an answer can ask for.
 const LONGEST_WAIT_MS: i64 = 24 * 3_600_000;
+/// Requests under way whose answers are wanted later. Hosts allow few at a time, and one is needed for what is wanted now.
+const MOST_BEGUN: u32 = 3;
 /// Paths remembered that a new token did not help.
 const MOST_STUBBORN: usize = 1000;
 /// How far the host's two clocks may go apart before the org is asked what time it is.
@@ -109,6 +111,8 @@ pub struct Session {
     requests: u32,
     token_requests: u32,
     received: Rc<Cell<u64>>,
+    /// How many requests are under way whose answers are wanted later.
+    begun: Rc<Cell<u32>>,
 }
 
 /// What time it was when the org last answered.
@@ -393,15 +397,8 @@ impl Org<'_> {
     ) -> Result<Result<Response, Refusal>, RequestError> {
         loop {
             self.sign_in()?;
-            let token = self.session.token.as_ref().map_or("", Secret::reveal);
-            let authorization = Secret::new(format!("Bearer {token}"));
-            // Answers are a tenth of their length then, records as well as files.
-            let mut all = vec![
-                ("authorization", authorization),
-                ("accept-encoding", Secret::new(String::from("gzip"))),
-            ];
-            all.extend(headers.iter().map(|(name, value)| (*name, Secret::new((*value).to_owned()))));
-            let followed = self.session.told.clone().filter(|_| self.session.follows);
+            let all = self.authorized(headers);
+            let followed = self.followed();
             let origin = followed.as_ref().unwrap_or(&self.config.instance);
             let response = match self.send(origin, path, None, all) {
                 Err(RequestError::Transport(TransportError::Denied(_), _)) if followed.is_some() => {
@@ -421,6 +418,49 @@ impl Org<'_> {
             }
             return Ok(Err(self.read_refusal(response, &[])?));
         }
+    }
+
+    /// The headers of a request with the token.
+    fn authorized(&self, headers: &[(&'static str, &str)]) -> Vec<(&'static str, Secret)> {
+        let token = self.session.token.as_ref().map_or("", Secret::reveal);
+        let authorization = Secret::new(format!("Bearer {token}"));
+        // Answers are a tenth of their length then, records as well as files.
+        let mut all =
+            vec![("authorization", authorization), ("accept-encoding", Secret::new(String::from("gzip")))];
+        all.extend(headers.iter().map(|(name, value)| (*name, Secret::new((*value).to_owned()))));
+        all
+    }
+
+    /// Where requests go, if that is not the configured address.
+    fn followed(&self) -> Option<Origin> {
+        self.session.told.clone().filter(|_| self.session.follows)
+    }
+
+    /// Asks for a path whose answer is wanted soon, if nothing speaks against it: the token is one that was accepted in this poll, the
+    /// share of the allowance has room, and few requests are under way.
+    pub fn begin(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Option<Begun> {
+        let under_way = &self.session.begun;
+        if !self.session.accepted_now || under_way.get() >= MOST_BEGUN || self.within_share().is_err() {
+            return None;
+        }
+        let headers = self.authorized(headers);
+        let origin = self.followed();
+        let request = self.request(origin.as_ref().unwrap_or(&self.config.instance), path, None, headers);
+        let pending = self.http.begin(&request)?;
+        self.session.requests += 1;
+        self.session.begun.set(self.session.begun.get() + 1);
+        Some(Begun { pending: Some(pending), under_way: Rc::clone(&self.session.begun) })
+    }
+
+    /// The answer to a request that was begun. Whatever else came of it than what was asked for counts for nothing: who asks anew
+    /// learns what it means.
+    pub fn get_begun(&mut self, mut begun: Begun) -> Option<Response> {
+        let response = begun.pending.take()?.answer().ok()?;
+        if response.status != 200 {
+            return None;
+        }
+        // It may have come a while ago: what it says of the time does not count.
+        Some(self.received(response))
     }
 
     /// Whether a refusal for the session is one of this request alone. If another was refused with the same token, and
@@ -622,25 +662,35 @@ impl Org<'_> {
         format!("{REQUEST_ID_PREFIX}{configuration:0>8}{time:012x}{:04x}", self.session.requests & 0xffff)
     }
 
-    fn send(
-        &mut self,
+    fn request(
+        &self,
         origin: &Origin,
         path: &str,
         body: Option<Secret>,
         mut headers: Vec<(&'static str, Secret)>,
-    ) -> Result<Response, RequestError> {
+    ) -> Request {
         headers.push(("user-agent", Secret::new(format!("{}/{}", NAME, VERSION))));
         headers.push(("x-sfdc-request-id", Secret::new(self.request_id())));
-        let request = Request {
+        Request {
             body,
             secure: origin.secure,
             authority: origin.authority.clone(),
             path: path.to_owned(),
             headers,
             timeouts: self.timeouts(),
-        };
+        }
+    }
+
+    fn send(
+        &mut self,
+        origin: &Origin,
+        path: &str,
+        body: Option<Secret>,
+        headers: Vec<(&'static str, Secret)>,
+    ) -> Result<Response, RequestError> {
+        let request = self.request(origin, path, body, headers);
         self.session.requests += 1;
-        let mut response = self
+        let response = self
             .http
             .send(&request)
             .map_err(|error| RequestError::Transport(error, origin.authority.clone()))?;
@@ -650,6 +700,11 @@ impl Org<'_> {
         let earlier = self.session.told_time.filter(|told| told.holds(self.clock));
         let org = time.map(|time| time.0).or_else(|| earlier.and_then(|told| told.now(self.clock)));
         self.session.told_time = Some(ToldTime { org, host, elapsed });
+        Ok(self.received(response))
+    }
+
+    /// An answer whose use of the allowance is noted, and whose body is counted and decompressed as it is read.
+    fn received(&mut self, mut response: Response) -> Response {
         if let Some(usage) = response.header("sforce-limit-info").and_then(Usage::parse) {
             self.session.api_usage = Some(usage);
             self.session.usage_is_new = true;
@@ -660,7 +715,19 @@ impl Org<'_> {
         if encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip")) {
             response.body = gzip::decode(response.body);
         }
-        Ok(response)
+        response
+    }
+}
+
+/// A request with the token whose answer is wanted later.
+pub struct Begun {
+    pending: Option<Box<dyn Pending>>,
+    under_way: Rc<Cell<u32>>,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.under_way.set(self.under_way.get().saturating_sub(1));
     }
 }
 

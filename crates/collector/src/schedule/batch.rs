@@ -119,6 +119,15 @@ impl<'a> Progress<'a> {
         self.announced < self.limits.events && self.bytes < self.limits.bytes
     }
 
+    /// Whether a log of so many bytes will probably fit in: a document is three times as long as its row, and hardly any row has
+    /// fewer than 256 bytes.
+    pub fn has_room_for(&self, log_bytes: u64) -> bool {
+        let log_bytes = usize::try_from(log_bytes).unwrap_or(usize::MAX);
+        !self.out_of_time
+            && self.announced.saturating_add(log_bytes / 256) < self.limits.events
+            && self.bytes.saturating_add(log_bytes.saturating_mul(3)) < self.limits.bytes
+    }
+
     /// Looks at the clock; to be called wherever time may have passed. All time counts, whatever it went by for: before the
     /// state has moved on, there may be more of it.
     pub fn check_time(&mut self) {
