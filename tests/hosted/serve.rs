@@ -350,6 +350,9 @@ async fn tenants_come_change_pause_and_go_while_the_others_go_on() {
     assert_eq!(fixture.tenants(&["poll", "globex"]), None, "it is paused");
     assert_eq!(fixture.tenants(&["resume", "globex"]).as_deref(), Some("globex is resumed\n"));
     fixture.wait("globex", "waiting", |status| status.is_some_and(|one| one["state"] == "waiting"));
+    let counts =
+        |name| fixture.status(name).map(|one| (one["events"].as_u64(), one["polls"].as_u64() > Some(1)));
+    assert_eq!(counts("globex"), Some((Some(ROWS), true)), "what it did before it was opened anew counts");
     assert_eq!(fixture.tenants(&["pause", "nobody"]), None);
 
     fs::remove_file(fixture.file("acme")).expect("removed");

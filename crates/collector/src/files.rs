@@ -5,7 +5,7 @@
 //! streams with the same interval are due together from then on. A stream whose listing failed lists alone until it works: what
 //! is wrong with one stream's types does not reach the others.
 
-mod ahead;
+mod download;
 mod file;
 pub mod listing;
 mod reading;
@@ -16,7 +16,7 @@ use crate::{
         streams::{Cadence, FilesSource},
     },
     files::{
-        ahead::Ahead,
+        download::Ahead,
         file::OpenFile,
         listing::{Listing, list},
         reading::Job,
@@ -270,7 +270,7 @@ impl FilesWork {
             Some(reading) => {
                 let begun = self.ahead.take(&reading.file.id);
                 if state.downloads.is_none() {
-                    self.ahead.begin(slice.org, &self.queue, slice.progress);
+                    self.ahead.begin(slice.org, reading.remaining(), &self.queue, slice.progress);
                 }
                 Job { slice: &mut slice, source, state, capacity, now, open: &mut self.open, begun }
                     .read(reading)?

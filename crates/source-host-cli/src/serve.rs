@@ -154,8 +154,25 @@ struct Record {
     cpu: Duration,
     failed: Option<(String, SystemTime)>,
     backfill: Option<BackfillStatus>,
+    /// Events delivered and polls, since the server began.
     events: u64,
     polls: u64,
+    /// Those of them before it was opened last.
+    before: (u64, u64),
+}
+
+impl Record {
+    /// Takes note of what it has delivered since it was opened, and how often it was polled. Returns how many events that are more.
+    fn count(&mut self, (events, polls): (u64, u64)) -> u64 {
+        let known = self.events;
+        (self.events, self.polls) = (self.before.0 + events, self.before.1 + polls);
+        self.events.saturating_sub(known)
+    }
+
+    /// It will be opened anew.
+    fn closed(&mut self) {
+        self.before = (self.events, self.polls);
+    }
 }
 
 type EndedSlice = (String, Option<Box<Tenant>>, SliceEnd);
@@ -230,6 +247,7 @@ impl Server {
                 backfill: None,
                 events: 0,
                 polls: 0,
+                before: (0, 0),
             };
             self.slots.insert(name.clone(), record);
             self.places.queue(name, Usage::default());
@@ -305,7 +323,7 @@ impl Server {
         if record.changed || record.reopen {
             record.metrics.instance_open(false);
             (tenant, record.loaded) = (None, None);
-            (record.events, record.polls) = (0, 0);
+            record.closed();
             (record.changed, record.reopen) = (false, false);
         }
         record.metrics.paused(paused);
@@ -374,9 +392,7 @@ impl Server {
         record.usage.add(held + cpu.saturating_sub(record.cpu));
         record.cpu = cpu;
         if let Some(tenant) = &tenant {
-            let (events, polls) = tenant.done();
-            self.delivered += events.saturating_sub(record.events);
-            (record.events, record.polls) = (events, polls);
+            self.delivered += record.count(tenant.done());
             record.backfill = tenant.backfill().map(|(range, events)| BackfillStatus { range, events });
         }
         if record.removed {
@@ -401,7 +417,7 @@ impl Server {
         let (tenant, wait) = match end {
             SliceEnd::More | SliceEnd::Compile(_) | SliceEnd::Compiled(_) => (tenant, Duration::ZERO),
             SliceEnd::Reopen => {
-                record.events = 0;
+                record.closed();
                 (None, Duration::ZERO)
             }
             SliceEnd::Wait(wait) => {
@@ -412,7 +428,7 @@ impl Server {
             SliceEnd::Failed(why) => {
                 tracing::error!(tenant = name, again_in_s = self.settings.retry_after.as_secs(), "{why}");
                 record.failed = Some((why, SystemTime::now()));
-                record.events = 0;
+                record.closed();
                 (None, self.settings.retry_after)
             }
         };

@@ -8,7 +8,7 @@ use crate::{
         streams::{EventTypes, FilesSource},
         treatment,
     },
-    files::ahead::Taken,
+    files::download::{self, Taken},
     org::{
         names::KnownNames,
         session::{Org, RequestError},
@@ -71,11 +71,6 @@ pub enum Stop {
     Changed,
 }
 
-/// Where the content of a file is.
-pub fn log_file_path(version: &str, id: &str) -> String {
-    format!("/services/data/v{version}/sobjects/EventLogFile/{id}/LogFile")
-}
-
 impl OpenFile {
     /// Asks for a file, unless the download was begun and came to something.
     pub fn open(
@@ -84,13 +79,7 @@ impl OpenFile {
         checkpoint: Option<&Checkpoint>,
         begun: Option<Taken>,
     ) -> Result<Box<Self>, RequestError> {
-        let body = match begun.and_then(|begun| begun.answer(org)) {
-            Some(response) => response.body,
-            None => {
-                let version = org.api_version()?;
-                org.get(&log_file_path(&version, &file.id), &[("accept", "*/*")])?.body
-            }
-        };
+        let body = download::get(org, &file.id, begun)?.body;
         let search = checkpoint.map(|checkpoint| Search { checkpoint: checkpoint.clone(), row: Vec::new() });
         let counted = checkpoint.map_or(0, |checkpoint| checkpoint.offset);
         let stage = Stage::Header(search);

@@ -16,7 +16,7 @@
 use crate::{
     config::streams::FilesSource,
     files::{
-        ahead::Taken,
+        download::Taken,
         file::{OpenFile, Stop},
         listing::{Listed, look_up},
     },

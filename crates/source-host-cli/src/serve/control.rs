@@ -117,9 +117,9 @@ pub struct TenantStatus {
     pub state: String,
     /// Milliseconds until it is polled next, where it waits.
     pub next_poll_ms: Option<u64>,
-    /// Events delivered since it was opened.
+    /// Events delivered since the server began.
     pub events: u64,
-    /// Polls since it was opened.
+    /// Polls since the server began.
     pub polls: u64,
     /// Why it failed, if it did.
     pub failed: Option<String>,
