@@ -641,9 +641,20 @@ async fn a_state_that_could_not_be_told_from_none_is_refused() {
 
 #[tokio::test]
 async fn who_wants_to_sleep_for_49_days_is_asked_again_after_one() {
-    let (mut source, told) = attacking("silent", "127.0.0.1:9", Limits::default()).await;
-    assert_eq!(source.poll(None).await.expect("a batch").next_poll_ms, 24 * 3_600_000);
-    assert!(told.has("wait"));
+    const DAY: u32 = 24 * 3_600_000;
+    for attack in ["silent", "silent-problem", "silent-failure"] {
+        let (mut source, told) = attacking(attack, "127.0.0.1:9", Limits::default()).await;
+        let waits: Vec<_> = match source.poll(None).await {
+            Ok(batch) => {
+                let problems = batch.problems.iter().filter_map(|problem| problem.retry_after_ms);
+                problems.chain([batch.next_poll_ms]).collect()
+            }
+            Err(Error::Failure(failure)) => failure.problem.retry_after_ms.into_iter().collect(),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(waits.iter().max(), Some(&DAY), "{attack}: {waits:?}");
+        assert!(told.has("wait"), "{attack}");
+    }
 }
 
 #[tokio::test]

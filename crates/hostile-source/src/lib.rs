@@ -55,6 +55,11 @@ fn problem(message: &str) -> Problem {
     }
 }
 
+/// One that asks for 49 days.
+fn silent() -> Problem {
+    Problem { kind: ProblemKind::Transient, retry_after_ms: Some(u32::MAX), ..problem("later") }
+}
+
 fn spin() -> ! {
     let mut n = 0_u64;
     loop {
@@ -153,6 +158,8 @@ impl Guest for Hostile {
             "many-problems" => batch.problems = vec![problem(&"p".repeat(4096)); 5_000],
             "empty-state" => batch.state.clear(),
             "silent" => batch.next_poll_ms = u32::MAX,
+            "silent-problem" => batch.problems = vec![silent()],
+            "silent-failure" => return Err(Failure { problem: silent(), state: None }),
             "large-event" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(8 << 20))],
             "large-batch" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)); 20],
             "twice" => batch.events = vec![r#"{"a":{"b":1,"c":2,"b":3}}"#.to_owned()],

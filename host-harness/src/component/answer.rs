@@ -28,10 +28,27 @@ pub(super) fn too_many(problems: &[wit::Problem], limits: &Limits) -> bool {
     problems.len() > limits.list_length
 }
 
+/// Whether a batch or a failure asks for more patience than is had.
+pub(super) fn asks_for_too_long(answer: &Result<wit::Batch, wit::Failure>, limits: &Limits) -> bool {
+    let longest = limits.longest_wait_ms();
+    let too_long = |problem: &wit::Problem| problem.retry_after_ms.is_some_and(|wait| wait > longest);
+    match answer {
+        Ok(batch) => batch.next_poll_ms > longest || batch.problems.iter().any(too_long),
+        Err(failure) => too_long(&failure.problem),
+    }
+}
+
+/// With a wait that is no longer than the longest one.
+fn patient(mut problem: Problem, limits: &Limits) -> Problem {
+    problem.retry_after_ms = problem.retry_after_ms.map(|wait| wait.min(limits.longest_wait_ms()));
+    problem
+}
+
 /// The first of them, and one more that says how many there were.
 fn first_of(problems: Vec<wit::Problem>, limits: &Limits) -> Vec<Problem> {
     let beyond = problems.len().saturating_sub(limits.list_length);
-    let mut kept: Vec<Problem> = problems.into_iter().take(limits.list_length).map(Into::into).collect();
+    let kept = problems.into_iter().take(limits.list_length);
+    let mut kept: Vec<Problem> = kept.map(|problem| patient(problem.into(), limits)).collect();
     if beyond > 0 {
         kept.push(Problem {
             kind: ProblemKind::Internal,
@@ -90,7 +107,7 @@ pub(super) fn failure(failure: Failure, limits: &Limits) -> Result<Failure, Erro
     if let Some(text) = &failure.state {
         state(text, limits)?;
     }
-    Ok(failure)
+    Ok(Failure { problem: patient(failure.problem, limits), ..failure })
 }
 
 pub(super) fn session(answer: Option<String>, limits: &Limits) -> Result<Option<Session>, Error> {

@@ -55,7 +55,7 @@ pub struct Limits {
     pub list_length: usize,
     /// Days of backlog in all findings of a check; more are refused. Default 5,000.
     pub backlog_days: usize,
-    /// The longest wait that a batch may ask for; longer ones are cut to it. Default 24 h.
+    /// The longest wait that a batch, a failure or a problem may ask for; longer ones are cut to it. Default 24 h.
     pub longest_wait: Duration,
     /// Requests under way at the same time, response bodies included, and those whose answer nobody waits for any more.
     /// Default 8.

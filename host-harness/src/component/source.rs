@@ -407,12 +407,13 @@ impl Source {
     /// contract or a limit, or if the component fails or exceeds a limit.
     pub async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
         let span = tracing::debug_span!("poll", events = Empty, requests = Empty);
-        match call!(in span, self, poll, "poll", self.options.limits.poll_fuel(), state) {
+        let answer = call!(in span, self, poll, "poll", self.options.limits.poll_fuel(), state);
+        self.reached(answer::asks_for_too_long(&answer, &self.options.limits), "wait");
+        match answer {
             Ok(batch) => {
                 span.record("events", batch.events.len());
                 let limits = &self.options.limits;
                 self.reached(answer::too_many(&batch.problems, limits), "problems");
-                self.reached(batch.next_poll_ms > limits.longest_wait_ms(), "wait");
                 let mut batch = answer::batch(batch, limits)?;
                 let held = self.account.hold(batch.size());
                 self.reached(held.is_err(), "memory");
