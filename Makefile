@@ -91,6 +91,11 @@ test-hosts: transpile test-python test-node ## Tries the component in all hosts,
 	@$(CONFORMANCE)selftest.py
 	@$(CONFORMANCE)run.py
 
+# HOSTS="rust node" chooses.
+.PHONY: bench-hosts
+bench-hosts: transpile setup-python ## Measures all hosts beside one another: rows a second, memory, and how soon they start; HOSTS.
+	@$(CONFORMANCE)measure.py $(HOSTS)
+
 # Of all hosts the one in Rust, which takes half a minute.
 .PHONY: test-hosts-short
 test-hosts-short: build
