@@ -113,6 +113,12 @@ pub enum Error {
     /// What came back breaks the contract or a limit. Nothing of it may be delivered.
     #[error("the component returned {0}")]
     Refused(String),
+    /// The component has no such function: it is one of another contract.
+    #[error("the component has no `{call}`")]
+    NoSuchCall {
+        /// The function.
+        call: &'static str,
+    },
     /// The instance was spent by an earlier call; open a new one.
     #[error("this instance was stopped in an earlier call and cannot be called again; open a new one")]
     Spent,

@@ -56,6 +56,7 @@ pub use account::MemoryBudget;
 pub use component::admission::{Admission, Digest, DigestError, PublicKey, PublicKeyError};
 pub use component::compiler::Compiler;
 pub use component::cpu::Scheduler;
+pub use component::following::Following;
 pub use component::limits::Limits;
 pub use component::options::{Clock, Options};
 pub use component::plugin::Plugin;

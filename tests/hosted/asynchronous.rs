@@ -10,13 +10,15 @@ use e2e::{
 };
 use salesforce_sim::{Fault, FaultAction, Files, Interval, OrgSettings, Rows, Workload};
 use serde_json::{Value, json};
-use source_host::{Admission, Clock, Egress, Error, Options, Plugin, Runtime, Source};
+use source_host::{
+    Admission, Clock, Egress, Error, Following, Limits, Options, Plugin, ProblemKind, Runtime, Source,
+};
 use std::{
     collections::BTreeSet,
     fs,
     path::Path,
     sync::{LazyLock, atomic::Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 static OLD: LazyLock<Plugin> = LazyLock::new(|| load(&component_path()).expect("the component"));
@@ -320,26 +322,35 @@ async fn what_attacks_its_host_by_wasi_0_3_is_stopped_by_the_same_limits() {
             limits.call_time = Duration::from_secs(3);
             limits.batch_bytes = 4 << 20;
         });
-        let (mut source, _) = attacking_by(&HOSTILE, attack, &server.authority, bounds).await;
-        let before = resident();
-        let error = source.poll(None).await.expect_err(attack);
-        let fits = match expected {
-            "cpu" => matches!(error, Error::CpuTime { .. }),
-            "time" => matches!(error, Error::Timeout { .. }),
-            "memory" => matches!(error, Error::Memory { .. }),
-            "answer" => matches!(error, Error::Refused(_)),
-            "handles" => error.to_string().contains("handle limit"),
-            _ => matches!(error, Error::Trap { .. }),
-        };
-        assert!(fits, "{attack}: {error:?}");
-        assert!(server.most.load(Ordering::SeqCst) <= 9, "{attack}");
-        if let (Some(before), Some(after)) = (before, resident()) {
-            assert!(after.saturating_sub(before) < 100 << 20, "{attack}: {before} to {after}");
+        for follows in [false, true] {
+            let (mut source, _) = attacking_by(&HOSTILE, attack, &server.authority, bounds.clone()).await;
+            let before = resident();
+            let error = if follows {
+                let mut following = source.follow(None).await.expect("a stream");
+                let first = following.next().await.expect("a batch").map(|batch| batch.state);
+                assert_eq!(first.as_deref(), Some("first"));
+                following.next().await.expect_err(attack)
+            } else {
+                source.poll(None).await.expect_err(attack)
+            };
+            let fits = match expected {
+                "cpu" => matches!(error, Error::CpuTime { .. }),
+                "time" => matches!(error, Error::Timeout { .. }),
+                "memory" => matches!(error, Error::Memory { .. }),
+                "answer" => matches!(error, Error::Refused(_)),
+                "handles" => error.to_string().contains("handle limit"),
+                _ => matches!(error, Error::Trap { .. }),
+            };
+            assert!(fits, "{attack}, follows: {follows}: {error:?}");
+            assert!(server.most.load(Ordering::SeqCst) <= 9, "{attack}");
+            if let (Some(before), Some(after)) = (before, resident()) {
+                assert!(after.saturating_sub(before) < 100 << 20, "{attack}: {before} to {after}");
+            }
+            // Whoever opens a new instance begins anew.
+            source.renew().await.expect("another instance");
+            source.configure(&json!({"authority": server.authority}).to_string()).await.expect("configured");
+            assert_eq!(source.poll(None).await.expect("a batch").events.len(), 1);
         }
-        // Whoever opens a new instance begins anew.
-        source.renew().await.expect("another instance");
-        source.configure(&json!({"authority": server.authority}).to_string()).await.expect("configured");
-        assert_eq!(source.poll(None).await.expect("a batch").events.len(), 1);
     }
 }
 
@@ -375,4 +386,85 @@ async fn what_it_sends_by_wasi_0_3_passes_the_same_gate_and_the_same_bounds() {
             assert!(after.saturating_sub(before) < 100 << 20, "{attack}: {before} to {after}");
         }
     }
+}
+
+/// As `collect` with one plugin, by its stream.
+async fn follow(org: &TestOrg) -> Run {
+    let mut run = Run::default();
+    let mut source = open(&NEW, org).await;
+    source.configure(&config(org)).await.expect("configured");
+    let mut following = source.follow(None).await.expect("a stream");
+    while run.next_polls.last().is_none_or(|wait| *wait == 0) {
+        let mut batch = following.next().await.expect("a batch").expect("more");
+        assert!(batch.problems.is_empty(), "{:?}", batch.problems);
+        run.events.append(&mut batch.events);
+        run.states.push(batch.state.clone());
+        run.next_polls.push(batch.next_poll_ms);
+        run.requests += batch.stats.requests;
+        run.token_requests += batch.stats.token_requests;
+        run.rows += batch.stats.rows_read;
+    }
+    drop(following);
+    assert!(!source.is_usable(), "what is left of a stream is gone with it");
+    run
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_followed_delivers_what_one_that_is_polled_does() {
+    let org = org().await;
+    let (polled, followed) = (collect(&org, &[&NEW]).await, follow(&org).await);
+    assert!(polled.states.len() > 10, "{} polls", polled.states.len());
+    assert!(polled == followed, "the stream delivers other events, states or counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_where_the_source_does_and_where_somebody_has_to_act() {
+    let org = org().await;
+    let mut source = open(&NEW, &org).await;
+    source.configure(&config(&org)).await.expect("configured");
+    let (day, now) = (Duration::from_secs(24 * 3600), SystemTime::UNIX_EPOCH + Clock::now(&Still));
+    source.confine(now - 30 * day..now - 20 * day).await.expect("a range");
+    let mut following = source.follow(None).await.expect("a stream");
+    let mut batches = 0;
+    while let Some(batch) = following.next().await.expect("a batch") {
+        assert!(batch.events.is_empty());
+        batches += 1;
+    }
+    assert!(batches > 0);
+    drop(following);
+    // Nothing is allowed: that is the operator's to mend.
+    let mut source = NEW.open(Options::new().clock(Still)).await.expect("an instance");
+    source.configure(&config(&org)).await.expect("configured");
+    let mut following = source.follow(None).await.expect("a stream");
+    let Err(Error::Failure(failure)) = following.next().await else { panic!("no failure") };
+    assert_eq!(failure.problem.kind, ProblemKind::Config, "{}", failure.problem);
+    assert!(following.next().await.expect("an end").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_for_wasi_0_2_cannot_be_followed_and_goes_on_being_polled() {
+    let org = org().await;
+    let mut source = open(&OLD, &org).await;
+    source.configure(&config(&org)).await.expect("configured");
+    let error = source.follow(None).await.expect_err("no stream").to_string();
+    assert_eq!(error, "the component has no `follow`");
+    assert!(!source.poll(None).await.expect("a batch").events.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_none_holds_the_component_up_whatever_it_writes_at_once() {
+    let server = Server::start().await.expect("a server");
+    let (mut source, _) = attacking_by(&HOSTILE, "many-at-once", &server.authority, Limits::default()).await;
+    let mut following = source.follow(None).await.expect("a stream");
+    let states =
+        async |following: &mut Following<'_>| following.next().await.expect("a batch").expect("more").state;
+    assert_eq!(states(&mut following).await, "first");
+    for _ in 0..1_000 {
+        assert_eq!(states(&mut following).await, "{}");
+    }
+    // Whoever gives up half-way is answered all the same.
+    let next = tokio::time::timeout(Duration::ZERO, following.next()).await;
+    assert!(next.is_err() || next.is_ok_and(|next| next.is_ok()));
+    drop(following);
+    source.renew().await.expect("another instance");
 }

@@ -7,6 +7,7 @@ mod bindings;
 mod calls;
 #[path = "../../component/src/contract.rs"]
 mod contract;
+mod follow;
 mod http;
 #[path = "../../component/src/request.rs"]
 mod request;
@@ -18,6 +19,7 @@ use bindings::clocks::{monotonic_clock, system_clock};
 use bindings::contract::{Batch, Description, Failure, Finding, Grants, Problem, TimeRange};
 use bindings::exports::pipeline::source::async_source::Guest;
 use std::time::Duration;
+use wit_bindgen::StreamReader;
 
 impl Guest for Plugin {
     fn describe() -> Description {
@@ -34,6 +36,10 @@ impl Guest for Plugin {
 
     async fn poll(state: Option<String>) -> Result<Batch, Failure> {
         calls::poll(state)
+    }
+
+    async fn follow(state: Option<String>) -> StreamReader<Result<Batch, Failure>> {
+        follow::follow(state)
     }
 
     fn suspend() -> Option<String> {

@@ -14,6 +14,7 @@ use bindings::clocks::monotonic_clock;
 use bindings::contract::{Batch, Description, Failure, Finding, Grants, Problem, TimeRange};
 use bindings::exports::pipeline::source::async_source::Guest;
 use std::cell::RefCell;
+use wit_bindgen::StreamReader;
 
 thread_local! {
     static CONFIG: RefCell<String> = const { RefCell::new(String::new()) };
@@ -57,45 +58,22 @@ impl Guest for Hostile {
     }
 
     async fn poll(_: Option<String>) -> Result<Batch, Failure> {
-        let authority = configured("authority");
-        let mut batch = Batch {
-            events: vec![r#"{"event":{"id":"1"}}"#.to_owned()],
-            state: "{}".to_owned(),
-            next_poll_ms: 60_000,
-            ..batch::empty()
-        };
-        match configured("do").as_str() {
-            "spin" => spin(),
-            "yield" => loop {
-                wit_bindgen::yield_async().await;
-            },
-            "wait" => monotonic_clock::wait_for(u64::MAX).await,
-            "trap" => panic!("trapped"),
-            "grow" => {
-                let mut held = Vec::new();
-                loop {
-                    held.push(vec![1_u8; 1 << 20]);
-                    std::hint::black_box(&held);
-                }
+        polled().await
+    }
+
+    /// A batch that is well, and then what `poll` does, again and again without a rest.
+    async fn follow(_: Option<String>) -> StreamReader<Result<Batch, Failure>> {
+        let (mut writer, reader) = bindings::wit_stream::new();
+        wit_bindgen::spawn_local(async move {
+            let mut elements = vec![Ok(Batch { state: "first".to_owned(), next_poll_ms: 0, ..well() })];
+            if configured("do") == "many-at-once" {
+                elements.extend((0..1_000).map(|_| Ok(well())));
             }
-            "many-streams" => {
-                let mut held = Vec::new();
-                loop {
-                    held.push(bindings::wit_stream::new::<u8>());
-                }
+            while writer.write_all(elements).await.is_empty() {
+                elements = vec![polled().await];
             }
-            "large-batch" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)); 20],
-            "denied-requests" => batch.state = network::denied_requests(300).await,
-            "dropped-requests" => batch.state = network::dropped_requests(&authority, 2_000).await,
-            "requests-at-once" => batch.state = network::requests_at_once(&authority, 40).await,
-            "many-requests" => batch.state = network::many_requests(&authority, 2_000).await,
-            "endless-body" => batch.state = network::read_all(&authority, "/endless").await,
-            "large-headers" => batch.state = network::read_all(&authority, "/large-headers").await,
-            "silent-server" => batch.state = network::read_all(&authority, "/slow").await,
-            "large-request" => batch.state = network::large_request(&authority, 1 << 30).await,
-            _ => {}
-        }
-        Ok(batch)
+        });
+        reader
     }
 
     fn suspend() -> Option<String> {
@@ -111,4 +89,50 @@ impl Guest for Hostile {
     fn is_complete(_: String) -> bool {
         false
     }
+}
+
+fn well() -> Batch {
+    Batch {
+        events: vec![r#"{"event":{"id":"1"}}"#.to_owned()],
+        state: "{}".to_owned(),
+        next_poll_ms: 60_000,
+        ..batch::empty()
+    }
+}
+
+async fn polled() -> Result<Batch, Failure> {
+    let authority = configured("authority");
+    let mut batch = well();
+    match configured("do").as_str() {
+        "spin" => spin(),
+        "yield" => loop {
+            wit_bindgen::yield_async().await;
+        },
+        "wait" => monotonic_clock::wait_for(u64::MAX).await,
+        "trap" => panic!("trapped"),
+        "grow" => {
+            let mut held = Vec::new();
+            loop {
+                held.push(vec![1_u8; 1 << 20]);
+                std::hint::black_box(&held);
+            }
+        }
+        "many-streams" => {
+            let mut held = Vec::new();
+            loop {
+                held.push(bindings::wit_stream::new::<u8>());
+            }
+        }
+        "large-batch" => batch.events = vec![format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)); 20],
+        "denied-requests" => batch.state = network::denied_requests(300).await,
+        "dropped-requests" => batch.state = network::dropped_requests(&authority, 2_000).await,
+        "requests-at-once" => batch.state = network::requests_at_once(&authority, 40).await,
+        "many-requests" => batch.state = network::many_requests(&authority, 2_000).await,
+        "endless-body" => batch.state = network::read_all(&authority, "/endless").await,
+        "large-headers" => batch.state = network::read_all(&authority, "/large-headers").await,
+        "silent-server" => batch.state = network::read_all(&authority, "/slow").await,
+        "large-request" => batch.state = network::large_request(&authority, 1 << 30).await,
+        _ => {}
+    }
+    Ok(batch)
 }

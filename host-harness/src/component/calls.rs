@@ -3,11 +3,12 @@
 
 use wasmtime::Store;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower,
+    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower, StreamReader,
 };
 
 use super::admission::Contract;
 use super::guest::Guest;
+use super::stream::{Element, Stream};
 use crate::bindings::exports::pipeline::source::source as wit;
 
 /// Where a component has the functions of its contract.
@@ -17,6 +18,8 @@ pub(super) struct Functions {
     configure: ComponentExportIndex,
     check: ComponentExportIndex,
     poll: ComponentExportIndex,
+    /// Of the asynchronous contract alone.
+    follow: Option<ComponentExportIndex>,
     suspend: ComponentExportIndex,
     resume: ComponentExportIndex,
     confine: ComponentExportIndex,
@@ -38,6 +41,10 @@ impl Functions {
             configure: find("configure")?,
             check: find("check")?,
             poll: find("poll")?,
+            follow: match contract {
+                Contract::Source => None,
+                Contract::AsyncSource => Some(find("follow")?),
+            },
             suspend: find("suspend")?,
             resume: find("resume")?,
             confine: find("confine")?,
@@ -89,6 +96,22 @@ impl Calls {
         state: Option<&str>,
     ) -> Returned<Result<wit::Batch, wit::Failure>> {
         self.call(store, &self.functions.poll, (state,)).await
+    }
+
+    /// Begins to follow, if the component can.
+    pub(super) async fn follow(
+        &self,
+        store: &mut Store<Guest>,
+        state: Option<&str>,
+    ) -> Returned<Option<Stream>> {
+        let Some(follow) = &self.functions.follow else { return Ok(None) };
+        let stream: StreamReader<Element> = self.call(store, follow, (state,)).await?;
+        Stream::of(stream, store).map(Some)
+    }
+
+    /// The next element of what is followed; nothing at its end.
+    pub(super) async fn next(&self, store: &mut Store<Guest>, stream: &Stream) -> Returned<Option<Element>> {
+        stream.next(store).await
     }
 
     pub(super) async fn suspend(&self, store: &mut Store<Guest>) -> Returned<Option<String>> {

@@ -27,9 +27,10 @@ use super::guest::{Guest, Injected};
 use super::limits::{Limits, Meter};
 use super::options::{Clock, Options, SystemClock};
 use super::session::Session;
+use super::stream::Stream;
 use super::ticker::{Ticker, Ticking};
 use crate::account::{Account, Exceeded};
-use crate::bindings::exports::pipeline::source::source::TimeRange;
+use crate::bindings::exports::pipeline::source::source::{self as wit, TimeRange};
 use crate::contract::{Batch, Description, Failure, Finding, Grants, printable};
 use crate::error::Error;
 use crate::network::egress::Gate;
@@ -91,6 +92,8 @@ pub struct Source {
     instance: Option<Instance>,
     denied: Vec<String>,
     peak: u64,
+    /// How long the component may rest within the call at hand.
+    rest: Duration,
 }
 
 struct Instance {
@@ -143,6 +146,7 @@ impl Source {
             instance: None,
             denied: Vec::new(),
             peak: 0,
+            rest: Duration::ZERO,
         };
         source.renew().await?;
         Ok(source)
@@ -209,7 +213,7 @@ impl Source {
         Ok(())
     }
 
-    fn discard(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.denied.clear();
         self.instance = None;
     }
@@ -408,11 +412,40 @@ impl Source {
     pub async fn poll(&mut self, state: Option<&str>) -> Result<Batch, Error> {
         let span = tracing::debug_span!("poll", events = Empty, requests = Empty);
         let answer = call!(in span, self, poll, "poll", self.options.limits.poll_fuel(), state);
-        self.reached(answer::asks_for_too_long(&answer, &self.options.limits), "wait");
+        self.polled(answer, &span)
+    }
+
+    /// Begins to follow.
+    pub(super) async fn stream(&mut self, state: Option<&str>) -> Result<Stream, Error> {
+        let stream = call!(self, follow, "follow", self.options.limits.answer_fuel(), state);
+        stream.ok_or(Error::NoSuchCall { call: "follow" })
+    }
+
+    /// The next element of what is followed, within the limits of a poll and the time that the component rests before it.
+    pub(super) async fn next_of(&mut self, stream: &Stream, rest: Duration) -> Result<Option<Batch>, Error> {
+        self.rest = rest;
+        let next = self.element(stream).await;
+        self.rest = Duration::ZERO;
+        next
+    }
+
+    async fn element(&mut self, stream: &Stream) -> Result<Option<Batch>, Error> {
+        let span = tracing::debug_span!("follow", events = Empty, requests = Empty);
+        let answer = call!(in span, self, next, "follow", self.options.limits.poll_fuel(), stream);
+        answer.map(|answer| self.polled(answer, &span)).transpose()
+    }
+
+    /// What a poll came to, measured and checked.
+    fn polled(
+        &mut self,
+        answer: Result<wit::Batch, wit::Failure>,
+        span: &tracing::Span,
+    ) -> Result<Batch, Error> {
+        let limits = &self.options.limits;
+        self.reached(answer::asks_for_too_long(&answer, limits), "wait");
         match answer {
             Ok(batch) => {
                 span.record("events", batch.events.len());
-                let limits = &self.options.limits;
                 self.reached(answer::too_many(&batch.problems, limits), "problems");
                 let mut batch = answer::batch(batch, limits)?;
                 let held = self.account.hold(batch.size());
@@ -421,7 +454,7 @@ impl Source {
                 Ok(batch)
             }
             Err(failure) => {
-                let failure = answer::failure(Failure::from(failure), &self.options.limits)?;
+                let failure = answer::failure(Failure::from(failure), limits)?;
                 Err(Error::Failure(Box::new(failure)))
             }
         }
@@ -449,7 +482,7 @@ impl Source {
         let limits = &self.options.limits;
         self.usage.begin(limits.cpu_time);
         let guest = instance.store.data_mut();
-        guest.deadline = Instant::now() + limits.call_time;
+        guest.deadline = Instant::now() + limits.call_time + self.rest;
         guest.outgoing.begin_call();
         // What it hands over at once is copied before it can be counted: no more than could be held.
         let (left, bound) = self.account.left();
@@ -469,7 +502,7 @@ impl Source {
 
     fn bounds(&self) -> Bounded {
         Bounded {
-            time: self.options.limits.call_time,
+            time: self.options.limits.call_time + self.rest,
             cancel: self.options.cancel.clone(),
             usage: Arc::clone(&self.usage),
             scheduler: self.options.scheduler.clone(),
