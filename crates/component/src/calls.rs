@@ -21,6 +21,8 @@ pub(crate) fn check() -> Vec<Finding> {
     findings.into_iter().map(Finding::from).collect()
 }
 
+/// Once in the code, however often it is called.
+#[inline(never)]
 pub(crate) fn poll(state: Option<String>) -> Result<Batch, Failure> {
     let result =
         COLLECTOR.with_borrow_mut(|collector| collector.poll(&mut WasiHttp, &Clock, state.as_deref()));
