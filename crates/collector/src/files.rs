@@ -272,8 +272,13 @@ impl FilesWork {
                 if state.downloads.is_none() {
                     self.ahead.begin(slice.org, reading.remaining(), &self.queue, slice.progress);
                 }
-                Job { slice: &mut slice, source, state, capacity, now, open: &mut self.open, begun }
-                    .read(reading)?
+                let before = slice.progress.stats;
+                let step =
+                    Job { slice: &mut slice, source, state, capacity, now, open: &mut self.open, begun }
+                        .read(reading)?;
+                let after = slice.progress.stats;
+                self.ahead.learn(after.bytes_read - before.bytes_read, after.rows_read - before.rows_read);
+                step
             }
             None => Step::Idle,
         };

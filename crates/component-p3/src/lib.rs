@@ -5,6 +5,7 @@
 mod bindings;
 #[path = "../../component/src/calls.rs"]
 mod calls;
+mod clock;
 #[path = "../../component/src/contract.rs"]
 mod contract;
 mod follow;
@@ -15,10 +16,8 @@ mod request;
 mod words;
 
 use bindings::Plugin;
-use bindings::clocks::{monotonic_clock, system_clock};
 use bindings::contract::{Batch, Description, Failure, Finding, Grants, Problem, TimeRange};
 use bindings::exports::pipeline::source::async_source::Guest;
-use std::time::Duration;
 use wit_bindgen::StreamReader;
 
 impl Guest for Plugin {
@@ -56,19 +55,5 @@ impl Guest for Plugin {
 
     fn is_complete(state: String) -> bool {
         calls::is_complete(&state)
-    }
-}
-
-/// The host's clocks.
-struct Clock;
-
-impl collector::io::Clock for Clock {
-    fn now_ms(&self) -> i64 {
-        let now = system_clock::now();
-        now.seconds.saturating_mul(1000).saturating_add(i64::from(now.nanoseconds / 1_000_000))
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::from_nanos(monotonic_clock::now())
     }
 }

@@ -1,8 +1,12 @@
 //! What the contract's calls do. Both components have this file: one exports them as they are, the other as asynchronous ones.
 
 use crate::bindings::contract::{Batch, Failure, Finding, Grants, Problem, TimeRange};
-use crate::{Clock, contract, request::WasiHttp};
-use collector::{Collector, secret::Secret};
+use crate::{clock::Clock, contract, http, request::transport_error};
+use collector::{
+    Collector,
+    io::{Http, Pending, Request, Response, TransportError},
+    secret::Secret,
+};
 use std::cell::RefCell;
 
 thread_local! {
@@ -46,4 +50,17 @@ pub(crate) fn confine(range: TimeRange) -> Result<(), Problem> {
 
 pub(crate) fn is_complete(state: &str) -> bool {
     COLLECTOR.with_borrow(|collector| collector.is_complete(state))
+}
+
+/// The host's HTTP.
+struct WasiHttp;
+
+impl Http for WasiHttp {
+    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        http::send(request).map_err(|code| transport_error(&code))
+    }
+
+    fn begin(&mut self, request: &Request) -> Option<Box<dyn Pending>> {
+        http::begin(request)
+    }
 }

@@ -4,16 +4,15 @@
 
 mod bindings;
 mod calls;
+mod clock;
 mod contract;
 mod http;
 mod request;
 mod words;
 
 use bindings::Plugin;
-use bindings::clocks::{monotonic_clock, wall_clock};
 use bindings::contract::{Batch, Description, Failure, Finding, Grants, Problem, TimeRange};
 use bindings::exports::pipeline::source::source::Guest;
-use std::time::Duration;
 
 impl Guest for Plugin {
     fn describe() -> Description {
@@ -46,19 +45,5 @@ impl Guest for Plugin {
 
     fn is_complete(state: String) -> bool {
         calls::is_complete(&state)
-    }
-}
-
-/// The host's clocks.
-struct Clock;
-
-impl collector::io::Clock for Clock {
-    fn now_ms(&self) -> i64 {
-        let now = wall_clock::now();
-        i64::try_from(now.seconds * 1000 + u64::from(now.nanoseconds / 1_000_000)).unwrap_or(i64::MAX)
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::from_nanos(monotonic_clock::now())
     }
 }

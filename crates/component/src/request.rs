@@ -3,23 +3,10 @@
 use crate::bindings::http::types::{ErrorCode, Fields, Method, RequestOptions, Scheme};
 use crate::words::words;
 use collector::{
-    io::{Http, Pending, Request, Response, TransportError},
+    io::{Request, TransportError},
     secret::wipe_bytes,
 };
 use std::time::Duration;
-
-/// The host's HTTP.
-pub(crate) struct WasiHttp;
-
-impl Http for WasiHttp {
-    fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
-        crate::http::send(request).map_err(|code| transport_error(&code))
-    }
-
-    fn begin(&mut self, request: &Request) -> Option<Box<dyn Pending>> {
-        crate::http::begin(request)
-    }
-}
 
 /// Why no answer came.
 pub(crate) fn transport_error(code: &ErrorCode) -> TransportError {

@@ -14,6 +14,8 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Longer files flow for longer than they are waited for.
 const LONGEST: u64 = 1024 * 1024;
+/// Bytes of a row of which nothing is known: hardly any has fewer.
+const ROW: u64 = 256;
 /// What has waited longer may have been closed by whoever sends it.
 const OLDEST: Duration = Duration::from_secs(10);
 
@@ -38,6 +40,8 @@ fn path(org: &mut Org<'_>, id: &str) -> Result<String, RequestError> {
 #[derive(Default)]
 pub struct Ahead {
     downloads: VecDeque<Download>,
+    /// Bytes of a row, as far as rows of the stream were read.
+    row: Option<u64>,
 }
 
 struct Download {
@@ -62,7 +66,7 @@ impl Ahead {
         let mut bytes = length;
         for file in next {
             bytes = bytes.saturating_add(file.length);
-            if file.length > LONGEST || !progress.has_room_for(bytes) {
+            if file.length > LONGEST || !progress.has_room_for(bytes, self.row.unwrap_or(ROW)) {
                 return;
             }
             if self.downloads.iter().any(|download| download.file == file.id) {
@@ -72,6 +76,13 @@ impl Ahead {
             let at = org.clock.elapsed();
             let Some(begun) = org.begin(&path, HEADERS) else { return };
             self.downloads.push_back(Download { file: file.id.clone(), begun, at });
+        }
+    }
+
+    /// Takes note of how long rows are.
+    pub fn learn(&mut self, bytes: u64, rows: u32) {
+        if rows > 0 {
+            self.row = Some(bytes / u64::from(rows));
         }
     }
 

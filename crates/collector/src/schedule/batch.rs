@@ -119,12 +119,12 @@ impl<'a> Progress<'a> {
         self.announced < self.limits.events && self.bytes < self.limits.bytes
     }
 
-    /// Whether a log of so many bytes will probably fit in: a document is three times as long as its row, and hardly any row has
-    /// fewer than 256 bytes.
-    pub fn has_room_for(&self, log_bytes: u64) -> bool {
+    /// Whether a log of so many bytes will probably fit in, with rows of so many: a document is three times as long as its row.
+    pub fn has_room_for(&self, log_bytes: u64, row: u64) -> bool {
+        let rows = usize::try_from(log_bytes / row.max(1)).unwrap_or(usize::MAX);
         let log_bytes = usize::try_from(log_bytes).unwrap_or(usize::MAX);
         !self.out_of_time
-            && self.announced.saturating_add(log_bytes / 256) < self.limits.events
+            && self.announced.saturating_add(rows) < self.limits.events
             && self.bytes.saturating_add(log_bytes.saturating_mul(3)) < self.limits.bytes
     }
 
