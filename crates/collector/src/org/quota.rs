@@ -29,6 +29,11 @@ impl Usage {
         self.maximum > 0 && u64::from(self.used) * 1000 >= u64::from(self.maximum) * u64::from(share)
     }
 
+    /// The same once so many more requests are made.
+    pub fn after(self, requests: u32) -> Self {
+        Self { used: self.used.saturating_add(requests), ..self }
+    }
+
     /// That a share, in thousandths, is used up.
     pub fn problem(self, share: u32) -> Problem {
         let Self { used, maximum } = self;

@@ -439,8 +439,10 @@ impl Org<'_> {
     /// Asks for a path whose answer is wanted soon, if nothing speaks against it: the token is one that was accepted in this poll, the
     /// share of the allowance has room, and few requests are under way.
     pub fn begin(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Option<Begun> {
-        let under_way = &self.session.begun;
-        if !self.session.accepted_now || under_way.get() >= MOST_BEGUN || self.within_share().is_err() {
+        let under_way = self.session.begun.get();
+        // What is under way is not in what the org has told, and neither is the one that is wanted now.
+        let share = self.within_share_after(under_way + 1);
+        if !self.session.accepted_now || under_way >= MOST_BEGUN || share.is_err() {
             return None;
         }
         let headers = self.authorized(headers);
@@ -448,7 +450,7 @@ impl Org<'_> {
         let request = self.request(origin.as_ref().unwrap_or(&self.config.instance), path, None, headers);
         let pending = self.http.begin(&request)?;
         self.session.requests += 1;
-        self.session.begun.set(self.session.begun.get() + 1);
+        self.session.begun.set(under_way + 1);
         Some(Begun { pending: Some(pending), under_way: Rc::clone(&self.session.begun) })
     }
 
@@ -485,10 +487,17 @@ impl Org<'_> {
     /// Whether the share of the allowance that may be used up allows another request. Without a word from the org in
     /// this poll there has to be one request, to learn of it.
     pub fn within_share(&self) -> Result<(), RequestError> {
+        self.within_share_after(0)
+    }
+
+    /// Whether it does once so many more requests are made.
+    fn within_share_after(&self, requests: u32) -> Result<(), RequestError> {
         let share = self.config.quota_share;
         let usage = self.session.api_usage.filter(|_| self.session.thrifty && self.session.usage_is_new);
         match usage {
-            Some(usage) if usage.is_beyond(share) => Err(RequestError::Everywhere(usage.problem(share))),
+            Some(usage) if usage.after(requests).is_beyond(share) => {
+                Err(RequestError::Everywhere(usage.problem(share)))
+            }
             _ => Ok(()),
         }
     }
