@@ -69,6 +69,7 @@ fn imports(root: &Path) -> Imports {
         texts.insert(Vec::new(), source(root));
     }
     assert!(texts.contains_key(&[][..]), "{} has a root", root.display());
+    borrow(root, &mut texts);
     let modules: BTreeSet<Module> = texts.keys().cloned().collect();
     let used = |(module, text): (&Module, &String)| {
         let children =
@@ -99,6 +100,16 @@ fn read(folder: &Path, within: &mut Module, texts: &mut BTreeMap<Module, String>
             assert!(known.is_none(), "{} is the only one of its module", path.display());
         }
         within.pop();
+    }
+}
+
+/// Reads what the root takes from other crates: `#[path = "..."] mod name;`.
+fn borrow(root: &Path, texts: &mut BTreeMap<Module, String>) {
+    let own = texts[&[][..]].clone();
+    for part in own.split("#[path = \"").skip(1) {
+        let (path, rest) = part.split_once("\"]").expect("a path");
+        let name = rest.trim_start().strip_prefix("mod ").and_then(|rest| rest.split(';').next());
+        texts.insert(vec![name.expect("a module").to_owned()], source(&root.join(path)));
     }
 }
 

@@ -272,12 +272,16 @@ impl FilesWork {
                 if state.downloads.is_none() {
                     self.ahead.begin(slice.org, reading.remaining(), &self.queue, slice.progress);
                 }
-                let before = slice.progress.stats;
+                let (before, bytes) = (slice.progress.stats, slice.progress.bytes());
                 let step =
                     Job { slice: &mut slice, source, state, capacity, now, open: &mut self.open, begun }
                         .read(reading)?;
                 let after = slice.progress.stats;
-                self.ahead.learn(after.bytes_read - before.bytes_read, after.rows_read - before.rows_read);
+                self.ahead.learn(
+                    after.rows_read - before.rows_read,
+                    after.bytes_read - before.bytes_read,
+                    slice.progress.bytes() - bytes,
+                );
                 step
             }
             None => Step::Idle,

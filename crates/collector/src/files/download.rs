@@ -14,8 +14,6 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Longer files flow for longer than they are waited for.
 const LONGEST: u64 = 1024 * 1024;
-/// Bytes of a row of which nothing is known: hardly any has fewer.
-const ROW: u64 = 256;
 /// What has waited longer may have been closed by whoever sends it.
 const OLDEST: Duration = Duration::from_secs(10);
 
@@ -40,8 +38,21 @@ fn path(org: &mut Org<'_>, id: &str) -> Result<String, RequestError> {
 #[derive(Default)]
 pub struct Ahead {
     downloads: VecDeque<Download>,
-    /// Bytes of a row, as far as rows of the stream were read.
-    row: Option<u64>,
+    sizes: Sizes,
+}
+
+/// How long rows are and what becomes of them, as far as rows of the stream were read.
+#[derive(Clone, Copy)]
+struct Sizes {
+    row: u64,
+    event: u64,
+}
+
+impl Default for Sizes {
+    /// Hardly any row is shorter, and a document is about three times as long as its row.
+    fn default() -> Self {
+        Self { row: 256, event: 768 }
+    }
 }
 
 struct Download {
@@ -66,7 +77,7 @@ impl Ahead {
         let mut bytes = length;
         for file in next {
             bytes = bytes.saturating_add(file.length);
-            if file.length > LONGEST || !progress.has_room_for(bytes, self.row.unwrap_or(ROW)) {
+            if file.length > LONGEST || !self.fits(bytes, progress) {
                 return;
             }
             if self.downloads.iter().any(|download| download.file == file.id) {
@@ -79,11 +90,17 @@ impl Ahead {
         }
     }
 
-    /// Takes note of how long rows are.
-    pub fn learn(&mut self, bytes: u64, rows: u32) {
+    /// Takes note of what so many rows came to, in bytes of the log and of events.
+    pub fn learn(&mut self, rows: u32, log: u64, events: u64) {
         if rows > 0 {
-            self.row = Some(bytes / u64::from(rows));
+            let rows = u64::from(rows);
+            self.sizes = Sizes { row: (log / rows).max(1), event: events / rows };
         }
+    }
+
+    fn fits(&self, log: u64, progress: &Progress<'_>) -> bool {
+        let rows = log / self.sizes.row;
+        progress.has_room_for(rows, rows.saturating_mul(self.sizes.event))
     }
 
     /// Takes the download of a file, if it was begun.

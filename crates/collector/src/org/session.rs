@@ -715,7 +715,13 @@ impl Org<'_> {
     /// An answer whose use of the allowance is noted, and whose body is counted and decompressed as it is read.
     fn received(&mut self, mut response: Response) -> Response {
         if let Some(usage) = response.header("sforce-limit-info").and_then(Usage::parse) {
-            self.session.api_usage = Some(usage);
+            // Of answers to requests that were under way together, the one that is read last may be the one that was given first.
+            let earlier = self.session.api_usage.filter(|_| self.session.usage_is_new);
+            let is_later =
+                earlier.is_none_or(|earlier| usage.used > earlier.used || usage.maximum != earlier.maximum);
+            if is_later {
+                self.session.api_usage = Some(usage);
+            }
             self.session.usage_is_new = true;
         }
         // Of what comes over the wire.

@@ -119,13 +119,14 @@ impl<'a> Progress<'a> {
         self.announced < self.limits.events && self.bytes < self.limits.bytes
     }
 
-    /// Whether a log of so many bytes will probably fit in, with rows of so many: a document is three times as long as its row.
-    pub fn has_room_for(&self, log_bytes: u64, row: u64) -> bool {
-        let rows = usize::try_from(log_bytes / row.max(1)).unwrap_or(usize::MAX);
-        let log_bytes = usize::try_from(log_bytes).unwrap_or(usize::MAX);
+    /// Whether there is room for so many more events, of so many bytes.
+    pub fn has_room_for(&self, events: u64, bytes: u64) -> bool {
+        let fits = |more: u64, have: usize, limit: usize| {
+            usize::try_from(more).unwrap_or(usize::MAX).saturating_add(have) < limit
+        };
         !self.out_of_time
-            && self.announced.saturating_add(rows) < self.limits.events
-            && self.bytes.saturating_add(log_bytes.saturating_mul(3)) < self.limits.bytes
+            && fits(events, self.announced, self.limits.events)
+            && fits(bytes, self.bytes, self.limits.bytes)
     }
 
     /// Looks at the clock; to be called wherever time may have passed. All time counts, whatever it went by for: before the
