@@ -23,7 +23,7 @@ COMMAND_MODULE := target/$(WASM)/component/source_command.wasm
 GATE_MODULE := target/$(WASM)/component/egress_gate.wasm
 COMMAND_PART := target/$(WASM)/component/source-command.component.wasm
 GATE_PART := target/$(WASM)/component/egress-gate.component.wasm
-COMMAND := dist/salesforce-command.wasm
+# (dist/salesforce-command.wasm; and dist/reference-command.wasm, for the tests)
 # The same for WASI 0.3.
 MODULE_P3 := target/$(WASM)/component/salesforce_source_p3.wasm
 COMPONENT_P3 := dist/salesforce-source-p3.wasm
@@ -147,8 +147,12 @@ component: setup-wasm native
 	@if ! [ $(REFERENCE) -nt $(REFERENCE_MODULE) -a $(REFERENCE) -nt target/release/xtask ]; then target/release/xtask componentize $(REFERENCE_MODULE) $(REFERENCE); fi
 	@if ! [ $(COMMAND_PART) -nt $(COMMAND_MODULE) -a $(COMMAND_PART) -nt target/release/xtask ]; then target/release/xtask componentize $(COMMAND_MODULE) $(COMMAND_PART); fi
 	@if ! [ $(GATE_PART) -nt $(GATE_MODULE) -a $(GATE_PART) -nt target/release/xtask ]; then target/release/xtask componentize $(GATE_MODULE) $(GATE_PART); fi
-	@if ! [ $(COMMAND) -nt $(COMPONENT) -a $(COMMAND) -nt $(COMMAND_PART) -a $(COMMAND) -nt $(GATE_PART) -a $(COMMAND) -nt target/debug/compose ]; then \
-		target/debug/compose $(COMMAND_PART) $(GATE_PART) $(COMPONENT) $(COMMAND); fi
+	@for source in $(COMPONENT) $(REFERENCE); do \
+		command=$${source%-source.wasm}-command.wasm; \
+		for part in $$source $(COMMAND_PART) $(GATE_PART) target/debug/compose; do \
+			if ! [ $$command -nt $$part ]; then target/debug/compose $(COMMAND_PART) $(GATE_PART) $$source $$command; break; fi; \
+		done; \
+	done
 	@if ! [ $(COMPONENT_P3) -nt $(MODULE_P3) -a $(COMPONENT_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE_P3) $(COMPONENT_P3); fi
 	@if ! [ $(HOSTILE_P3) -nt $(HOSTILE_MODULE_P3) -a $(HOSTILE_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE_P3) $(HOSTILE_P3); fi
 
@@ -182,6 +186,12 @@ demo: build ## Collects 24 hours of four streams from a simulated org and compar
 test: setup lint build transpile test-python-short test-node test-hosts-short check-rules test-alerts ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
+
+# Each is built once, in minutes; what `make test` has no time for.
+.PHONY: test-versions
+test-versions: build ## Builds older components (tests/versions.txt), and has them and this one take over each other's states.
+	@CARGO="$(CARGO)" tests/versions.sh
+	@$(CARGO) test $(NATIVE) --test hosted versions:: -- --nocapture
 
 .PHONY: test-alerts
 test-alerts: ## Tries the alert rules of docs/alerts.yml with promtool, which comes with Prometheus.

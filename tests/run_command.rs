@@ -6,17 +6,12 @@
 //! `source-host`, which refuses nothing that the addresses of a test have.
 
 use clap::Parser;
-use source_host::{HttpTransport, Timeouts, Transport as _, TransportError, WasiBody};
+use e2e::wasi::{Wasi, linker};
 use std::{path::PathBuf, process::ExitCode};
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, Result, Store,
-    component::{Component, Linker, ResourceTable},
-    error::Context as _,
+    Cache, CacheConfig, Config, Engine, Result, Store, component::Component, error::Context as _,
 };
-use wasmtime_wasi::{
-    FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::bindings::Command,
-};
-use wasmtime_wasi_http::{RequestOptions, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder, p2::bindings::Command};
 
 /// What wasmtime ends with after a trap, as a shell reports an abort.
 const TRAPPED: u8 = 134;
@@ -41,42 +36,6 @@ enum Arguments {
     },
 }
 
-struct Host {
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    table: ResourceTable,
-    hooks: Hooks,
-}
-
-impl WasiView for Host {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl WasiHttpView for Host {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
-    }
-}
-
-struct Hooks(HttpTransport);
-
-type Sent = Result<(http::Response<WasiBody>, Transmission), TransportError>;
-type Transmission = Box<dyn Future<Output = Result<(), TransportError>> + Send>;
-
-impl WasiHttpHooks for Hooks {
-    fn send_request(
-        &mut self,
-        request: http::Request<WasiBody>,
-        _: Option<RequestOptions>,
-        _: Transmission,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        let answer = self.0.send(request, Timeouts::default());
-        Box::new(async { Ok((answer.await?, Box::new(async { Ok(()) }) as Transmission)) })
-    }
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let Arguments::Run { wasi, dir, env, command } = Arguments::parse();
@@ -99,11 +58,7 @@ async fn run(wasi: &[String], folders: &[String], variables: &[String], command:
     let engine = Engine::new(&config)?;
     let file = command.first().context("a component is missing")?;
     let component = Component::from_file(&engine, file)?;
-    let mut linker = Linker::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    if wasi.iter().any(|wasi| wasi == "http") {
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    }
+    let linker = linker(&engine, wasi.iter().any(|wasi| wasi == "http"))?;
     let mut given = WasiCtxBuilder::new();
     given.inherit_stdio().args(command);
     for folder in folders {
@@ -114,13 +69,7 @@ async fn run(wasi: &[String], folders: &[String], variables: &[String], command:
         let (name, value) = variable.split_once('=').context("a variable is given as NAME=VALUE")?;
         given.env(name, value);
     }
-    let host = Host {
-        wasi: given.build(),
-        http: WasiHttpCtx::new(),
-        table: ResourceTable::new(),
-        hooks: Hooks(HttpTransport::new()?),
-    };
-    let mut store = Store::new(&engine, host);
+    let mut store = Store::new(&engine, Wasi::new(given.build())?);
     let command = Command::instantiate_async(&mut store, &component, &linker).await?;
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => Ok(0),

@@ -47,6 +47,8 @@ Options:
   -h, --help                   Print this
   -V, --version                Print the version of this program and of its source
 
+A runtime that gives no arguments gives them in the variable SOURCE_ARGUMENTS, parted by spaces.
+
 The source gets clocks, and HTTP to the authorities that its configuration needs and the rules cover (by name: what address a
 name has is for the host to check). Files, arguments and variables are for this program alone.
 

@@ -5,6 +5,7 @@
 //! run, and how.
 
 use crate::bindings::pipeline::source::source::{self, Batch, Failure, Problem, ProblemKind};
+use crate::event::Checker;
 use crate::figures::{bytes, grouped};
 use crate::state::StateFile;
 use crate::streams::{self, WriteError};
@@ -129,6 +130,7 @@ pub(crate) struct Collection {
     progress_at: Duration,
     /// Whether a poll has brought a batch that was written.
     has_worked: bool,
+    checker: Checker,
     empty_promises: u32,
     /// Streams that failed last time, each with the time of its next attempt.
     pending: BTreeMap<String, (Problem, Duration)>,
@@ -148,6 +150,7 @@ impl Collection {
             policy,
             progress_at: clock::elapsed(),
             has_worked: false,
+            checker: Checker::default(),
             empty_promises: 0,
             pending: BTreeMap::new(),
             report: Report::default(),
@@ -179,9 +182,8 @@ impl Collection {
     }
 
     fn deliver(&mut self, batch: &Batch) -> Result<Next, Stop> {
-        // Two lines where one was meant would be read as two events.
-        if batch.events.iter().any(|event| !event.starts_with('{') || event.contains(['\n', '\r'])) {
-            let message = "internal: the source returned an event that is not a JSON object on one line; nothing of the batch was \
+        if !batch.events.iter().all(|event| self.checker.is_object_on_a_line(event)) {
+            let message = "internal: the source returned an event that is not a JSON object on one line; nothing of its batch was \
                            written: report it to the source's author";
             return Err(Stop { message: message.to_owned(), is_users: false });
         }

@@ -7,8 +7,8 @@
 //! There is no system under it: the standard library of `wasm32-unknown-unknown` has no files, clocks and streams. Those of WASI
 //! are in `files`, `clock` and `streams`, and nothing but what these ask for is imported.
 //!
-//! It reads a configuration with the code of `source-host`, from its files, and a state with that of `state-store`: what one of
-//! them takes, refuses or writes, the other does too, in the same words.
+//! It reads a configuration and checks events with the code of `source-host`, from its files, and keeps a state with that of
+//! `state-store`: what one of them takes, refuses or writes, the other does too, in the same words.
 //!
 //! Each of these knows only what stands below it: `bindings`; `clock`, `files`, `streams`; `log`; `arguments`, `config`, `state`; `words`;
 //! `collect`; `program`.
@@ -18,6 +18,8 @@ mod bindings;
 mod clock;
 mod collect;
 mod config;
+#[path = "../../../host-harness/src/component/event.rs"]
+mod event;
 #[path = "../../../host-harness/src/units.rs"]
 mod figures;
 mod files;

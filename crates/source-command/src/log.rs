@@ -64,12 +64,7 @@ fn say(level: &str, kind: Option<&str>, message: &str) {
             _ => "",
         };
         let kind = kind.map(|kind| format!("{kind}: ")).unwrap_or_default();
-        format!("{front}{kind}{}", printable(message))
+        format!("{front}{kind}{message}")
     };
     streams::complain(&line);
-}
-
-/// Text of a source, fit for a terminal: control characters become spaces, but line breaks of our own lists stay.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }

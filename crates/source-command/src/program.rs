@@ -8,6 +8,7 @@ use crate::collect::{Collection, Policy, Stop};
 use crate::config::{self, Config, Given};
 use crate::state::StateFile;
 use crate::streams::{self, WriteError};
+use crate::words::printable;
 use crate::{clock, files, log};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
@@ -51,7 +52,7 @@ impl From<WriteError> for Exit {
 
 /// Runs the program, and returns its exit status.
 pub(crate) fn run() -> u8 {
-    let done = arguments::parse(environment::get_arguments()).map_err(Exit::mistake).and_then(|arguments| {
+    let done = arguments::parse(given()).map_err(Exit::mistake).and_then(|arguments| {
         log::set_style(log::Style {
             is_json: arguments.is_json_log,
             is_verbose: arguments.is_verbose,
@@ -66,6 +67,18 @@ pub(crate) fn run() -> u8 {
             status
         }
     }
+}
+
+/// The arguments; of a runtime that gives none, what stands in a variable.
+fn given() -> Vec<String> {
+    let arguments = environment::get_arguments();
+    if arguments.len() > 1 {
+        return arguments;
+    }
+    let variable = environment::get_environment().into_iter().find(|(name, _)| name == "SOURCE_ARGUMENTS");
+    let written = variable.map(|(_, value)| value).unwrap_or_default();
+    let name = arguments.into_iter().next().unwrap_or_default();
+    std::iter::once(name).chain(written.split_whitespace().map(str::to_owned)).collect()
 }
 
 fn obey(arguments: Arguments) -> Result<u8, Exit> {
@@ -214,9 +227,9 @@ fn check(state: Option<PathBuf>, owner: Owner) -> Result<u8, Exit> {
             Verdict::Warn => "warn",
             Verdict::Fail => "FAIL",
         };
-        lines.push(format!("{verdict}  {:width$}  {}", finding.name, finding.message));
+        lines.push(printable(&format!("{verdict}  {:width$}  {}", finding.name, finding.message)));
         if let Some(hint) = &finding.hint {
-            lines.push(format!("      {:width$}  -> {hint}", ""));
+            lines.push(printable(&format!("      {:width$}  -> {hint}", "")));
         }
     }
     say(lines.iter().map(String::as_str))?;

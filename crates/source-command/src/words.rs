@@ -26,10 +26,19 @@ pub(crate) fn is_users(kind: ProblemKind) -> bool {
     matches!(kind, ProblemKind::Config | ProblemKind::State)
 }
 
-/// `path: message (hint)`, or with the stream in front where there is no path.
+/// `path: message (hint)`, or with the stream in front where there is no path. Fit for a terminal or a log.
 pub(crate) fn of(problem: &Problem) -> String {
     let place = problem.path.as_ref().or(problem.stream.as_ref());
     let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
     let hint = problem.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    format!("{place}{}{hint}", problem.message)
+    printable(&format!("{place}{}{hint}", problem.message))
+}
+
+/// The text of a source without what would forge lines of a log, move a cursor or reorder what is read.
+pub(crate) fn printable(text: &str) -> String {
+    let is_bad = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_bad(c) { ' ' } else { c }).collect()
 }
