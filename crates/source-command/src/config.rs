@@ -15,6 +15,7 @@ use crate::bindings::pipeline::source::source::Problem;
 use crate::bindings::wasi::cli0_2_0::environment;
 use crate::files;
 use crate::secrets::{Secret, Vault};
+use crate::words::{self, printable};
 use lines::Lines;
 use mistake::Mistake;
 use reader::{Reader, not_toml};
@@ -100,7 +101,7 @@ fn document(reader: &mut Reader<'_>, vault: Vault<'_>, text: &str) -> Option<Sec
 fn table(reader: &mut Reader<'_>, vault: Vault<'_>, text: &str) -> Option<Config> {
     let root: Table = match text.parse() {
         Ok(root) => root,
-        Err(error) => return reader.wrong("", &not_toml(text, &error)),
+        Err(error) => return reader.wrong("", &printable(&not_toml(text, &error))),
     };
     reader.lines = Lines::of(text);
     reader.known(&root, "", &KEYS);
@@ -193,12 +194,12 @@ fn rules(reader: &mut Reader<'_>, allow: Vec<String>, path: &str) {
 /// What the source finds wrong with its document, with its line and the path as it stands in the file.
 pub(crate) fn in_file(text: &str, problem: &Problem) -> String {
     if is_json(text) {
-        return crate::words::of(problem);
+        return words::of(problem);
     }
     let path = match problem.path.as_deref() {
         None | Some("") => "source".to_owned(),
         Some(path) => format!("source.{path}"),
     };
     let line = Lines::of(text).line(&path).map_or(String::new(), |line| format!("line {line}: "));
-    format!("{line}{}", crate::words::of(&Problem { path: Some(path), ..problem.clone() }))
+    format!("{line}{}", words::of(&Problem { path: Some(path), ..problem.clone() }))
 }

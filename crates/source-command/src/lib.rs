@@ -10,7 +10,7 @@
 //! It reads a configuration and checks events with the code of `source-host`, from its files, and keeps a state with that of
 //! `state-store`: what one of them takes, refuses or writes, the other does too, in the same words.
 //!
-//! Each of these knows only what stands below it: `bindings`; `clock`, `files`, `streams`; `log`; `arguments`, `config`, `state`; `words`;
+//! Each of these knows only what stands below it: `bindings`; `clock`, `files`, `streams`, `words`; `log`; `arguments`, `config`, `state`;
 //! `collect`; `program`.
 
 mod arguments;

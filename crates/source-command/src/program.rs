@@ -255,7 +255,10 @@ fn collect(arguments: &Arguments, mut state: PathBuf, mut owner: Owner) -> Resul
         }
     };
     let started = clock::elapsed();
-    let state = StateFile::open(state, owner).map_err(|error| Exit::from(Stop::from(error)))?;
+    let stop = |error| Exit::from(Stop::from(error));
+    let state = StateFile::open(state, owner).map_err(stop)?;
+    // Before anything is collected that could not be remembered.
+    state.check().map_err(stop)?;
     let mut collection = Collection::new(state, policy);
     let end = collection.run();
     let how = end.as_ref().map_or_else(|_| String::from("failed"), ToString::to_string);
