@@ -18,17 +18,29 @@ HOSTILE_MODULE := target/$(WASM)/component/hostile_source.wasm
 HOSTILE := dist/hostile-source.wasm
 REFERENCE_MODULE := target/$(WASM)/component/reference_source.wasm
 REFERENCE := dist/reference-source.wasm
+# The component as a program: composed with what polls it, and with what lets its requests through.
+COMMAND_MODULE := target/$(WASM)/component/source_command.wasm
+GATE_MODULE := target/$(WASM)/component/egress_gate.wasm
+COMMAND_PART := target/$(WASM)/component/source-command.component.wasm
+GATE_PART := target/$(WASM)/component/egress-gate.component.wasm
+# (dist/salesforce-command.wasm; and dist/reference-command.wasm, for the tests)
 # The same for WASI 0.3.
 MODULE_P3 := target/$(WASM)/component/salesforce_source_p3.wasm
 COMPONENT_P3 := dist/salesforce-source-p3.wasm
 HOSTILE_MODULE_P3 := target/$(WASM)/component/hostile_source_p3.wasm
 HOSTILE_P3 := dist/hostile-source-p3.wasm
 GUESTS := --profile component --target $(WASM) --package salesforce-source --package hostile-source --package reference-source --locked
+# By themselves: features that they switch on in what they share are no part of the source.
+GUESTS_COMMAND := --profile component --target $(WASM) --package source-command --package egress-gate --locked
 # By themselves: what wit-bindgen needs for asynchronous calls is no part of the others.
 GUESTS_P3 := --profile component --target $(WASM) --package salesforce-source-p3 --package hostile-source-p3 --locked
 # All of the host side is built in one go with one profile, so that features unify and wasmtime is built once.
 NATIVE := --release --workspace --exclude salesforce-source --exclude hostile-source --exclude reference-source \
-	--exclude salesforce-source-p3 --exclude hostile-source-p3 --locked
+	--exclude salesforce-source-p3 --exclude hostile-source-p3 \
+	--exclude source-command --exclude egress-gate --exclude compose --locked
+
+# By itself: features that wac switches on would have wasmtime built anew.
+COMPOSE := --package compose --locked
 
 .PHONY: help
 help: ## Lists the targets.
@@ -119,7 +131,7 @@ $(NODE_STAMP): embed/node/package.json embed/node/package-lock.json
 	@touch $@
 
 .PHONY: build
-build: setup-wasm component native ## Builds the components (dist/salesforce-source.wasm, and -p3 for WASI 0.3) and the programs (target/release/).
+build: setup-wasm component native ## Builds the components (dist/salesforce-source.wasm, -p3 for WASI 0.3, salesforce-command.wasm) and the programs (target/release/).
 
 .PHONY: native
 native:
@@ -132,10 +144,20 @@ FOR_WASM = CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C target-feature=+sim
 .PHONY: component
 component: setup-wasm native
 	@$(FOR_WASM) $(CARGO) build $(GUESTS)
+	@$(FOR_WASM) $(CARGO) build $(GUESTS_COMMAND)
+	@$(CARGO) build $(COMPOSE)
 	@$(FOR_WASM) $(CARGO) build $(GUESTS_P3)
 	@if ! [ $(COMPONENT) -nt $(MODULE) -a $(COMPONENT) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
 	@if ! [ $(HOSTILE) -nt $(HOSTILE_MODULE) -a $(HOSTILE) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE); fi
 	@if ! [ $(REFERENCE) -nt $(REFERENCE_MODULE) -a $(REFERENCE) -nt target/release/xtask ]; then target/release/xtask componentize $(REFERENCE_MODULE) $(REFERENCE); fi
+	@if ! [ $(COMMAND_PART) -nt $(COMMAND_MODULE) -a $(COMMAND_PART) -nt target/release/xtask ]; then target/release/xtask componentize $(COMMAND_MODULE) $(COMMAND_PART); fi
+	@if ! [ $(GATE_PART) -nt $(GATE_MODULE) -a $(GATE_PART) -nt target/release/xtask ]; then target/release/xtask componentize $(GATE_MODULE) $(GATE_PART); fi
+	@for source in $(COMPONENT) $(REFERENCE); do \
+		command=$${source%-source.wasm}-command.wasm; \
+		for part in $$source $(COMMAND_PART) $(GATE_PART) target/debug/compose; do \
+			if ! [ $$command -nt $$part ]; then target/debug/compose $(COMMAND_PART) $(GATE_PART) $$source $$command; break; fi; \
+		done; \
+	done
 	@if ! [ $(COMPONENT_P3) -nt $(MODULE_P3) -a $(COMPONENT_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE_P3) $(COMPONENT_P3); fi
 	@if ! [ $(HOSTILE_P3) -nt $(HOSTILE_MODULE_P3) -a $(HOSTILE_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE_P3) $(HOSTILE_P3); fi
 
@@ -143,8 +165,9 @@ component: setup-wasm native
 test-reproducible: component ## Builds the components once more, from a copy of what is committed in another folder, and compares the bytes.
 	@if ! git diff --quiet HEAD; then echo "There are changes that are not committed, and the copy has not."; exit 1; fi
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git clone --quiet . "$$copy/another folder" && cd "$$copy/another folder" && \
-		$(FOR_WASM) $(CARGO) build $(GUESTS) && $(FOR_WASM) $(CARGO) build $(GUESTS_P3) && \
-		for module in $(notdir $(MODULE) $(HOSTILE_MODULE) $(REFERENCE_MODULE) $(MODULE_P3) $(HOSTILE_MODULE_P3)); do \
+		$(FOR_WASM) $(CARGO) build $(GUESTS) && $(FOR_WASM) $(CARGO) build $(GUESTS_COMMAND) && \
+		$(FOR_WASM) $(CARGO) build $(GUESTS_P3) && \
+		for module in $(notdir $(MODULE) $(HOSTILE_MODULE) $(REFERENCE_MODULE) $(COMMAND_MODULE) $(GATE_MODULE) $(MODULE_P3) $(HOSTILE_MODULE_P3)); do \
 			cmp "target/$(WASM)/component/$$module" "$(CURDIR)/target/$(WASM)/component/$$module" && echo "$$module: the same bytes" || exit 1; \
 		done
 
@@ -168,6 +191,12 @@ demo: build ## Collects 24 hours of four streams from a simulated org and compar
 test: setup lint build transpile test-python-short test-node test-hosts-short check-rules test-alerts ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
 	@$(CARGO) test $(NATIVE) --doc
+
+# Each is built once, in minutes; what `make test` has no time for.
+.PHONY: test-versions
+test-versions: build ## Builds older components (tests/versions.txt), and has them and this one take over each other's states.
+	@CARGO="$(CARGO)" tests/versions.sh
+	@$(CARGO) test $(NATIVE) --test hosted versions:: -- --nocapture
 
 .PHONY: test-alerts
 test-alerts: ## Tries the alert rules of docs/alerts.yml with promtool, which comes with Prometheus.
@@ -283,7 +312,9 @@ test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a 
 lint: setup-wasm ## Checks format, and clippy with warnings as errors.
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
+	@$(CARGO) clippy $(COMPOSE) -- -D warnings
 	@$(FOR_WASM) $(CARGO) clippy $(GUESTS) -- -D warnings
+	@$(FOR_WASM) $(CARGO) clippy $(GUESTS_COMMAND) -- -D warnings
 	@$(FOR_WASM) $(CARGO) clippy $(GUESTS_P3) -- -D warnings
 
 .PHONY: sizes

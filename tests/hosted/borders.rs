@@ -49,6 +49,42 @@ fn the_component_for_wasi_0_3_imports_clocks_the_http_client_and_types_alone() {
 }
 
 #[test]
+fn the_command_imports_files_streams_and_arguments_besides_and_exports_that_it_runs() {
+    let (imports, exports) = borders(&component_path().with_file_name("salesforce-command.wasm"));
+    let expected = [
+        "wasi:cli/environment@0.2.0",
+        "wasi:cli/exit@0.2.12",
+        "wasi:cli/stderr@0.2.0",
+        "wasi:cli/stdin@0.2.0",
+        "wasi:cli/stdout@0.2.0",
+        "wasi:clocks/monotonic-clock@0.2.0",
+        "wasi:clocks/wall-clock@0.2.0",
+        "wasi:filesystem/preopens@0.2.0",
+        "wasi:filesystem/types@0.2.0",
+        "wasi:http/outgoing-handler@0.2.0",
+        "wasi:http/types@0.2.0",
+        "wasi:io/error@0.2.0",
+        "wasi:io/poll@0.2.0",
+        "wasi:io/streams@0.2.0",
+    ];
+    assert_eq!(imports, expected.map(str::to_owned).into());
+    assert_eq!(exports, ["wasi:cli/run@0.2.0".to_owned()].into());
+}
+
+#[test]
+fn the_command_knows_neither_what_it_collects_nor_how_files_lie_on_a_system() {
+    let dependencies = dependencies("source-command");
+    for package in ["collector", "salesforce-source", "tokio", "rusqlite", "source-host"] {
+        assert!(!dependencies.contains(package), "{package}");
+    }
+    for folder in ["source-command/src", "source-command/wit", "egress-gate/src"] {
+        let sources = format!("{}/../crates/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let search = Command::new("grep").args(["-ril", "salesforce", &sources]).output().expect("grep");
+        assert_eq!(String::from_utf8_lossy(&search.stdout), "", "{folder}");
+    }
+}
+
+#[test]
 fn each_component_is_at_most_1_300_kilobytes() {
     for path in [component_path(), component_p3_path()] {
         let size = fs::metadata(&path).expect("the component; run `make build`").len();
@@ -136,6 +172,12 @@ fn programs_and_tests_are_built_with_the_same_features_so_that_wasmtime_is_built
                 "salesforce-source-p3",
                 "--exclude",
                 "hostile-source-p3",
+                "--exclude",
+                "source-command",
+                "--exclude",
+                "egress-gate",
+                "--exclude",
+                "compose",
                 "--offline",
                 "--prefix",
                 "none",

@@ -10,6 +10,7 @@ mod borders;
 mod canary;
 mod checks;
 mod collection;
+mod command;
 mod compiling;
 mod errors;
 mod hostile;
@@ -23,6 +24,7 @@ mod sessions;
 mod sign_in;
 mod slow;
 mod traced;
+mod versions;
 
 use e2e::hosted::program;
 use std::process::Command;

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 19] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
@@ -24,12 +24,15 @@ const CRATES: [&str; 16] = [
     "crates/hostile-source",
     "crates/reference-source",
     "crates/hostile-source-p3",
+    "crates/source-command",
+    "crates/egress-gate",
+    "crates/compose",
     "crates/captured-log",
     "crates/test-guests",
     "crates/xtask",
 ];
 /// Those whose library is large enough to have layers.
-const LAYERED: [&str; 7] = [
+const LAYERED: [&str; 8] = [
     "crates/documents",
     "crates/collector",
     "crates/salesforce-sim",
@@ -37,6 +40,7 @@ const LAYERED: [&str; 7] = [
     "crates/state-store",
     "host-harness",
     "crates/source-host-cli",
+    "crates/source-command",
 ];
 const SENTENCE: &str = "Each of these knows only what stands below it:";
 

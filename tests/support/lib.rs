@@ -11,3 +11,4 @@ pub mod signing_in;
 pub mod simulation;
 pub mod template;
 pub mod truth;
+pub mod wasi;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use source_host::{Admission, Digest, Egress, Limits, PublicKey};
@@ -16,7 +18,7 @@ use self::lines::Lines;
 pub use self::mistake::Mistake;
 pub(crate) use self::output::KINDS;
 pub use self::output::Output;
-use self::reader::Reader;
+use self::reader::{Reader, not_toml};
 use crate::secrets::{Secret, Vault};
 
 mod egress;
@@ -116,12 +118,12 @@ impl Config {
     ///
     /// All mistakes at once.
     pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Mistakes> {
-        let vault = Vault { base, env };
+        let vault = Vault { base, env, read: &read_file };
         let mut reader = Reader { vault, lines: Lines::of(text), mistakes: Vec::new() };
         let table: Table = match text.parse() {
             Ok(table) => table,
             Err(error) => {
-                reader.note(String::new(), not_toml(text, &error));
+                reader.note(String::new(), source_host::printable(not_toml(text, &error)));
                 return Err(Mistakes { found: reader.mistakes, component: None, source: None });
             }
         };
@@ -134,7 +136,8 @@ impl Config {
         let source = match table.get("source") {
             None => Some(Secret::new("{}".into())),
             Some(Value::Table(source)) => {
-                Vault { base, env }.document(source, "source", |path, message| reader.note(path, message))
+                let vault = Vault { base, env, read: &read_file };
+                vault.document(source, "source", |path, message| reader.note(path, message))
             }
             Some(_) => reader.wrong("source", "a table is expected: [source]"),
         };
@@ -163,16 +166,11 @@ impl Config {
     }
 }
 
-/// The position and the reason, but not the line itself: it may hold a password.
-fn not_toml(text: &str, error: &toml::de::Error) -> String {
-    let offset = error.span().map_or(0, |span| span.start);
-    let before = text.get(..offset).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!(
-        "not TOML at line {line}, column {column}: {}",
-        source_host::printable(error.message().to_owned())
-    )
+/// Reads a file, but no more than so many bytes of it.
+pub(crate) fn read_file(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl Reader<'_> {

@@ -6,8 +6,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -43,6 +42,8 @@ pub(crate) struct Vault<'a> {
     /// Paths of `file` are relative to this folder.
     pub(crate) base: &'a Path,
     pub(crate) env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Reads a file, but no more than so many bytes of it.
+    pub(crate) read: &'a dyn Fn(&Path, u64) -> io::Result<Vec<u8>>,
 }
 
 impl Vault<'_> {
@@ -136,15 +137,14 @@ impl Vault<'_> {
             Reference::File(name) => {
                 let file = self.base.join(name);
                 let shown = file.display();
-                let unreadable = |error: std::io::Error| match is_path(name) {
+                let unreadable = |error: io::Error| match is_path(name) {
                     true => format!("cannot read the file {shown}: {error}"),
                     // The system's words alone: the error itself may name the file.
                     false => format!("cannot read the file that it names: {}{NOT_SHOWN}", error.kind()),
                 };
                 // What is no plain file tells no size, and may have no end.
-                let mut bytes = Vec::new();
-                let read = File::open(&file).and_then(|f| f.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
-                if read.map_err(unreadable)? as u64 > LARGEST_FILE {
+                let mut bytes = (self.read)(&file, LARGEST_FILE + 1).map_err(unreadable)?;
+                if bytes.len() as u64 > LARGEST_FILE {
                     bytes.zeroize();
                     return Err(format!("the file {shown} is larger than 1 MiB, so it is no secret"));
                 }
@@ -232,7 +232,7 @@ mod tests {
             _ => None,
         };
         let mut problems = Vec::new();
-        let vault = Vault { base, env: &env };
+        let vault = Vault { base, env: &env, read: &crate::config::read_file };
         let table: toml::Table = toml.parse().unwrap();
         let secret =
             vault.document(&table, "source", |path, message| problems.push(format!("{path}: {message}")));

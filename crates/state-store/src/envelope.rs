@@ -22,10 +22,11 @@ const MAGIC: &[u8] = b"\xffstate\xff";
 const FORMAT: &[u8] = b"1 ";
 
 /// The largest file that is read: names have 256 bytes at most, and JSON makes six of one at most.
-pub(crate) const LARGEST_FILE: usize = LARGEST_STATE + (16 << 10);
+pub const LARGEST_FILE: usize = LARGEST_STATE + (16 << 10);
 
 /// What a file holds.
-pub(crate) enum Content {
+#[derive(Debug)]
+pub enum Content {
     /// The state alone, as hosts of old wrote it.
     Plain(String),
     /// A state with its label.
@@ -33,7 +34,11 @@ pub(crate) enum Content {
 }
 
 /// The file's bytes.
-pub(crate) fn seal(label: &Label, state: &str) -> Result<Vec<u8>, serde_json::Error> {
+///
+/// # Errors
+///
+/// If the label cannot be written, which no label made by [`Label::new`] is.
+pub fn seal(label: &Label, state: &str) -> Result<Vec<u8>, serde_json::Error> {
     let mut body = serde_json::to_vec(label)?;
     body.push(b'\n');
     body.extend_from_slice(state.as_bytes());
@@ -46,8 +51,12 @@ pub(crate) fn seal(label: &Label, state: &str) -> Result<Vec<u8>, serde_json::Er
     Ok(file)
 }
 
-/// What the bytes hold, or what is wrong with them.
-pub(crate) fn open(mut bytes: Vec<u8>) -> Result<Content, &'static str> {
+/// What the bytes hold.
+///
+/// # Errors
+///
+/// What is wrong with them, to follow "the state X".
+pub fn open(mut bytes: Vec<u8>) -> Result<Content, &'static str> {
     const DAMAGED: &str = "is damaged";
     if bytes.len() > LARGEST_FILE {
         return Err("is larger than 1 MiB, so no source wrote it");

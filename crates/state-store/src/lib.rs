@@ -58,22 +58,33 @@
 //! that overlaps with the old host would work. SQLite is also what an operator can read, back up while it runs and repair
 //! with tools that every system has. Its price is C code to compile, which `ring` asks of this repository already.
 
+#[cfg(feature = "stores")]
 pub mod conformance;
+#[cfg(feature = "stores")]
 mod database;
+#[cfg(feature = "stores")]
 mod disk;
-mod envelope;
+pub mod envelope;
 mod error;
+#[cfg(feature = "stores")]
 mod file;
 mod limits;
+#[cfg(feature = "stores")]
 mod memory;
+#[cfg_attr(not(feature = "stores"), expect(dead_code, reason = "what the stores ask of it"))]
 mod rules;
+#[cfg_attr(not(feature = "stores"), expect(dead_code, reason = "what the stores ask of it"))]
 mod settings;
 mod store;
 
+#[cfg(feature = "stores")]
 pub use database::{Database, TenantState};
 pub use error::{Bound, StateError};
+#[cfg(feature = "stores")]
 pub use file::StateFile;
 pub use limits::LARGEST_STATE;
+#[cfg(feature = "stores")]
 pub use memory::{Memory, MemoryState};
+pub use rules::{Label, check_owner, check_state};
 pub use settings::Settings;
 pub use store::{Answer, Owner, Past, StateStore, Stored};

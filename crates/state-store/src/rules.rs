@@ -9,11 +9,16 @@ use crate::store::{Owner, Past, Stored};
 
 /// What is kept beside a state.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Label {
+pub struct Label {
+    /// Whose it is.
     pub tenant: String,
+    /// The component's name.
     pub component: String,
+    /// The version of the component that wrote it.
     pub version: Option<String>,
+    /// The digest of that component's file.
     pub digest: Option<String>,
+    /// Grows with every save.
     pub revision: u64,
     /// Milliseconds since 1970; none if a host that knew no revisions saved it.
     pub saved_at: Option<u64>,
@@ -22,6 +27,7 @@ pub(crate) struct Label {
 }
 
 impl Label {
+    /// The label of a state that is saved at `now`, in milliseconds since 1970.
     pub fn new(owner: &Owner, revision: u64, now: u64, state: &str) -> Self {
         Self {
             tenant: owner.tenant.clone(),
@@ -35,10 +41,15 @@ impl Label {
     }
 
     /// The label that an earlier state gets when it is saved again.
-    pub fn again(&self, revision: u64, now: u64) -> Self {
+    pub(crate) fn again(&self, revision: u64, now: u64) -> Self {
         Self { revision, saved_at: Some(now), ..self.clone() }
     }
 
+    /// Whether it is the state of this owner. `location` is the state's place, for the message.
+    ///
+    /// # Errors
+    ///
+    /// If it is that of somebody else.
     pub fn owned_by(&self, owner: &Owner, location: &str) -> Result<(), StateError> {
         if self.tenant == owner.tenant && self.component == owner.component {
             return Ok(());
@@ -50,7 +61,7 @@ impl Label {
         })
     }
 
-    pub fn past(&self) -> Past {
+    pub(crate) fn past(&self) -> Past {
         Past {
             revision: self.revision,
             saved_at: self.saved_at.map(time),
@@ -59,7 +70,7 @@ impl Label {
         }
     }
 
-    pub fn stored(self, state: String) -> Stored {
+    pub(crate) fn stored(self, state: String) -> Stored {
         Stored {
             state,
             revision: self.revision,
@@ -75,7 +86,11 @@ fn time(millis: u64) -> SystemTime {
 }
 
 /// Names stand in messages and in headers: control characters would forge lines of a log.
-pub(crate) fn check_owner(owner: &Owner) -> Result<(), StateError> {
+///
+/// # Errors
+///
+/// The first name that is none.
+pub fn check_owner(owner: &Owner) -> Result<(), StateError> {
     let fits = |name: &str| !name.is_empty() && name.len() <= 256 && !name.chars().any(char::is_control);
     for (what, name) in [
         ("the tenant", Some(&owner.tenant)),
@@ -90,8 +105,12 @@ pub(crate) fn check_owner(owner: &Owner) -> Result<(), StateError> {
     Ok(())
 }
 
-/// Refuses what [`usable`] would refuse at the next start.
-pub(crate) fn check_state(state: &str, location: &str) -> Result<(), StateError> {
+/// Refuses what would be refused at the next start.
+///
+/// # Errors
+///
+/// If it is empty or too large. `location` is the state's place, for the message.
+pub fn check_state(state: &str, location: &str) -> Result<(), StateError> {
     match state.len() {
         0 => Err(StateError::Empty { location: location.to_owned() }),
         bytes if bytes > LARGEST_STATE => Err(StateError::TooLarge { location: location.to_owned(), bytes }),

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ring::digest;
 use ring::signature::{ED25519, UnparsedPublicKey};
-use wasmparser::{Parser, Payload};
+use wasmparser::{BinaryReaderError, Parser, Payload};
 
 use crate::contract::printable;
 use crate::units::{bytes, grouped};
@@ -391,12 +391,16 @@ pub(crate) fn annotations(content: &[u8]) -> BTreeMap<&'static str, String> {
     found
 }
 
+fn damaged(error: BinaryReaderError) -> String {
+    format!("it is damaged or was cut off; copy it again ({})", printable(error.to_string()))
+}
+
 /// Counts what it would cost to compile, without any of the work.
 fn survey(content: &[u8], admission: &Admission) -> Result<Contract, String> {
     let (mut functions, mut declarations, mut longest, mut code) = (0_u64, 0_u64, 0_u64, 0_u64);
     let (mut depth, mut imports, mut exports) = (0_u32, Vec::new(), Vec::new());
     for payload in Parser::new(0).parse_all(content) {
-        let payload = payload.map_err(|error| format!("it is damaged: {}", printable(error.to_string())))?;
+        let payload = payload.map_err(damaged)?;
         match &payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
@@ -405,7 +409,7 @@ fn survey(content: &[u8], admission: &Admission) -> Result<Contract, String> {
                 if depth == 0 && u64::from(section.count()) <= admission.declarations =>
             {
                 for import in section.clone() {
-                    let import = import.map_err(|error| format!("it is damaged: {error}"))?;
+                    let import = import.map_err(damaged)?;
                     imports.push(import.name.full_name());
                 }
             }
@@ -413,7 +417,7 @@ fn survey(content: &[u8], admission: &Admission) -> Result<Contract, String> {
                 if depth == 0 && u64::from(section.count()) <= admission.declarations =>
             {
                 for export in section.clone() {
-                    let export = export.map_err(|error| format!("it is damaged: {error}"))?;
+                    let export = export.map_err(damaged)?;
                     exports.push(export.name.full_name());
                 }
             }

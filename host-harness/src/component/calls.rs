@@ -34,7 +34,13 @@ impl Functions {
         let interface = component.get_export_index(None, contract.export());
         let find = |name| {
             let found = component.get_export_index(interface.as_ref(), name);
-            found.ok_or_else(|| format!("there is no `{name}` in its `{}`", contract.export()))
+            found.ok_or_else(|| {
+                let missing = format!("there is no `{name}` in its `{}`", contract.export());
+                // What it has of the contract is that of an earlier day.
+                let is_older = component.get_export_index(interface.as_ref(), "describe").is_some();
+                let advice = "; it is older than this host: take a component and a host that belong together";
+                if is_older { missing + advice } else { missing }
+            })
         };
         Ok(Self {
             describe: find("describe")?,

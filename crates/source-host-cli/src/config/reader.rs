@@ -159,6 +159,15 @@ impl Reader<'_> {
     }
 }
 
+/// The position and the reason, but not the line itself: it may hold a password.
+pub(super) fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let offset = error.span().map_or(0, |span| span.start);
+    let before = text.get(..offset).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("not TOML at line {line}, column {column}: {}", error.message())
+}
+
 /// The allowed key that a mistyped one was probably meant to be.
 fn nearest<'a>(key: &str, allowed: &[&'a str]) -> Option<&'a str> {
     let far = key.chars().count() / 3 + 1;
