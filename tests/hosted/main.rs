@@ -10,6 +10,7 @@ mod canary;
 mod checks;
 mod collection;
 mod compiling;
+mod distribution;
 mod errors;
 mod hostile;
 mod instructions;

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 17] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
@@ -20,6 +20,7 @@ const CRATES: [&str; 16] = [
     "crates/event-output",
     "crates/state-store",
     "host-harness",
+    "crates/component-registry",
     "crates/source-host-cli",
     "crates/hostile-source",
     "crates/reference-source",
@@ -29,13 +30,14 @@ const CRATES: [&str; 16] = [
     "crates/xtask",
 ];
 /// Those whose library is large enough to have layers.
-const LAYERED: [&str; 7] = [
+const LAYERED: [&str; 8] = [
     "crates/documents",
     "crates/collector",
     "crates/salesforce-sim",
     "crates/event-output",
     "crates/state-store",
     "host-harness",
+    "crates/component-registry",
     "crates/source-host-cli",
 ];
 const SENTENCE: &str = "Each of these knows only what stands below it:";
