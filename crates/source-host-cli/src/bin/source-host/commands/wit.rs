@@ -15,7 +15,7 @@ pub(super) fn package(folder: &Path) -> Result<(Package, String), Exit> {
     };
     let mut resolve = Resolve::default();
     let (id, _) = resolve.push_dir(folder).map_err(|error| no(&format!("{error:#}")))?;
-    let content = wit_component::encode(&resolve, id).map_err(|error| no(&format!("{error:#}")))?;
+    let content = wit_component::encode(&resolve, id, false).map_err(|error| no(&format!("{error:#}")))?;
     let of = resolve.packages.get(id).ok_or_else(|| no(&"it has no package"))?;
     let name = of.name.to_string();
     // What it offers is its interfaces, and what its worlds export.
