@@ -50,7 +50,7 @@ help: ## Lists the targets.
 	@echo "Start with: make demo"
 
 .PHONY: setup
-setup: setup-wasm setup-python setup-node setup-rules setup-nats ## Installs what is missing: the WASM target, and the Python and Node hosts, pySigma and nats-server into this folder.
+setup: setup-wasm setup-python setup-node setup-rules setup-nats setup-registry ## Installs what is missing: the WASM target, and the Python and Node hosts, pySigma, nats-server and docker-registry into this folder.
 
 .PHONY: setup-wasm
 setup-wasm:
@@ -147,19 +147,19 @@ component: setup-wasm native
 	@$(FOR_WASM) $(CARGO) build $(GUESTS_COMMAND)
 	@$(CARGO) build $(COMPOSE)
 	@$(FOR_WASM) $(CARGO) build $(GUESTS_P3)
-	@if ! [ $(COMPONENT) -nt $(MODULE) -a $(COMPONENT) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE) $(COMPONENT); fi
-	@if ! [ $(HOSTILE) -nt $(HOSTILE_MODULE) -a $(HOSTILE) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE); fi
-	@if ! [ $(REFERENCE) -nt $(REFERENCE_MODULE) -a $(REFERENCE) -nt target/release/xtask ]; then target/release/xtask componentize $(REFERENCE_MODULE) $(REFERENCE); fi
-	@if ! [ $(COMMAND_PART) -nt $(COMMAND_MODULE) -a $(COMMAND_PART) -nt target/release/xtask ]; then target/release/xtask componentize $(COMMAND_MODULE) $(COMMAND_PART); fi
-	@if ! [ $(GATE_PART) -nt $(GATE_MODULE) -a $(GATE_PART) -nt target/release/xtask ]; then target/release/xtask componentize $(GATE_MODULE) $(GATE_PART); fi
+	@target/release/xtask componentize $(MODULE) $(COMPONENT)
+	@target/release/xtask componentize $(HOSTILE_MODULE) $(HOSTILE)
+	@target/release/xtask componentize $(REFERENCE_MODULE) $(REFERENCE)
+	@target/release/xtask componentize $(COMMAND_MODULE) $(COMMAND_PART)
+	@target/release/xtask componentize $(GATE_MODULE) $(GATE_PART)
 	@for source in $(COMPONENT) $(REFERENCE); do \
 		command=$${source%-source.wasm}-command.wasm; \
 		for part in $$source $(COMMAND_PART) $(GATE_PART) target/debug/compose; do \
 			if ! [ $$command -nt $$part ]; then target/debug/compose $(COMMAND_PART) $(GATE_PART) $$source $$command; break; fi; \
 		done; \
 	done
-	@if ! [ $(COMPONENT_P3) -nt $(MODULE_P3) -a $(COMPONENT_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(MODULE_P3) $(COMPONENT_P3); fi
-	@if ! [ $(HOSTILE_P3) -nt $(HOSTILE_MODULE_P3) -a $(HOSTILE_P3) -nt target/release/xtask ]; then target/release/xtask componentize $(HOSTILE_MODULE_P3) $(HOSTILE_P3); fi
+	@target/release/xtask componentize $(MODULE_P3) $(COMPONENT_P3)
+	@target/release/xtask componentize $(HOSTILE_MODULE_P3) $(HOSTILE_P3)
 
 .PHONY: test-reproducible
 test-reproducible: component ## Builds the components once more, from a copy of what is committed in another folder, and compares the bytes.
@@ -167,8 +167,13 @@ test-reproducible: component ## Builds the components once more, from a copy of 
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git clone --quiet . "$$copy/another folder" && cd "$$copy/another folder" && \
 		$(FOR_WASM) $(CARGO) build $(GUESTS) && $(FOR_WASM) $(CARGO) build $(GUESTS_COMMAND) && \
 		$(FOR_WASM) $(CARGO) build $(GUESTS_P3) && \
-		for module in $(notdir $(MODULE) $(HOSTILE_MODULE) $(REFERENCE_MODULE) $(COMMAND_MODULE) $(GATE_MODULE) $(MODULE_P3) $(HOSTILE_MODULE_P3)); do \
+		for module in $(notdir $(COMMAND_MODULE) $(GATE_MODULE)); do \
 			cmp "target/$(WASM)/component/$$module" "$(CURDIR)/target/$(WASM)/component/$$module" && echo "$$module: the same bytes" || exit 1; \
+		done && \
+		for module in $(MODULE) $(HOSTILE_MODULE) $(REFERENCE_MODULE) $(MODULE_P3) $(HOSTILE_MODULE_P3); do \
+			component=$$(basename "$$module" .wasm | tr _ -).wasm && \
+			"$(CURDIR)/target/release/xtask" componentize "$$module" "dist/$$component" >/dev/null && \
+			cmp "dist/$$component" "$(CURDIR)/dist/$$component" && echo "$$component: the same bytes" || exit 1; \
 		done
 
 # The component as the Node host loads it.
@@ -295,6 +300,19 @@ $(NATS_STAMP): crates/event-output/tests/requirements.txt
 	@crates/event-output/tests/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+# The registry that pushes and pulls are tried with: 5 MB of Debian's, unpacked and not installed.
+REGISTRY := tests/registry/debian
+.PHONY: setup-registry
+setup-registry:
+	@if ! command -v docker-registry >/dev/null && ! [ -e $(REGISTRY)/.unpacked ]; then \
+		rm -rf $(REGISTRY) && mkdir -p $(REGISTRY)/download && cd $(REGISTRY)/download && \
+		if apt-get download -qq -o APT::Sandbox::User=root docker-registry >/dev/null 2>&1 && dpkg -x docker-registry_*.deb ..; then \
+			rm -rf ../download && touch ../.unpacked && echo "Unpacked docker-registry into $(REGISTRY)"; \
+		else \
+			rm -rf ../download; echo "There is no docker-registry, and no Debian in reach to fetch it from: registries are not tried."; \
+		fi; \
+	fi
+
 # What needs no org: seconds.
 .PHONY: check-rules
 check-rules: setup-rules
@@ -309,13 +327,51 @@ test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a 
 		--host target/release/source-host --simulator target/release/salesforce-sim $(ATTACKS)
 
 .PHONY: lint
-lint: setup-wasm ## Checks format, and clippy with warnings as errors.
+lint: setup-wasm check-dependencies ## Checks format, and clippy with warnings as errors; licences and sources, where cargo-deny is.
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
 	@$(CARGO) clippy $(COMPOSE) -- -D warnings
 	@$(FOR_WASM) $(CARGO) clippy $(GUESTS) -- -D warnings
 	@$(FOR_WASM) $(CARGO) clippy $(GUESTS_COMMAND) -- -D warnings
 	@$(FOR_WASM) $(CARGO) clippy $(GUESTS_P3) -- -D warnings
+
+# Compiling these takes minutes, so nothing but the targets that are named after them does it.
+TOOLS := target/tools
+DENY := $(TOOLS)/bin/cargo-deny
+CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
+DENY_FOUND = $$(command -v cargo-deny || { ! [ -x $(DENY) ] || echo $(DENY); })
+
+$(DENY):
+	@$(CARGO) install cargo-deny --version 0.20.2 --locked --quiet --root $(TOOLS)
+
+$(CYCLONEDX):
+	@$(CARGO) install cargo-cyclonedx --version 0.5.9 --locked --quiet --root $(TOOLS)
+
+# Advisories are compared where their database lies in this machine's cargo home: `make deny` fetches it.
+.PHONY: check-dependencies
+check-dependencies:
+	@deny=$(DENY_FOUND); \
+	if [ -z "$$deny" ]; then \
+		echo "There is no cargo-deny: licences and sources of dependencies are not checked (make deny installs it)."; \
+	else \
+		"$$deny" --log-level error check bans licenses sources && \
+		if [ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ]; then \
+			"$$deny" --log-level error check --disable-fetch advisories; \
+		else \
+			echo "There is no database of advisories on this machine: they are not compared (make deny fetches it)."; \
+		fi; \
+	fi
+
+.PHONY: deny
+deny: $(DENY) ## Checks licences, sources and advisories of all dependencies; installs cargo-deny first, and fetches the advisories.
+	@$(DENY) --log-level error check bans licenses sources
+	@$(DENY) --log-level error check advisories || { \
+		echo "Advisories are not compared: they have a problem above, or their database could not be fetched."; exit 1; }
+
+# A CycloneDX document for each thing that is handed out: the two components, and the program.
+.PHONY: sbom
+sbom: $(CYCLONEDX) ## Writes what the components and the program consist of to dist/*.cdx.json (CycloneDX 1.5); installs cargo-cyclonedx first.
+	@target/release/xtask sbom $(CYCLONEDX) dist
 
 .PHONY: sizes
 sizes: native setup-wasm ## Says which crates the component's code comes from.
@@ -338,5 +394,5 @@ update-bench: build ## Writes down how many instructions the component needs for
 clean: ## Removes everything that was built, installed or collected.
 	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \
 		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules \
-		tests/pipelines/.venv tests/pipelines/debian rules/tests/.venv \
+		tests/pipelines/.venv tests/pipelines/debian tests/registry/debian rules/tests/.venv \
 		crates/event-output/tests/.venv embed/python/.mypy_cache embed/python/.pytest_cache

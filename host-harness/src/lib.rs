@@ -16,6 +16,7 @@
 //! | where a component may connect to | `network/egress` |
 //! | what becomes of a request | `network/outgoing`, `network/transport` |
 //! | how it connects, through which proxy, and whom it trusts | `network/dial`, `network/proxy`, `network/tls` |
+//! | the keys that it is signed with | `component/keys` |
 //! | how a component is admitted, and what is linked | `component/plugin`, `component/runtime`, `component/platform` |
 //! | who makes machine code of it, and where that is kept | `component/compiler`, `component/cache` |
 //! | which contract it speaks, and its functions | `component/admission`, `component/calls` |
@@ -53,10 +54,12 @@ mod throttle;
 mod units;
 
 pub use account::MemoryBudget;
-pub use component::admission::{Admission, Digest, DigestError, PublicKey, PublicKeyError};
+pub use component::admission::Admission;
 pub use component::compiler::Compiler;
 pub use component::cpu::Scheduler;
+pub use component::digest::{Digest, DigestError};
 pub use component::following::Following;
+pub use component::keys::{PublicKey, PublicKeyError, SigningKey, SigningKeyError};
 pub use component::limits::Limits;
 pub use component::options::{Clock, Options};
 pub use component::plugin::Plugin;
@@ -69,7 +72,7 @@ pub use contract::{
 };
 pub use error::Error;
 pub use network::egress::{Egress, RuleError};
-pub use network::tls::Roots;
+pub use network::tls::{Roots, tls_config};
 pub use network::transport::{Answer, HttpTransport, HttpTransportBuilder, Timeouts, Transport};
 pub use observer::{CallRecord, Observer, RequestRecord};
 pub use throttle::Throttle;

@@ -12,6 +12,7 @@ mod checks;
 mod collection;
 mod command;
 mod compiling;
+mod distribution;
 mod errors;
 mod hostile;
 mod instructions;

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 19] = [
+const CRATES: [&str; 20] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
@@ -20,6 +20,7 @@ const CRATES: [&str; 19] = [
     "crates/event-output",
     "crates/state-store",
     "host-harness",
+    "crates/component-registry",
     "crates/source-host-cli",
     "crates/hostile-source",
     "crates/reference-source",
@@ -39,6 +40,7 @@ const LAYERED: [&str; 8] = [
     "crates/event-output",
     "crates/state-store",
     "host-harness",
+    "crates/component-registry",
     "crates/source-host-cli",
     "crates/source-command",
 ];

@@ -19,6 +19,7 @@ pub use self::mistake::Mistake;
 pub(crate) use self::output::KINDS;
 pub use self::output::Output;
 use self::reader::{Reader, not_toml};
+pub use self::registry::FromRegistry;
 use crate::secrets::{Secret, Vault};
 
 mod egress;
@@ -26,9 +27,11 @@ mod lines;
 mod mistake;
 mod output;
 mod reader;
+mod registry;
 
 /// The keys there are. `schema` describes them.
-const KEYS: [&str; 7] = ["component", "source", "state", "output", "egress", "limits", "admission"];
+const KEYS: [&str; 8] =
+    ["component", "registry", "source", "state", "output", "egress", "limits", "admission"];
 const STATE: [&str; 1] = ["path"];
 const LIMITS: [&str; 13] = [
     "memory",
@@ -61,7 +64,7 @@ const ADMISSION: [&str; 10] = [
 /// Everything a run needs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The component's file.
+    /// The component's file. Of one from a registry, where it lies since it was pulled.
     pub component: PathBuf,
     /// What it has to be.
     pub admission: Admission,
@@ -100,14 +103,7 @@ impl Config {
     ///
     /// All mistakes at once.
     pub fn read(path: &Path) -> Result<Self, Mistakes> {
-        let failed = |message: String| Mistakes {
-            found: vec![Mistake { line: None, path: String::new(), message }],
-            component: None,
-            source: None,
-        };
-        let text = std::fs::read_to_string(path)
-            .map(Zeroizing::new)
-            .map_err(|e| failed(format!("cannot read the configuration {}: {e}", path.display())))?;
+        let text = text_of(path)?;
         let base = path.parent().unwrap_or(Path::new(""));
         Self::parse(&text, base, &|name| std::env::var_os(name))
     }
@@ -129,10 +125,18 @@ impl Config {
         };
         reader.known(&table, "", &KEYS);
 
+        let mut locked = None;
         let component = match table.get("component") {
             None => reader.missing("component", "the component's file: component = \"source.wasm\""),
+            Some(Value::String(text)) if registry::is_reference(text) => {
+                reader.pulled(text).map(|(path, digest)| {
+                    locked = Some(digest);
+                    path
+                })
+            }
             Some(value) => reader.path(value, "component"),
         };
+        reader.registry(&table);
         let source = match table.get("source") {
             None => Some(Secret::new("{}".into())),
             Some(Value::Table(source)) => {
@@ -145,7 +149,15 @@ impl Config {
         let output = reader.output(&table);
         let (allow, egress, transport) = reader.egress(&table);
         let limits = reader.limits(&table);
-        let admission = reader.admission(&table);
+        let mut admission = reader.admission(&table);
+        if let Some(digest) = locked {
+            // What is written down is what is run, whether the configuration says it once more or not.
+            if let Some(other) = admission.digest.replace(digest).filter(|other| *other != digest) {
+                let message =
+                    format!("{other} is expected, and the component of source-host.lock has {digest}");
+                reader.note("admission.digest".into(), message);
+            }
+        }
         if let Some((key, file)) = output.as_ref().and_then(Output::file)
             && state.as_deref() == Some(file)
         {
@@ -156,7 +168,11 @@ impl Config {
             (Some(component), Some(source), Some(output)) if reader.mistakes.is_empty() => {
                 Ok(Self { component, admission, source, state, output, egress, allow, transport, limits })
             }
-            (component, source, _) => Err(Mistakes { found: reader.mistakes, component, source }),
+            // One of a registry is not asked: that it is what it should be is looked at together with the rest.
+            (component, source, _) => {
+                let component = component.filter(|_| locked.is_none());
+                Err(Mistakes { found: reader.mistakes, component, source })
+            }
         }
     }
 
@@ -171,6 +187,17 @@ pub(crate) fn read_file(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn text_of(path: &Path) -> Result<Zeroizing<String>, Mistakes> {
+    let failed = |message: String| Mistakes {
+        found: vec![Mistake { line: None, path: String::new(), message }],
+        component: None,
+        source: None,
+    };
+    std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|e| failed(format!("cannot read the configuration {}: {e}", path.display())))
 }
 
 impl Reader<'_> {
@@ -322,9 +349,13 @@ mod tests {
             keys
         };
         assert_eq!(keys(""), sorted(&KEYS));
-        for (table, read) in
-            [("state", &STATE[..]), ("egress", &egress::KEYS), ("limits", &LIMITS), ("admission", &ADMISSION)]
-        {
+        for (table, read) in [
+            ("state", &STATE[..]),
+            ("registry", &registry::KEYS),
+            ("egress", &egress::KEYS),
+            ("limits", &LIMITS),
+            ("admission", &ADMISSION),
+        ] {
             assert_eq!(keys(&format!("/properties/{table}")), sorted(read), "{table}");
         }
         let all: BTreeSet<&str> = KINDS.iter().flat_map(|kind| kind.keys()).collect();

@@ -127,7 +127,19 @@ fn reference(key: &str) -> Value {
 /// The keys that the host reads itself. `config` is what reads them; a test compares the two.
 pub(crate) fn own() -> Value {
     json!({
-        "component": {"type": "string", "minLength": 1, "description": "The component's file. Paths are relative to this file."},
+        "component": {"type": "string", "minLength": 1, "description": "The component's file, or where it lies in a registry: oci://HOST/REPOSITORY:TAG, with @sha256:… behind it to pin it here as well as in source-host.lock. Paths are relative to this file."},
+        "registry": {
+            "type": "object",
+            "description": "How `source-host pull` reaches the registry of the component.",
+            "properties": {
+                "username": text("Whose password it is. Without it, what `docker login` left for the registry is used."),
+                "password": secret("The password, or a token that the registry takes as one."),
+                "docker_config": text("The file of `docker login` [default: config.json in $DOCKER_CONFIG or ~/.docker]."),
+                "ca_file": text("Certificates to trust besides Mozilla's roots, in PEM form."),
+                "insecure": {"type": "boolean", "default": false, "description": "Whether the registry speaks plain HTTP. One on this machine is taken to."},
+            },
+            "additionalProperties": false,
+        },
         "state": {
             "type": "object",
             "description": "How far collection has come. `run` needs it; `serve` keeps it itself where it is left out.",

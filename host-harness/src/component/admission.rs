@@ -7,18 +7,17 @@
 //! 417 MiB and 33 s), so both have limits of their own. What is still costly is for the bounds of `compiler` to stop.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 
-use ring::digest;
-use ring::signature::{ED25519, UnparsedPublicKey};
-use wasmparser::{BinaryReaderError, Parser, Payload};
+use wasmparser::{BinaryReaderError, ComponentName, KnownCustom, Parser, Payload};
 
+use super::digest::Digest;
+use super::keys::PublicKey;
 use crate::contract::printable;
+use crate::error::Error;
 use crate::units::{bytes, grouped};
 
 /// What a component has to be. [`Admission::default`] fits components that were written in a compiled language.
@@ -156,6 +155,11 @@ pub(crate) struct Inspected {
 
 /// Which contract a component speaks. One that was not inspected may be anything.
 pub(super) fn contract(content: &[u8]) -> Contract {
+    Contract::of(exports(content).iter().map(String::as_str))
+}
+
+/// What it exports at its outermost level.
+fn exports(content: &[u8]) -> Vec<String> {
     let mut exports = Vec::new();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(content).map_while(Result::ok) {
@@ -163,13 +167,32 @@ pub(super) fn contract(content: &[u8]) -> Contract {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentExportSection(section) if depth == 0 => {
-                exports
-                    .extend(section.into_iter().map_while(Result::ok).map(|export| export.name.full_name()));
+                let named = section.into_iter().map_while(Result::ok);
+                exports.extend(named.map(|export| export.name.full_name().to_string()));
             }
             _ => {}
         }
     }
-    Contract::of(exports.iter().map(AsRef::as_ref))
+    exports
+}
+
+impl Admission {
+    /// Looks at a component as far as that goes without compiling it: size, digest, signature, imports, the contract, and what
+    /// compiling it would cost. `name` is for messages. For who takes a component from elsewhere, before it is put anywhere.
+    ///
+    /// ```
+    /// let cut = b"\0asm\x0d\0\x01\0\x01";
+    /// let error = source_host::Admission::default().examine("source.wasm", cut, None).unwrap_err();
+    /// assert!(error.to_string().contains("it is damaged"), "{error}");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAdmitted`].
+    pub fn examine(&self, name: &str, content: &[u8], signature: Option<&[u8]>) -> Result<Digest, Error> {
+        examine(content, signature, self)
+            .map_err(|reason| Error::NotAdmitted { name: name.to_owned(), reason: printable(reason) })
+    }
 }
 
 impl Default for Admission {
@@ -186,125 +209,6 @@ impl Default for Admission {
             digest: None,
             signed_by: None,
         }
-    }
-}
-
-/// The SHA-256 of a component, as OCI registries write it: `sha256:` and 64 hexadecimal digits.
-///
-/// ```
-/// use source_host::Digest;
-///
-/// let looked_at = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-/// assert_eq!(Digest::of(b"test"), looked_at.parse()?);
-/// # Ok::<(), source_host::DigestError>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest([u8; 32]);
-
-/// A text that is no digest.
-///
-/// ```
-/// let error = "9f86d081".parse::<source_host::Digest>().unwrap_err();
-/// assert_eq!(error.to_string(), "a digest is expected: sha256: and 64 hexadecimal digits");
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[error("a digest is expected: sha256: and 64 hexadecimal digits")]
-pub struct DigestError;
-
-impl Digest {
-    /// That of some bytes.
-    ///
-    /// ```
-    /// let digest = source_host::Digest::of(b"test");
-    /// assert!(digest.to_string().starts_with("sha256:9f86d081884c7d65"));
-    /// ```
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut digest = [0; 32];
-        digest.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-        Self(digest)
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = DigestError;
-
-    fn from_str(text: &str) -> Result<Self, DigestError> {
-        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii());
-        let digits = digits.ok_or(DigestError)?;
-        let mut digest = [0; 32];
-        for (nth, byte) in digest.iter_mut().enumerate() {
-            let pair = digits.get(2 * nth..2 * nth + 2).ok_or(DigestError)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| DigestError)?;
-        }
-        // `from_str_radix` takes a sign.
-        if digits.contains('+') { Err(DigestError) } else { Ok(Self(digest)) }
-    }
-}
-
-/// An Ed25519 key that components are signed with (RFC 8032).
-///
-/// ```
-/// use source_host::{Admission, PublicKey};
-///
-/// let pem = "-----BEGIN PUBLIC KEY-----
-/// MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
-/// -----END PUBLIC KEY-----";
-/// let mut admission = Admission::default();
-/// admission.signed_by = Some(PublicKey::from_pem(pem)?);
-/// # Ok::<(), source_host::PublicKeyError>(())
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey([u8; 32]);
-
-/// A text that is no such key.
-///
-/// ```
-/// let error = source_host::PublicKey::from_pem("a password").unwrap_err();
-/// assert!(error.to_string().contains("openssl pkey -pubout"));
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[error("an Ed25519 public key in PEM form is expected, as `openssl pkey -pubout` writes it")]
-pub struct PublicKeyError;
-
-impl PublicKey {
-    /// How the 44 bytes of the DER form begin (RFC 8410 section 4).
-    const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-
-    /// Reads one in PEM form, as `openssl pkey -in key.pem -pubout` writes it.
-    ///
-    /// # Errors
-    ///
-    /// If it is none, or a key for something else.
-    pub fn from_pem(text: &str) -> Result<Self, PublicKeyError> {
-        use rustls::pki_types::SubjectPublicKeyInfoDer;
-        use rustls::pki_types::pem::PemObject as _;
-        let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).map_err(|_| PublicKeyError)?;
-        let key = der.as_ref().strip_prefix(&Self::PREFIX).ok_or(PublicKeyError)?;
-        Ok(Self(key.try_into().map_err(|_| PublicKeyError)?))
-    }
-
-    fn has_signed(&self, content: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.0).verify(content, signature).is_ok()
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ed25519:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -368,8 +272,22 @@ pub(crate) fn inspect(
     Ok(Inspected { digest, contract })
 }
 
+/// The same, and that it exports the contract: what can be known of a component without compiling it.
+pub(super) fn examine(
+    content: &[u8],
+    signature: Option<&[u8]>,
+    admission: &Admission,
+) -> Result<Digest, String> {
+    let Inspected { digest, contract } = inspect(content, signature, admission)?;
+    let exports = exports(content);
+    if exports.iter().any(|export| export == contract.export()) {
+        return Ok(digest);
+    }
+    Err(contract.missing(exports.iter().map(String::as_str)))
+}
+
 /// What a component says of itself beside its code: the annotations that registries know too, each a section of its own
-/// at its outermost level (`version`, `licenses`, `source`, …).
+/// at its outermost level (`version`, `licenses`, `source`, …), and its name.
 pub(crate) fn annotations(content: &[u8]) -> BTreeMap<&'static str, String> {
     const KNOWN: [&str; 7] =
         ["authors", "description", "homepage", "licenses", "revision", "source", "version"];
@@ -380,6 +298,12 @@ pub(crate) fn annotations(content: &[u8]) -> BTreeMap<&'static str, String> {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::CustomSection(section) if depth == 0 => {
+                if let KnownCustom::ComponentName(parts) = section.as_known() {
+                    let mut names = parts.into_iter().map_while(Result::ok);
+                    if let Some(ComponentName::Component { name, .. }) = names.next() {
+                        found.insert("name", printable(name.to_owned()));
+                    }
+                }
                 let known = KNOWN.iter().find(|name| **name == section.name());
                 if let (Some(name), Ok(text)) = (known, std::str::from_utf8(section.data())) {
                     found.insert(*name, printable(text.to_owned()));

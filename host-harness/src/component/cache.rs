@@ -15,7 +15,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::admission::Digest;
+use super::digest::Digest;
 use crate::error::Error;
 
 /// What all entries may take. The oldest go first.

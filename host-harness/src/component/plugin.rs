@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use wasmtime::component::Component;
 
-use super::admission::{self, Contract, Digest, Inspected};
+use super::admission::{self, Contract, Inspected};
 use super::calls::{Code, Functions};
+use super::digest::Digest;
 use super::options::Options;
 use super::platform::Platform;
 use super::source::Source;
@@ -53,7 +54,7 @@ impl Plugin {
         self.digest
     }
 
-    /// What it says of itself beside its code, by name: `version`, `licenses`, `source`, `authors`, `homepage`, `revision`,
+    /// What it says of itself beside its code, by name: `name`, `version`, `licenses`, `source`, `authors`, `homepage`, `revision`,
     /// `description`. Nobody has vouched for it.
     pub fn annotations(&self) -> &BTreeMap<&'static str, String> {
         &self.annotations

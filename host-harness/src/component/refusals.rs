@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::admission::{Admission, Digest};
+use super::admission::Admission;
+use super::digest::Digest;
 
 /// For how long: a machine that was busy may have time later.
 const REMEMBERED: Duration = Duration::from_secs(15 * 60);

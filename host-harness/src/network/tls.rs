@@ -45,6 +45,22 @@ pub(crate) struct Identity {
     pub(crate) key: PathBuf,
 }
 
+/// The settings for TLS of a client that trusts these authorities and shows no certificate: for what else a host connects to, so that it
+/// trusts as the sources' transport does.
+///
+/// ```
+/// let settings = source_host::tls_config(source_host::Roots::Mozilla, &[])?;
+/// assert!(settings.alpn_protocols.is_empty());
+/// # Ok::<(), source_host::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// If a file cannot be read, or holds no certificates.
+pub fn tls_config(roots: Roots, extra: &[PathBuf]) -> Result<ClientConfig, Error> {
+    client_config(roots, extra, None)
+}
+
 pub(crate) fn client_config(
     roots: Roots,
     extra: &[PathBuf],

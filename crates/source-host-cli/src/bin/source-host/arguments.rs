@@ -1,5 +1,6 @@
 //! The flags, and the commands that they belong to.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) const COMPILE: &str = "compile";
 
 const EXAMPLE: &str = r#"Configuration, CONFIG.toml (paths are relative to it):
-  component = "source.wasm"
+  component = "source.wasm"               # or "oci://ghcr.io/acme/source:1.0", see `pull`
   [source]                                # for the component; see `describe`
   url   = "https://logs.example.com"
   token = { env = "LOGS_TOKEN" }          # or { file = "token.txt" }
@@ -35,6 +36,7 @@ Start with:
   source-host run CONFIG.toml                     collect until stopped (Ctrl-C loses nothing)
   source-host run CONFIG.toml --from 2026-11-01 --until 2026-11-08   a range of time, beside it
   source-host serve FOLDER                        the same for many tenants, a file each
+  source-host pull CONFIG.toml                    takes the component from its registry, and pins it
 
 Exit status: 0 done, 1 something failed, 2 a mistake in what was given (configuration, component, state)."#;
 
@@ -84,10 +86,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show which component a file is (digest, version, licence), and what it could do.
+    /// Show which component it is (digest, version, licence), and what it could do.
     Inspect {
-        /// The component's file.
-        component: PathBuf,
+        /// The component's file, or oci://HOST/REPOSITORY:TAG, of which no more is read than what is said of it there.
+        component: OsString,
+        #[command(flatten)]
+        registry: RegistryArgs,
         /// Print it as JSON.
         #[arg(long)]
         json: bool,
@@ -110,6 +114,113 @@ pub(crate) enum Command {
         /// The component's file.
         component: PathBuf,
     },
+    /// Take a component from its registry, verify it, and write down in source-host.lock which one it is.
+    Pull(PullArgs),
+    /// Put a component into a registry, with what it says of itself and its signature.
+    Push(PushArgs),
+    /// Say whether a component is signed by a key.
+    Verify(VerifyArgs),
+    /// Make an Ed25519 key to sign components with: NAME.pem, which is secret, and NAME.pub.
+    Keygen {
+        /// What the files are called. None is overwritten.
+        #[arg(value_name = "NAME", default_value = "source-host-key")]
+        name: PathBuf,
+    },
+    /// Sign a component: 64 bytes, in a file beside it that is called like it with .sig behind.
+    Sign {
+        /// The component's file.
+        component: PathBuf,
+        /// The private key, as `keygen` or `openssl genpkey -algorithm ed25519` writes it.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+}
+
+/// How a registry is reached.
+///
+/// Without --username, what `docker login` left for it is used, if anything.
+#[derive(Args)]
+pub(crate) struct RegistryArgs {
+    /// Who asks the registry. The password is in --password-file, or in the variable SOURCE_HOST_REGISTRY_PASSWORD.
+    #[arg(long, value_name = "NAME", env = "SOURCE_HOST_REGISTRY_USERNAME")]
+    pub(crate) username: Option<String>,
+    /// The file that holds the password, or a token that the registry takes as one.
+    #[arg(long, value_name = "FILE", requires = "username")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Certificates that the registry's is trusted by besides Mozilla's roots, in PEM form.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Speak plain HTTP with the registry. With one on this machine that is done anyway.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+/// Takes a component from its registry.
+///
+/// What a tag leads to is written down the first time. When it leads to another component later, that is told and nothing is changed,
+/// until it is asked for with --update. `run` and `serve` use what is written down, and ask no tag.
+#[derive(Args)]
+pub(crate) struct PullArgs {
+    /// A configuration file with component = "oci://…", or such a reference itself.
+    #[arg(value_name = "CONFIG or oci://HOST/REPOSITORY:TAG")]
+    pub(crate) target: OsString,
+    /// Take what the tag leads to now, though it led to something else before.
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// The folder with source-host.lock and the components, for a reference [default: this one]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Write the component to this file as well, and its signature beside it if --signed-by asked for one.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The public key that must have signed it. For a configuration, [admission] says so.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signed_by: Option<PathBuf>,
+    /// Print what was pulled as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// Puts a component into a registry, as a WASM artifact that other tools take as well.
+///
+/// What `describe --json` prints is attached to it, and its signature: the one beside the file (COMPONENT.sig), or one that is made with
+/// --key.
+#[derive(Args)]
+pub(crate) struct PushArgs {
+    /// The component's file. With --wit, a folder with a WIT package.
+    pub(crate) component: PathBuf,
+    /// Where it goes: oci://HOST/REPOSITORY:TAG
+    pub(crate) reference: String,
+    /// Push the WIT package of a folder, in its binary form: the contract, for who writes a component or a host in another place.
+    #[arg(long, conflicts_with = "key")]
+    pub(crate) wit: bool,
+    /// Sign it with this private key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Have the tag lead to this component though it leads to another now.
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Print what was pushed as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// The component's file, with its signature beside it, or oci://HOST/REPOSITORY:TAG
+    pub(crate) component: OsString,
+    /// The public key, as `keygen` or `openssl pkey -pubout` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signed_by: PathBuf,
+    /// Print the finding as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
 }
 
 #[derive(Args)]

@@ -37,12 +37,19 @@ async fn run() -> ExitCode {
         Command::Run(args) => commands::run::run(args, cache, &console).await,
         Command::Check(arguments) => commands::check::run(&arguments, cache).await,
         Command::Describe { component, json } => commands::describe::run(&component, json, cache).await,
-        Command::Inspect { component, json } => commands::inspect::run(&component, json, cache).await,
+        Command::Inspect { component, registry, json } => {
+            commands::inspect::run(&component, &registry, json, cache).await
+        }
         Command::Init(args) => commands::init::run(args, cache).await,
         Command::Serve(args) => commands::serve::run(args, cache).await,
         Command::Tenants { folder, command } => commands::serve::tenants(&folder, command).await,
         Command::States(args) => commands::states::run(args, cache).await,
         Command::Schema { component } => commands::schema::run(&component, cache).await,
+        Command::Pull(args) => commands::pull::run(args).await,
+        Command::Push(args) => commands::push::run(args, cache).await,
+        Command::Verify(args) => commands::verify::run(&args).await,
+        Command::Keygen { name } => commands::keys::generate(&name),
+        Command::Sign { component, key } => commands::keys::sign(&component, &key),
     };
     console.clear();
     match outcome {

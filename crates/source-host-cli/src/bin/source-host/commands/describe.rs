@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use source_host::{Options, printable};
+use source_host::{Description, Options, Plugin, printable};
 
 use super::exit::{Exit, say_json};
 use super::setup;
@@ -13,19 +13,12 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
     let plugin = setup::load(cache, component).await?;
     let mut source = plugin.open(Options::new()).await?;
     let description = source.describe().await?;
-    let schema: Value = serde_json::from_str(&description.config_schema)
-        .map_err(|e| Exit::failure(format!("the component's configuration schema is not JSON: {e}")))?;
+    let all = document(&plugin, &description)?;
     if as_json {
-        let all = json!({
-            "name": description.name,
-            "version": description.version,
-            "streams": description.streams,
-            "imports": plugin.imports(),
-            "config_schema": schema,
-        });
         say_json(&all)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let schema = &all["config_schema"];
     say!("{} {}\n\nStreams:", description.name, description.version)?;
     let width = description.streams.iter().map(|stream| stream.name.chars().count()).max().unwrap_or(0);
     for stream in &description.streams {
@@ -50,4 +43,17 @@ pub(crate) async fn run(component: &Path, as_json: bool, cache: Option<&Path>) -
         say!("  {import}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a component says of itself, as JSON: what is printed, and what is attached to it in a registry.
+pub(super) fn document(plugin: &Plugin, described: &Description) -> Result<Value, Exit> {
+    let schema: Value = serde_json::from_str(&described.config_schema)
+        .map_err(|e| Exit::failure(format!("the component's configuration schema is not JSON: {e}")))?;
+    Ok(json!({
+        "name": described.name,
+        "version": described.version,
+        "streams": described.streams,
+        "imports": plugin.imports(),
+        "config_schema": schema,
+    }))
 }

@@ -58,3 +58,9 @@ impl From<Error> for Exit {
         }
     }
 }
+
+impl From<component_registry::Error> for Exit {
+    fn from(error: component_registry::Error) -> Self {
+        if error.is_users() { Self::mistake(error) } else { Self::failure(error) }
+    }
+}

@@ -9,7 +9,7 @@ use source_host_cli::serve::{Answer, Ask, Settings, Signals, TenantStatus, TimeR
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, say_json};
-use super::{setup, states};
+use super::{pull, setup, states};
 use crate::arguments::{ServeArgs, TenantsCommand};
 
 pub(crate) async fn run(args: ServeArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
@@ -24,6 +24,7 @@ pub(crate) async fn run(args: ServeArgs, cache: Option<&Path>) -> Result<ExitCod
     if let Some(states) = args.states {
         settings.states = states;
     }
+    pull::for_folder(&args.folder).await;
     let signals = Signals::default();
     listen(signals.clone())?;
     let served = serve(settings, setup::runtime(cache)?, signals).await.map_err(Exit::mistake)?;

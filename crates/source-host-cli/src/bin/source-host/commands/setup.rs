@@ -9,6 +9,7 @@ use source_host_cli::{Configured, everything_wrong, in_source, whom_to_ask};
 use state_store::Owner;
 
 use super::exit::Exit;
+use super::pull;
 use crate::arguments::COMPILE;
 
 pub(crate) fn runtime(cache: Option<&Path>) -> Result<Runtime, Exit> {
@@ -47,7 +48,7 @@ pub(crate) async fn observed(
     cache: Option<&Path>,
     observer: impl FnOnce(&Plugin) -> Option<Arc<dyn Observer>>,
 ) -> Result<Opened, Exit> {
-    let config = match Config::read(path) {
+    let config = match pull::read(path).await? {
         Ok(config) => config,
         Err(mistakes) => return Err(all_mistakes(path, mistakes, cache).await),
     };
@@ -95,7 +96,7 @@ async fn all_mistakes(path: &Path, mistakes: Mistakes, cache: Option<&Path>) -> 
     listed(path, &everything_wrong(&text, mistakes, plugin, Options::new()).await)
 }
 
-fn listed(path: &Path, lines: &[String]) -> Exit {
+pub(super) fn listed(path: &Path, lines: &[String]) -> Exit {
     let mistakes =
         if lines.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", lines.len()) };
     Exit::mistake(format!("{} has {mistakes}:\n  - {}", path.display(), lines.join("\n  - ")))
