@@ -4,12 +4,17 @@
 //! writes them again and loses none. The decisions are those of `source-host`: what is waited for and for how long, what ends a
 //! run, and how.
 
+#[path = "../../../host-harness/src/component/event.rs"]
+mod event;
+#[path = "../../../host-harness/src/units.rs"]
+mod figures;
+
 use crate::bindings::pipeline::source::source::{self, Batch, Failure, Problem, ProblemKind};
-use crate::event::Checker;
-use crate::figures::{bytes, grouped};
 use crate::state::StateFile;
 use crate::streams::{self, WriteError};
 use crate::{clock, log, words};
+use event::Checker;
+use figures::{bytes, grouped};
 use state_store::StateError;
 use std::collections::BTreeMap;
 use std::fmt;

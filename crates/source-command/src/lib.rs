@@ -10,26 +10,20 @@
 //! It reads a configuration and checks events with the code of `source-host`, from its files, and keeps a state with that of
 //! `state-store`: what one of them takes, refuses or writes, the other does too, in the same words.
 //!
-//! Each of these knows only what stands below it: `bindings`; `clock`, `files`, `streams`, `words`; `log`; `arguments`, `config`, `state`;
-//! `collect`; `program`.
+//! Each of these knows only what stands below it: `bindings`, `secrets`, `units`; `clock`, `files`, `streams`, `words`; `log`; `arguments`,
+//! `config`, `state`; `collect`; `program`.
 
 mod arguments;
 mod bindings;
 mod clock;
 mod collect;
 mod config;
-#[path = "../../../host-harness/src/component/event.rs"]
-mod event;
-#[path = "../../../host-harness/src/units.rs"]
-mod figures;
 mod files;
 mod log;
 mod program;
-#[path = "../../source-host-cli/src/secrets.rs"]
 mod secrets;
 mod state;
 mod streams;
-#[path = "../../source-host-cli/src/units.rs"]
 mod units;
 mod words;
 
