@@ -53,7 +53,7 @@ impl Config {
     pub fn from_registry(path: &Path) -> Result<Option<FromRegistry>, Mistakes> {
         let text = super::text_of(path)?;
         let base = path.parent().unwrap_or(Path::new(""));
-        let vault = Vault { base, env: &|name| std::env::var_os(name) };
+        let vault = Vault { base, env: &|name| std::env::var_os(name), read: &super::read_file };
         let mut reader = Reader { vault, lines: Lines::of(&text), mistakes: Vec::new() };
         let Ok(table) = text.parse::<Table>() else { return Ok(None) };
         let Some(text) = table.get("component").and_then(Value::as_str).filter(|text| is_reference(text))
