@@ -8,3 +8,14 @@ export const covers = (rule, authority) =>
   rule.startsWith('*.')
     ? authority.toLowerCase().endsWith(rule.slice(1).toLowerCase())
     : authority.toLowerCase() === rule.toLowerCase();
+
+/**
+ * Whether a request may go out by this scheme: `https`, or `http` to this machine, where nobody reads on the wire.
+ *
+ * @param {string | undefined} scheme the tag of WASI's; none is `https`
+ * @param {string} authority
+ */
+export function isPrivate(scheme, authority) {
+  if (scheme === undefined || scheme === 'HTTPS') return true;
+  return scheme === 'HTTP' && /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i.test(authority);
+}

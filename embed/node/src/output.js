@@ -7,6 +7,8 @@ import { NoLocks, lock } from './lock.js';
 
 /** @typedef {{ write(text: string): Promise<void>, close(): Promise<void> }} Output */
 
+const BLOCK_BYTES = 65_536;
+
 /** @param {string} message */
 const refuse = (message) => new ConfigurationError({ kind: 'config', message });
 
@@ -55,11 +57,18 @@ export async function fileOutput(path) {
 /** @param {import('node:fs/promises').FileHandle} file @param {string} path */
 async function cutTornLine(file, path) {
   const end = (await file.stat()).size;
-  const at = async (/** @type {number} */ offset) => (await file.read(Buffer.alloc(1), 0, 1, offset)).buffer[0];
+  const block = Buffer.alloc(BLOCK_BYTES);
   let start = end;
-  while (start > 0 && (await at(start - 1)) !== 0x0a) start -= 1;
+  while (start > 0) {
+    const from = Math.max(0, start - BLOCK_BYTES);
+    const { bytesRead } = await file.read(block, 0, start - from, from);
+    const found = block.subarray(0, bytesRead).lastIndexOf(0x0a);
+    start = found < 0 ? from : from + found + 1;
+    if (found >= 0) break;
+  }
   if (start === end) return;
-  if ((await at(start)) !== 0x7b) {
+  await file.read(block, 0, 1, start);
+  if (block[0] !== 0x7b) {
     throw refuse(`${path}: does not end with a line of events; choose another file or move it away`);
   }
   await file.truncate(start);

@@ -9,6 +9,8 @@ import { fileOutput, standardOutput } from './output.js';
 import { readSettings } from './settings.js';
 
 const RETRY_AFTER_MS = 30_000;
+/** A component asks for the wait: a mistake of it must not silence a source. */
+const LONGEST_WAIT_MS = 86_400_000;
 
 const HELP = `Collects logs with a source component: polls it, writes its events as NDJSON, keeps its state.
 
@@ -170,7 +172,7 @@ async function collect(source, file, untilCaughtUp, signal) {
         // Somebody must act, and may do so while this runs.
         if (!(error instanceof PollError) || untilCaughtUp || ['config', 'state'].includes(error.kind)) throw error;
         for (const line of explained(error)) console.error(line);
-        await sleep(error.retryAfterMs || RETRY_AFTER_MS, undefined, { signal }).catch(() => {});
+        await sleep(Math.min(error.retryAfterMs || RETRY_AFTER_MS, LONGEST_WAIT_MS), undefined, { signal }).catch(() => {});
       }
     }
   } catch (/** @type {any} */ error) {

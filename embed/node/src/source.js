@@ -10,6 +10,8 @@ import { ClosedError, CrashError, PollError } from './errors.js';
 const RETRY_AFTER_MS = 30_000;
 const FIRST_BACK_OFF_MS = 1_000;
 const LONGEST_BACK_OFF_MS = 60_000;
+/** Node makes 1 ms of a timer that is longer. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Polls in a row that promise more at once and bring nothing, after which each costs a wait. */
 const EMPTY_PROMISES = 10;
 
@@ -148,7 +150,7 @@ export class Source {
           state = backedOff;
           if (isAcked) await this.#saves.run(() => this.#save(backedOff, this.#acked.number));
         }
-        const wait = error.retryAfterMs || RETRY_AFTER_MS;
+        const wait = Math.min(error.retryAfterMs || RETRY_AFTER_MS, this.#settings.limits.longestWaitMs);
         const isLate = untilCaughtUp && performance.now() - progress + wait > giveUpAfterMs;
         if (isLate || !passes(kinds(error.problems))) throw error;
         onProblem?.(error.problems[0], wait);
@@ -204,7 +206,7 @@ export class Source {
     const { wait } = this.#settings;
     const { signal } = this.#stop;
     if (wait) await wait(ms, signal);
-    else await sleep(ms, undefined, { signal }).catch(() => {});
+    else await sleep(Math.min(ms, LONGEST_TIMER_MS), undefined, { signal }).catch(() => {});
   }
 
   /** @param {string} call @param {any[]} args @returns {Promise<any>} */

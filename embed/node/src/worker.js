@@ -9,7 +9,7 @@ import * as clocks from '@bytecodealliance/preview2-shim/clocks';
 import * as http from '@bytecodealliance/preview2-shim/http';
 import * as io from '@bytecodealliance/preview2-shim/io';
 import * as contract from './contract.js';
-import { covers } from './authority.js';
+import { covers, isPrivate } from './authority.js';
 import { PAGE, bounded } from './memory.js';
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
@@ -42,7 +42,7 @@ const imports = {
   'wasi:http/outgoing-handler': {
     /** @param {any} request @param {any} options */
     handle(request, options) {
-      if (!mayContact(request.authority())) throw { tag: 'HTTP-request-denied' };
+      if (!mayContact(request.scheme()?.tag, request.authority())) throw { tag: 'HTTP-request-denied' };
       // The shim takes the time to connect for the time until an answer begins, which is too short for a slow query.
       options?.setConnectTimeout(options.firstByteTimeout());
       return http.outgoingHandler.handle(request, options);
@@ -58,9 +58,9 @@ const imports = {
   'wasi:io/streams': io.streams,
 };
 
-/** @param {string | undefined} authority */
-function mayContact(authority) {
-  if (authority === undefined || !granted.includes(authority)) return false;
+/** @param {string | undefined} scheme @param {string | undefined} authority */
+function mayContact(scheme, authority) {
+  if (authority === undefined || !granted.includes(authority) || !isPrivate(scheme, authority)) return false;
   return !allow || allow.some((/** @type {string} */ pattern) => covers(pattern, authority));
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { covers } from '../src/authority.js';
+import { covers, isPrivate } from '../src/authority.js';
 import { Refusal, batch, isObjectOnALine, problem } from '../src/contract.js';
 import { bounded } from '../src/memory.js';
 import { versionProblem } from '../src/version.js';
@@ -82,4 +82,18 @@ test('a Node that is too old is told so', () => {
   assert.match(versionProblem('18.20.8'), /Node 18.20.8 is too old/);
   assert.equal(versionProblem('20.0.0'), undefined);
   assert.equal(versionProblem('24.1.0'), undefined);
+});
+
+test('plain http reaches this machine alone', () => {
+  for (const [scheme, authority] of [
+    ['HTTPS', 'org.example'], [undefined, 'org.example'], ['HTTP', 'localhost:8080'], ['HTTP', '127.0.0.1:1'], ['HTTP', '[::1]:1'],
+  ]) {
+    assert.ok(isPrivate(scheme, authority), authority);
+  }
+  for (const [scheme, authority] of [
+    ['HTTP', 'org.example'], ['HTTP', 'localhost.org.example'], ['HTTP', '127.0.0.1.org.example'], ['HTTP', '169.254.169.254'],
+    ['HTTP', 'a@localhost'], ['other', 'localhost'],
+  ]) {
+    assert.ok(!isPrivate(scheme, authority), authority);
+  }
 });

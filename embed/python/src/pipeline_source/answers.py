@@ -98,11 +98,17 @@ def _finite(text: str) -> float:
     return number
 
 
+def _whole(text: str) -> int:
+    # Some 300 digits at most, which is also what bounds the time that this takes.
+    _finite(text)
+    return int(text)
+
+
 def _no_constant(_: str) -> Any:
     raise ValueError("NaN and Infinity are no JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_int=_whole, parse_constant=_no_constant)
 
 
 def _event(line: str) -> Event:

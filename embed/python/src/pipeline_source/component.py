@@ -199,6 +199,10 @@ def _why_not_compiled(message: str) -> str:
     return "it cannot be compiled: " + printable(" ".join(message.split()))[:300]
 
 
+# Of each table. Eight bytes each, and no memory of an instance's, so that the limit of memory does not cover them.
+_TABLE_ELEMENTS = 100_000
+
+
 class Instance:
     """One instance: one configured source, called by one thread at a time. After a call that fails it is spent."""
 
@@ -207,7 +211,9 @@ class Instance:
         self.is_spent = False
         clockwork = component._clockwork
         self._store = Store(clockwork.engine)
-        self._store.set_limits(memory_size=limits.memory, instances=64, tables=64, memories=8)
+        self._store.set_limits(
+            memory_size=limits.memory, table_elements=_TABLE_ELEMENTS, instances=64, tables=64, memories=8
+        )
         self._store.set_wasi(WasiConfig())
         self._store.set_wasi_http()
         with self._running("instantiate"):

@@ -47,12 +47,20 @@ class EventFile:
             self._file.truncate(start)
 
     def append(self, lines: Iterable[str]) -> None:
-        """Appends lines. Once this returns they are on the disk."""
-        data = "".join(line + "\n" for line in lines).encode()
-        if data:
-            self._file.write(data)
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        """Appends lines. Once this returns they are on the disk; where it raises `OSError` the file is as long as before."""
+        data = memoryview("".join(line + "\n" for line in lines).encode())
+        if not data:
+            return
+        file = self._file.fileno()
+        before = os.fstat(file).st_size
+        try:
+            while data:
+                data = data[os.write(file, data) :]
+            os.fsync(file)
+        except OSError:
+            # Part of a line would stand in the middle once the batch comes again.
+            os.ftruncate(file, before)
+            raise
 
     def close(self) -> None:
         self._file.close()

@@ -219,12 +219,13 @@ class Source:
         except ComponentCrashed as crash:
             self._crashed += 1
             self.close()
+            pause = min(2.0 ** (self._crashed - 1), _LONGEST_PAUSE)
+            # Also for who catches the last one and goes on.
+            self._due = self._clock() + pause
             if self._crashed >= self._crashes:
                 self._crashed = 0
                 raise
-            pause = min(2.0 ** (self._crashed - 1), _LONGEST_PAUSE)
             logger.error("%s; a new instance goes on in %.0f s", crash, pause)
-            self._due = self._clock() + pause
             return None
         self._crashed = self._repeated = 0
         if answer.tag == "err":
