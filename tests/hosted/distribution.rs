@@ -1,10 +1,7 @@
 //! Components in registries, as whoever publishes and whoever runs one sees it: Debian's docker-registry, and servers that lie.
 
 use component_registry::{Access, Credentials, Package, Purpose, Repository};
-use e2e::{
-    hosted::component_path,
-    org::TestOrg,
-};
+use e2e::{hosted::component_path, org::TestOrg};
 use salesforce_sim::{OrgSettings, Rows, Workload};
 use serde_json::{Value, json};
 use source_host::Digest;
