@@ -1,10 +1,7 @@
 //! Components in registries, as whoever publishes and whoever runs one sees it: Debian's docker-registry, and servers that lie.
 
 use component_registry::{Access, Credentials, Package, Purpose, Repository};
-use e2e::{
-    hosted::{component_p3_path, component_path},
-    org::TestOrg,
-};
+use e2e::{hosted::component_path, org::TestOrg};
 use salesforce_sim::{OrgSettings, Rows, Workload};
 use serde_json::{Value, json};
 use source_host::Digest;
@@ -142,6 +139,11 @@ fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}"))
 }
 
+/// A component that is a source as well, and small.
+fn another_component() -> PathBuf {
+    component_path().with_file_name("reference-source.wasm")
+}
+
 /// All files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -212,7 +214,7 @@ fn what_is_pushed_is_inspected_verified_and_pulled_by_somebody_else() {
         );
     }
     let unsigned = registry.reference("salesforce:unsigned");
-    done(publisher, &["push", &component_p3_path().display().to_string(), &unsigned]);
+    done(publisher, &["push", &another_component().display().to_string(), &unsigned]);
     let error = refused(user, &["pull", &unsigned, "--signed-by", "release.pub"], 2);
     assert!(error.contains("has to be signed, and no signature is attached"), "{error}");
     assert!(!fs::read_to_string(user.join("source-host.lock")).expect("a lock file").contains("unsigned"));
@@ -233,7 +235,7 @@ fn a_tag_that_was_moved_is_told_and_taken_only_when_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let reference = registry.reference("salesforce:stable");
-    let (one, other) = (component_path().display().to_string(), component_p3_path().display().to_string());
+    let (one, other) = (component_path().display().to_string(), another_component().display().to_string());
     let first = parsed(&done(folder, &["push", &one, &reference, "--json"]));
     done(folder, &["pull", &reference]);
     let error = refused(folder, &["push", &other, &reference], 2);

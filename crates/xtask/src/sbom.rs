@@ -20,6 +20,7 @@ const PRODUCTS: [(&str, &str); 3] = [
 pub fn write(program: &Path, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let workspace = metadata::workspace()?;
+    let root = workspace["workspace_root"].as_str().context("there is no workspace")?;
     for (name, target) in PRODUCTS {
         let package = workspace["packages"].as_array().into_iter().flatten().find(|one| one["name"] == name);
         let manifest = package.and_then(|package| package["manifest_path"].as_str()).map(PathBuf::from);
@@ -35,6 +36,8 @@ pub fn write(program: &Path, folder: &Path) -> Result<()> {
             .with_context(|| format!("cannot start {}", program.display()))?;
         ensure!(status.success(), "cargo-cyclonedx failed for {name}");
         let text = fs::read_to_string(&made).with_context(|| format!("cannot read {}", made.display()))?;
+        // Where it was made is nobody's business.
+        let text = text.replace(root, "");
         let document: Value = serde_json::from_str(&text)?;
         let components = document["components"].as_array().map_or(0, Vec::len);
         ensure!(components > 0, "the document of {name} has no components");

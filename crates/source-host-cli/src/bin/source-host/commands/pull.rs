@@ -156,15 +156,25 @@ async fn pull(wanted: &Wanted) -> Result<Pulled, Exit> {
 /// Reads a configuration. If its component lacks and is pinned, here or in the lock file, it is pulled: what comes is what it has to be, or
 /// nothing. What is not pinned is not pulled without being asked for.
 pub(super) async fn read(path: &Path) -> Result<Result<Config, Mistakes>, Exit> {
-    let mistakes = match Config::read(path) {
+    let mut mistakes = match Config::read(path) {
         Ok(config) => return Ok(Ok(config)),
         Err(mistakes) => mistakes,
     };
-    let Ok(Some(found)) = Config::from_registry(path) else { return Ok(Err(mistakes)) };
-    let Some(pin) = found.pin()? else { return Ok(Err(mistakes)) };
     if !mistakes.found.iter().any(|mistake| mistake.path == "component") {
         return Ok(Err(mistakes));
     }
+    let found = match Config::from_registry(path) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(Err(mistakes)),
+        Err(more) => {
+            // Why it cannot be pulled either, such as a password that is not there.
+            let known: Vec<String> = mistakes.found.iter().map(ToString::to_string).collect();
+            let news = more.found.into_iter().filter(|one| !known.contains(&one.to_string()));
+            mistakes.found.extend(news);
+            return Ok(Err(mistakes));
+        }
+    };
+    let Some(pin) = found.pin()? else { return Ok(Err(mistakes)) };
     pull(&Wanted {
         reference: found.reference.pinned(pin),
         access: found.access,
