@@ -11,7 +11,10 @@ use e2e::{
 };
 use salesforce_sim::{Interval, OrgSettings, Rows, Workload};
 use source_host::{Admission, Limits, Runtime};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use wasmtime::{
     Config, Engine, Store,
     component::{Component, Instance, Val},
@@ -46,7 +49,7 @@ struct Untyped {
 }
 
 impl Untyped {
-    async fn open(path: &PathBuf, config: &str) -> Self {
+    async fn open(path: &Path, config: &str) -> Self {
         let engine = Engine::new(&Config::new()).expect("an engine");
         let component = Component::from_file(&engine, path).expect("a component");
         let linker = linker(&engine, true).expect("WASI");
