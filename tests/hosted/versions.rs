@@ -11,7 +11,10 @@ use e2e::{
 };
 use salesforce_sim::{Interval, OrgSettings, Rows, Workload};
 use source_host::{Admission, Limits, Runtime};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use wasmtime::{
     Config, Engine, Store,
     component::{Component, Instance, Val},
@@ -46,7 +49,7 @@ struct Untyped {
 }
 
 impl Untyped {
-    async fn open(path: &PathBuf, config: &str) -> Self {
+    async fn open(path: &Path, config: &str) -> Self {
         let engine = Engine::new(&Config::new()).expect("an engine");
         let component = Component::from_file(&engine, path).expect("a component");
         let linker = linker(&engine, true).expect("WASI");
@@ -114,11 +117,7 @@ fn config(org: &TestOrg) -> serde_json::Value {
 }
 
 /// Collects with the first until half is there, and with the second from the first one's state.
-async fn handed_over(
-    org: &TestOrg,
-    first: &PathBuf,
-    second: &PathBuf,
-) -> Result<Delivered, (String, String)> {
+async fn handed_over(org: &TestOrg, first: &Path, second: &Path) -> Result<Delivered, (String, String)> {
     let config = config(org).to_string();
     let mut delivered = Delivered::default();
     let mut source = Untyped::open(first, &config).await;
@@ -222,8 +221,7 @@ async fn a_host_without_vectors_or_without_http_says_so() {
     let mut without_vectors = Config::new();
     without_vectors.wasm_simd(false).wasm_relaxed_simd(false);
     let engine = Engine::new(&without_vectors).expect("an engine");
-    let said =
-        format!("{:#}", Component::from_file(&engine, component_path()).err().expect("it has vectors"));
+    let said = format!("{:#}", Component::from_file(&engine, component_path()).expect_err("it has vectors"));
     assert!(said.contains("SIMD support is not enabled"), "{said}");
     let engine = Engine::new(&Config::new()).expect("an engine");
     let component = Component::from_file(&engine, component_path()).expect("a component");

@@ -58,7 +58,7 @@ pub(crate) struct Config {
 pub(crate) fn read(given: Given<'_>) -> Result<Config, Vec<String>> {
     let env = |name: &str| {
         let variables = environment::get_environment().into_iter();
-        variables.filter(|(key, _)| key == name).map(|(_, value)| OsString::from(value)).last()
+        variables.rev().find(|(key, _)| key == name).map(|(_, value)| OsString::from(value))
     };
     let vault = || Vault { base: given.folder, env: &env, read: &files::read };
     let mut reader = Reader { vault: vault(), lines: Lines::default(), mistakes: Vec::new() };
