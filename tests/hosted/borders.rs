@@ -85,10 +85,10 @@ fn the_command_knows_neither_what_it_collects_nor_how_files_lie_on_a_system() {
 }
 
 #[test]
-fn each_component_is_at_most_1_300_kilobytes() {
-    for path in [component_path(), component_p3_path()] {
+fn the_component_is_at_most_1_300_kilobytes_and_what_asynchronous_calls_need_no_more_than_20_beyond() {
+    for (path, limit) in [(component_path(), 1_300_000), (component_p3_path(), 1_320_000)] {
         let size = fs::metadata(&path).expect("the component; run `make build`").len();
-        assert!(size <= 1_300_000, "{}: {size} bytes", path.display());
+        assert!(size <= limit, "{}: {size} bytes", path.display());
     }
 }
 
