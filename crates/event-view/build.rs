@@ -6,7 +6,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("page/dist");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut list = String::from("const PAGE: &[(&str, &[u8])] = &[\n");
-    let mut paths: Vec<_> = fs::read_dir(&folder).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
+    let mut paths: Vec<_> = fs::read_dir(&folder)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
     paths.sort();
     for path in paths {
         println!("cargo::rerun-if-changed={}", path.display());

@@ -32,7 +32,7 @@ pub struct Dashboard {
     #[serde(default)]
     pub filter: String,
     /// What it shows, row by row.
-    #[serde(rename = "panel")]
+    #[serde(rename(deserialize = "panel"))]
     pub panels: Vec<Panel>,
 }
 
@@ -288,10 +288,14 @@ impl Panel {
             Kind::Number | Kind::Time => self.series.is_empty().then_some("series"),
             Kind::Top => (self.field.is_empty() || self.series.is_empty()).then_some("field or series"),
             Kind::Heat => self.field.is_empty().then_some("field"),
-            Kind::Table => (self.by.is_empty() || self.by.len() > 2 || self.series.is_empty()).then_some("series, or one or two fields in by"),
+            Kind::Table => (self.by.is_empty() || self.by.len() > 2 || self.series.is_empty())
+                .then_some("series, or one or two fields in by"),
             Kind::Map => self.country.is_empty().then_some("country"),
-            Kind::First => (self.by.len() != 1 || self.field.is_empty()).then_some("field, or one field in by"),
-            Kind::Beside => (self.by.len() != 1 || self.other.is_empty() || self.hours == 0).then_some("other, hours, or one field in by"),
+            Kind::First => {
+                (self.by.len() != 1 || self.field.is_empty()).then_some("field, or one field in by")
+            }
+            Kind::Beside => (self.by.len() != 1 || self.other.is_empty() || self.hours == 0)
+                .then_some("other, hours, or one field in by"),
             Kind::Events => self.columns.is_empty().then_some("columns"),
             Kind::Files => {
                 if let Some(files) = &self.files {
@@ -332,8 +336,7 @@ pub fn of_folder(folder: &Path) -> Result<Vec<Dashboard>> {
         .map(|path| {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let text = fs::read_to_string(path)?;
-            Dashboard::read(&name, &text)
-                .with_context(|| format!("{} cannot be understood", path.display()))
+            Dashboard::read(&name, &text).with_context(|| format!("{} cannot be understood", path.display()))
         })
         .collect()
 }

@@ -230,10 +230,9 @@ struct Opened {
     values: Arc<FieldValues>,
     dictionary: Option<Arc<[Ordinal]>>,
     numbers: FxHashMap<u64, Ordinal>,
+    /// The values of the document at hand.
+    seen: Vec<Ordinal>,
 }
-
-/// All values of a field that no document of a segment has.
-const NOTHING: Ordinal = Ordinal::MAX;
 
 /// Answers questions to one snapshot.
 pub struct Engine {
@@ -279,7 +278,7 @@ impl Engine {
             Some(column) => Some(lock(&self.terms(field)).dictionary(segment.id, column)?),
             None => None,
         };
-        Ok(Opened { values, dictionary, numbers: FxHashMap::default() })
+        Ok(Opened { values, dictionary, numbers: FxHashMap::default(), seen: Vec::new() })
     }
 
     /// The first and the last time of all documents.
@@ -530,15 +529,15 @@ impl Engine {
 
     /// The different values that a document has in a field.
     fn each(&self, field: &str, opened: &mut Opened, row: u32, mut with: impl FnMut(Ordinal)) {
-        let mut last = NOTHING;
+        opened.seen.clear();
         if let (Some(texts), Some(dictionary)) = (&opened.values.texts, &opened.dictionary) {
             for ord in texts.ords().values_for_doc(row) {
                 let value = dictionary[ord as usize];
-                // A list in which a value stands twice is told of once; lists are short, and repeats stand together.
-                if value != last {
+                // A list in which a value stands twice is told of once. Lists are short.
+                if !opened.seen.contains(&value) {
+                    opened.seen.push(value);
                     with(value);
                 }
-                last = value;
             }
         }
         let values = opened.values.clone();
@@ -548,18 +547,31 @@ impl Engine {
                     .numbers
                     .entry(value.to_bits())
                     .or_insert_with(|| lock(&self.terms(field)).intern(&value.to_string()));
-                with(ordinal);
+                if !opened.seen.contains(&ordinal) {
+                    opened.seen.push(ordinal);
+                    with(ordinal);
+                }
             }
         }
     }
 
     /// Documents by their time, the newest first or the oldest, from a place in this order on.
-    pub fn ordered(&self, selection: &Selection, newest: bool, skip: usize, take: usize) -> io::Result<Vec<Place>> {
+    pub fn ordered(
+        &self,
+        selection: &Selection,
+        newest: bool,
+        skip: usize,
+        take: usize,
+    ) -> io::Result<Vec<Place>> {
         let mut places = Vec::new();
         for (number, segment) in self.snapshot.segments.iter().enumerate() {
             let times = segment.column(TIME)?;
             for row in selection.rows(number) {
-                places.push(Place { segment: number, row, at: first(&times, row).unwrap_or_default() as i64 });
+                places.push(Place {
+                    segment: number,
+                    row,
+                    at: first(&times, row).unwrap_or_default() as i64,
+                });
             }
         }
         let order = |one: &Place, other: &Place| {

@@ -38,7 +38,8 @@ fn elsewhere(panel: &Panel) -> bool {
 fn left_out(dashboard: &Dashboard) -> Option<String> {
     let titles: Vec<_> =
         dashboard.panels.iter().filter(|panel| !elsewhere(panel)).map(|panel| panel.title.as_str()).collect();
-    (!titles.is_empty()).then(|| format!("{} Shown by `event-view` alone: {}.", dashboard.about, titles.join("; ")))
+    (!titles.is_empty())
+        .then(|| format!("{} Shown by `event-view` alone: {}.", dashboard.about, titles.join("; ")))
 }
 
 fn both(one: &str, other: &str) -> String {
@@ -161,7 +162,8 @@ fn kibana_state(panel: &Panel) -> Value {
     let series: &[Series] = if panel.series.is_empty() { &counting } else { &panel.series };
     let mut add = |kind: &str, schema: &str, params: Value| {
         let id = (aggregations.len() + 1).to_string();
-        aggregations.push(json!({ "id": id, "enabled": true, "type": kind, "schema": schema, "params": params }));
+        aggregations
+            .push(json!({ "id": id, "enabled": true, "type": kind, "schema": schema, "params": params }));
     };
     for series in series {
         let label = &series.title;
@@ -186,11 +188,13 @@ fn kibana_state(panel: &Panel) -> Value {
         _ => None,
     }) {
         let filter = |search: String, label: &str| json!({ "input": { "query": search, "language": "kuery" }, "label": label });
-        add("filters", "group", json!({ "filters": [filter(of.clone(), of), filter(format!("not ({of})"), "others")] }));
+        add(
+            "filters",
+            "group",
+            json!({ "filters": [filter(of.clone(), of), filter(format!("not ({of})"), "others")] }),
+        );
     }
-    let terms = |field: &str, size: usize| {
-        json!({ "field": field, "size": size, "order": "desc", "orderBy": "1", "otherBucket": false, "missingBucket": false })
-    };
+    let terms = |field: &str, size: usize| json!({ "field": field, "size": size, "order": "desc", "orderBy": "1", "otherBucket": false, "missingBucket": false });
     let by_time = json!({ "field": "@timestamp", "interval": "auto", "useNormalizedEsInterval": true, "min_doc_count": 1 });
     let kind = match panel.kind {
         Kind::Number => "metric",
@@ -230,9 +234,13 @@ fn kibana_state(panel: &Panel) -> Value {
     };
     let params = match kind {
         "pie" => json!({ "type": "pie", "isDonut": true, "addLegend": true, "addTooltip": true }),
-        "table" => json!({ "perPage": 10, "showMetricsAtAllLevels": false, "showPartialRows": false, "showTotal": false }),
+        "table" => {
+            json!({ "perPage": 10, "showMetricsAtAllLevels": false, "showPartialRows": false, "showTotal": false })
+        }
         "metric" => json!({ "type": "metric", "addLegend": false, "addTooltip": true }),
-        "heatmap" => json!({ "type": "heatmap", "addLegend": true, "addTooltip": true, "colorSchema": "Blues", "colorsNumber": 5, "valueAxes": [{ "id": "ValueAxis-1", "type": "value", "show": false, "scale": { "type": "linear" }, "labels": { "show": false } }] }),
+        "heatmap" => {
+            json!({ "type": "heatmap", "addLegend": true, "addTooltip": true, "colorSchema": "Blues", "colorsNumber": 5, "valueAxes": [{ "id": "ValueAxis-1", "type": "value", "show": false, "scale": { "type": "linear" }, "labels": { "show": false } }] })
+        }
         _ => xy(panel, kind, series),
     };
     json!({ "title": panel.title, "type": kind, "aggs": aggregations, "params": params })
@@ -277,7 +285,13 @@ fn xy(panel: &Panel, kind: &str, series: &[Series]) -> Value {
 }
 
 fn counted() -> Series {
-    Series { title: "Events".into(), filter: String::new(), metric: Metric::Count, unit: String::new(), right: false }
+    Series {
+        title: "Events".into(),
+        filter: String::new(),
+        metric: Metric::Count,
+        unit: String::new(),
+        right: false,
+    }
 }
 
 // ---- Grafana ---------------------------------------------------------------------------------------
@@ -341,7 +355,8 @@ fn grafana_panel(dashboard: &Dashboard, panel: &Panel, source: Source) -> Result
         _ => "short",
     };
     let scope = Query::parse(&dashboard.filter)?.and(Query::parse(&panel.filter)?);
-    let data = json!({ "type": if source == Source::Loki { "loki" } else { "elasticsearch" }, "uid": "${source}" });
+    let data =
+        json!({ "type": if source == Source::Loki { "loki" } else { "elasticsearch" }, "uid": "${source}" });
     let mut targets = Vec::new();
     match source {
         Source::Elasticsearch => elasticsearch(panel, series, &scope, &mut targets),
@@ -360,10 +375,12 @@ fn grafana_panel(dashboard: &Dashboard, panel: &Panel, source: Source) -> Result
     }
     let bars = panel.kind == Kind::Time && panel.look == Look::Bar || panel.kind == Kind::Heat;
     if kind == "timeseries" && bars {
-        made["fieldConfig"]["defaults"]["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 80, "stacking": { "mode": "normal" } });
+        made["fieldConfig"]["defaults"]["custom"] =
+            json!({ "drawStyle": "bars", "fillOpacity": 80, "stacking": { "mode": "normal" } });
     }
     if kind == "bargauge" {
-        made["options"] = json!({ "orientation": "horizontal", "reduceOptions": { "values": true, "limit": panel.size } });
+        made["options"] =
+            json!({ "orientation": "horizontal", "reduceOptions": { "values": true, "limit": panel.size } });
     }
     Ok(made)
 }
@@ -377,9 +394,7 @@ fn elasticsearch(panel: &Panel, series: &[Series], scope: &Query, targets: &mut 
         }));
         return;
     }
-    let terms = |id: &str, field: &str, size: usize| {
-        json!({ "id": id, "type": "terms", "field": field, "settings": { "size": size.to_string(), "order": "desc", "orderBy": "_count", "min_doc_count": "1" } })
-    };
+    let terms = |id: &str, field: &str, size: usize| json!({ "id": id, "type": "terms", "field": field, "settings": { "size": size.to_string(), "order": "desc", "orderBy": "_count", "min_doc_count": "1" } });
     let by_time = json!({ "id": "90", "type": "date_histogram", "field": "@timestamp", "settings": { "interval": "auto", "min_doc_count": "0" } });
     let mut buckets = Vec::new();
     match panel.kind {
@@ -475,7 +490,10 @@ fn lucene(query: &Query) -> String {
         Query::Is(field, Pattern::Network(address, bits)) => format!("{field}:\"{address}/{bits}\""),
         Query::Compares(field, comparison, value) => {
             let sign = sign(*comparison);
-            format!("{field}:{sign}{}", if value.parse::<f64>().is_ok() { value.clone() } else { quoted(value) })
+            format!(
+                "{field}:{sign}{}",
+                if value.parse::<f64>().is_ok() { value.clone() } else { quoted(value) }
+            )
         }
         Query::Text(Pattern::Exact(text)) => quoted(text),
         Query::Text(Pattern::Wildcard(pattern)) => pattern.iter().collect(),
@@ -505,9 +523,15 @@ fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value
     let over_time = matches!(panel.kind, Kind::Time | Kind::Heat);
     let range = if over_time { "$__auto" } else { "$__range" };
     let by: Vec<String> = match panel.kind {
-        Kind::Time => [&panel.split].into_iter().filter(|field| !field.is_empty()).map(|field| label(field)).collect(),
+        Kind::Time => {
+            [&panel.split].into_iter().filter(|field| !field.is_empty()).map(|field| label(field)).collect()
+        }
         Kind::Heat => vec![label(&panel.field)],
-        Kind::Top => [&panel.field, &panel.split].into_iter().filter(|field| !field.is_empty()).map(|field| label(field)).collect(),
+        Kind::Top => [&panel.field, &panel.split]
+            .into_iter()
+            .filter(|field| !field.is_empty())
+            .map(|field| label(field))
+            .collect(),
         Kind::Table => panel.by.iter().map(|field| label(field)).collect(),
         Kind::Map => vec![label(&panel.country)],
         _ => Vec::new(),
@@ -529,7 +553,10 @@ fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value
         let part = scope.clone().and(Query::parse(&series.filter).unwrap_or(Query::All));
         let from = format!("{}{there}", lines(&part));
         let measured = |function: &str, first: &str, field: &str| {
-            format!("{function}({first}{from} | unwrap {} | __error__=\"\" [{range}]) {grouped}", label(field))
+            format!(
+                "{function}({first}{from} | unwrap {} | __error__=\"\" [{range}]) {grouped}",
+                label(field)
+            )
         };
         let count = |from: &str| format!("sum {grouped} (count_over_time({from} [{range}]))");
         let expression = match &series.metric {
@@ -541,24 +568,35 @@ fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value
             Metric::Unique { field } => {
                 let mut all = by.clone();
                 all.push(label(field));
-                format!("count {grouped} (sum by ({}) (count_over_time({from} | {}!=\"\" [{range}])))", all.join(", "), label(field))
+                format!(
+                    "count {grouped} (sum by ({}) (count_over_time({from} | {}!=\"\" [{range}])))",
+                    all.join(", "),
+                    label(field)
+                )
             }
-            Metric::Sum { field } => format!("sum {grouped} ({})", measured("sum_over_time", "", field).trim_end_matches(&format!(" {grouped}"))),
+            Metric::Sum { field } => format!(
+                "sum {grouped} ({})",
+                measured("sum_over_time", "", field).trim_end_matches(&format!(" {grouped}"))
+            ),
             Metric::Average { field } => measured("avg_over_time", "", field),
             Metric::Min { field } => measured("min_over_time", "", field),
             Metric::Max { field } => measured("max_over_time", "", field),
-            Metric::Percentile { field, percent } => measured("quantile_over_time", &format!("{}, ", percent / 100.0), field),
+            Metric::Percentile { field, percent } => {
+                measured("quantile_over_time", &format!("{}, ", percent / 100.0), field)
+            }
             // Loki has no function for the time of a line.
             Metric::First | Metric::Last => continue,
         };
-        let expression = if panel.kind == Kind::Top { format!("topk({}, {expression})", panel.size) } else { expression };
+        let expression =
+            if panel.kind == Kind::Top { format!("topk({}, {expression})", panel.size) } else { expression };
         add(expression, &series.title);
     }
 }
 
 /// A filter of labels; `not` turns it around, as there is no word for that.
 fn logql(query: &Query, not: bool) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
+    let quoted =
+        |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
     let joined = |parts: &[Query], with: &str| {
         parts.iter().map(|part| format!("({})", logql(part, not))).collect::<Vec<_>>().join(with)
     };
@@ -610,7 +648,9 @@ mod tests {
 
     #[test]
     fn a_search_says_the_same_in_the_languages_of_others() {
-        let query = read("event.outcome:failure and not (source.ip:203.0.113.0/24 or user.email:*@example.com) and event.duration > 5");
+        let query = read(
+            "event.outcome:failure and not (source.ip:203.0.113.0/24 or user.email:*@example.com) and event.duration > 5",
+        );
         assert_eq!(
             lucene(&query),
             "(event.outcome:\"failure\") AND (NOT ((source.ip:\"203.0.113.0/24\") OR (user.email:*@example.com))) AND (event.duration:>5)"

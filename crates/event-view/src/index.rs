@@ -11,7 +11,10 @@ use std::{
     fs,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -120,8 +123,9 @@ fn read_at(file: &mut fs::File, at: u64, length: u64) -> io::Result<Vec<u8>> {
 fn of_events(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let base = name.trim_end_matches(|c: char| c.is_ascii_digit() || ".-".contains(c));
-    [".ndjson", ".jsonl"].iter().any(|end| base.ends_with(end) || name.contains(&format!("{end}.")) || name.contains(&format!("{end}-")))
-        && ![".lock", ".gz", ".zst", ".unfinished"].iter().any(|end| name.ends_with(end))
+    [".ndjson", ".jsonl"].iter().any(|end| {
+        base.ends_with(end) || name.contains(&format!("{end}.")) || name.contains(&format!("{end}-"))
+    }) && ![".lock", ".gz", ".zst", ".unfinished"].iter().any(|end| name.ends_with(end))
 }
 
 impl Index {
@@ -129,8 +133,9 @@ impl Index {
     /// one all stays in memory.
     pub fn new(sources: &[PathBuf], folder: Option<PathBuf>) -> Result<Self> {
         for source in sources {
-            let kind = fs::metadata(source)
-                .with_context(|| format!("cannot read {}. Name a file of events, or a folder with such", source.display()))?;
+            let kind = fs::metadata(source).with_context(|| {
+                format!("cannot read {}. Name a file of events, or a folder with such", source.display())
+            })?;
             if !kind.is_file() && !kind.is_dir() {
                 bail!("{} is neither a file nor a folder", source.display());
             }
@@ -164,7 +169,10 @@ impl Index {
         for source in &self.sources {
             match fs::read_dir(source) {
                 Ok(entries) => {
-                    let found = entries.flatten().map(|entry| entry.path()).filter(|path| of_events(path) && path.is_file());
+                    let found = entries
+                        .flatten()
+                        .map(|entry| entry.path())
+                        .filter(|path| of_events(path) && path.is_file());
                     paths.extend(found);
                 }
                 Err(_) => paths.push(source.clone()),
@@ -315,7 +323,8 @@ impl Index {
             followed.segments.push((Arc::new(segment), name));
             made = true;
         }
-        followed.unreadable = work.error.map(|error| format!("It cannot be read: {error}. What was read before is shown."));
+        followed.unreadable =
+            work.error.map(|error| format!("It cannot be read: {error}. What was read before is shown."));
         followed.unfinished = end - followed.end();
         let after = fs::File::open(path).and_then(|mut file| {
             if followed.head.1 < FINGERPRINT {
@@ -486,7 +495,8 @@ impl Followed {
         let end = self.end();
         if end > 0 && !self.same(&mut file, end)? {
             let how = if now.0 < end { "became shorter" } else { "was replaced by another one" };
-            self.happened = Some(format!("It {how} while it was shown: it was read again from its beginning."));
+            self.happened =
+                Some(format!("It {how} while it was shown: it was read again from its beginning."));
             self.segments.clear();
             self.head = Default::default();
         }
@@ -514,7 +524,12 @@ impl Followed {
         for (segment, name) in &self.segments {
             // Behind one that is in memory alone nothing can be found again.
             let Some(name) = name else { break };
-            segments.push(Stored { name: name.clone(), begin: segment.begin, end: segment.end, lines: segment.lines });
+            segments.push(Stored {
+                name: name.clone(),
+                begin: segment.begin,
+                end: segment.end,
+                lines: segment.lines,
+            });
         }
         let end = segments.last().map_or(0, |segment| segment.end);
         let mut file = fs::File::open(&self.path)?;
@@ -539,10 +554,16 @@ impl Followed {
 
     fn notices(&self, lines: &Lines) -> Vec<String> {
         let mut notices: Vec<String> = self.happened.iter().chain(&self.unreadable).cloned().collect();
-        let first = self.segments.iter().find_map(|(segment, _)| Some(segment.begin + segment.lines.first_left_out?));
-        let place = first.map(|at| format!(" The first line that is left out begins at byte {at}.")).unwrap_or_default();
+        let first =
+            self.segments.iter().find_map(|(segment, _)| Some(segment.begin + segment.lines.first_left_out?));
+        let place = first
+            .map(|at| format!(" The first line that is left out begins at byte {at}."))
+            .unwrap_or_default();
         if lines.not_json > 0 {
-            notices.push(format!("{} of its lines are no JSON objects and are left out.{place}", lines.not_json));
+            notices.push(format!(
+                "{} of its lines are no JSON objects and are left out.{place}",
+                lines.not_json
+            ));
         }
         if lines.other_kind > 0 {
             notices.push(format!(

@@ -92,8 +92,12 @@ async fn run(arguments: Arguments) -> Result<()> {
     if let Some(Task::Export { target, dashboards, only }) = arguments.command {
         let text = match target {
             Target::Kibana => export::kibana(&load(dashboards)?, only.as_deref())?,
-            Target::Grafana => export::grafana(&load(dashboards)?, only.as_deref(), export::Source::Elasticsearch)?,
-            Target::GrafanaLoki => export::grafana(&load(dashboards)?, only.as_deref(), export::Source::Loki)?,
+            Target::Grafana => {
+                export::grafana(&load(dashboards)?, only.as_deref(), export::Source::Elasticsearch)?
+            }
+            Target::GrafanaLoki => {
+                export::grafana(&load(dashboards)?, only.as_deref(), export::Source::Loki)?
+            }
         };
         std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
         return Ok(());

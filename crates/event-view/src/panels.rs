@@ -17,8 +17,21 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 /// How long pieces of time are. They begin at whole ones, by UTC.
 const INTERVALS: [i64; 15] = [
-    SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR,
-    12 * HOUR, DAY, 7 * DAY, 30 * DAY, 365 * DAY,
+    SECOND,
+    5 * SECOND,
+    15 * SECOND,
+    MINUTE,
+    5 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    3 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    DAY,
+    7 * DAY,
+    30 * DAY,
+    365 * DAY,
 ];
 /// So many pieces of time are shown at most.
 const PIECES: i64 = 120;
@@ -47,7 +60,11 @@ impl Pieces {
         let length = (times.end - times.start).max(1);
         let interval = INTERVALS.into_iter().find(|interval| length / interval < PIECES).unwrap_or(365 * DAY);
         let from = times.start.div_euclid(interval) * interval;
-        Self { from, interval, count: ((times.end - 1 - from).div_euclid(interval) + 1).clamp(1, 10_000) as usize }
+        Self {
+            from,
+            interval,
+            count: ((times.end - 1 - from).div_euclid(interval) + 1).clamp(1, 10_000) as usize,
+        }
     }
 
     fn dimension(&self) -> Dimension {
@@ -69,7 +86,13 @@ struct Panels<'a> {
 }
 
 /// What one panel shows of what is looked at.
-pub fn answer(engine: &Engine, dashboard: &Dashboard, panel: &Panel, view: &View, skip: usize) -> Result<Value> {
+pub fn answer(
+    engine: &Engine,
+    dashboard: &Dashboard,
+    panel: &Panel,
+    view: &View,
+    skip: usize,
+) -> Result<Value> {
     let scope = Query::parse(&dashboard.filter)?.and(Query::parse(&panel.filter)?);
     let query = scope.clone().and(view.query.clone());
     let selection = engine.select(&query, &view.times)?;
@@ -122,7 +145,9 @@ impl Panels<'_> {
         let groups = self.engine.groups(&*self.of(series)?, &[], &self.metrics([series])?)?;
         let empty = if counted(&series.metric) { json!(0) } else { Value::Null };
         let value = groups.first().map_or(empty, |group| json!(group.values[0]));
-        Ok(json!({ "value": value, "unit": series.unit, "count": groups.first().map_or(0, |group| group.count) }))
+        Ok(
+            json!({ "value": value, "unit": series.unit, "count": groups.first().map_or(0, |group| group.count) }),
+        )
     }
 
     fn over_time(&self) -> Result<Value> {
@@ -130,7 +155,11 @@ impl Panels<'_> {
         let mut shown = Vec::new();
         if self.panel.split.is_empty() {
             for series in &self.panel.series {
-                let groups = self.engine.groups(&*self.of(series)?, &[pieces.dimension()], &self.metrics([series])?)?;
+                let groups = self.engine.groups(
+                    &*self.of(series)?,
+                    &[pieces.dimension()],
+                    &self.metrics([series])?,
+                )?;
                 let values = spread(&groups, &pieces, &series.metric, |group| group.key[0]);
                 shown.push(json!({
                     "name": series.title, "values": values, "unit": series.unit, "right": series.right,
@@ -154,7 +183,9 @@ impl Panels<'_> {
             for (_, name, ordinal) in order.iter().take(SERIES) {
                 let of = groups.iter().filter(|group| group.key[0] == *ordinal).cloned().collect::<Vec<_>>();
                 let values = spread(&of, &pieces, &series.metric, |group| group.key[1]);
-                shown.push(json!({ "name": &**name, "values": values, "unit": series.unit, "value": &**name }));
+                shown.push(
+                    json!({ "name": &**name, "values": values, "unit": series.unit, "value": &**name }),
+                );
             }
             // Of counts alone can be told what the others come to.
             let others: Vec<Ordinal> = order.iter().skip(SERIES).map(|(_, _, ordinal)| *ordinal).collect();
@@ -233,9 +264,15 @@ impl Panels<'_> {
                 json!({ "key": key.iter().map(|text| &**text).collect::<Vec<_>>(), "values": group.values, "count": group.count })
             })
             .collect();
-        let columns: Vec<Value> =
-            self.panel.series.iter().map(|series| json!({ "title": series.title, "unit": series.unit })).collect();
-        Ok(json!({ "by": self.panel.by, "columns": columns, "rows": shown, "others": rows.len().saturating_sub(self.panel.size) }))
+        let columns: Vec<Value> = self
+            .panel
+            .series
+            .iter()
+            .map(|series| json!({ "title": series.title, "unit": series.unit }))
+            .collect();
+        Ok(
+            json!({ "by": self.panel.by, "columns": columns, "rows": shown, "others": rows.len().saturating_sub(self.panel.size) }),
+        )
     }
 
     /// The largest first; equal ones by their names, so that the order is always the same.
@@ -243,7 +280,8 @@ impl Panels<'_> {
         let mut rows: Vec<(Vec<Arc<str>>, Group)> = groups
             .into_iter()
             .map(|group| {
-                let key = fields.iter().enumerate().map(|(index, field)| self.engine.text(field, group.key[index]));
+                let key =
+                    fields.iter().enumerate().map(|(index, field)| self.engine.text(field, group.key[index]));
                 (key.collect(), group)
             })
             .collect();
@@ -257,7 +295,10 @@ impl Panels<'_> {
     fn map(&self) -> Result<Value> {
         let of = |field: &str| -> io::Result<Vec<(String, u64)>> {
             let groups = self.engine.groups(&self.selection, &[Dimension::Field(field.to_owned())], &[])?;
-            Ok(groups.iter().map(|group| (self.engine.text(field, group.key[0]).to_string(), group.count)).collect())
+            Ok(groups
+                .iter()
+                .map(|group| (self.engine.text(field, group.key[0]).to_string(), group.count))
+                .collect())
         };
         let mut countries = of(&self.panel.country)?;
         countries.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
@@ -291,8 +332,10 @@ impl Panels<'_> {
         for group in &groups {
             *sums.entry(group.key[0]).or_default() += group.count;
         }
-        let mut order: Vec<(u64, Arc<str>, Ordinal)> =
-            sums.iter().map(|(ordinal, count)| (*count, self.engine.text(field, *ordinal), *ordinal)).collect();
+        let mut order: Vec<(u64, Arc<str>, Ordinal)> = sums
+            .iter()
+            .map(|(ordinal, count)| (*count, self.engine.text(field, *ordinal), *ordinal))
+            .collect();
         order.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
         let others = order.len().saturating_sub(self.panel.size);
         order.truncate(self.panel.size);
@@ -336,11 +379,18 @@ impl Panels<'_> {
                 let shown = selected.contains(&(group.key[0], group.key[1], at as i64))
                     && at > *begun.get(&group.key[0])?;
                 shown.then(|| {
-                    (at as i64, self.engine.text(who, group.key[0]), self.engine.text(field, group.key[1]), group.count)
+                    (
+                        at as i64,
+                        self.engine.text(who, group.key[0]),
+                        self.engine.text(field, group.key[1]),
+                        group.count,
+                    )
                 })
             })
             .collect();
-        found.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| (&one.1, &one.2).cmp(&(&other.1, &other.2))));
+        found.sort_by(|one, other| {
+            other.0.cmp(&one.0).then_with(|| (&one.1, &one.2).cmp(&(&other.1, &other.2)))
+        });
         let total = found.len();
         let rows: Vec<Value> = found
             .iter()
@@ -399,7 +449,9 @@ impl Panels<'_> {
         for place in self.engine.ordered(&self.selection, true, skip, PAGE)? {
             rows.push(json!({ "at": place.at, "place": self.place(place)?, "values": self.texts(place, &self.panel.columns)? }));
         }
-        Ok(json!({ "columns": self.panel.columns, "total": self.selection.count(), "skip": skip, "page": PAGE, "rows": rows }))
+        Ok(
+            json!({ "columns": self.panel.columns, "total": self.selection.count(), "skip": skip, "page": PAGE, "rows": rows }),
+        )
     }
 
     fn files(&self, files: &Files) -> Result<Value> {
@@ -407,7 +459,8 @@ impl Panels<'_> {
         // A file stands where its hour does, whichever time its receipt has: all of its events and its receipt count.
         let always = i64::MIN / 4..i64::MAX / 4;
         let field = |field: &str| Dimension::Field(field.to_owned());
-        let events = self.scope.clone().and(Query::Not(Box::new(receipts.clone()))).and(self.view.query.clone());
+        let events =
+            self.scope.clone().and(Query::Not(Box::new(receipts.clone()))).and(self.view.query.clone());
         let mut known: BTreeMap<Arc<str>, File> = BTreeMap::new();
         let events = self.engine.select(&events, &always)?;
         for group in self.engine.groups(&events, &[field(&files.id), field(&files.group)], &[])? {
@@ -416,10 +469,10 @@ impl Panels<'_> {
             file.kind = self.engine.text(&files.group, group.key[1]).to_string();
         }
         // Receipts know nothing of users and addresses, so a search that names one leaves them out, and what lacks cannot be told.
-        let receipts = self.engine.select(&receipts.and(self.scope.clone()).and(self.view.query.clone()), &always)?;
-        let told: Vec<(Metric, Option<Arc<Selection>>)> = [&files.rows, &files.left_out]
-            .map(|field| (Metric::Max { field: field.clone() }, None))
-            .into();
+        let receipts =
+            self.engine.select(&receipts.and(self.scope.clone()).and(self.view.query.clone()), &always)?;
+        let told: Vec<(Metric, Option<Arc<Selection>>)> =
+            [&files.rows, &files.left_out].map(|field| (Metric::Max { field: field.clone() }, None)).into();
         for group in self.engine.groups(&receipts, &[field(&files.id)], &told)? {
             let file = known.entry(self.engine.text(&files.id, group.key[0])).or_default();
             let rows = group.values[0].unwrap_or_default();
@@ -447,7 +500,12 @@ impl Panels<'_> {
             }
             for group in self.engine.groups(selection, &[field(&files.id), field(&files.interval)], &[])? {
                 if let Some(file) = known.get_mut(&self.engine.text(&files.id, group.key[0])) {
-                    file.length = if self.engine.text(&files.interval, group.key[1]).eq_ignore_ascii_case("daily") { DAY } else { HOUR };
+                    file.length =
+                        if self.engine.text(&files.interval, group.key[1]).eq_ignore_ascii_case("daily") {
+                            DAY
+                        } else {
+                            HOUR
+                        };
                 }
             }
         }
@@ -461,8 +519,14 @@ impl Panels<'_> {
         let mut rows = Vec::new();
         let mut kinds: BTreeMap<String, (i64, BTreeMap<i64, Vec<&'static str>>)> = BTreeMap::new();
         for (id, file) in &known {
-            let Some(covers) = file.covers.filter(|covers| *covers < seen.end && covers + file.length.max(HOUR) > seen.start) else { continue };
-            let kind = if file.named.is_empty() { names.get(&file.kind).unwrap_or(&file.kind) } else { &file.named };
+            let Some(covers) = file
+                .covers
+                .filter(|covers| *covers < seen.end && covers + file.length.max(HOUR) > seen.start)
+            else {
+                continue;
+            };
+            let kind =
+                if file.named.is_empty() { names.get(&file.kind).unwrap_or(&file.kind) } else { &file.named };
             let late = file.made.map(|made| made - covers - file.length.max(HOUR));
             let state = file.state(late, files.late_after);
             let entry = kinds.entry(kind.clone()).or_insert((file.length.max(HOUR), BTreeMap::new()));
@@ -484,7 +548,9 @@ impl Panels<'_> {
             let mut at = if *length == DAY { own } else { first };
             while at <= last {
                 match hours.get(&at) {
-                    Some(states) => cells.push(json!({ "kind": kind, "at": at, "state": worst(states), "files": states.len() })),
+                    Some(states) => cells.push(
+                        json!({ "kind": kind, "at": at, "state": worst(states), "files": states.len() }),
+                    ),
                     None => {
                         gaps.push(json!({ "kind": kind, "at": at }));
                         cells.push(json!({ "kind": kind, "at": at, "state": "no file", "files": 0 }));
@@ -504,7 +570,9 @@ impl Panels<'_> {
             .collect();
         let total = rows.len();
         rows.truncate(500);
-        Ok(json!({ "total": total, "rows": rows, "cells": cells, "gaps": gaps, "summary": summary, "late_after": files.late_after }))
+        Ok(
+            json!({ "total": total, "rows": rows, "cells": cells, "gaps": gaps, "summary": summary, "late_after": files.late_after }),
+        )
     }
 }
 
@@ -550,7 +618,12 @@ fn counted(metric: &Metric) -> bool {
 }
 
 /// A value for each piece of time. Where nothing is to be counted there is 0, where nothing is to be measured there is none.
-fn spread(groups: &[Group], pieces: &Pieces, metric: &Metric, bucket: impl Fn(&Group) -> Ordinal) -> Vec<Option<f64>> {
+fn spread(
+    groups: &[Group],
+    pieces: &Pieces,
+    metric: &Metric,
+    bucket: impl Fn(&Group) -> Ordinal,
+) -> Vec<Option<f64>> {
     let mut values = vec![counted(metric).then_some(0.0); pieces.count];
     for group in groups {
         if let Some(value) = values.get_mut(bucket(group) as usize) {
@@ -567,7 +640,10 @@ fn band(values: &[f64], interval: i64) -> Vec<(f64, f64)> {
     (0..values.len())
         .map(|index| {
             let others = |step: usize| -> Vec<f64> {
-                (0..values.len()).filter(|other| *other != index && (other.abs_diff(index)).is_multiple_of(step)).map(|other| values[other]).collect()
+                (0..values.len())
+                    .filter(|other| *other != index && (other.abs_diff(index)).is_multiple_of(step))
+                    .map(|other| values[other])
+                    .collect()
             };
             let mut usual = others(day);
             if usual.len() < 4 {
@@ -580,7 +656,9 @@ fn band(values: &[f64], interval: i64) -> Vec<(f64, f64)> {
             let mut away: Vec<f64> = usual.iter().map(|value| (value - middle).abs()).collect();
             // 1.4826 makes of the median deviation the standard deviation of values that are spread normally; numbers of events
             // that have nothing to do with each other are spread by the root of their mean.
-            let spread = (crate::engine::percentile(&mut away, 50.0).unwrap_or_default() * 1.4826).max(middle.sqrt()).max(1.0);
+            let spread = (crate::engine::percentile(&mut away, 50.0).unwrap_or_default() * 1.4826)
+                .max(middle.sqrt())
+                .max(1.0);
             ((middle - 3.0 * spread).max(0.0), middle + 3.0 * spread)
         })
         .collect()
@@ -604,7 +682,8 @@ mod tests {
 
     #[test]
     fn a_burst_leaves_the_band_and_what_comes_every_day_does_not() {
-        let mut values: Vec<f64> = (0..24 * 7).map(|hour| if hour % 24 == 9 { 500.0 } else { 20.0 }).collect();
+        let mut values: Vec<f64> =
+            (0..24 * 7).map(|hour| if hour % 24 == 9 { 500.0 } else { 20.0 }).collect();
         values[100] = 90.0;
         let band = band(&values, HOUR);
         let out: Vec<usize> = (0..values.len()).filter(|index| values[*index] > band[*index].1).collect();

@@ -75,7 +75,9 @@ impl Pattern {
         match self {
             Self::Exact(text) => text == value || same_letters(text, value),
             Self::Wildcard(pattern) => wildcard(pattern, &value.to_lowercase()),
-            Self::Network(network, bits) => value.parse().is_ok_and(|address| within(*network, *bits, address)),
+            Self::Network(network, bits) => {
+                value.parse().is_ok_and(|address| within(*network, *bits, address))
+            }
         }
     }
 
@@ -222,7 +224,8 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
 
 /// How many characters of an address of version 6, or of a network of such, stand here.
 fn address_at(chars: &[char]) -> usize {
-    let end = chars.iter().position(|c| !(c.is_ascii_hexdigit() || ":./".contains(*c))).unwrap_or(chars.len());
+    let end =
+        chars.iter().position(|c| !(c.is_ascii_hexdigit() || ":./".contains(*c))).unwrap_or(chars.len());
     let text: String = chars[..end].iter().collect();
     let address = text.split('/').next().unwrap_or_default();
     if address.parse::<std::net::Ipv6Addr>().is_ok() { end } else { 0 }
@@ -363,7 +366,9 @@ impl Parser {
                     Some(Token::Compare(comparison)) => {
                         self.at += 1;
                         let Some(Token::Word(value, _)) = self.peek().cloned() else {
-                            return Err(self.mistake(&format!("what {word} is compared with is missing here")));
+                            return Err(
+                                self.mistake(&format!("what {word} is compared with is missing here"))
+                            );
                         };
                         if number_or_time(&value).is_none() {
                             return Err(self.mistake(&format!(

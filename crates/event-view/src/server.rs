@@ -140,16 +140,17 @@ fn allowed(port: u16, headers: &HeaderMap) -> bool {
     let own = |host: &str| host == format!("127.0.0.1:{port}") || host == format!("localhost:{port}");
     text(header::HOST).is_some_and(own)
         && text(header::ORIGIN).is_none_or(|origin| origin.strip_prefix("http://").is_some_and(own))
-        && headers
-            .get("sec-fetch-site")
-            .is_none_or(|site| site == "same-origin" || site == "none")
+        && headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
 }
 
 async fn guarded(port: u16, request: Request, next: Next) -> Response {
     let mut response = if allowed(port, request.headers()) {
         next.run(request).await
     } else {
-        error(StatusCode::FORBIDDEN, "This is answered to its own page alone: open it by the address that event-view printed.")
+        error(
+            StatusCode::FORBIDDEN,
+            "This is answered to its own page alone: open it by the address that event-view printed.",
+        )
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -161,14 +162,17 @@ async fn guarded(port: u16, request: Request, next: Next) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    for (name, value) in [("cross-origin-resource-policy", "same-origin"), ("cross-origin-opener-policy", "same-origin")] {
+    for (name, value) in
+        [("cross-origin-resource-policy", "same-origin"), ("cross-origin-opener-policy", "same-origin")]
+    {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
 }
 
 fn error(status: StatusCode, text: &str) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "error": text }).to_string()).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "error": text }).to_string())
+        .into_response()
 }
 
 fn answered(value: &Value) -> Response {
@@ -241,7 +245,8 @@ fn searched(asked: &Asked) -> Result<Query, Mistake> {
     let mut query = Query::parse(&asked.q)?;
     let filters: Vec<String> = match asked.filters.as_str() {
         "" => Vec::new(),
-        list => serde_json::from_str(list).map_err(|_| Mistake { at: 0, what: "the filters are no list".into() })?,
+        list => serde_json::from_str(list)
+            .map_err(|_| Mistake { at: 0, what: "the filters are no list".into() })?,
     };
     for filter in filters {
         query = query.and(Query::parse(&filter)?);
@@ -254,7 +259,8 @@ async fn panel(State(shown): State<Arc<Shown>>, Parameters(asked): Parameters<As
         Ok(query) => query,
         Err(mistake) => {
             let body = json!({ "error": format!("This search cannot be read: {mistake}"), "at": mistake.at });
-            return (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
+            return (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], body.to_string())
+                .into_response();
         }
     };
     let Ok(_permit) = shown.work.acquire().await else {
@@ -263,7 +269,8 @@ async fn panel(State(shown): State<Arc<Shown>>, Parameters(asked): Parameters<As
     let known = shown.clone();
     let answer = tokio::task::spawn_blocking(move || {
         let dashboard = known.dashboards.iter().find(|dashboard| dashboard.name == asked.dashboard);
-        let panel = dashboard.and_then(|dashboard| dashboard.panels.iter().find(|panel| panel.id == asked.panel));
+        let panel =
+            dashboard.and_then(|dashboard| dashboard.panels.iter().find(|panel| panel.id == asked.panel));
         let (Some(dashboard), Some(panel)) = (dashboard, panel) else {
             return Ok(None);
         };
@@ -272,7 +279,8 @@ async fn panel(State(shown): State<Arc<Shown>>, Parameters(asked): Parameters<As
         let from = asked.from.unwrap_or(span.start);
         let to = asked.to.unwrap_or(span.end + 1).max(from.saturating_add(1));
         let begun = std::time::Instant::now();
-        let mut answer = panels::answer(&engine, dashboard, panel, &View { query, times: from..to }, asked.skip)?;
+        let mut answer =
+            panels::answer(&engine, dashboard, panel, &View { query, times: from..to }, asked.skip)?;
         answer["from"] = json!(from);
         answer["to"] = json!(to);
         answer["generation"] = json!(engine.snapshot().generation);
@@ -309,7 +317,9 @@ async fn document(State(shown): State<Arc<Shown>>, Parameters(wanted): Parameter
     match line(&file.path, wanted.offset) {
         Ok(Some(line)) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], line).into_response(),
         Ok(None) => error(StatusCode::NOT_FOUND, "No document begins there: the file has changed."),
-        Err(problem) => error(StatusCode::INTERNAL_SERVER_ERROR, &format!("The file cannot be read: {problem}")),
+        Err(problem) => {
+            error(StatusCode::INTERNAL_SERVER_ERROR, &format!("The file cannot be read: {problem}"))
+        }
     }
 }
 

@@ -13,7 +13,8 @@ pub fn parse(text: &str) -> Option<i64> {
 }
 
 fn usual(text: &[u8]) -> Option<i64> {
-    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T', _, _, b':', _, _, b':', _, _, b'.', _, _, _, b'Z'] = text else {
+    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T', _, _, b':', _, _, b':', _, _, b'.', _, _, _, b'Z'] = text
+    else {
         return None;
     };
     let number = |range: std::ops::Range<usize>| {
@@ -32,7 +33,8 @@ fn usual(text: &[u8]) -> Option<i64> {
     }
     // Years begin in March here, so that the day that some of them have more is their last.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400)
+    let days = year * 365 + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
         + (153 * month + 2) / 5
         + day
         - 1
