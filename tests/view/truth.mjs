@@ -149,7 +149,7 @@ export function truth(all, dashboard, panel, view, shown) {
         if (order.length > 10 && series.metric === 'count') {
           lines.push(order.slice(10).map((group) => pieces(group.documents, starts).map((of) => of.length)).reduce((one, other) => one.map((value, index) => value + other[index])));
         }
-        return lines.length ? starts.map((start, index) => [iso(start), ...lines.map((line) => line[index])]) : [];
+        return starts.map((start, index) => [iso(start), ...lines.map((line) => line[index])]);
       }
       const lines = panel.series.map((series) => pieces(documents.filter(search(series.filter ?? '')), starts).map((of) => {
         const value = metric(series, of);
@@ -214,7 +214,9 @@ export function truth(all, dashboard, panel, view, shown) {
     case 'beside': {
       const others = all.filter(search(panel.other));
       const by = new Map(grouped(others, panel.by).map((group) => [group.key[0], group.documents.map(at).sort((a, b) => a - b)]));
-      return documents.sort((a, b) => at(b) - at(a)).slice(0, 200).map((document) => {
+      // Of events at the same time the one that stands later in the file comes first.
+      const order = [...documents.entries()].sort(([one, a], [other, b]) => at(b) - at(a) || other - one);
+      return order.slice(0, 200).map(([, document]) => {
         const who = valuesOf(document, panel.by[0])[0];
         const before = by.get(who)?.findLast((time) => time <= at(document));
         return [iso(at(document)), before !== undefined && before >= at(document) - panel.hours * 3600000 ? iso(before) : ''];

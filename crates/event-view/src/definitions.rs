@@ -88,7 +88,7 @@ pub struct Series {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub filter: String,
     /// What it tells of them.
-    #[serde(flatten, serialize_with = "nothing")]
+    #[serde(flatten)]
     pub metric: Metric,
     /// `ns`, `ms`, `s`, `bytes`, `percent`, `time`; without one it is a number.
     #[serde(default)]
@@ -96,10 +96,6 @@ pub struct Series {
     /// Whether it has the axis on the right.
     #[serde(default)]
     pub right: bool,
-}
-
-fn nothing<S: serde::Serializer>(_: &Metric, serializer: S) -> Result<S::Ok, S::Error> {
-    serde::ser::SerializeMap::end(serializer.serialize_map(Some(0))?)
 }
 
 /// One of the panels of a dashboard.

@@ -8,7 +8,7 @@ use crate::{
 };
 use columnar::{Column, StrColumn};
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     io,
     ops::Range,
@@ -95,7 +95,7 @@ pub enum Dimension {
 }
 
 /// What is said of documents.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", tag = "metric")]
 pub enum Metric {
     /// How many there are.

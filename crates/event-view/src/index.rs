@@ -66,10 +66,30 @@ pub struct Snapshot {
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Stored {
-    name: String,
+    kept: Kept,
     begin: u64,
     end: u64,
     lines: Lines,
+}
+
+/// A segment's file. Columns trust their bytes, so a file that is not whole must not be opened: its length and its end are known.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Kept {
+    name: String,
+    length: u64,
+    tail: String,
+}
+
+impl Kept {
+    fn of(name: String, bytes: &[u8]) -> Self {
+        let begin = bytes.len().saturating_sub(FINGERPRINT as usize);
+        Self { name, length: bytes.len() as u64, tail: hash(&bytes[begin..]) }
+    }
+
+    fn is_whole(&self, folder: &Path) -> io::Result<bool> {
+        let mut file = fs::File::open(folder.join(&self.name))?;
+        Ok(file.metadata()?.len() == self.length && tail(&mut file, self.length)? == self.tail)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,7 +108,7 @@ struct Followed {
     head: (String, u64),
     tail: String,
     seen: Option<(u64, std::time::SystemTime)>,
-    segments: Vec<(Arc<Segment>, Option<String>)>,
+    segments: Vec<(Arc<Segment>, Option<Kept>)>,
     unfinished: u64,
     /// Told until the file is replaced once more.
     happened: Option<String>,
@@ -266,10 +286,16 @@ impl Index {
             bail!("the file is another one");
         }
         for stored in manifest.segments {
-            let path = followed.folder.join(&stored.name);
+            let path = followed.folder.join(&stored.kept.name);
             let id = self.next.fetch_add(1, Ordering::Relaxed);
-            match Segment::open(&path, id, 0, stored.begin, stored.end, stored.lines) {
-                Ok(segment) => followed.segments.push((Arc::new(segment), Some(stored.name))),
+            let opened = stored.kept.is_whole(&followed.folder).and_then(|whole| {
+                if !whole {
+                    return Err(io::Error::other("the index is not whole"));
+                }
+                Segment::open(&path, id, 0, stored.begin, stored.end, stored.lines)
+            });
+            match opened {
+                Ok(segment) => followed.segments.push((Arc::new(segment), Some(stored.kept))),
                 Err(error) => {
                     // What stands before it is good; the rest is read again.
                     followed.tail = tail(&mut file, followed.end())?;
@@ -403,14 +429,14 @@ fn keep(
     id: u64,
     begin: u64,
     end: u64,
-) -> io::Result<(Segment, Option<String>)> {
+) -> io::Result<(Segment, Option<Kept>)> {
     if stored {
         let name = format!("{begin:012x}-{end:012x}.columns");
         let path = folder.join(&name);
         match segment::store(&path, &built.bytes)
             .and_then(|()| Segment::open(&path, id, 0, begin, end, built.lines))
         {
-            Ok(segment) => return Ok((segment, Some(name))),
+            Ok(segment) => return Ok((segment, Some(Kept::of(name, &built.bytes)))),
             Err(error) => full(problem, &error),
         }
     }
@@ -421,7 +447,7 @@ fn keep(
 struct Work {
     at: u64,
     end: u64,
-    made: Vec<(Segment, Option<String>)>,
+    made: Vec<(Segment, Option<Kept>)>,
     error: Option<io::Error>,
 }
 
@@ -521,11 +547,11 @@ impl Followed {
 
     fn store(&self) -> io::Result<()> {
         let mut segments = Vec::new();
-        for (segment, name) in &self.segments {
+        for (segment, kept) in &self.segments {
             // Behind one that is in memory alone nothing can be found again.
-            let Some(name) = name else { break };
+            let Some(kept) = kept else { break };
             segments.push(Stored {
-                name: name.clone(),
+                kept: kept.clone(),
                 begin: segment.begin,
                 end: segment.end,
                 lines: segment.lines,
@@ -544,7 +570,7 @@ impl Followed {
         segment::store(&self.folder.join("index.json"), &serde_json::to_vec(&manifest)?)?;
         for entry in fs::read_dir(&self.folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".columns") && !manifest.segments.iter().any(|stored| stored.name == name) {
+            if name.ends_with(".columns") && !manifest.segments.iter().any(|stored| stored.kept.name == name) {
                 // It is of a file that is no more, or was joined with others.
                 let _ = fs::remove_file(entry.path());
             }
