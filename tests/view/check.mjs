@@ -43,8 +43,19 @@ const read = (address, count) => until('the index', async () => { const known = 
 
 function parse(text) {
   const rows = [];
-  for (const [, row] of text.matchAll(/((?:"(?:[^"]|"")*"|[^"\r\n])*)\r\n/g)) {
-    rows.push([...row.matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,"]*)/g)].map(([, cell]) => (cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell)));
+  let row = [];
+  let at = 0;
+  while (at < text.length) {
+    const [whole, quoted] = /^(?:"((?:[^"]|"")*)"|[^,\r\n]*)/.exec(text.slice(at, at + 20000));
+    row.push(quoted === undefined ? whole : quoted.replaceAll('""', '"'));
+    at += whole.length;
+    if (text[at] === ',') at += 1;
+    else {
+      assert.equal(text.slice(at, at + 2), '\r\n');
+      at += 2;
+      rows.push(row);
+      row = [];
+    }
   }
   return rows;
 }

@@ -145,7 +145,10 @@ export function truth(all, dashboard, panel, view, shown) {
         const series = panel.series[0];
         const groups = grouped(documents, [panel.split]).map((group) => ({ ...group, value: group.documents.length }));
         const order = ranked(groups);
-        const lines = order.slice(0, 10).map((group) => pieces(group.documents, starts).map((of) => (of.length || counted(series) ? (of.length ? metric(series, of) : 0) : '')));
+        const lines = order.slice(0, 10).map((group) => pieces(group.documents, starts).map((of) => {
+        const value = metric(series, of);
+        return value === '' && counted(series) ? 0 : value;
+      }));
         if (order.length > 10 && series.metric === 'count') {
           lines.push(order.slice(10).map((group) => pieces(group.documents, starts).map((of) => of.length)).reduce((one, other) => one.map((value, index) => value + other[index])));
         }

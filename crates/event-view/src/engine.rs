@@ -239,6 +239,7 @@ pub struct Engine {
     snapshot: Arc<Snapshot>,
     fields: Fields,
     selections: Mutex<Vec<(String, Arc<Selection>)>>,
+    firsts: Mutex<FxHashMap<String, Arc<Vec<Group>>>>,
 }
 
 /// The values of fields, which outlive a snapshot.
@@ -255,7 +256,7 @@ const KEPT: usize = 24;
 impl Engine {
     /// Of a snapshot.
     pub fn new(snapshot: Arc<Snapshot>, fields: Fields) -> Self {
-        Self { snapshot, fields, selections: Mutex::default() }
+        Self { snapshot, fields, selections: Mutex::default(), firsts: Mutex::default() }
     }
 
     /// What it answers from.
@@ -525,6 +526,18 @@ impl Engine {
             .collect();
         found.sort_by_key(|group| group.key);
         Ok(found)
+    }
+
+    /// When each group was first, of all documents that match. It is the same for whatever is looked at, and so is found once.
+    pub fn firsts(&self, query: &Query, by: &[Dimension]) -> io::Result<Arc<Vec<Group>>> {
+        let name = format!("{by:?} {query:?}");
+        if let Some(found) = lock(&self.firsts).get(&name) {
+            return Ok(found.clone());
+        }
+        let all = self.select(query, &(i64::MIN / 4..i64::MAX / 4))?;
+        let groups = Arc::new(self.groups(&all, by, &[(Metric::First, None)])?);
+        lock(&self.firsts).insert(name, groups.clone());
+        Ok(groups)
     }
 
     /// The different values that a document has in a field.

@@ -570,7 +570,8 @@ impl Followed {
         segment::store(&self.folder.join("index.json"), &serde_json::to_vec(&manifest)?)?;
         for entry in fs::read_dir(&self.folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".columns") && !manifest.segments.iter().any(|stored| stored.kept.name == name) {
+            if name.ends_with(".columns") && !manifest.segments.iter().any(|stored| stored.kept.name == name)
+            {
                 // It is of a file that is no more, or was joined with others.
                 let _ = fs::remove_file(entry.path());
             }

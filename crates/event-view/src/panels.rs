@@ -354,14 +354,12 @@ impl Panels<'_> {
 
     /// All that is in the files counts for what is new, not only what is looked at: somebody who was there before is not new.
     fn first(&self) -> Result<Value> {
-        let always = i64::MIN / 4..i64::MAX / 4;
-        let all = self.engine.select(&self.scope, &always)?;
         let (who, field) = (&self.panel.by[0], &self.panel.field);
         let by = [Dimension::Field(who.clone()), Dimension::Field(field.clone())];
         let metrics = [(Metric::First, None)];
-        let groups = self.engine.groups(&all, &by, &metrics)?;
+        let groups = self.engine.firsts(&self.scope, &by)?;
         let mut begun: BTreeMap<Ordinal, f64> = BTreeMap::new();
-        for group in &groups {
+        for group in groups.iter() {
             let at = group.values[0].unwrap_or_default();
             let first = begun.entry(group.key[0]).or_insert(at);
             *first = first.min(at);

@@ -74,7 +74,8 @@ function overTime(definition, answer, color) {
     return {
       name: one.name, type: line ? 'line' : 'bar', data: one.values, yAxisIndex: one.right && lefts.length ? 1 : 0,
       stack: stacked && !one.right ? 'all' : undefined, areaStyle: definition.look === 'area' ? { opacity: 0.7 } : undefined,
-      symbol: starts.length < 60 ? 'circle' : 'none', symbolSize: 4, barCategoryGap: '12%', connectNulls: false,
+      // A value beside which there is none has no line.
+      symbol: one.values.filter((value) => value !== null).length < 60 ? 'circle' : 'none', showAllSymbol: true, symbolSize: 5, barCategoryGap: '12%', connectNulls: false,
       itemStyle: { color: meant(one.name, index, color) }, lineStyle: { width: 2 }, emphasis: { focus: 'series' },
     };
   });
@@ -124,7 +125,7 @@ function top(definition, answer, color) {
       return {
         ...base(color), tooltip,
         series: [{
-          type: 'pie', radius: ['42%', '68%'], data, label: { color: color.text, formatter: ({ name, percent }) => `${short(name, 18)}\n${percent} %` },
+          type: 'pie', radius: ['42%', '68%'], data, label: { color: color.text, lineHeight: 15, formatter: ({ name, percent }) => `${short(name, 18)}\n${percent} %` },
           labelLine: { lineStyle: { color: color.soft } }, itemStyle: { borderColor: color.panel, borderWidth: 1 },
         }],
       };
@@ -133,7 +134,7 @@ function top(definition, answer, color) {
       ...base(color), tooltip,
       series: [{
         type: 'treemap', data, roam: false, nodeClick: false, breadcrumb: { show: false }, left: 0, right: 0, top: 0, bottom: 0,
-        label: { color: color.panel, formatter: ({ name, value }) => `${short(name, 22)}\n${number(value)}` }, itemStyle: { borderColor: color.panel, gapWidth: 2 },
+        label: { color: color.panel, lineHeight: 15, formatter: ({ name, value }) => `${short(name, 22)}\n${number(value)}` }, itemStyle: { borderColor: color.panel, gapWidth: 2 },
       }],
     };
   }

@@ -323,9 +323,14 @@ function hours(answer) {
   scroll.setAttribute('aria-label', 'Files by hour');
   const table = document.createElement('table');
   const line = table.createTHead().insertRow();
-  for (const name of ['kind', ...starts.map((at, index) => (index % 4 === 0 ? piece(at, 3600000) : ''))]) {
-    const cell = document.createElement(name ? 'th' : 'td');
-    if (name) cell.scope = 'col';
+  // The hour alone, so that all columns are as wide; the day stands where it begins.
+  const hour = (at, index) => {
+    const text = new Date(at).toISOString();
+    return index === 0 || text.slice(11, 13) === '00' ? `${text.slice(8, 10)}. ${text.slice(11, 13)}` : text.slice(11, 13);
+  };
+  for (const name of ['kind', ...starts.map(hour)]) {
+    const cell = document.createElement('th');
+    cell.scope = 'col';
     cell.textContent = name;
     line.append(cell);
   }
