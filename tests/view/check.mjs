@@ -266,7 +266,7 @@ async function main() {
   told('a User-Agent with <script> in it is text, in panels and in the document; a formula is text in CSV');
 
   for (const panel of ['over-time', 'table', 'success-rate', 'map']) {
-    const picture = await saved(page, panel, 'a picture');
+    const picture = await saved(page, panel, 'PNG');
     assert.deepEqual([...picture.subarray(0, 4)], [0x89, 0x50, 0x4e, 0x47]);
     assert.ok(picture.length > 500);
   }

@@ -142,7 +142,7 @@ impl Panels<'_> {
 
     fn number(&self) -> Result<Value> {
         let series = &self.panel.series[0];
-        let groups = self.engine.groups(&*self.of(series)?, &[], &self.metrics([series])?)?;
+        let groups = self.engine.groups(&self.of(series)?, &[], &self.metrics([series])?)?;
         let empty = if counted(&series.metric) { json!(0) } else { Value::Null };
         let value = groups.first().map_or(empty, |group| json!(group.values[0]));
         Ok(
@@ -156,7 +156,7 @@ impl Panels<'_> {
         if self.panel.split.is_empty() {
             for series in &self.panel.series {
                 let groups = self.engine.groups(
-                    &*self.of(series)?,
+                    &self.of(series)?,
                     &[pieces.dimension()],
                     &self.metrics([series])?,
                 )?;

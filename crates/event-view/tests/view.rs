@@ -1,4 +1,5 @@
 //! From files to what the page is told, without a browser. The page itself is tried by `make test-view`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use event_view::{
     definitions,

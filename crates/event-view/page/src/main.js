@@ -182,7 +182,7 @@ function build(definition) {
   }
   tools.append(
     button('CSV', `Save ${definition.title} as CSV`, () => save(panel, definition, 'csv')),
-    button('PNG', `Save ${definition.title} as a picture`, () => save(panel, definition, 'png')),
+    button('PNG', `Save ${definition.title} as PNG`, () => save(panel, definition, 'png')),
   );
   head.append(title, tools);
   const note = document.createElement('p');
