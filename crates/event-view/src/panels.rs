@@ -155,11 +155,8 @@ impl Panels<'_> {
         let mut shown = Vec::new();
         if self.panel.split.is_empty() {
             for series in &self.panel.series {
-                let groups = self.engine.groups(
-                    &self.of(series)?,
-                    &[pieces.dimension()],
-                    &self.metrics([series])?,
-                )?;
+                let groups =
+                    self.engine.groups(&self.of(series)?, &[pieces.dimension()], &self.metrics([series])?)?;
                 let values = spread(&groups, &pieces, &series.metric, |group| group.key[0]);
                 shown.push(json!({
                     "name": series.title, "values": values, "unit": series.unit, "right": series.right,
