@@ -192,6 +192,63 @@ test-node: build setup-node ## Checks the types of the Node package, and runs it
 demo: build ## Collects 24 hours of four streams from a simulated org and compares them with the truth.
 	@target/release/demo
 
+# The page is built into event-view where there is Node; without it the program says that it lacks.
+PAGE := crates/event-view/page
+PAGE_STAMP := $(PAGE)/node_modules/.installed
+PAGE_BUILT := $(PAGE)/dist/page.js.gz
+.PHONY: view-page
+view-page:
+	@if command -v npm >/dev/null && $(NODE) -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null; then \
+		$(MAKE) --no-print-directory -s $(PAGE_BUILT); \
+	else \
+		echo "There is no Node 20 with npm: event-view is built without its page."; \
+	fi
+
+$(PAGE_STAMP): $(PAGE)/package.json $(PAGE)/package-lock.json
+	@echo "Installing what the page is made of into $(PAGE)/node_modules"
+	@npm --prefix $(PAGE) ci --loglevel=error --no-audit --no-fund --ignore-scripts || { \
+		echo "npm could not install it: is its registry in reach?"; exit 1; }
+	@touch $@
+
+$(PAGE_BUILT): $(PAGE_STAMP) $(PAGE)/build.mjs $(wildcard $(PAGE)/src/*)
+	@$(NODE) $(PAGE)/build.mjs
+
+# By itself, so that looking needs no wasmtime; with the flags of all, so that nothing is built twice.
+.PHONY: event-view
+event-view: view-page
+	@$(CARGO) build $(NATIVE) --bin event-view
+
+# EVENTS=file or folder shows others.
+.PHONY: view
+view: event-view ## Opens the events of the demo in a browser, or others: EVENTS=file or folder.
+	@if [ -e "$(or $(EVENTS),demo/events.ndjson)" ]; then \
+		target/release/event-view "$(or $(EVENTS),demo/events.ndjson)"; \
+	else \
+		echo "There is no $(or $(EVENTS),demo/events.ndjson). \`make demo\` makes events to look at."; exit 1; \
+	fi
+
+# PROGRAMS=folder takes source-host and salesforce-sim from there; CHROMIUM=path another browser; PICTURES=folder keeps pictures.
+VIEW_STAMP := tests/view/node_modules/.installed
+CHROMIUM ?= $(or $(shell command -v chromium),/usr/bin/chromium)
+.PHONY: test-view
+test-view: $(if $(PROGRAMS),,build) event-view ## Tries the page of event-view in Chromium, each number against the events; PROGRAMS, CHROMIUM, PICTURES.
+	@if ! [ -e $(PAGE_BUILT) ]; then echo "event-view has no page here: it is not tried."; \
+	elif ! [ -x "$(CHROMIUM)" ]; then echo "There is no Chromium (Debian: chromium): the page of event-view is not tried."; \
+	else $(MAKE) --no-print-directory -s $(VIEW_STAMP) && $(NODE) tests/view/check.mjs --view target/release/event-view \
+		--programs $(or $(PROGRAMS),target/release) --component $(or $(PROGRAMS:%/target/release=%/),)$(COMPONENT) \
+		--chromium "$(CHROMIUM)" $(if $(PICTURES),--pictures "$(PICTURES)"); fi
+
+$(VIEW_STAMP): tests/view/package.json tests/view/package-lock.json
+	@echo "Installing playwright-core and axe-core into tests/view/node_modules"
+	@npm --prefix tests/view ci --loglevel=error --no-audit --no-fund --ignore-scripts || { \
+		echo "npm could not install them: is its registry in reach?"; exit 1; }
+	@touch $@
+
+# Needs 1.7 GB for documents that are removed at its end.
+.PHONY: bench-view
+bench-view: event-view ## Measures event-view on a million logins: first open, opened again, every panel, memory.
+	@$(PYTHON) tests/view/million.py target/release/event-view $(or $(EVENTS),demo/events.ndjson)
+
 .PHONY: test
 test: setup lint build transpile test-python-short test-node test-hosts-short check-rules test-alerts ## Checks format and lints, and runs all tests.
 	@$(CARGO) test $(NATIVE) --all-targets
@@ -395,4 +452,5 @@ clean: ## Removes everything that was built, installed or collected.
 	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \
 		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules \
 		tests/pipelines/.venv tests/pipelines/debian tests/registry/debian rules/tests/.venv \
+		$(PAGE)/node_modules $(PAGE)/dist tests/view/node_modules tests/view/work \
 		crates/event-output/tests/.venv embed/python/.mypy_cache embed/python/.pytest_cache

@@ -83,6 +83,8 @@ async fn main() -> Result<ExitCode> {
     println!("written to   {}", events.display());
     println!();
     println!("{comparison}");
+    println!();
+    println!("make view    opens them in a browser: dashboards, search, and each event whole");
     Ok(if comparison.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -92,6 +92,14 @@ impl Output {
         }
     }
 
+    /// The file that events are in afterwards, if they are in one.
+    pub fn event_file(&self) -> Option<&Path> {
+        match self {
+            Self::File(settings) => Some(&settings.path),
+            _ => None,
+        }
+    }
+
     /// The file that it writes to in any case or when it has to, and the key that names it.
     pub(super) fn file(&self) -> Option<(&'static str, &Path)> {
         let letters = match self {

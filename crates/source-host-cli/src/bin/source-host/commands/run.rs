@@ -44,6 +44,7 @@ pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) 
     // The state before the output: who does not hold the state must not touch the events of another host.
     let mut store = StateFile::open(&state, owner, Settings::default()).map_err(|e| exit(&e.into()))?;
     store.load().await.map_err(|e| exit(&e.into()))?;
+    let file = config.output.event_file().map(Path::to_owned);
     let output = config.output.open().map_err(|e| exit(&e.into()))?;
     let policy = Policy {
         until_caught_up: args.until_caught_up,
@@ -75,6 +76,9 @@ pub(crate) async fn run(args: RunArgs, cache: Option<&Path>, console: &Console) 
         Err(_) => "failed",
     };
     eprintln!("{how}: {report}");
+    if let Some(file) = file.filter(|_| report.events > 0) {
+        eprintln!("to look at them in a browser: event-view {}", file.display());
+    }
     let written = args.report.as_deref().map_or(Ok(()), |path| write(path, &report));
     match finished.end {
         Ok(_) => written.map(|()| ExitCode::SUCCESS),

@@ -1,0 +1,451 @@
+// The page: what is looked at, and its panels.
+
+import { draw, drawn, picture as chartPicture } from './charts.js';
+import { number, piece, time, withUnit } from './format.js';
+import { csv, element as tableElement, picture as tablePicture, summary, tabular } from './tables.js';
+import { address, asked, is, read, view } from './view.js';
+
+const $ = (id) => document.getElementById(id);
+let state = null;
+// Answers to an earlier question are dropped.
+let asking = 0;
+const skips = new Map();
+
+// ---- what is looked at -------------------------------------------------------------------------
+
+function go(changes) {
+  skips.clear();
+  Object.assign(view, changes);
+  history.pushState(null, '', address());
+  show();
+}
+
+function filter(search) {
+  if (!view.filters.includes(search)) go({ filters: [...view.filters, search] });
+}
+
+const times = (from, to) => go({ from, to });
+
+addEventListener('popstate', () => { read(); skips.clear(); show(); });
+
+$('search').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const at = (id) => ($(id).value ? Date.parse(`${$(id).value}Z`) : null);
+  // Untouched boxes show whole seconds of what is finer.
+  const kept = (id, known) => ($(id).value === shownTime(known) ? known : at(id));
+  const span = state?.span ?? [null, null];
+  const from = kept('from', view.from ?? span[0]);
+  const to = kept('to', view.to ?? span[1]);
+  go({ query: $('query').value.trim(), from: from === span[0] ? null : from, to: to === span[1] ? null : to });
+});
+
+$('whole').addEventListener('click', () => go({ from: null, to: null }));
+
+addEventListener('keydown', (event) => {
+  const typing = event.target.closest?.('input, textarea, dialog');
+  if (event.key === '/' && !typing) {
+    event.preventDefault();
+    $('query').focus();
+    $('query').select();
+  } else if (event.key === 'Escape' && event.target === $('query')) {
+    $('panels').focus();
+  }
+});
+
+const shownTime = (at) => (at === null || at === undefined ? '' : new Date(at).toISOString().slice(0, 19));
+
+// ---- light and dark ----------------------------------------------------------------------------
+
+const themes = ['auto', 'light', 'dark'];
+const preference = matchMedia('(prefers-color-scheme: dark)');
+function chosen() {
+  try { return localStorage.getItem('theme') ?? 'auto'; } catch { return 'auto'; }
+}
+function paint() {
+  const theme = chosen();
+  document.documentElement.dataset.theme = theme === 'auto' ? (preference.matches ? 'dark' : 'light') : theme;
+  $('theme').textContent = `Colours: ${theme}`;
+}
+$('theme').addEventListener('click', () => {
+  try { localStorage.setItem('theme', themes[(themes.indexOf(chosen()) + 1) % themes.length]); } catch { /* not kept then */ }
+  paint();
+  show();
+});
+preference.addEventListener('change', () => { paint(); show(); });
+
+// ---- the frame ---------------------------------------------------------------------------------
+
+function frame() {
+  const dashboard = state.dashboards.find(({ name }) => name === view.dashboard) ?? state.dashboards[0];
+  view.dashboard = dashboard.name;
+  document.title = `${dashboard.title} – event-view`;
+  $('title').textContent = dashboard.title;
+  $('about').textContent = dashboard.about;
+  $('dashboards').replaceChildren(...state.dashboards.map(({ name, title }) => {
+    const link = document.createElement('a');
+    link.href = address({ dashboard: name });
+    link.textContent = title;
+    if (name === dashboard.name) link.setAttribute('aria-current', 'page');
+    link.addEventListener('click', (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+      event.preventDefault();
+      go({ dashboard: name });
+      $('panels').focus();
+      scrollTo(0, 0);
+    });
+    return link;
+  }));
+  if (document.activeElement !== $('query')) $('query').value = view.query;
+  $('from').value = shownTime(view.from ?? state.span?.[0]);
+  $('to').value = shownTime(view.to ?? state.span?.[1]);
+  $('whole').hidden = view.from === null && view.to === null;
+  $('filters').replaceChildren(...view.filters.map((search) => {
+    const item = document.createElement('li');
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = `${search} ✕`;
+    button.setAttribute('aria-label', `Remove the filter ${search}`);
+    button.addEventListener('click', () => go({ filters: view.filters.filter((known) => known !== search) }));
+    item.append(button);
+    return item;
+  }));
+  $('fields').replaceChildren(...state.fields.map((field) => {
+    const option = document.createElement('option');
+    option.value = `${field}:`;
+    return option;
+  }));
+  notices();
+  return dashboard;
+}
+
+function notices() {
+  $('notices').hidden = state.notices.length === 0;
+  $('notices').replaceChildren(...state.notices.map(({ file, text }) => {
+    const line = document.createElement('p');
+    line.textContent = file ? `${file}: ${text}` : text;
+    return line;
+  }));
+  const [done, total] = state.progress;
+  const files = state.files.length === 1 ? '1 file' : `${number(state.files.length)} files`;
+  $('status').textContent = !state.ready
+    ? `Reading: ${withUnit(done, 'bytes')} of ${withUnit(total, 'bytes')}. The first time takes a while; the next time the index is there.`
+    : `${number(state.documents)} events of ${files}${state.span ? `, from ${time(state.span[0])} to ${time(state.span[1])} UTC` : ''}.`;
+}
+
+// ---- panels ------------------------------------------------------------------------------------
+
+let shownDashboard = null;
+
+function show() {
+  if (!state) return;
+  const dashboard = frame();
+  if (shownDashboard !== dashboard.name) {
+    $('grid').replaceChildren(...dashboard.panels.map(build));
+    shownDashboard = dashboard.name;
+  }
+  $('mistake').textContent = '';
+  asking += 1;
+  for (const definition of dashboard.panels) load(definition, asking);
+}
+
+function button(label, name, act) {
+  const made = document.createElement('button');
+  made.type = 'button';
+  made.textContent = label;
+  made.setAttribute('aria-label', name);
+  made.title = name;
+  made.addEventListener('click', act);
+  return made;
+}
+
+function build(definition) {
+  const panel = document.createElement('section');
+  panel.className = `panel w${definition.width}`;
+  panel.id = `panel-${definition.id}`;
+  panel.setAttribute('aria-labelledby', `title-${definition.id}`);
+  const head = document.createElement('div');
+  head.className = 'head';
+  const title = document.createElement('h2');
+  title.id = `title-${definition.id}`;
+  title.textContent = definition.title;
+  const tools = document.createElement('div');
+  tools.className = 'tools';
+  if (drawn(definition)) {
+    const toggle = button('Table', `Show ${definition.title} as a table`, () => {
+      const pressed = toggle.getAttribute('aria-pressed') !== 'true';
+      toggle.setAttribute('aria-pressed', String(pressed));
+      if (panel.answer) fill(panel, definition, panel.answer);
+    });
+    toggle.setAttribute('aria-pressed', 'false');
+    panel.toggle = toggle;
+    tools.append(toggle);
+  }
+  tools.append(
+    button('CSV', `Save ${definition.title} as CSV`, () => save(panel, definition, 'csv')),
+    button('PNG', `Save ${definition.title} as PNG`, () => save(panel, definition, 'png')),
+  );
+  head.append(title, tools);
+  const note = document.createElement('p');
+  note.className = 'note';
+  note.textContent = definition.about;
+  note.hidden = !definition.about;
+  const body = document.createElement('div');
+  body.className = 'body';
+  panel.append(head, note, body);
+  return panel;
+}
+
+async function load(definition, question) {
+  const panel = $(`panel-${definition.id}`);
+  panel.setAttribute('aria-busy', 'true');
+  let answer;
+  try {
+    const response = await fetch(asked(definition.id, skips.get(definition.id)));
+    answer = await response.json();
+  } catch {
+    answer = { error: 'event-view does not answer. Is it still running?' };
+  }
+  if (question !== asking) return;
+  panel.answer = answer.error ? null : answer;
+  if (answer.error) {
+    const line = document.createElement('p');
+    line.className = 'error';
+    line.textContent = answer.error;
+    panel.querySelector('.body').replaceChildren(line);
+    if (answer.at !== undefined) $('mistake').textContent = answer.error;
+  } else {
+    await fill(panel, definition, answer);
+  }
+  panel.removeAttribute('aria-busy');
+}
+
+const empty = (answer) => answer.rows?.length === 0 || answer.names?.length === 0 || answer.series?.length === 0;
+
+async function fill(panel, definition, answer) {
+  const body = panel.querySelector('.body');
+  const acts = { filter, times, open };
+  const words = document.createElement('p');
+  words.className = 'sr';
+  words.textContent = summary(definition, answer);
+  if (definition.kind === 'number') {
+    const value = document.createElement('p');
+    value.className = answer.unit === 'time' ? 'value small' : 'value';
+    value.textContent = withUnit(answer.value, answer.unit);
+    body.replaceChildren(value);
+    return;
+  }
+  if (empty(answer) && !(definition.kind === 'map' && answer.without)) {
+    const line = document.createElement('p');
+    line.className = 'empty';
+    line.textContent = 'There is nothing of this in what is looked at.';
+    body.replaceChildren(line);
+    return;
+  }
+  const table = () => {
+    const scroll = document.createElement('div');
+    scroll.className = 'scroll';
+    scroll.tabIndex = 0;
+    scroll.setAttribute('role', 'region');
+    scroll.setAttribute('aria-label', `${definition.title}, table`);
+    scroll.append(tableElement(tabular(definition, answer), definition.title, acts));
+    return scroll;
+  };
+  if (drawn(definition) && panel.toggle?.getAttribute('aria-pressed') !== 'true') {
+    let chart = body.querySelector('.chart');
+    if (!chart) {
+      chart = document.createElement('div');
+      chart.className = definition.kind === 'map' || definition.width > 8 ? 'chart tall' : 'chart';
+      chart.setAttribute('role', 'img');
+      body.replaceChildren(chart, words);
+    } else {
+      body.querySelector('.sr')?.replaceWith(words);
+      body.querySelector('.note')?.remove();
+    }
+    chart.setAttribute('aria-label', `${definition.title}. ${words.textContent} As a table: the button Table.`);
+    await draw(chart, definition, answer, acts);
+    rest(body, definition, answer);
+    return;
+  }
+  const parts = [];
+  if (definition.kind === 'files') parts.push(hours(answer));
+  if (definition.kind === 'first' || definition.kind === 'beside') parts.push(note(`${number(answer.total)} in all${answer.total > answer.rows.length ? `, the newest ${number(answer.rows.length)} of them are shown` : ''}.`));
+  body.replaceChildren(words, ...parts, table());
+  if (definition.kind === 'events') body.append(pages(definition, answer));
+  rest(body, definition, answer);
+}
+
+function note(text) {
+  const line = document.createElement('p');
+  line.className = 'note';
+  line.textContent = text;
+  return line;
+}
+
+function rest(body, definition, answer) {
+  if (answer.others > 0) body.append(note(`${number(answer.others)} more values${answer.rest ? `, with ${number(answer.rest)} together` : ''}.`));
+  if (definition.kind === 'map' && answer.without > 0) body.append(note(`${number(answer.without)} events tell no country.`));
+}
+
+function pages(definition, answer) {
+  const line = document.createElement('div');
+  line.className = 'pages';
+  const turn = (skip) => { skips.set(definition.id, skip); load(definition, asking); };
+  const newer = button('Newer', 'Newer events', () => turn(Math.max(0, answer.skip - answer.page)));
+  const older = button('Older', 'Older events', () => turn(answer.skip + answer.page));
+  newer.disabled = answer.skip === 0;
+  older.disabled = answer.skip + answer.rows.length >= answer.total;
+  const text = document.createElement('span');
+  text.textContent = `${number(answer.skip + 1)} to ${number(answer.skip + answer.rows.length)} of ${number(answer.total)}`;
+  line.append(newer, text, older);
+  return line;
+}
+
+// A sign for each state, so that no colour is needed to tell them apart.
+const SIGNS = { complete: '●', 'no receipt': '○', late: '◔', 'too many': '▲', 'rows lack': '▼', 'no file': '✕', 'given up': '■' };
+
+function hours(answer) {
+  const whole = document.createElement('div');
+  const list = document.createElement('ul');
+  list.className = 'states';
+  list.append(...answer.summary.filter(([, count]) => count > 0).map(([name, count]) => {
+    const item = document.createElement('li');
+    item.textContent = `${SIGNS[name]} ${name}: ${number(count)}`;
+    if (!['complete', 'no receipt'].includes(name)) item.className = 'failure';
+    return item;
+  }));
+  const rows = new Map();
+  for (const cell of answer.cells) rows.set(cell.kind, [...(rows.get(cell.kind) ?? []), cell]);
+  const starts = [...new Set(answer.cells.map(({ at }) => at))].sort((a, b) => a - b);
+  const scroll = document.createElement('div');
+  scroll.className = 'scroll';
+  scroll.tabIndex = 0;
+  scroll.setAttribute('role', 'region');
+  scroll.setAttribute('aria-label', 'Files by hour');
+  const table = document.createElement('table');
+  const line = table.createTHead().insertRow();
+  // The hour alone, so that all columns are as wide; the day stands where it begins.
+  const hour = (at, index) => {
+    const text = new Date(at).toISOString();
+    return index === 0 || text.slice(11, 13) === '00' ? `${text.slice(8, 10)}. ${text.slice(11, 13)}` : text.slice(11, 13);
+  };
+  for (const name of ['kind', ...starts.map(hour)]) {
+    const cell = document.createElement('th');
+    cell.scope = 'col';
+    cell.textContent = name;
+    line.append(cell);
+  }
+  const body = table.createTBody();
+  for (const [kind, cells] of rows) {
+    const line = body.insertRow();
+    const head = document.createElement('th');
+    head.scope = 'row';
+    head.textContent = kind;
+    line.append(head);
+    const known = new Map(cells.map((cell) => [cell.at, cell]));
+    for (const at of starts) {
+      const cell = line.insertCell();
+      const found = known.get(at);
+      if (!found) continue;
+      cell.title = `${kind}, ${time(at)}: ${found.state}${found.files > 1 ? `, ${found.files} files` : ''}`;
+      const sign = document.createElement('span');
+      sign.setAttribute('aria-hidden', 'true');
+      sign.textContent = SIGNS[found.state];
+      const word = document.createElement('span');
+      word.className = 'sr';
+      word.textContent = found.state;
+      if (!['complete', 'no receipt'].includes(found.state)) sign.className = 'failure';
+      cell.append(sign, word);
+    }
+  }
+  scroll.append(table);
+  whole.append(list, scroll);
+  return whole;
+}
+
+// ---- saving ------------------------------------------------------------------------------------
+
+function save(panel, definition, kind) {
+  if (!panel.answer) return;
+  const table = tabular(definition, panel.answer);
+  const link = document.createElement('a');
+  link.download = `${view.dashboard}-${definition.id}.${kind}`;
+  if (kind === 'csv') {
+    link.href = URL.createObjectURL(new Blob([csv(table)], { type: 'text/csv' }));
+  } else {
+    const style = getComputedStyle(document.documentElement);
+    const colors = { panel: style.getPropertyValue('--panel').trim(), text: style.getPropertyValue('--text').trim() };
+    const chart = panel.querySelector('.chart');
+    link.href = (chart && chartPicture(chart, colors.panel)) ?? tablePicture(table, definition.title, colors);
+  }
+  link.click();
+  if (kind === 'csv') setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// ---- one document ------------------------------------------------------------------------------
+
+let whole = '';
+
+async function open({ file, offset }) {
+  const response = await fetch(`/api/document?file=${file}&offset=${offset}&generation=${state.generation}`);
+  whole = await response.text();
+  const body = $('document-body');
+  let parsed;
+  try { parsed = JSON.parse(whole); } catch { parsed = null; }
+  if (!response.ok || parsed === null) {
+    body.textContent = parsed?.error ?? whole;
+  } else {
+    const rows = [];
+    flatten(parsed, '', rows);
+    const table = document.createElement('table');
+    table.className = 'whole';
+    const line = table.createTHead().insertRow();
+    for (const name of ['field', 'value']) {
+      const head = document.createElement('th');
+      head.scope = 'col';
+      head.textContent = name;
+      line.append(head);
+    }
+    const lines = table.createTBody();
+    for (const [field, value] of rows) {
+      const line = lines.insertRow();
+      line.insertCell().textContent = field;
+      const cell = line.insertCell();
+      const act = document.createElement('button');
+      act.type = 'button';
+      act.textContent = String(value);
+      act.title = `Filter by ${is(field, value)}`;
+      act.addEventListener('click', () => { $('document').close(); filter(is(field, value)); });
+      cell.append(act);
+    }
+    body.replaceChildren(table);
+  }
+  $('document').showModal();
+}
+
+function flatten(value, path, rows) {
+  if (Array.isArray(value)) for (const one of value) flatten(one, path, rows);
+  else if (value !== null && typeof value === 'object') for (const [key, one] of Object.entries(value)) flatten(one, path ? `${path}.${key}` : key, rows);
+  else rows.push([path, value]);
+}
+
+$('close').addEventListener('click', () => $('document').close());
+$('copy').addEventListener('click', () => navigator.clipboard?.writeText(whole.trim()));
+
+// ---- what is new -------------------------------------------------------------------------------
+
+async function look() {
+  try {
+    const next = await (await fetch('/api/state')).json();
+    const changed = next.generation !== state?.generation || next.ready !== state?.ready;
+    state = next;
+    if (changed) show();
+    else notices();
+  } catch {
+    $('status').textContent = 'event-view does not answer. Is it still running?';
+  }
+  setTimeout(look, state?.ready ? 2000 : 500);
+}
+
+read();
+paint();
+look();

@@ -1,0 +1,186 @@
+// Every panel as a table: what is shown to those who do not see the chart, and what becomes CSV.
+
+import { piece, time, withUnit } from './format.js';
+import { is } from './view.js';
+
+const text = (raw, shown = raw ?? '', more = {}) => ({ raw: raw ?? '', shown, ...more });
+const value = (raw, unit) => ({ raw: raw ?? '', shown: withUnit(raw, unit), number: unit !== 'time', time: unit === 'time' });
+const at = (raw) => ({ raw: new Date(raw).toISOString(), shown: time(raw), time: true });
+const link = (field, raw) => text(raw, raw, raw === '' || raw === null ? {} : { filter: is(field, raw) });
+
+/** What an answer says: `head` names its columns, `rows` are their cells. */
+export function tabular(definition, answer) {
+  switch (definition.kind) {
+    case 'number':
+      return { head: [definition.title], rows: [[value(answer.value, answer.unit)]] };
+    case 'time': {
+      const head = ['time (UTC)', ...answer.series.map(({ name }) => name), ...(answer.band ? ['usual from', 'usual to'] : [])];
+      const rows = answer.starts.map((start, index) => [
+        { raw: new Date(start).toISOString(), shown: piece(start, answer.interval), time: true, times: [start, start + answer.interval] },
+        ...answer.series.map((series) => value(series.values[index], series.unit)),
+        ...(answer.band ? [value(answer.band.low[index]), value(answer.band.high[index])] : []),
+      ]);
+      return { head, rows };
+    }
+    case 'top':
+      if (answer.split) {
+        const rows = answer.split.cells.map(([key, part, count]) => [link(answer.field, key), link(answer.split.field, part), value(count, answer.unit)]);
+        return { head: [answer.field, answer.split.field, answer.name], rows };
+      }
+      return { head: [answer.field, answer.name], rows: answer.rows.map((row) => [link(answer.field, row.key), value(row.value, answer.unit)]) };
+    case 'table':
+      return {
+        head: [...answer.by, ...answer.columns.map(({ title }) => title)],
+        rows: answer.rows.map((row) => [
+          ...row.key.map((key, index) => link(answer.by[index], key)),
+          ...row.values.map((one, index) => value(one, answer.columns[index].unit)),
+        ]),
+      };
+    case 'map':
+      return {
+        head: [answer.field, 'events'],
+        rows: [...answer.rows.map((row) => [link(answer.field, row.key), value(row.value)]), ...(answer.without ? [[text('', 'not told'), value(answer.without)]] : [])],
+      };
+    case 'heat':
+      return {
+        head: ['time (UTC)', answer.field, 'events'],
+        rows: answer.cells.map(([x, y, count]) => [
+          { raw: new Date(answer.starts[x]).toISOString(), shown: piece(answer.starts[x], answer.interval), time: true, times: [answer.starts[x], answer.starts[x] + answer.interval] },
+          link(answer.field, answer.names[y]), value(count),
+        ]),
+      };
+    case 'first':
+      return {
+        head: ['first (UTC)', answer.by, answer.field, 'events since'],
+        rows: answer.rows.map((row) => [at(row.at), link(answer.by, row.by), link(answer.field, row.value), value(row.count)]),
+      };
+    case 'events':
+      return {
+        head: ['time (UTC)', ...answer.columns],
+        rows: answer.rows.map((row) => [{ ...at(row.at), place: row.place }, ...row.values.map((one, index) => link(answer.columns[index], one))]),
+      };
+    case 'beside': {
+      const rows = answer.rows.map((row) => [
+        { ...at(row.at), place: row.place }, ...row.values.map((one, index) => link(answer.columns[index], one)), link(answer.by, row.by ?? ''),
+        ...(row.other
+          ? [{ ...at(row.other.at), place: row.other.place }, ...row.other.values.map((one, index) => link(answer.other_columns[index], one))]
+          : [text('', `none in ${answer.hours} h`, { bad: true }), ...answer.other_columns.map(() => text(''))]),
+      ]);
+      return { head: ['time (UTC)', ...answer.columns, answer.by, 'before (UTC)', ...answer.other_columns.map((column) => `before: ${column}`)], rows };
+    }
+    case 'files':
+      return {
+        head: ['file', 'kind', 'covers from (UTC)', 'state', 'events here', 'rows by receipt', 'made after'],
+        rows: answer.rows.map((row) => [
+          link(definition.files.id, row.id), text(row.kind), at(row.covers), text(row.state, row.state, { bad: !['complete', 'no receipt'].includes(row.state) }),
+          value(row.here), value(row.listed), value(row.late === null ? null : row.late / 1000, 's'),
+        ]),
+      };
+    default:
+      return { head: [], rows: [] };
+  }
+}
+
+/** In words, for who hears it. */
+export function summary(definition, answer) {
+  const first = (rows) => rows.slice(0, 3).map((row) => `${row.key} ${withUnit(row.value, answer.unit)}`).join(', ');
+  switch (definition.kind) {
+    case 'number':
+      return `${definition.title}: ${withUnit(answer.value, answer.unit)}.`;
+    case 'time':
+      return `${answer.starts.length} pieces of time. ${answer.series.map((series) => {
+        const values = series.values.filter((one) => one !== null);
+        if (!values.length) return `${series.name}: nothing.`;
+        const most = values.reduce((a, b) => Math.max(a, b));
+        return `${series.name}: at most ${withUnit(most, series.unit)}, at ${piece(answer.starts[series.values.indexOf(most)], answer.interval)}.`;
+      }).join(' ')}`;
+    case 'top':
+    case 'map':
+      return answer.rows.length ? `${answer.rows.length} values. Most: ${first(answer.rows)}.` : 'Nothing.';
+    case 'heat':
+      return `${answer.names.length} values of ${answer.field} over ${answer.starts.length} pieces of time.`;
+    default:
+      return '';
+  }
+}
+
+// A spreadsheet takes what begins so for a formula, and runs it.
+const formula = /^[=+\-@\t\r]/;
+
+export function csv({ head, rows }) {
+  const field = (raw) => {
+    let content = String(raw);
+    if (typeof raw === 'string' && formula.test(content)) content = `'${content}`;
+    return /[",\r\n]/.test(content) ? `"${content.replaceAll('"', '""')}"` : content;
+  };
+  return [head, ...rows.map((row) => row.map((cell) => cell.raw))].map((row) => row.map(field).join(',')).join('\r\n') + '\r\n';
+}
+
+/** What cells do when they are chosen. */
+export function element({ head, rows }, caption, { filter, times, open }) {
+  const table = document.createElement('table');
+  const title = table.createCaption();
+  title.className = 'sr';
+  title.textContent = caption;
+  const numeric = head.map((_, index) => rows.length > 0 && rows.every((row) => row[index]?.number));
+  const line = table.createTHead().insertRow();
+  head.forEach((name, index) => {
+    const cell = document.createElement('th');
+    cell.scope = 'col';
+    cell.textContent = name;
+    if (numeric[index]) cell.className = 'number';
+    line.append(cell);
+  });
+  const body = table.createTBody();
+  for (const row of rows) {
+    const line = body.insertRow();
+    row.forEach((content) => {
+      const cell = line.insertCell();
+      const shown = String(content.shown);
+      cell.className = [content.number && 'number', content.time && 'time', (content.bad || shown === 'failure') && 'failure', shown === 'success' && 'success'].filter(Boolean).join(' ');
+      const act = content.place ? () => open(content.place) : content.filter ? () => filter(content.filter) : content.times ? () => times(...content.times) : null;
+      if (!act || shown === '') {
+        cell.textContent = shown;
+        return;
+      }
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.textContent = shown;
+      button.title = content.place ? 'Show the whole document' : content.filter ? `Filter by ${content.filter}` : 'Show this piece of time';
+      button.addEventListener('click', act);
+      cell.append(button);
+    });
+  }
+  return table;
+}
+
+/** A table as a picture. */
+export function picture({ head, rows }, title, colors) {
+  const shown = [head, ...rows.slice(0, 60).map((row) => row.map((cell) => String(cell.shown)))];
+  const font = (bold) => `${bold ? '600 ' : ''}13px system-ui, "DejaVu Sans", sans-serif`;
+  const canvas = document.createElement('canvas');
+  const context = canvas.getContext('2d');
+  context.font = font(true);
+  const cut = (text) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
+  const widths = head.map((_, index) => Math.max(...shown.map((row) => context.measureText(cut(row[index] ?? '')).width)) + 20);
+  const width = Math.max(widths.reduce((a, b) => a + b, 16), context.measureText(title).width + 24);
+  const height = 44 + 22 * shown.length;
+  canvas.width = width * 2;
+  canvas.height = height * 2;
+  context.scale(2, 2);
+  context.fillStyle = colors.panel;
+  context.fillRect(0, 0, width, height);
+  context.fillStyle = colors.text;
+  context.font = font(true);
+  context.fillText(title, 10, 22);
+  shown.forEach((row, line) => {
+    context.font = font(line === 0);
+    let left = 10;
+    row.forEach((text, index) => {
+      context.fillText(cut(text), left, 50 + 22 * line);
+      left += widths[index];
+    });
+  });
+  return canvas.toDataURL('image/png');
+}
+

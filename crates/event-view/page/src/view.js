@@ -1,0 +1,41 @@
+// What is looked at, as it stands in the address: a copied address shows the same.
+
+export const view = { dashboard: '', query: '', filters: [], from: null, to: null };
+
+export function read() {
+  const from = new URLSearchParams(location.search);
+  const at = (name) => (/^-?\d+$/.test(from.get(name) ?? '') ? Number(from.get(name)) : null);
+  view.dashboard = from.get('dashboard') ?? '';
+  view.query = from.get('q') ?? '';
+  view.filters = from.getAll('filter').filter((filter) => filter !== '');
+  view.from = at('from');
+  view.to = at('to');
+}
+
+export function address(changes = {}) {
+  const next = { ...view, ...changes };
+  const to = new URLSearchParams();
+  if (next.dashboard) to.set('dashboard', next.dashboard);
+  if (next.query) to.set('q', next.query);
+  for (const filter of next.filters) to.append('filter', filter);
+  if (next.from !== null) to.set('from', next.from);
+  if (next.to !== null) to.set('to', next.to);
+  const text = to.toString();
+  return text ? `/?${text}` : '/';
+}
+
+/** What the server is asked for a panel. */
+export function asked(panel, skip) {
+  const to = new URLSearchParams({ dashboard: view.dashboard, panel, q: view.query });
+  if (view.filters.length) to.set('filters', JSON.stringify(view.filters));
+  if (view.from !== null) to.set('from', view.from);
+  if (view.to !== null) to.set('to', view.to);
+  if (skip) to.set('skip', skip);
+  return `/api/panel?${to}`;
+}
+
+/** The search for a value of a field. */
+export function is(field, value) {
+  const text = String(value).replace(/[\\"]/g, '\\$&');
+  return `${field}:"${text}"`;
+}

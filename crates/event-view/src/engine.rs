@@ -1,0 +1,690 @@
+//! Questions to an index: which documents match a search, and what there is of them, counted by the values of fields.
+//! All numbers are exact.
+
+use crate::{
+    index::Snapshot,
+    query::{Comparison, Pattern, Query, number_or_time},
+    segment::{FieldValues, Segment, TIME},
+};
+use columnar::{Column, StrColumn};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+use std::{
+    io,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A value that is the only one of its kind: a place in the values of a field.
+pub type Ordinal = u32;
+
+/// The different values of one field over all segments. It only grows.
+#[derive(Default)]
+struct Terms {
+    texts: Vec<Arc<str>>,
+    known: FxHashMap<Arc<str>, Ordinal>,
+    /// By the segment: the ordinals of its dictionary.
+    dictionaries: FxHashMap<u64, Arc<[Ordinal]>>,
+}
+
+impl Terms {
+    fn intern(&mut self, text: &str) -> Ordinal {
+        if let Some(found) = self.known.get(text) {
+            return *found;
+        }
+        let ordinal = self.texts.len() as Ordinal;
+        let text: Arc<str> = text.into();
+        self.texts.push(text.clone());
+        self.known.insert(text, ordinal);
+        ordinal
+    }
+
+    fn dictionary(&mut self, segment: u64, column: &StrColumn) -> io::Result<Arc<[Ordinal]>> {
+        if let Some(found) = self.dictionaries.get(&segment) {
+            return Ok(found.clone());
+        }
+        let mut ordinals = Vec::with_capacity(column.num_terms());
+        let mut terms = column.dictionary().stream()?;
+        while terms.advance() {
+            ordinals.push(self.intern(&String::from_utf8_lossy(terms.key())));
+        }
+        let ordinals: Arc<[Ordinal]> = ordinals.into();
+        self.dictionaries.insert(segment, ordinals.clone());
+        Ok(ordinals)
+    }
+}
+
+/// Documents that match: a bit for each row of each segment.
+pub struct Selection {
+    bits: Vec<Vec<u64>>,
+}
+
+impl Selection {
+    /// How many documents.
+    pub fn count(&self) -> u64 {
+        self.bits.iter().flatten().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    fn has(&self, segment: usize, row: u32) -> bool {
+        self.bits[segment][row as usize / 64] >> (row % 64) & 1 == 1
+    }
+
+    fn rows(&self, segment: usize) -> impl Iterator<Item = u32> + '_ {
+        self.bits[segment].iter().enumerate().flat_map(|(index, word)| {
+            let mut word = *word;
+            std::iter::from_fn(move || {
+                (word != 0).then(|| {
+                    let bit = word.trailing_zeros();
+                    word &= word - 1;
+                    index as u32 * 64 + bit
+                })
+            })
+        })
+    }
+}
+
+/// What documents are counted by.
+#[derive(Clone, Debug)]
+pub enum Dimension {
+    /// Each value of a field.
+    Field(String),
+    /// Pieces of time of so many milliseconds, from this time on.
+    Time(i64, i64),
+    /// Pieces of time told by a field that is no `@timestamp`.
+    TimeField(String, i64, i64),
+}
+
+/// What is said of documents.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", tag = "metric")]
+pub enum Metric {
+    /// How many there are.
+    Count,
+    /// Which part of them matches a search: 0 to 1.
+    Share {
+        /// The search.
+        of: String,
+    },
+    /// How many different values a field has.
+    Unique {
+        /// The field.
+        field: String,
+    },
+    /// The sum of a field.
+    Sum {
+        /// The field.
+        field: String,
+    },
+    /// The mean of a field.
+    Average {
+        /// The field.
+        field: String,
+    },
+    /// The smallest value of a field.
+    Min {
+        /// The field.
+        field: String,
+    },
+    /// The largest value of a field.
+    Max {
+        /// The field.
+        field: String,
+    },
+    /// The value below which so many percent of the values lie (nearest rank).
+    Percentile {
+        /// The field.
+        field: String,
+        /// 0 to 100.
+        percent: f64,
+    },
+    /// When the last of them was.
+    Last,
+    /// When the first of them was.
+    First,
+}
+
+/// What has come together of a metric.
+enum Heap {
+    Count(u64),
+    Share(u64, u64),
+    Unique(FxHashSet<Ordinal>),
+    Sum(f64, u64),
+    Average(f64, u64),
+    Min(f64),
+    Max(f64),
+    Values(Vec<f64>, f64),
+}
+
+impl Heap {
+    fn new(metric: &Metric) -> Self {
+        match metric {
+            Metric::Count => Self::Count(0),
+            Metric::Share { .. } => Self::Share(0, 0),
+            Metric::Unique { .. } => Self::Unique(FxHashSet::default()),
+            Metric::Sum { .. } => Self::Sum(0.0, 0),
+            Metric::Average { .. } => Self::Average(0.0, 0),
+            Metric::Min { .. } | Metric::First => Self::Min(f64::INFINITY),
+            Metric::Max { .. } | Metric::Last => Self::Max(f64::NEG_INFINITY),
+            Metric::Percentile { percent, .. } => Self::Values(Vec::new(), *percent),
+        }
+    }
+
+    fn add_number(&mut self, value: f64) {
+        match self {
+            Self::Sum(sum, count) | Self::Average(sum, count) => {
+                *sum += value;
+                *count += 1;
+            }
+            Self::Min(least) => *least = least.min(value),
+            Self::Max(most) => *most = most.max(value),
+            Self::Values(values, _) => values.push(value),
+            Self::Count(_) | Self::Share(..) | Self::Unique(_) => {}
+        }
+    }
+
+    fn value(self) -> Option<f64> {
+        match self {
+            Self::Count(count) => Some(count as f64),
+            Self::Share(part, all) => (all > 0).then(|| part as f64 / all as f64),
+            Self::Unique(values) => Some(values.len() as f64),
+            Self::Sum(sum, count) => (count > 0).then_some(sum),
+            Self::Average(sum, count) => (count > 0).then(|| sum / count as f64),
+            Self::Min(value) | Self::Max(value) => value.is_finite().then_some(value),
+            Self::Values(mut values, percent) => percentile(&mut values, percent),
+        }
+    }
+}
+
+/// Nearest rank: the smallest value that at least so many percent are not above.
+pub fn percentile(values: &mut [f64], percent: f64) -> Option<f64> {
+    let rank = ((percent / 100.0 * values.len() as f64).ceil() as usize).max(1) - 1;
+    if rank >= values.len() {
+        return None;
+    }
+    Some(*values.select_nth_unstable_by(rank, f64::total_cmp).1)
+}
+
+/// One group of documents: a value for each dimension, and what each metric says of them.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// For each dimension the ordinal of its field's value, or the number of the piece of time.
+    pub key: [Ordinal; 3],
+    /// How many documents there are.
+    pub count: u64,
+    /// In the order of the metrics; none where no document has such a value.
+    pub values: Vec<Option<f64>>,
+}
+
+/// A document's place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// The segment's place in the snapshot.
+    pub segment: usize,
+    /// Its row there.
+    pub row: u32,
+    /// When it was.
+    pub at: i64,
+}
+
+struct Opened {
+    values: Arc<FieldValues>,
+    dictionary: Option<Arc<[Ordinal]>>,
+    numbers: FxHashMap<u64, Ordinal>,
+    /// The values of the document at hand.
+    seen: Vec<Ordinal>,
+}
+
+/// Answers questions to one snapshot.
+pub struct Engine {
+    snapshot: Arc<Snapshot>,
+    fields: Fields,
+    selections: Mutex<Vec<(String, Arc<Selection>)>>,
+    firsts: Mutex<FxHashMap<String, Arc<Vec<Group>>>>,
+}
+
+/// The values of fields, which outlive a snapshot.
+#[derive(Clone, Default)]
+pub struct Fields(Arc<Mutex<FxHashMap<String, Arc<Mutex<Terms>>>>>);
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// So many selections are kept: the panels of a page ask for few different ones.
+const KEPT: usize = 24;
+
+impl Engine {
+    /// Of a snapshot.
+    pub fn new(snapshot: Arc<Snapshot>, fields: Fields) -> Self {
+        Self { snapshot, fields, selections: Mutex::default(), firsts: Mutex::default() }
+    }
+
+    /// What it answers from.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    fn terms(&self, field: &str) -> Arc<Mutex<Terms>> {
+        lock(&self.fields.0).entry(field.to_owned()).or_default().clone()
+    }
+
+    /// The text of a value of a field.
+    pub fn text(&self, field: &str, ordinal: Ordinal) -> Arc<str> {
+        lock(&self.terms(field)).texts.get(ordinal as usize).cloned().unwrap_or_else(|| "".into())
+    }
+
+    fn open(&self, segment: &Segment, field: &str) -> io::Result<Opened> {
+        let values = segment.column(field)?;
+        let dictionary = match &values.texts {
+            Some(column) => Some(lock(&self.terms(field)).dictionary(segment.id, column)?),
+            None => None,
+        };
+        Ok(Opened { values, dictionary, numbers: FxHashMap::default(), seen: Vec::new() })
+    }
+
+    /// The first and the last time of all documents.
+    pub fn span(&self) -> io::Result<Option<Range<i64>>> {
+        let mut span: Option<Range<i64>> = None;
+        for segment in &self.snapshot.segments {
+            if let Some(times) = &segment.column(TIME)?.numbers
+                && segment.lines.documents > 0
+            {
+                let (from, to) = (times.min_value() as i64, times.max_value() as i64);
+                span = Some(span.map_or(from..to, |span| span.start.min(from)..span.end.max(to)));
+            }
+        }
+        Ok(span)
+    }
+
+    /// Documents that match, from a time on and before another.
+    pub fn select(&self, query: &Query, times: &Range<i64>) -> io::Result<Arc<Selection>> {
+        let name = format!("{times:?} {query:?}");
+        if let Some((_, found)) = lock(&self.selections).iter().find(|(known, _)| *known == name) {
+            return Ok(found.clone());
+        }
+        let mut bits = Vec::new();
+        for segment in &self.snapshot.segments {
+            let mut found = in_times(segment, times)?;
+            if found.iter().any(|word| *word != 0) {
+                self.narrow(segment, query, &mut found)?;
+            }
+            bits.push(found);
+        }
+        let selection = Arc::new(Selection { bits });
+        let mut kept = lock(&self.selections);
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((name, selection.clone()));
+        Ok(selection)
+    }
+
+    /// Leaves of some rows those that match.
+    fn narrow(&self, segment: &Segment, query: &Query, rows: &mut [u64]) -> io::Result<()> {
+        match query {
+            Query::All => {}
+            Query::And(parts) => {
+                for part in parts {
+                    self.narrow(segment, part, rows)?;
+                }
+            }
+            Query::Or(parts) => {
+                let mut sum = vec![0; rows.len()];
+                for part in parts {
+                    let mut some = rows.to_vec();
+                    self.narrow(segment, part, &mut some)?;
+                    sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
+                }
+                rows.copy_from_slice(&sum);
+            }
+            Query::Not(part) => {
+                let mut some = rows.to_vec();
+                self.narrow(segment, part, &mut some)?;
+                rows.iter_mut().zip(&some).for_each(|(row, some)| *row &= !some);
+            }
+            Query::Exists(field) => {
+                let values = segment.column(field)?;
+                retain(rows, |row| {
+                    values.texts.as_ref().is_some_and(|texts| texts.ords().index.has_value(row))
+                        || values.numbers.as_ref().is_some_and(|numbers| numbers.index.has_value(row))
+                });
+            }
+            Query::Is(field, pattern) if field == TIME => {
+                let Pattern::Exact(text) = pattern else { return Ok(rows.fill(0)) };
+                let at = number_or_time(text);
+                let values = segment.column(field)?;
+                retain(rows, |row| at.is_some() && first(&values, row) == at);
+            }
+            Query::Is(field, pattern) => {
+                let values = segment.column(field)?;
+                let number = match pattern {
+                    Pattern::Exact(text) => text.parse::<f64>().ok(),
+                    _ => None,
+                };
+                let hits = match &values.texts {
+                    Some(texts) => matching(texts, |text| pattern.matches(text))?,
+                    None => Vec::new(),
+                };
+                keep(rows, &values, &hits, |value| {
+                    number.map_or_else(|| pattern.matches(&value.to_string()), |number| value == number)
+                });
+            }
+            Query::Compares(field, comparison, value) => {
+                let Some(bound) = number_or_time(value) else { return Ok(rows.fill(0)) };
+                let holds = |value: f64| match comparison {
+                    Comparison::Less => value < bound,
+                    Comparison::LessOrEqual => value <= bound,
+                    Comparison::Greater => value > bound,
+                    Comparison::GreaterOrEqual => value >= bound,
+                };
+                let values = segment.column(field)?;
+                let hits = match &values.texts {
+                    Some(texts) => matching(texts, |text| number_or_time(text).is_some_and(holds))?,
+                    None => Vec::new(),
+                };
+                keep(rows, &values, &hits, holds);
+            }
+            Query::Text(pattern) => {
+                let mut sum = vec![0; rows.len()];
+                for (field, _) in segment.fields()? {
+                    if field == TIME {
+                        continue;
+                    }
+                    // Not kept: these are columns that no panel may ever ask for.
+                    let values = segment.read(&field)?;
+                    let hits = match &values.texts {
+                        Some(texts) => matching(texts, |text| pattern.within(text))?,
+                        None => Vec::new(),
+                    };
+                    if values.numbers.is_none() && !hits.contains(&true) {
+                        continue;
+                    }
+                    let mut some = rows.to_vec();
+                    keep(&mut some, &values, &hits, |value| pattern.matches(&value.to_string()));
+                    sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
+                }
+                rows.copy_from_slice(&sum);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts documents by dimensions, of which there are three at most, and says what the metrics say of each group. What lacks a
+    /// value of a dimension is in no group; what has several is in several.
+    pub fn groups(
+        &self,
+        selection: &Selection,
+        by: &[Dimension],
+        metrics: &[(Metric, Option<Arc<Selection>>)],
+    ) -> io::Result<Vec<Group>> {
+        let mut groups: FxHashMap<[Ordinal; 3], usize> = FxHashMap::default();
+        let mut heaps: Vec<(u64, Vec<Heap>)> = Vec::new();
+        let mut keys = Vec::new();
+        for (number, segment) in self.snapshot.segments.iter().enumerate() {
+            if selection.bits[number].iter().all(|word| *word == 0) {
+                continue;
+            }
+            let times = segment.column(TIME)?;
+            let mut opened = Vec::new();
+            for dimension in by {
+                opened.push(match dimension {
+                    Dimension::Field(field) | Dimension::TimeField(field, ..) => {
+                        Some(self.open(segment, field)?)
+                    }
+                    Dimension::Time(..) => None,
+                });
+            }
+            let mut measured = Vec::new();
+            for (metric, _) in metrics {
+                measured.push(match metric {
+                    Metric::Unique { field }
+                    | Metric::Sum { field }
+                    | Metric::Average { field }
+                    | Metric::Min { field }
+                    | Metric::Max { field }
+                    | Metric::Percentile { field, .. } => Some((field, self.open(segment, field)?)),
+                    Metric::Count | Metric::Share { .. } | Metric::First | Metric::Last => None,
+                });
+            }
+            let mut parsed: Vec<FxHashMap<Ordinal, Option<i64>>> = vec![FxHashMap::default(); by.len()];
+            for row in selection.rows(number) {
+                keys.clear();
+                keys.push([0; 3]);
+                for (index, dimension) in by.iter().enumerate() {
+                    match (dimension, &mut opened[index]) {
+                        (Dimension::Time(from, interval), _) => {
+                            let at = first(&times, row).unwrap_or_default() as i64;
+                            let bucket = (at - from).div_euclid(*interval);
+                            keys.iter_mut().for_each(|key| key[index] = bucket.max(0) as Ordinal);
+                        }
+                        (Dimension::Field(field), Some(opened)) => {
+                            let before = std::mem::take(&mut keys);
+                            self.each(field, opened, row, |value| {
+                                keys.extend(before.iter().map(|key| {
+                                    let mut key = *key;
+                                    key[index] = value;
+                                    key
+                                }));
+                            });
+                        }
+                        (Dimension::TimeField(field, from, interval), Some(opened)) => {
+                            let mut value = None;
+                            self.each(field, opened, row, |ordinal| value = Some(ordinal));
+                            let at = value.and_then(|ordinal| {
+                                *parsed[index]
+                                    .entry(ordinal)
+                                    .or_insert_with(|| crate::time::parse(&self.text(field, ordinal)))
+                            });
+                            match at {
+                                Some(at) if at >= *from => {
+                                    let bucket = (at - from).div_euclid(*interval) as Ordinal;
+                                    keys.iter_mut().for_each(|key| key[index] = bucket);
+                                }
+                                _ => keys.clear(),
+                            }
+                        }
+                        _ => keys.clear(),
+                    }
+                }
+                for key in &keys {
+                    let place = *groups.entry(*key).or_insert_with(|| {
+                        heaps.push((0, metrics.iter().map(|(metric, _)| Heap::new(metric)).collect()));
+                        heaps.len() - 1
+                    });
+                    let (count, heaps) = &mut heaps[place];
+                    *count += 1;
+                    for (index, heap) in heaps.iter_mut().enumerate() {
+                        match (heap, &mut measured[index]) {
+                            (Heap::Count(count), _) => *count += 1,
+                            (Heap::Share(part, all), _) => {
+                                *all += 1;
+                                let of = metrics[index].1.as_ref();
+                                *part += u64::from(of.is_some_and(|of| of.has(number, row)));
+                            }
+                            (Heap::Unique(values), Some((field, opened))) => {
+                                self.each(field, opened, row, |value| {
+                                    values.insert(value);
+                                });
+                            }
+                            (heap, Some((_, opened))) => {
+                                if let Some(numbers) = &opened.values.numbers {
+                                    numbers.values_for_doc(row).for_each(|value| heap.add_number(value));
+                                }
+                            }
+                            (heap, None) => heap.add_number(first(&times, row).unwrap_or_default()),
+                        }
+                    }
+                }
+            }
+        }
+        let mut found: Vec<Group> = groups
+            .into_iter()
+            .map(|(key, place)| {
+                let (count, heaps) = std::mem::take(&mut heaps[place]);
+                Group { key, count, values: heaps.into_iter().map(Heap::value).collect() }
+            })
+            .collect();
+        found.sort_by_key(|group| group.key);
+        Ok(found)
+    }
+
+    /// When each group was first, of all documents that match. It is the same for whatever is looked at, and so is found once.
+    pub fn firsts(&self, query: &Query, by: &[Dimension]) -> io::Result<Arc<Vec<Group>>> {
+        let name = format!("{by:?} {query:?}");
+        if let Some(found) = lock(&self.firsts).get(&name) {
+            return Ok(found.clone());
+        }
+        let all = self.select(query, &(i64::MIN / 4..i64::MAX / 4))?;
+        let groups = Arc::new(self.groups(&all, by, &[(Metric::First, None)])?);
+        lock(&self.firsts).insert(name, groups.clone());
+        Ok(groups)
+    }
+
+    /// The different values that a document has in a field.
+    fn each(&self, field: &str, opened: &mut Opened, row: u32, mut with: impl FnMut(Ordinal)) {
+        opened.seen.clear();
+        if let (Some(texts), Some(dictionary)) = (&opened.values.texts, &opened.dictionary) {
+            for ord in texts.ords().values_for_doc(row) {
+                let value = dictionary[ord as usize];
+                // A list in which a value stands twice is told of once. Lists are short.
+                if !opened.seen.contains(&value) {
+                    opened.seen.push(value);
+                    with(value);
+                }
+            }
+        }
+        let values = opened.values.clone();
+        if let Some(numbers) = &values.numbers {
+            for value in numbers.values_for_doc(row) {
+                let ordinal = *opened
+                    .numbers
+                    .entry(value.to_bits())
+                    .or_insert_with(|| lock(&self.terms(field)).intern(&value.to_string()));
+                if !opened.seen.contains(&ordinal) {
+                    opened.seen.push(ordinal);
+                    with(ordinal);
+                }
+            }
+        }
+    }
+
+    /// Documents by their time, the newest first or the oldest, from a place in this order on.
+    pub fn ordered(
+        &self,
+        selection: &Selection,
+        newest: bool,
+        skip: usize,
+        take: usize,
+    ) -> io::Result<Vec<Place>> {
+        let mut places = Vec::new();
+        for (number, segment) in self.snapshot.segments.iter().enumerate() {
+            let times = segment.column(TIME)?;
+            for row in selection.rows(number) {
+                places.push(Place {
+                    segment: number,
+                    row,
+                    at: first(&times, row).unwrap_or_default() as i64,
+                });
+            }
+        }
+        let order = |one: &Place, other: &Place| {
+            let order = one.at.cmp(&other.at).then((one.segment, one.row).cmp(&(other.segment, other.row)));
+            if newest { order.reverse() } else { order }
+        };
+        let end = skip.saturating_add(take).min(places.len());
+        if end < places.len() {
+            places.select_nth_unstable_by(end, order);
+            places.truncate(end);
+        }
+        places.sort_unstable_by(order);
+        Ok(places.split_off(skip.min(places.len())))
+    }
+
+    /// The values of a field of one document, as text.
+    pub fn values(&self, place: Place, field: &str) -> io::Result<Vec<String>> {
+        let segment = &self.snapshot.segments[place.segment];
+        if field == TIME {
+            return Ok(vec![crate::time::format(place.at)]);
+        }
+        let values = segment.column(field)?;
+        let mut found = Vec::new();
+        if let Some(texts) = &values.texts {
+            for ord in texts.term_ords(place.row) {
+                let mut text = String::new();
+                texts.ord_to_str(ord, &mut text)?;
+                found.push(text);
+            }
+        }
+        if let Some(numbers) = &values.numbers {
+            found.extend(numbers.values_for_doc(place.row).map(|value| value.to_string()));
+        }
+        Ok(found)
+    }
+
+    /// For some documents each, whichever they are: a value of a field, by its ordinal.
+    pub fn ordinals(&self, selection: &Selection, field: &str) -> io::Result<Vec<(Ordinal, Place)>> {
+        let mut found = Vec::new();
+        for (number, segment) in self.snapshot.segments.iter().enumerate() {
+            let times = segment.column(TIME)?;
+            let mut opened = self.open(segment, field)?;
+            for row in selection.rows(number) {
+                let at = first(&times, row).unwrap_or_default() as i64;
+                self.each(field, &mut opened, row, |value| {
+                    found.push((value, Place { segment: number, row, at }));
+                });
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn first(values: &FieldValues, row: u32) -> Option<f64> {
+    values.numbers.as_ref().and_then(|numbers| numbers.first(row))
+}
+
+fn in_times(segment: &Segment, times: &Range<i64>) -> io::Result<Vec<u64>> {
+    let rows = segment.rows();
+    let mut bits = vec![0u64; (rows as usize).div_ceil(64)];
+    let values = segment.column(TIME)?;
+    let Some(numbers) = &values.numbers else { return Ok(bits) };
+    let full = numbers.min_value() as i64 >= times.start
+        && (numbers.max_value() as i64) < times.end
+        && segment.lines.rows == segment.lines.documents;
+    for row in 0..rows {
+        if full || numbers.first(row).is_some_and(|at| times.contains(&(at as i64))) {
+            bits[row as usize / 64] |= 1 << (row % 64);
+        }
+    }
+    Ok(bits)
+}
+
+fn retain(rows: &mut [u64], mut holds: impl FnMut(u32) -> bool) {
+    for (index, word) in rows.iter_mut().enumerate() {
+        let mut left = *word;
+        while left != 0 {
+            let bit = left.trailing_zeros();
+            left &= left - 1;
+            if !holds(index as u32 * 64 + bit) {
+                *word &= !(1 << bit);
+            }
+        }
+    }
+}
+
+fn matching(texts: &StrColumn, mut holds: impl FnMut(&str) -> bool) -> io::Result<Vec<bool>> {
+    let mut hits = Vec::with_capacity(texts.num_terms());
+    let mut terms = texts.dictionary().stream()?;
+    while terms.advance() {
+        hits.push(std::str::from_utf8(terms.key()).is_ok_and(&mut holds));
+    }
+    Ok(hits)
+}
+
+fn keep(rows: &mut [u64], values: &FieldValues, hits: &[bool], number: impl Fn(f64) -> bool) {
+    let texts = values.texts.as_ref().filter(|_| hits.contains(&true)).map(|texts| texts.ords());
+    let numbers: Option<&Column<f64>> = values.numbers.as_ref();
+    retain(rows, |row| {
+        texts.is_some_and(|ords| ords.values_for_doc(row).any(|ord| hits[ord as usize]))
+            || numbers.is_some_and(|numbers| numbers.values_for_doc(row).any(&number))
+    });
+}

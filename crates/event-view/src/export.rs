@@ -1,0 +1,663 @@
+//! The same dashboards for Kibana and Grafana. What neither of them can show is named in a panel of text.
+
+use crate::{
+    definitions::{Dashboard, Kind, Look, Panel, Series},
+    engine::Metric,
+    query::{Comparison, Pattern, Query},
+};
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+/// The documents in Elasticsearch: data streams of the datasets that are collected.
+const STREAMS: &str = "logs-salesforce.*";
+
+/// What Grafana asks.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Source {
+    /// A data source of Elasticsearch.
+    Elasticsearch,
+    /// A data source of Loki, whose lines are the documents.
+    Loki,
+}
+
+fn chosen<'a>(dashboards: &'a [Dashboard], only: Option<&str>) -> Result<Vec<&'a Dashboard>> {
+    let found: Vec<_> =
+        dashboards.iter().filter(|dashboard| only.is_none_or(|only| dashboard.name == only)).collect();
+    if found.is_empty() {
+        let names: Vec<_> = dashboards.iter().map(|dashboard| dashboard.name.as_str()).collect();
+        bail!("there is no dashboard {}; there are {}", only.unwrap_or_default(), names.join(", "));
+    }
+    Ok(found)
+}
+
+/// Whether it can be asked of a store that only counts and measures.
+fn elsewhere(panel: &Panel) -> bool {
+    !matches!(panel.kind, Kind::First | Kind::Beside | Kind::Files)
+}
+
+fn left_out(dashboard: &Dashboard) -> Option<String> {
+    let titles: Vec<_> =
+        dashboard.panels.iter().filter(|panel| !elsewhere(panel)).map(|panel| panel.title.as_str()).collect();
+    (!titles.is_empty())
+        .then(|| format!("{} Shown by `event-view` alone: {}.", dashboard.about, titles.join("; ")))
+}
+
+fn both(one: &str, other: &str) -> String {
+    match (one, other) {
+        ("", text) | (text, "") => text.to_owned(),
+        _ => format!("({one}) and ({other})"),
+    }
+}
+
+// ---- Kibana ----------------------------------------------------------------------------------------
+
+/// Saved objects: a data view, and for each dashboard its visualizations, its searches and itself.
+pub fn kibana(dashboards: &[Dashboard], only: Option<&str>) -> Result<String> {
+    let mut objects = vec![json!({
+        "type": "index-pattern", "id": "event-view-logs", "references": [],
+        "attributes": { "title": STREAMS, "name": "Salesforce events", "timeFieldName": "@timestamp" },
+    })];
+    for dashboard in chosen(dashboards, only)? {
+        let mut panels = Vec::new();
+        let mut references = Vec::new();
+        let mut place = Grid { columns: 48, row: 12, ..Grid::default() };
+        let mut add = |object: Value, grid: (u32, u32, u32, u32), objects: &mut Vec<Value>| {
+            let index = panels.len().to_string();
+            let (x, y, w, h) = grid;
+            panels.push(json!({
+                "panelIndex": index, "gridData": { "x": x, "y": y, "w": w, "h": h, "i": index },
+                "panelRefName": format!("panel_{index}"), "embeddableConfig": {}, "type": object["type"],
+            }));
+            references.push(json!({ "name": format!("{index}:panel_{index}"), "type": object["type"], "id": object["id"] }));
+            objects.push(object);
+        };
+        for panel in dashboard.panels.iter().filter(|panel| elsewhere(panel)) {
+            add(kibana_panel(dashboard, panel), place.next(u32::from(panel.width) * 4, panel), &mut objects);
+        }
+        if let Some(text) = left_out(dashboard) {
+            let state = json!({ "title": "About", "type": "markdown", "aggs": [], "params": { "markdown": text, "fontSize": 12, "openLinksInNewTab": false } });
+            let object = json!({
+                "type": "visualization", "id": format!("event-view-{}-about", dashboard.name), "references": [],
+                "attributes": {
+                    "title": "About", "visState": state.to_string(), "uiStateJSON": "{}",
+                    "kibanaSavedObjectMeta": { "searchSourceJSON": "{}" },
+                },
+            });
+            add(object, place.full(4), &mut objects);
+        }
+        objects.push(json!({
+            "type": "dashboard", "id": format!("event-view-{}", dashboard.name), "references": references,
+            "attributes": {
+                "title": format!("[event-view] {}", dashboard.title), "description": dashboard.about, "timeRestore": false,
+                "panelsJSON": Value::from(panels).to_string(), "optionsJSON": json!({ "useMargins": true }).to_string(),
+                "kibanaSavedObjectMeta": { "searchSourceJSON": json!({ "query": { "language": "kuery", "query": "" }, "filter": [] }).to_string() },
+            },
+        }));
+    }
+    Ok(objects.iter().map(|object| format!("{object}\n")).collect())
+}
+
+/// Where the next panel goes.
+#[derive(Default)]
+struct Grid {
+    columns: u32,
+    row: u32,
+    x: u32,
+    y: u32,
+    height: u32,
+}
+
+impl Grid {
+    fn next(&mut self, width: u32, panel: &Panel) -> (u32, u32, u32, u32) {
+        let height = if panel.kind == Kind::Number { self.row / 2 } else { self.row };
+        if self.x + width > self.columns {
+            self.x = 0;
+            self.y += self.height;
+            self.height = 0;
+        }
+        let place = (self.x, self.y, width, height);
+        self.x += width;
+        self.height = self.height.max(height);
+        place
+    }
+
+    fn full(&mut self, height: u32) -> (u32, u32, u32, u32) {
+        (0, self.y + self.height, self.columns, height)
+    }
+}
+
+fn kibana_panel(dashboard: &Dashboard, panel: &Panel) -> Value {
+    let query = both(&dashboard.filter, &panel.filter);
+    let source = json!({
+        "query": { "language": "kuery", "query": query }, "filter": [],
+        "indexRefName": "kibanaSavedObjectMeta.searchSourceJSON.index",
+    });
+    let references = json!([{
+        "name": "kibanaSavedObjectMeta.searchSourceJSON.index", "type": "index-pattern", "id": "event-view-logs",
+    }]);
+    let id = format!("event-view-{}-{}", dashboard.name, panel.id);
+    let meta = json!({ "searchSourceJSON": source.to_string() });
+    if panel.kind == Kind::Events {
+        return json!({
+            "type": "search", "id": id, "references": references,
+            "attributes": {
+                "title": format!("{}: {}", dashboard.title, panel.title), "description": panel.about, "columns": panel.columns,
+                "sort": [["@timestamp", "desc"]], "kibanaSavedObjectMeta": meta,
+            },
+        });
+    }
+    let state = kibana_state(panel);
+    json!({
+        "type": "visualization", "id": id, "references": references,
+        "attributes": {
+            "title": format!("{}: {}", dashboard.title, panel.title), "description": panel.about, "visState": state.to_string(),
+            "uiStateJSON": "{}", "version": 1, "kibanaSavedObjectMeta": meta,
+        },
+    })
+}
+
+fn kibana_state(panel: &Panel) -> Value {
+    let mut aggregations = Vec::new();
+    let counting = [counted()];
+    let series: &[Series] = if panel.series.is_empty() { &counting } else { &panel.series };
+    let mut add = |kind: &str, schema: &str, params: Value| {
+        let id = (aggregations.len() + 1).to_string();
+        aggregations
+            .push(json!({ "id": id, "enabled": true, "type": kind, "schema": schema, "params": params }));
+    };
+    for series in series {
+        let label = &series.title;
+        let (kind, params) = match &series.metric {
+            Metric::Count | Metric::Share { .. } => ("count", json!({ "customLabel": label })),
+            Metric::Unique { field } => ("cardinality", json!({ "field": field, "customLabel": label })),
+            Metric::Sum { field } => ("sum", json!({ "field": field, "customLabel": label })),
+            Metric::Average { field } => ("avg", json!({ "field": field, "customLabel": label })),
+            Metric::Min { field } => ("min", json!({ "field": field, "customLabel": label })),
+            Metric::Max { field } => ("max", json!({ "field": field, "customLabel": label })),
+            Metric::Percentile { field, percent } => {
+                ("percentiles", json!({ "field": field, "percents": [percent], "customLabel": label }))
+            }
+            Metric::First => ("min", json!({ "field": "@timestamp", "customLabel": label })),
+            Metric::Last => ("max", json!({ "field": "@timestamp", "customLabel": label })),
+        };
+        add(kind, "metric", params);
+    }
+    // Of a share is told what it is made of: how many match, and how many do not.
+    if let Some(of) = series.iter().find_map(|series| match &series.metric {
+        Metric::Share { of } if panel.kind == Kind::Number => Some(of),
+        _ => None,
+    }) {
+        let filter = |search: String, label: &str| json!({ "input": { "query": search, "language": "kuery" }, "label": label });
+        add(
+            "filters",
+            "group",
+            json!({ "filters": [filter(of.clone(), of), filter(format!("not ({of})"), "others")] }),
+        );
+    }
+    let terms = |field: &str, size: usize| json!({ "field": field, "size": size, "order": "desc", "orderBy": "1", "otherBucket": false, "missingBucket": false });
+    let by_time = json!({ "field": "@timestamp", "interval": "auto", "useNormalizedEsInterval": true, "min_doc_count": 1 });
+    let kind = match panel.kind {
+        Kind::Number => "metric",
+        Kind::Time => {
+            add("date_histogram", "segment", by_time);
+            if !panel.split.is_empty() {
+                add("terms", "group", terms(&panel.split, panel.size));
+            }
+            match panel.look {
+                Look::Line => "line",
+                Look::Area => "area",
+                _ => "histogram",
+            }
+        }
+        Kind::Top => {
+            add("terms", "segment", terms(&panel.field, panel.size));
+            if !panel.split.is_empty() {
+                add("terms", "group", terms(&panel.split, 10));
+            }
+            if matches!(panel.look, Look::Ring | Look::Boxes) { "pie" } else { "horizontal_bar" }
+        }
+        Kind::Heat => {
+            add("date_histogram", "segment", by_time);
+            add("terms", "group", terms(&panel.field, panel.size));
+            "heatmap"
+        }
+        Kind::Map => {
+            add("terms", "bucket", terms(&panel.country, 50));
+            "table"
+        }
+        _ => {
+            for field in &panel.by {
+                add("terms", "bucket", terms(field, panel.size));
+            }
+            "table"
+        }
+    };
+    let params = match kind {
+        "pie" => json!({ "type": "pie", "isDonut": true, "addLegend": true, "addTooltip": true }),
+        "table" => {
+            json!({ "perPage": 10, "showMetricsAtAllLevels": false, "showPartialRows": false, "showTotal": false })
+        }
+        "metric" => json!({ "type": "metric", "addLegend": false, "addTooltip": true }),
+        "heatmap" => {
+            json!({ "type": "heatmap", "addLegend": true, "addTooltip": true, "colorSchema": "Blues", "colorsNumber": 5, "valueAxes": [{ "id": "ValueAxis-1", "type": "value", "show": false, "scale": { "type": "linear" }, "labels": { "show": false } }] })
+        }
+        _ => xy(panel, kind, series),
+    };
+    json!({ "title": panel.title, "type": kind, "aggs": aggregations, "params": params })
+}
+
+fn xy(panel: &Panel, kind: &str, series: &[Series]) -> Value {
+    let across = kind == "horizontal_bar";
+    let drawn = if across { "histogram" } else { kind };
+    let axis = |right: bool| if right { "ValueAxis-2" } else { "ValueAxis-1" };
+    let lines: Vec<Value> = series
+        .iter()
+        .enumerate()
+        .map(|(index, series)| {
+            json!({
+                "show": true, "type": if series.right { "line" } else { drawn }, "mode": if panel.look == Look::Line { "normal" } else { "stacked" },
+                "data": { "id": (index + 1).to_string(), "label": series.title }, "valueAxis": axis(series.right), "showCircles": true,
+                "drawLinesBetweenPoints": true, "interpolate": "linear",
+            })
+        })
+        .collect();
+    let mut axes = vec![(false, if across { "bottom" } else { "left" })];
+    if series.iter().any(|series| series.right) {
+        axes.push((true, "right"));
+    }
+    let axes: Vec<Value> = axes
+        .into_iter()
+        .map(|(right, position)| {
+            json!({
+                "id": axis(right), "name": position, "type": "value", "position": position, "show": true, "style": {},
+                "scale": { "type": "linear", "mode": "normal" }, "labels": { "show": true, "rotate": 0, "filter": false, "truncate": 100 }, "title": { "text": "" },
+            })
+        })
+        .collect();
+    json!({
+        "type": kind, "addLegend": true, "addTooltip": true, "legendPosition": "right", "times": [], "addTimeMarker": false,
+        "grid": { "categoryLines": false }, "seriesParams": lines, "valueAxes": axes,
+        "categoryAxes": [{
+            "id": "CategoryAxis-1", "type": "category", "position": if across { "left" } else { "bottom" }, "show": true, "style": {},
+            "scale": { "type": "linear" }, "labels": { "show": true, "filter": true, "truncate": 100 }, "title": {},
+        }],
+    })
+}
+
+fn counted() -> Series {
+    Series {
+        title: "Events".into(),
+        filter: String::new(),
+        metric: Metric::Count,
+        unit: String::new(),
+        right: false,
+    }
+}
+
+// ---- Grafana ---------------------------------------------------------------------------------------
+
+/// One dashboard, to be imported.
+pub fn grafana(dashboards: &[Dashboard], only: Option<&str>, source: Source) -> Result<String> {
+    let found = chosen(dashboards, only)?;
+    let [dashboard] = found[..] else {
+        let names: Vec<_> = dashboards.iter().map(|dashboard| dashboard.name.as_str()).collect();
+        bail!("Grafana takes one dashboard at a time: name it with --only, one of {}", names.join(", "));
+    };
+    let mut panels = Vec::new();
+    let mut place = Grid { columns: 24, row: 8, ..Grid::default() };
+    for panel in dashboard.panels.iter().filter(|panel| elsewhere(panel)) {
+        let (x, y, w, h) = place.next(u32::from(panel.width) * 2, panel);
+        let mut made = grafana_panel(dashboard, panel, source)?;
+        made["id"] = json!(panels.len() + 1);
+        made["gridPos"] = json!({ "x": x, "y": y, "w": w, "h": h });
+        panels.push(made);
+    }
+    if let Some(text) = left_out(dashboard) {
+        let (x, y, w, h) = place.full(3);
+        panels.push(json!({
+            "id": panels.len() + 1, "type": "text", "title": "About", "gridPos": { "x": x, "y": y, "w": w, "h": h },
+            "options": { "mode": "markdown", "content": text },
+        }));
+    }
+    let mut variables = vec![json!({
+        "name": "source", "label": "Data source", "type": "datasource", "query": if source == Source::Loki { "loki" } else { "elasticsearch" },
+    })];
+    if source == Source::Loki {
+        variables.push(json!({
+            "name": "streams", "label": "Streams", "type": "textbox", "query": "{service_name=~\".+\"}",
+            "current": { "text": "{service_name=~\".+\"}", "value": "{service_name=~\".+\"}" },
+        }));
+    }
+    let dashboard = json!({
+        "uid": format!("event-view-{}", dashboard.name), "title": format!("{} (event-view)", dashboard.title), "description": dashboard.about,
+        "tags": ["event-view"], "timezone": "utc", "schemaVersion": 39, "editable": true, "time": { "from": "now-24h", "to": "now" },
+        "templating": { "list": variables }, "panels": panels,
+    });
+    Ok(format!("{}\n", serde_json::to_string_pretty(&dashboard)?))
+}
+
+fn grafana_panel(dashboard: &Dashboard, panel: &Panel, source: Source) -> Result<Value> {
+    let kind = match (panel.kind, panel.look) {
+        (Kind::Number, _) => "stat",
+        (Kind::Time, _) => "timeseries",
+        (Kind::Heat, _) => "timeseries",
+        (Kind::Top, Look::Ring) => "piechart",
+        (Kind::Top, _) => "bargauge",
+        (Kind::Events, _) if source == Source::Loki => "logs",
+        _ => "table",
+    };
+    let counting = [counted()];
+    let series: &[Series] = if panel.series.is_empty() { &counting } else { &panel.series };
+    let unit = match series[0].unit.as_str() {
+        "percent" => "percentunit",
+        "ns" | "ms" | "s" | "bytes" => &series[0].unit,
+        "time" => "dateTimeFromNow",
+        _ => "short",
+    };
+    let scope = Query::parse(&dashboard.filter)?.and(Query::parse(&panel.filter)?);
+    let data =
+        json!({ "type": if source == Source::Loki { "loki" } else { "elasticsearch" }, "uid": "${source}" });
+    let mut targets = Vec::new();
+    match source {
+        Source::Elasticsearch => elasticsearch(panel, series, &scope, &mut targets),
+        Source::Loki => loki(panel, series, &scope, &mut targets),
+    }
+    for target in &mut targets {
+        target["datasource"] = data.clone();
+    }
+    let mut made = json!({
+        "type": kind, "title": panel.title, "description": panel.about, "datasource": data, "targets": targets,
+        "fieldConfig": { "defaults": { "unit": unit }, "overrides": [] },
+    });
+    // A table of one query for each column is one table.
+    if kind == "table" && source == Source::Loki {
+        made["transformations"] = json!([{ "id": "merge", "options": {} }]);
+    }
+    let bars = panel.kind == Kind::Time && panel.look == Look::Bar || panel.kind == Kind::Heat;
+    if kind == "timeseries" && bars {
+        made["fieldConfig"]["defaults"]["custom"] =
+            json!({ "drawStyle": "bars", "fillOpacity": 80, "stacking": { "mode": "normal" } });
+    }
+    if kind == "bargauge" {
+        made["options"] =
+            json!({ "orientation": "horizontal", "reduceOptions": { "values": true, "limit": panel.size } });
+    }
+    Ok(made)
+}
+
+fn elasticsearch(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value>) {
+    let reference = |index: usize| char::from(b'A' + index as u8 % 26).to_string();
+    if panel.kind == Kind::Events {
+        targets.push(json!({
+            "refId": "A", "query": lucene(scope), "timeField": "@timestamp", "bucketAggs": [],
+            "metrics": [{ "id": "1", "type": "raw_data", "settings": { "size": "100" } }],
+        }));
+        return;
+    }
+    let terms = |id: &str, field: &str, size: usize| json!({ "id": id, "type": "terms", "field": field, "settings": { "size": size.to_string(), "order": "desc", "orderBy": "_count", "min_doc_count": "1" } });
+    let by_time = json!({ "id": "90", "type": "date_histogram", "field": "@timestamp", "settings": { "interval": "auto", "min_doc_count": "0" } });
+    let mut buckets = Vec::new();
+    match panel.kind {
+        Kind::Time | Kind::Heat => {
+            let split = if panel.kind == Kind::Heat { &panel.field } else { &panel.split };
+            if !split.is_empty() {
+                buckets.push(terms("91", split, panel.size));
+            }
+            buckets.push(by_time);
+        }
+        Kind::Top => {
+            buckets.push(terms("91", &panel.field, panel.size));
+            if !panel.split.is_empty() {
+                buckets.push(terms("92", &panel.split, 10));
+            }
+        }
+        Kind::Table => {
+            for (index, field) in panel.by.iter().enumerate() {
+                buckets.push(terms(&(91 + index).to_string(), field, panel.size));
+            }
+        }
+        Kind::Map => buckets.push(terms("91", &panel.country, 50)),
+        // A number over all of what is looked at is the only piece of one that is long enough.
+        _ => buckets.push(json!({ "id": "90", "type": "date_histogram", "field": "@timestamp", "settings": { "interval": "1000d", "min_doc_count": "0" } })),
+    }
+    let mut measured = Vec::new();
+    for (index, series) in series.iter().enumerate() {
+        let id = (index + 1).to_string();
+        let metric = match &series.metric {
+            Metric::Count | Metric::Share { .. } => json!({ "id": id, "type": "count" }),
+            Metric::Unique { field } => json!({ "id": id, "type": "cardinality", "field": field }),
+            Metric::Sum { field } => json!({ "id": id, "type": "sum", "field": field }),
+            Metric::Average { field } => json!({ "id": id, "type": "avg", "field": field }),
+            Metric::Min { field } => json!({ "id": id, "type": "min", "field": field }),
+            Metric::Max { field } => json!({ "id": id, "type": "max", "field": field }),
+            Metric::Percentile { field, percent } => {
+                json!({ "id": id, "type": "percentiles", "field": field, "settings": { "percents": [percent.to_string()] } })
+            }
+            Metric::First => json!({ "id": id, "type": "min", "field": "@timestamp" }),
+            Metric::Last => json!({ "id": id, "type": "max", "field": "@timestamp" }),
+        };
+        match &series.metric {
+            // How many of them match, in a query of its own: the part and the whole stand beside each other.
+            Metric::Share { of } => {
+                let part = scope.clone().and(Query::parse(of).unwrap_or(Query::All));
+                targets.push(json!({
+                    "refId": reference(targets.len()), "alias": series.title, "query": lucene(&part), "timeField": "@timestamp",
+                    "bucketAggs": buckets, "metrics": [metric],
+                }));
+                targets.push(json!({
+                    "refId": reference(targets.len()), "alias": "of", "query": lucene(scope), "timeField": "@timestamp",
+                    "bucketAggs": buckets, "metrics": [metric],
+                }));
+            }
+            _ if !series.filter.is_empty() => {
+                let part = scope.clone().and(Query::parse(&series.filter).unwrap_or(Query::All));
+                targets.push(json!({
+                    "refId": reference(targets.len()), "alias": series.title, "query": lucene(&part), "timeField": "@timestamp",
+                    "bucketAggs": buckets, "metrics": [metric],
+                }));
+            }
+            _ => measured.push(metric),
+        }
+    }
+    if !measured.is_empty() {
+        targets.push(json!({
+            "refId": reference(targets.len()), "query": lucene(scope), "timeField": "@timestamp", "bucketAggs": buckets, "metrics": measured,
+        }));
+    }
+}
+
+/// A search in the language that Grafana hands to Elasticsearch.
+fn lucene(query: &Query) -> String {
+    let joined = |parts: &[Query], with: &str| {
+        parts.iter().map(|part| format!("({})", lucene(part))).collect::<Vec<_>>().join(with)
+    };
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    match query {
+        Query::All => "*".into(),
+        Query::And(parts) => joined(parts, " AND "),
+        Query::Or(parts) => joined(parts, " OR "),
+        Query::Not(part) => format!("NOT ({})", lucene(part)),
+        Query::Exists(field) => format!("_exists_:{field}"),
+        Query::Is(field, Pattern::Exact(text)) => format!("{field}:{}", quoted(text)),
+        Query::Is(field, Pattern::Wildcard(pattern)) => {
+            let special = "+-=&|!(){}[]^\"~:\\/ ";
+            let text: String = pattern
+                .iter()
+                .flat_map(|c| special.contains(*c).then_some('\\').into_iter().chain([*c]))
+                .collect();
+            format!("{field}:{text}")
+        }
+        Query::Is(field, Pattern::Network(address, bits)) => format!("{field}:\"{address}/{bits}\""),
+        Query::Compares(field, comparison, value) => {
+            let sign = sign(*comparison);
+            format!(
+                "{field}:{sign}{}",
+                if value.parse::<f64>().is_ok() { value.clone() } else { quoted(value) }
+            )
+        }
+        Query::Text(Pattern::Exact(text)) => quoted(text),
+        Query::Text(Pattern::Wildcard(pattern)) => pattern.iter().collect(),
+        Query::Text(Pattern::Network(address, bits)) => format!("\"{address}/{bits}\""),
+    }
+}
+
+fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Less => "<",
+        Comparison::LessOrEqual => "<=",
+        Comparison::Greater => ">",
+        Comparison::GreaterOrEqual => ">=",
+    }
+}
+
+/// As Loki's parser of JSON names it.
+fn label(field: &str) -> String {
+    field.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value>) {
+    let lines = |query: &Query| {
+        let filter = logql(query, false);
+        if filter.is_empty() { "$streams | json".to_owned() } else { format!("$streams | json | {filter}") }
+    };
+    let over_time = matches!(panel.kind, Kind::Time | Kind::Heat);
+    let range = if over_time { "$__auto" } else { "$__range" };
+    let by: Vec<String> = match panel.kind {
+        Kind::Time => {
+            [&panel.split].into_iter().filter(|field| !field.is_empty()).map(|field| label(field)).collect()
+        }
+        Kind::Heat => vec![label(&panel.field)],
+        Kind::Top => [&panel.field, &panel.split]
+            .into_iter()
+            .filter(|field| !field.is_empty())
+            .map(|field| label(field))
+            .collect(),
+        Kind::Table => panel.by.iter().map(|field| label(field)).collect(),
+        Kind::Map => vec![label(&panel.country)],
+        _ => Vec::new(),
+    };
+    // What lacks the field is in no group.
+    let there: String = by.iter().map(|field| format!(" | {field}!=\"\"")).collect();
+    let grouped = format!("by ({})", by.join(", "));
+    let mut add = |expression: String, title: &str| {
+        let reference = char::from(b'A' + targets.len() as u8 % 26).to_string();
+        targets.push(json!({
+            "refId": reference, "expr": expression, "queryType": if over_time || panel.kind == Kind::Events { "range" } else { "instant" },
+            "legendFormat": if by.is_empty() { title.to_owned() } else { by.iter().map(|field| format!("{{{{{field}}}}}")).collect::<Vec<_>>().join(" ") },
+        }));
+    };
+    if panel.kind == Kind::Events {
+        return add(lines(scope), &panel.title);
+    }
+    for series in series {
+        let part = scope.clone().and(Query::parse(&series.filter).unwrap_or(Query::All));
+        let from = format!("{}{there}", lines(&part));
+        let measured = |function: &str, first: &str, field: &str| {
+            format!(
+                "{function}({first}{from} | unwrap {} | __error__=\"\" [{range}]) {grouped}",
+                label(field)
+            )
+        };
+        let count = |from: &str| format!("sum {grouped} (count_over_time({from} [{range}]))");
+        let expression = match &series.metric {
+            Metric::Count => count(&from),
+            Metric::Share { of } => {
+                let share = part.clone().and(Query::parse(of).unwrap_or(Query::All));
+                format!("{} / {}", count(&format!("{}{there}", lines(&share))), count(&from))
+            }
+            Metric::Unique { field } => {
+                let mut all = by.clone();
+                all.push(label(field));
+                format!(
+                    "count {grouped} (sum by ({}) (count_over_time({from} | {}!=\"\" [{range}])))",
+                    all.join(", "),
+                    label(field)
+                )
+            }
+            Metric::Sum { field } => format!(
+                "sum {grouped} ({})",
+                measured("sum_over_time", "", field).trim_end_matches(&format!(" {grouped}"))
+            ),
+            Metric::Average { field } => measured("avg_over_time", "", field),
+            Metric::Min { field } => measured("min_over_time", "", field),
+            Metric::Max { field } => measured("max_over_time", "", field),
+            Metric::Percentile { field, percent } => {
+                measured("quantile_over_time", &format!("{}, ", percent / 100.0), field)
+            }
+            // Loki has no function for the time of a line.
+            Metric::First | Metric::Last => continue,
+        };
+        let expression =
+            if panel.kind == Kind::Top { format!("topk({}, {expression})", panel.size) } else { expression };
+        add(expression, &series.title);
+    }
+}
+
+/// A filter of labels; `not` turns it around, as there is no word for that.
+fn logql(query: &Query, not: bool) -> String {
+    let quoted =
+        |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
+    let joined = |parts: &[Query], with: &str| {
+        parts.iter().map(|part| format!("({})", logql(part, not))).collect::<Vec<_>>().join(with)
+    };
+    match query {
+        Query::All => String::new(),
+        Query::And(parts) => joined(parts, if not { " or " } else { " and " }),
+        Query::Or(parts) => joined(parts, if not { " and " } else { " or " }),
+        Query::Not(part) => logql(part, !not),
+        Query::Exists(field) => format!("{}{}\"\"", label(field), if not { "=" } else { "!=" }),
+        Query::Is(field, Pattern::Exact(text)) => {
+            format!("{}{}{}", label(field), if not { "!=" } else { "=" }, quoted(text))
+        }
+        Query::Is(field, Pattern::Wildcard(pattern)) => {
+            let text: String = pattern
+                .iter()
+                .map(|c| match c {
+                    '*' => ".*".to_owned(),
+                    '?' => ".".to_owned(),
+                    c if c.is_alphanumeric() || "_-/ ".contains(*c) => c.to_string(),
+                    c => format!("\\{c}"),
+                })
+                .collect();
+            format!("{}{}{}", label(field), if not { "!~" } else { "=~" }, quoted(&format!("(?i){text}")))
+        }
+        Query::Is(field, Pattern::Network(address, bits)) => {
+            format!("{}{}ip(\"{address}/{bits}\")", label(field), if not { "!=" } else { "=" })
+        }
+        Query::Compares(field, comparison, value) => {
+            let turned = match (comparison, not) {
+                (Comparison::Less, false) | (Comparison::GreaterOrEqual, true) => "<",
+                (Comparison::LessOrEqual, false) | (Comparison::Greater, true) => "<=",
+                (Comparison::Greater, false) | (Comparison::LessOrEqual, true) => ">",
+                (Comparison::GreaterOrEqual, false) | (Comparison::Less, true) => ">=",
+            };
+            format!("{}{turned}{value}", label(field))
+        }
+        // Definitions name fields; a word alone has no place among labels.
+        Query::Text(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Query {
+        Query::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_search_says_the_same_in_the_languages_of_others() {
+        let query = read(
+            "event.outcome:failure and not (source.ip:203.0.113.0/24 or user.email:*@example.com) and event.duration > 5",
+        );
+        assert_eq!(
+            lucene(&query),
+            "(event.outcome:\"failure\") AND (NOT ((source.ip:\"203.0.113.0/24\") OR (user.email:*@example.com))) AND (event.duration:>5)"
+        );
+        assert_eq!(
+            logql(&query, false),
+            "(event_outcome=\"failure\") and ((source_ip!=ip(\"203.0.113.0/24\")) and (user_email!~\"(?i).*\\\\@example\\\\.com\")) and (event_duration>5)"
+        );
+    }
+}

@@ -1,0 +1,694 @@
+//! What a panel shows, as numbers: the page draws them, and the tests hold them against the truth.
+
+use crate::{
+    definitions::{Dashboard, Files, Kind, Panel, Series},
+    engine::{Dimension, Engine, Group, Metric, Ordinal, Place, Selection},
+    query::Query,
+    segment::TIME,
+    time,
+};
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, io, ops::Range, sync::Arc};
+
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+/// How long pieces of time are. They begin at whole ones, by UTC.
+const INTERVALS: [i64; 15] = [
+    SECOND,
+    5 * SECOND,
+    15 * SECOND,
+    MINUTE,
+    5 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    3 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    DAY,
+    7 * DAY,
+    30 * DAY,
+    365 * DAY,
+];
+/// So many pieces of time are shown at most.
+const PIECES: i64 = 120;
+/// So many series are told apart over time; the rest are one.
+const SERIES: usize = 10;
+/// So many events are looked at for what stands beside them.
+const BESIDE: usize = 200;
+
+/// What is looked at.
+pub struct View {
+    /// The search and the filters of the page.
+    pub query: Query,
+    /// From when on, and before when, in milliseconds since 1970.
+    pub times: Range<i64>,
+}
+
+/// Pieces of time.
+struct Pieces {
+    from: i64,
+    interval: i64,
+    count: usize,
+}
+
+impl Pieces {
+    fn of(times: &Range<i64>) -> Self {
+        let length = (times.end - times.start).max(1);
+        let interval = INTERVALS.into_iter().find(|interval| length / interval < PIECES).unwrap_or(365 * DAY);
+        let from = times.start.div_euclid(interval) * interval;
+        Self {
+            from,
+            interval,
+            count: ((times.end - 1 - from).div_euclid(interval) + 1).clamp(1, 10_000) as usize,
+        }
+    }
+
+    fn dimension(&self) -> Dimension {
+        Dimension::Time(self.from, self.interval)
+    }
+
+    fn starts(&self) -> Vec<i64> {
+        (0..self.count as i64).map(|index| self.from + index * self.interval).collect()
+    }
+}
+
+struct Panels<'a> {
+    engine: &'a Engine,
+    panel: &'a Panel,
+    /// What the panel is about, without what is looked at.
+    scope: Query,
+    view: &'a View,
+    selection: Arc<Selection>,
+}
+
+/// What one panel shows of what is looked at.
+pub fn answer(
+    engine: &Engine,
+    dashboard: &Dashboard,
+    panel: &Panel,
+    view: &View,
+    skip: usize,
+) -> Result<Value> {
+    let scope = Query::parse(&dashboard.filter)?.and(Query::parse(&panel.filter)?);
+    let query = scope.clone().and(view.query.clone());
+    let selection = engine.select(&query, &view.times)?;
+    let panels = Panels { engine, panel, scope, view, selection };
+    Ok(match panel.kind {
+        Kind::Number => panels.number()?,
+        Kind::Time => panels.over_time()?,
+        Kind::Top => panels.top()?,
+        Kind::Table => panels.table()?,
+        Kind::Map => panels.map()?,
+        Kind::Heat => panels.heat()?,
+        Kind::First => panels.first()?,
+        Kind::Beside => panels.beside()?,
+        Kind::Events => panels.events(skip)?,
+        Kind::Files => match &panel.files {
+            Some(files) => panels.files(files)?,
+            None => bail!("the panel has no files"),
+        },
+    })
+}
+
+impl Panels<'_> {
+    fn metrics<'s>(
+        &self,
+        series: impl IntoIterator<Item = &'s Series>,
+    ) -> Result<Vec<(Metric, Option<Arc<Selection>>)>> {
+        series
+            .into_iter()
+            .map(|series| {
+                let part = match &series.metric {
+                    Metric::Share { of } => Some(self.engine.select(&Query::parse(of)?, &self.view.times)?),
+                    _ => None,
+                };
+                Ok((series.metric.clone(), part))
+            })
+            .collect()
+    }
+
+    /// The documents of a series among those of the panel.
+    fn of(&self, series: &Series) -> Result<Arc<Selection>> {
+        if series.filter.is_empty() {
+            return Ok(self.selection.clone());
+        }
+        let query = self.scope.clone().and(Query::parse(&series.filter)?).and(self.view.query.clone());
+        Ok(self.engine.select(&query, &self.view.times)?)
+    }
+
+    fn number(&self) -> Result<Value> {
+        let series = &self.panel.series[0];
+        let groups = self.engine.groups(&self.of(series)?, &[], &self.metrics([series])?)?;
+        let empty = if counted(&series.metric) { json!(0) } else { Value::Null };
+        let value = groups.first().map_or(empty, |group| json!(group.values[0]));
+        Ok(
+            json!({ "value": value, "unit": series.unit, "count": groups.first().map_or(0, |group| group.count) }),
+        )
+    }
+
+    fn over_time(&self) -> Result<Value> {
+        let pieces = Pieces::of(&self.view.times);
+        let mut shown = Vec::new();
+        if self.panel.split.is_empty() {
+            for series in &self.panel.series {
+                let groups =
+                    self.engine.groups(&self.of(series)?, &[pieces.dimension()], &self.metrics([series])?)?;
+                let values = spread(&groups, &pieces, &series.metric, |group| group.key[0]);
+                shown.push(json!({
+                    "name": series.title, "values": values, "unit": series.unit, "right": series.right,
+                    "filter": series.filter,
+                }));
+            }
+        } else {
+            let series = &self.panel.series[0];
+            let field = &self.panel.split;
+            let by = [Dimension::Field(field.clone()), pieces.dimension()];
+            let groups = self.engine.groups(&self.selection, &by, &self.metrics([series])?)?;
+            let mut sums: BTreeMap<Ordinal, u64> = BTreeMap::new();
+            for group in &groups {
+                *sums.entry(group.key[0]).or_default() += group.count;
+            }
+            let mut order: Vec<(u64, Arc<str>, Ordinal)> = sums
+                .iter()
+                .map(|(ordinal, count)| (*count, self.engine.text(field, *ordinal), *ordinal))
+                .collect();
+            order.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
+            for (_, name, ordinal) in order.iter().take(SERIES) {
+                let of = groups.iter().filter(|group| group.key[0] == *ordinal).cloned().collect::<Vec<_>>();
+                let values = spread(&of, &pieces, &series.metric, |group| group.key[1]);
+                shown.push(
+                    json!({ "name": &**name, "values": values, "unit": series.unit, "value": &**name }),
+                );
+            }
+            // Of counts alone can be told what the others come to.
+            let others: Vec<Ordinal> = order.iter().skip(SERIES).map(|(_, _, ordinal)| *ordinal).collect();
+            if !others.is_empty() && series.metric == Metric::Count {
+                let mut values = vec![0u64; pieces.count];
+                for group in groups.iter().filter(|group| others.contains(&group.key[0])) {
+                    if let Some(value) = values.get_mut(group.key[1] as usize) {
+                        *value += group.count;
+                    }
+                }
+                shown.push(json!({ "name": format!("{} others", others.len()), "values": values, "unit": series.unit }));
+            }
+        }
+        let mut answer = json!({
+            "starts": pieces.starts(), "interval": pieces.interval, "series": shown, "split": self.panel.split,
+        });
+        if self.panel.band {
+            let values: Vec<f64> = answer["series"][0]["values"]
+                .as_array()
+                .map(|values| values.iter().map(|value| value.as_f64().unwrap_or_default()).collect())
+                .unwrap_or_default();
+            let band = band(&values, pieces.interval);
+            answer["band"] = json!({
+                "low": band.iter().map(|(low, _)| low).collect::<Vec<_>>(),
+                "high": band.iter().map(|(_, high)| high).collect::<Vec<_>>(),
+            });
+        }
+        Ok(answer)
+    }
+
+    fn top(&self) -> Result<Value> {
+        let series = &self.panel.series[0];
+        let field = &self.panel.field;
+        let by = [Dimension::Field(field.clone())];
+        let groups = self.engine.groups(&self.selection, &by, &self.metrics([series])?)?;
+        let rows = self.sorted(groups, &[field]);
+        let others = rows.len().saturating_sub(self.panel.size);
+        let rest: f64 = rows.iter().skip(self.panel.size).filter_map(|(_, group)| group.values[0]).sum();
+        let mut shown = Vec::new();
+        for (key, group) in rows.iter().take(self.panel.size) {
+            shown.push(json!({ "key": &*key[0], "value": group.values[0], "count": group.count }));
+        }
+        let mut answer = json!({ "field": field, "unit": series.unit, "name": series.title, "rows": shown, "others": others });
+        // The sum of others is what they come to only if nothing is counted for two of them.
+        if series.metric == Metric::Count {
+            answer["rest"] = json!(rest);
+        }
+        if !self.panel.split.is_empty() {
+            let by = [Dimension::Field(field.clone()), Dimension::Field(self.panel.split.clone())];
+            let groups = self.engine.groups(&self.selection, &by, &self.metrics([series])?)?;
+            let cells: Vec<Value> = groups
+                .iter()
+                .map(|group| {
+                    json!([
+                        &*self.engine.text(field, group.key[0]),
+                        &*self.engine.text(&self.panel.split, group.key[1]),
+                        group.values[0],
+                    ])
+                })
+                .collect();
+            answer["split"] = json!({ "field": self.panel.split, "cells": cells });
+        }
+        Ok(answer)
+    }
+
+    fn table(&self) -> Result<Value> {
+        let by: Vec<Dimension> = self.panel.by.iter().cloned().map(Dimension::Field).collect();
+        let mut groups = self.engine.groups(&self.selection, &by, &self.metrics(&self.panel.series)?)?;
+        groups.retain(|group| group.values[0].is_some());
+        let fields: Vec<&String> = self.panel.by.iter().collect();
+        let rows = self.sorted(groups, &fields);
+        let shown: Vec<Value> = rows
+            .iter()
+            .take(self.panel.size)
+            .map(|(key, group)| {
+                json!({ "key": key.iter().map(|text| &**text).collect::<Vec<_>>(), "values": group.values, "count": group.count })
+            })
+            .collect();
+        let columns: Vec<Value> = self
+            .panel
+            .series
+            .iter()
+            .map(|series| json!({ "title": series.title, "unit": series.unit }))
+            .collect();
+        Ok(
+            json!({ "by": self.panel.by, "columns": columns, "rows": shown, "others": rows.len().saturating_sub(self.panel.size) }),
+        )
+    }
+
+    /// The largest first; equal ones by their names, so that the order is always the same.
+    fn sorted(&self, groups: Vec<Group>, fields: &[&String]) -> Vec<(Vec<Arc<str>>, Group)> {
+        let mut rows: Vec<(Vec<Arc<str>>, Group)> = groups
+            .into_iter()
+            .map(|group| {
+                let key =
+                    fields.iter().enumerate().map(|(index, field)| self.engine.text(field, group.key[index]));
+                (key.collect(), group)
+            })
+            .collect();
+        rows.sort_by(|(key, one), (other_key, other)| {
+            let value = |group: &Group| group.values[0].unwrap_or(f64::NEG_INFINITY);
+            value(other).total_cmp(&value(one)).then_with(|| key.cmp(other_key))
+        });
+        rows
+    }
+
+    fn map(&self) -> Result<Value> {
+        let of = |field: &str| -> io::Result<Vec<(String, u64)>> {
+            let groups = self.engine.groups(&self.selection, &[Dimension::Field(field.to_owned())], &[])?;
+            Ok(groups
+                .iter()
+                .map(|group| (self.engine.text(field, group.key[0]).to_string(), group.count))
+                .collect())
+        };
+        let mut countries = of(&self.panel.country)?;
+        countries.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
+        let mut places = Vec::new();
+        if !self.panel.place.is_empty() {
+            let by = ["lat", "lon"].map(|part| Dimension::Field(format!("{}.{part}", self.panel.place)));
+            for group in self.engine.groups(&self.selection, &by, &[])? {
+                let part = |index: usize, name: &str| {
+                    let field = format!("{}.{name}", self.panel.place);
+                    self.engine.text(&field, group.key[index]).parse::<f64>().ok()
+                };
+                if let (Some(lat), Some(lon)) = (part(0, "lat"), part(1, "lon")) {
+                    places.push(json!([lon, lat, group.count]));
+                }
+            }
+        }
+        let told: u64 = countries.iter().map(|(_, count)| count).sum();
+        let rows: Vec<Value> =
+            countries.iter().map(|(key, count)| json!({ "key": key, "value": count })).collect();
+        Ok(json!({
+            "field": self.panel.country, "rows": rows, "places": places, "without": self.selection.count().saturating_sub(told),
+        }))
+    }
+
+    fn heat(&self) -> Result<Value> {
+        let pieces = Pieces::of(&self.view.times);
+        let field = &self.panel.field;
+        let by = [Dimension::Field(field.clone()), pieces.dimension()];
+        let groups = self.engine.groups(&self.selection, &by, &[])?;
+        let mut sums: BTreeMap<Ordinal, u64> = BTreeMap::new();
+        for group in &groups {
+            *sums.entry(group.key[0]).or_default() += group.count;
+        }
+        let mut order: Vec<(u64, Arc<str>, Ordinal)> = sums
+            .iter()
+            .map(|(ordinal, count)| (*count, self.engine.text(field, *ordinal), *ordinal))
+            .collect();
+        order.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
+        let others = order.len().saturating_sub(self.panel.size);
+        order.truncate(self.panel.size);
+        let cells: Vec<Value> = groups
+            .iter()
+            .filter_map(|group| {
+                let row = order.iter().position(|(_, _, ordinal)| *ordinal == group.key[0])?;
+                Some(json!([group.key[1], row, group.count]))
+            })
+            .collect();
+        let names: Vec<&str> = order.iter().map(|(_, name, _)| &**name).collect();
+        Ok(json!({
+            "field": field, "starts": pieces.starts(), "interval": pieces.interval, "names": names, "cells": cells, "others": others,
+        }))
+    }
+
+    /// All that is in the files counts for what is new, not only what is looked at: somebody who was there before is not new.
+    fn first(&self) -> Result<Value> {
+        let (who, field) = (&self.panel.by[0], &self.panel.field);
+        let by = [Dimension::Field(who.clone()), Dimension::Field(field.clone())];
+        let metrics = [(Metric::First, None)];
+        let groups = self.engine.firsts(&self.scope, &by)?;
+        let mut begun: BTreeMap<Ordinal, f64> = BTreeMap::new();
+        for group in groups.iter() {
+            let at = group.values[0].unwrap_or_default();
+            let first = begun.entry(group.key[0]).or_insert(at);
+            *first = first.min(at);
+        }
+        let selected = self.engine.groups(&self.selection, &by, &metrics)?;
+        let selected: rustc_hash::FxHashSet<(Ordinal, Ordinal, i64)> = selected
+            .iter()
+            .map(|group| (group.key[0], group.key[1], group.values[0].unwrap_or_default() as i64))
+            .collect();
+        let mut found: Vec<(i64, Arc<str>, Arc<str>, u64)> = groups
+            .iter()
+            .filter_map(|group| {
+                let at = group.values[0]?;
+                // The first of it is looked at, and it is not the first of all of them.
+                let shown = selected.contains(&(group.key[0], group.key[1], at as i64))
+                    && at > *begun.get(&group.key[0])?;
+                shown.then(|| {
+                    (
+                        at as i64,
+                        self.engine.text(who, group.key[0]),
+                        self.engine.text(field, group.key[1]),
+                        group.count,
+                    )
+                })
+            })
+            .collect();
+        found.sort_by(|one, other| {
+            other.0.cmp(&one.0).then_with(|| (&one.1, &one.2).cmp(&(&other.1, &other.2)))
+        });
+        let total = found.len();
+        let rows: Vec<Value> = found
+            .iter()
+            .take(100)
+            .map(|(at, who, value, count)| json!({ "at": at, "by": &**who, "value": &**value, "count": count }))
+            .collect();
+        Ok(json!({ "by": who, "field": field, "total": total, "rows": rows }))
+    }
+
+    fn beside(&self) -> Result<Value> {
+        let who = &self.panel.by[0];
+        let events = self.engine.ordered(&self.selection, true, 0, BESIDE)?;
+        let reach = i64::from(self.panel.hours) * HOUR;
+        let from = events.iter().map(|place| place.at - reach).min().unwrap_or_default();
+        let to = events.first().map_or(0, |place| place.at + 1);
+        let others = self.engine.select(&Query::parse(&self.panel.other)?, &(from..to))?;
+        let mut by_who: BTreeMap<Arc<str>, Vec<Place>> = BTreeMap::new();
+        for (ordinal, place) in self.engine.ordinals(&others, who)? {
+            by_who.entry(self.engine.text(who, ordinal)).or_default().push(place);
+        }
+        for places in by_who.values_mut() {
+            places.sort_by_key(|place| (place.at, place.segment, place.row));
+        }
+        let mut rows = Vec::new();
+        for event in &events {
+            let names = self.engine.values(*event, who)?;
+            let other = names.first().and_then(|name| {
+                let places = by_who.get(name.as_str())?;
+                let before = places.partition_point(|place| place.at <= event.at);
+                places[..before].last().filter(|place| place.at >= event.at - reach)
+            });
+            let mut row = json!({ "at": event.at, "by": names.first(), "place": self.place(*event)?, "values": self.texts(*event, &self.panel.columns)? });
+            if let Some(other) = other {
+                row["other"] = json!({ "at": other.at, "place": self.place(*other)?, "values": self.texts(*other, &self.panel.other_columns)? });
+            }
+            rows.push(row);
+        }
+        Ok(json!({
+            "by": who, "columns": self.panel.columns, "other_columns": self.panel.other_columns, "hours": self.panel.hours,
+            "total": self.selection.count(), "rows": rows,
+        }))
+    }
+
+    fn texts(&self, place: Place, fields: &[String]) -> io::Result<Vec<String>> {
+        fields.iter().map(|field| Ok(self.engine.values(place, field)?.join(", "))).collect()
+    }
+
+    fn place(&self, place: Place) -> io::Result<Value> {
+        let segment = &self.engine.snapshot().segments[place.segment];
+        Ok(json!({ "file": segment.file, "offset": segment.offset(place.row)? }))
+    }
+
+    fn events(&self, skip: usize) -> Result<Value> {
+        const PAGE: usize = 50;
+        let mut rows = Vec::new();
+        for place in self.engine.ordered(&self.selection, true, skip, PAGE)? {
+            rows.push(json!({ "at": place.at, "place": self.place(place)?, "values": self.texts(place, &self.panel.columns)? }));
+        }
+        Ok(
+            json!({ "columns": self.panel.columns, "total": self.selection.count(), "skip": skip, "page": PAGE, "rows": rows }),
+        )
+    }
+
+    fn files(&self, files: &Files) -> Result<Value> {
+        let receipts = Query::parse(&files.receipts)?;
+        // A file stands where its hour does, whichever time its receipt has: all of its events and its receipt count.
+        let always = i64::MIN / 4..i64::MAX / 4;
+        let field = |field: &str| Dimension::Field(field.to_owned());
+        let events =
+            self.scope.clone().and(Query::Not(Box::new(receipts.clone()))).and(self.view.query.clone());
+        let mut known: BTreeMap<Arc<str>, File> = BTreeMap::new();
+        let events = self.engine.select(&events, &always)?;
+        for group in self.engine.groups(&events, &[field(&files.id), field(&files.group)], &[])? {
+            let file = known.entry(self.engine.text(&files.id, group.key[0])).or_default();
+            file.here += group.count;
+            file.kind = self.engine.text(&files.group, group.key[1]).to_string();
+        }
+        // Receipts know nothing of users and addresses, so a search that names one leaves them out, and what lacks cannot be told.
+        let receipts =
+            self.engine.select(&receipts.and(self.scope.clone()).and(self.view.query.clone()), &always)?;
+        let told: Vec<(Metric, Option<Arc<Selection>>)> =
+            [&files.rows, &files.left_out].map(|field| (Metric::Max { field: field.clone() }, None)).into();
+        for group in self.engine.groups(&receipts, &[field(&files.id)], &told)? {
+            let file = known.entry(self.engine.text(&files.id, group.key[0])).or_default();
+            let rows = group.values[0].unwrap_or_default();
+            file.listed = Some((rows - group.values[1].unwrap_or_default()) as u64);
+        }
+        for group in self.engine.groups(&receipts, &[field(&files.id), field("event.outcome")], &[])? {
+            let outcome = self.engine.text("event.outcome", group.key[1]);
+            if let Some(file) = known.get_mut(&self.engine.text(&files.id, group.key[0])) {
+                // A later receipt of success makes good an earlier one of failure.
+                file.succeeded |= &*outcome == "success";
+            }
+        }
+        for group in self.engine.groups(&receipts, &[field(&files.id), field(&files.receipt_group)], &[])? {
+            if let Some(file) = known.get_mut(&self.engine.text(&files.id, group.key[0])) {
+                file.named = self.engine.text(&files.receipt_group, group.key[1]).to_string();
+            }
+        }
+        for selection in [&events, &receipts] {
+            let by = [field(&files.id), field(&files.covers), field(&files.made)];
+            for group in self.engine.groups(selection, &by, &[])? {
+                if let Some(file) = known.get_mut(&self.engine.text(&files.id, group.key[0])) {
+                    file.covers = time::parse(&self.engine.text(&files.covers, group.key[1]));
+                    file.made = time::parse(&self.engine.text(&files.made, group.key[2]));
+                }
+            }
+            for group in self.engine.groups(selection, &[field(&files.id), field(&files.interval)], &[])? {
+                if let Some(file) = known.get_mut(&self.engine.text(&files.id, group.key[0])) {
+                    file.length =
+                        if self.engine.text(&files.interval, group.key[1]).eq_ignore_ascii_case("daily") {
+                            DAY
+                        } else {
+                            HOUR
+                        };
+                }
+            }
+        }
+        // The name that receipts have is better, and files without one have it from those of their kind.
+        let names: BTreeMap<String, String> = known
+            .values()
+            .filter(|file| !file.named.is_empty() && !file.kind.is_empty())
+            .map(|file| (file.kind.clone(), file.named.clone()))
+            .collect();
+        let seen = self.view.times.clone();
+        let mut rows = Vec::new();
+        let mut kinds: BTreeMap<String, (i64, BTreeMap<i64, Vec<&'static str>>)> = BTreeMap::new();
+        for (id, file) in &known {
+            let Some(covers) = file
+                .covers
+                .filter(|covers| *covers < seen.end && covers + file.length.max(HOUR) > seen.start)
+            else {
+                continue;
+            };
+            let kind =
+                if file.named.is_empty() { names.get(&file.kind).unwrap_or(&file.kind) } else { &file.named };
+            let late = file.made.map(|made| made - covers - file.length.max(HOUR));
+            let state = file.state(late, files.late_after);
+            let entry = kinds.entry(kind.clone()).or_insert((file.length.max(HOUR), BTreeMap::new()));
+            entry.0 = entry.0.min(file.length.max(HOUR));
+            entry.1.entry(covers).or_default().push(state);
+            rows.push(json!({
+                "id": &**id, "kind": kind, "covers": covers, "here": file.here, "listed": file.listed, "late": late, "state": state,
+            }));
+        }
+        // Between the first and the last piece of time that any file covers each kind has one for each.
+        let first = kinds.values().filter_map(|(_, hours)| hours.keys().next()).min().copied();
+        let last = kinds.values().filter_map(|(_, hours)| hours.keys().next_back()).max().copied();
+        let mut gaps = Vec::new();
+        let mut cells = Vec::new();
+        for (kind, (length, hours)) in &kinds {
+            let (Some(first), Some(last)) = (first, last) else { break };
+            let own = hours.keys().next().copied().unwrap_or(first);
+            // Daily files begin at whole days, whatever hourly ones of another kind do.
+            let mut at = if *length == DAY { own } else { first };
+            while at <= last {
+                match hours.get(&at) {
+                    Some(states) => cells.push(
+                        json!({ "kind": kind, "at": at, "state": worst(states), "files": states.len() }),
+                    ),
+                    None => {
+                        gaps.push(json!({ "kind": kind, "at": at }));
+                        cells.push(json!({ "kind": kind, "at": at, "state": "no file", "files": 0 }));
+                    }
+                }
+                at += *length;
+            }
+        }
+        rows.sort_by_key(|row| {
+            let state = row["state"].as_str().unwrap_or_default();
+            (severity(state), row["covers"].as_i64(), row["id"].as_str().map(str::to_owned))
+        });
+        let count = |name: &str| rows.iter().filter(|row| row["state"] == name).count();
+        let summary: Vec<Value> = STATES
+            .iter()
+            .map(|state| json!([state, if *state == "no file" { gaps.len() } else { count(state) }]))
+            .collect();
+        let total = rows.len();
+        rows.truncate(500);
+        Ok(
+            json!({ "total": total, "rows": rows, "cells": cells, "gaps": gaps, "summary": summary, "late_after": files.late_after }),
+        )
+    }
+}
+
+/// What a file can be like, the worst first.
+const STATES: [&str; 7] = ["given up", "rows lack", "no file", "too many", "late", "no receipt", "complete"];
+
+fn severity(state: &str) -> usize {
+    STATES.iter().position(|known| *known == state).unwrap_or(STATES.len())
+}
+
+fn worst<'s>(states: &[&'s str]) -> &'s str {
+    states.iter().copied().min_by_key(|state| severity(state)).unwrap_or("no file")
+}
+
+#[derive(Default)]
+struct File {
+    kind: String,
+    named: String,
+    here: u64,
+    listed: Option<u64>,
+    succeeded: bool,
+    covers: Option<i64>,
+    made: Option<i64>,
+    length: i64,
+}
+
+impl File {
+    fn state(&self, late: Option<i64>, late_after: u32) -> &'static str {
+        let late = late.is_some_and(|late| late > i64::from(late_after) * HOUR);
+        match self.listed {
+            Some(_) if !self.succeeded => "given up",
+            Some(listed) if self.here < listed => "rows lack",
+            Some(listed) if self.here > listed => "too many",
+            _ if late => "late",
+            Some(_) => "complete",
+            None => "no receipt",
+        }
+    }
+}
+
+fn counted(metric: &Metric) -> bool {
+    matches!(metric, Metric::Count | Metric::Unique { .. } | Metric::Sum { .. })
+}
+
+/// A value for each piece of time. Where nothing is to be counted there is 0, where nothing is to be measured there is none.
+fn spread(
+    groups: &[Group],
+    pieces: &Pieces,
+    metric: &Metric,
+    bucket: impl Fn(&Group) -> Ordinal,
+) -> Vec<Option<f64>> {
+    let mut values = vec![counted(metric).then_some(0.0); pieces.count];
+    for group in groups {
+        if let Some(value) = values.get_mut(bucket(group) as usize) {
+            *value = group.values[0].or(*value);
+        }
+    }
+    values
+}
+
+/// Where each value would usually lie: three usual deviations around the median of the other values, of the same time of day if there
+/// are four such.
+fn band(values: &[f64], interval: i64) -> Vec<(f64, f64)> {
+    let day = if DAY % interval == 0 { (DAY / interval) as usize } else { 1 };
+    (0..values.len())
+        .map(|index| {
+            let others = |step: usize| -> Vec<f64> {
+                (0..values.len())
+                    .filter(|other| *other != index && (other.abs_diff(index)).is_multiple_of(step))
+                    .map(|other| values[other])
+                    .collect()
+            };
+            let mut usual = others(day);
+            if usual.len() < 4 {
+                usual = others(1);
+            }
+            if usual.len() < 4 {
+                return (0.0, f64::MAX);
+            }
+            let middle = crate::engine::percentile(&mut usual, 50.0).unwrap_or_default();
+            let mut away: Vec<f64> = usual.iter().map(|value| (value - middle).abs()).collect();
+            // 1.4826 makes of the median deviation the standard deviation of values that are spread normally; numbers of events
+            // that have nothing to do with each other are spread by the root of their mean.
+            let spread = (crate::engine::percentile(&mut away, 50.0).unwrap_or_default() * 1.4826)
+                .max(middle.sqrt())
+                .max(1.0);
+            ((middle - 3.0 * spread).max(0.0), middle + 3.0 * spread)
+        })
+        .collect()
+}
+
+/// The fields that documents have, for completion: names, and whether their values are texts.
+pub fn fields(engine: &Engine) -> io::Result<BTreeMap<String, bool>> {
+    let mut fields = BTreeMap::new();
+    for segment in &engine.snapshot().segments {
+        for (name, text) in segment.fields()? {
+            *fields.entry(name).or_default() |= text;
+        }
+    }
+    fields.remove(TIME);
+    Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_leaves_the_band_and_what_comes_every_day_does_not() {
+        let mut values: Vec<f64> =
+            (0..24 * 7).map(|hour| if hour % 24 == 9 { 500.0 } else { 20.0 }).collect();
+        values[100] = 90.0;
+        let band = band(&values, HOUR);
+        let out: Vec<usize> = (0..values.len()).filter(|index| values[*index] > band[*index].1).collect();
+        assert_eq!(out, [100]);
+    }
+
+    #[test]
+    fn pieces_of_time_begin_at_whole_ones_and_hold_all() {
+        let pieces = Pieces::of(&(HOUR + 7..DAY + 1));
+        assert_eq!((pieces.from, pieces.interval), (HOUR, 15 * MINUTE));
+        assert_eq!(pieces.starts().last(), Some(&DAY));
+    }
+}

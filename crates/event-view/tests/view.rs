@@ -1,0 +1,331 @@
+//! From files to what the page is told, without a browser. The page itself is tried by `make test-view`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use event_view::{
+    definitions,
+    engine::{Engine, Fields},
+    export,
+    index::Index,
+    panels::{self, View},
+    query::Query,
+    server::Server,
+};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+};
+
+fn login(hour: u32, user: &str, outcome: &str, ip: &str, country: &str) -> String {
+    json!({
+        "@timestamp": format!("2026-11-27T{hour:02}:30:00.000Z"),
+        "event": { "action": "login-attempt", "outcome": outcome, "duration": u64::from(hour) * 1_000_000 },
+        "data_stream": { "dataset": "salesforce.login" },
+        "user": { "email": user, "roles": ["Standard", "Standard"] },
+        "source": { "ip": ip, "geo": { "country_iso_code": country } },
+    })
+    .to_string()
+}
+
+fn five() -> Vec<String> {
+    vec![
+        login(1, "ann@example.com", "success", "203.0.113.1", "DE"),
+        login(2, "ann@example.com", "failure", "203.0.113.2", "DE"),
+        login(3, "bob@example.com", "success", "198.51.100.7", "US"),
+        login(4, "ann@example.com", "success", "2001:db8::5", "BR"),
+        login(5, "bob@example.com", "failure", "203.0.113.1", "US"),
+    ]
+}
+
+struct Files {
+    folder: tempfile::TempDir,
+    index: Index,
+}
+
+impl Files {
+    fn of(lines: &[String]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("events.ndjson");
+        fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        let mut index = Index::new(&[file], Some(folder.path().join("index"))).unwrap();
+        assert!(index.refresh(&|_, _| {}));
+        Self { folder, index }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("events.ndjson")
+    }
+
+    fn append(&mut self, text: &str) {
+        OpenOptions::new().append(true).open(self.file()).unwrap().write_all(text.as_bytes()).unwrap();
+        self.index.refresh(&|_, _| {});
+    }
+
+    fn count(&self, search: &str) -> u64 {
+        self.panel("overview", "events", search)["value"].as_f64().unwrap() as u64
+    }
+
+    fn panel(&self, dashboard: &str, panel: &str, search: &str) -> Value {
+        let engine = Engine::new(self.index.snapshot(), Fields::default());
+        let dashboards = definitions::bundled().unwrap();
+        let dashboard = dashboards.iter().find(|known| known.name == dashboard).unwrap();
+        let panel = dashboard.panels.iter().find(|known| known.id == panel).unwrap();
+        let span = engine.span().unwrap().unwrap_or(0..0);
+        let view = View { query: Query::parse(search).unwrap(), times: span.start..span.end + 1 };
+        panels::answer(&engine, dashboard, panel, &view, 0).unwrap()
+    }
+
+    fn notices(&self) -> String {
+        self.index.snapshot().notices.iter().map(|notice| format!("{}\n", notice.text)).collect()
+    }
+}
+
+#[test]
+fn a_search_finds_what_it_says_and_nothing_else() {
+    let files = Files::of(&five());
+    for (search, count) in [
+        ("", 5),
+        ("event.outcome:failure", 2),
+        ("event.outcome:failure and source.ip:203.0.113.0/24", 2),
+        ("source.ip:203.0.113.0/24 and not event.outcome:failure", 1),
+        ("source.ip:2001:db8::/32", 1),
+        ("user.email:(ANN@example.com or nobody)", 3),
+        ("user.email:a*", 3),
+        ("event.duration >= 4000000", 2),
+        ("@timestamp < \"2026-11-27T02:00\"", 1),
+        ("error.message:*", 0),
+        ("198.51.100", 1),
+        ("event.duration:3000000", 1),
+        ("no.such.field:x", 0),
+    ] {
+        assert_eq!(files.count(search), count, "{search}");
+    }
+}
+
+#[test]
+fn panels_say_what_is_in_the_documents() {
+    let files = Files::of(&five());
+    assert_eq!(files.panel("login", "success-rate", "")["value"], 0.6);
+    assert_eq!(files.panel("login", "users", "")["value"], 2.0);
+    // A value that stands twice in a list is one.
+    assert_eq!(files.panel("login", "roles", "")["rows"][0]["value"], 5.0);
+    let new = files.panel("login", "new-countries", "");
+    assert_eq!(new["total"], 1);
+    assert_eq!((&new["rows"][0]["by"], &new["rows"][0]["value"]), (&json!("ann@example.com"), &json!("BR")));
+    let rows = files.panel("login", "addresses", "")["rows"].clone();
+    assert_eq!(rows[0]["key"], json!(["203.0.113.1"]));
+    assert_eq!(rows[0]["values"], json!([2.0, 0.5, 2.0]));
+    let duration = files.panel("login", "duration", "")["series"][1]["values"].clone();
+    assert_eq!(duration.as_array().unwrap().iter().filter(|value| !value.is_null()).count(), 5);
+}
+
+#[test]
+fn what_is_no_document_is_told_and_the_rest_is_shown() {
+    let mut files = Files::of(&five());
+    let torn = login(6, "eve@example.com", "success", "203.0.113.3", "DE");
+    files.append(&format!(
+        "no json\n[1]\n{{\"a\":1}}\n{{\"@timestamp\":\"2026-11-27T06:00:00.000Z\",\"x\":1e999}}\n{}",
+        &torn[..50]
+    ));
+    assert_eq!(files.count(""), 5);
+    let told = files.notices();
+    assert!(told.contains("3 of its lines are no JSON objects") && told.contains("begins at byte"), "{told}");
+    assert!(told.contains("1 of its lines are JSON, but have no time"), "{told}");
+    assert!(told.contains("not finished (50 bytes"), "{told}");
+    files.append(&format!("{}\n", &torn[50..]));
+    assert_eq!(files.count(""), 6);
+    assert!(!files.notices().contains("not finished"), "{}", files.notices());
+}
+
+#[test]
+fn a_file_that_shrinks_or_is_replaced_is_read_again_and_that_is_told() {
+    let mut files = Files::of(&five());
+    let path = files.file();
+    File::create(&path).unwrap();
+    assert!(files.index.refresh(&|_, _| {}));
+    assert!(files.notices().contains("became shorter"), "{}", files.notices());
+    files.append(&format!("{}\n", five()[0]));
+    assert_eq!(files.count(""), 1);
+    let other = files.folder.path().join("other");
+    fs::write(&other, five()[1..].iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    fs::rename(other, &path).unwrap();
+    files.index.refresh(&|_, _| {});
+    assert_eq!(files.count(""), 4);
+    assert!(files.notices().contains("replaced by another one"), "{}", files.notices());
+}
+
+#[test]
+fn many_small_pieces_become_few_and_nothing_is_lost() {
+    let mut files = Files::of(&five());
+    for hour in 0..24 {
+        files.append(&format!("{}\n", login(hour, "carl@example.com", "success", "203.0.113.9", "DE")));
+    }
+    assert_eq!(files.count(""), 29);
+    assert_eq!(files.count("user.email:carl@example.com"), 24);
+    assert!(files.index.snapshot().segments.len() < 12);
+}
+
+#[test]
+fn an_index_that_is_there_is_used_and_one_that_is_spoilt_is_made_again() {
+    let files = Files::of(&five());
+    let folder = files.folder.path().join("index");
+    let open = || {
+        let mut index = Index::new(&[files.file()], Some(folder.clone())).unwrap();
+        let read = std::sync::atomic::AtomicU64::new(0);
+        index.refresh(&|bytes, _| read.store(bytes, std::sync::atomic::Ordering::Relaxed));
+        let documents: u32 = index.snapshot().segments.iter().map(|segment| segment.lines.documents).sum();
+        (documents, read.into_inner() > 0)
+    };
+    assert_eq!(open(), (5, false));
+    let columns = columns(&folder);
+    fs::write(&columns[0], "spoilt").unwrap();
+    assert_eq!(open(), (5, true));
+    assert_eq!(open(), (5, false));
+}
+
+fn columns(folder: &Path) -> Vec<PathBuf> {
+    let folders = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    folders
+        .flat_map(|folder| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "columns"))
+        .collect()
+}
+
+#[test]
+fn an_index_that_cannot_be_written_stays_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.ndjson");
+    fs::write(&file, format!("{}\n", five()[0])).unwrap();
+    let mut index = Index::new(&[file.clone()], Some(file.join("below a file"))).unwrap();
+    index.refresh(&|_, _| {});
+    let snapshot = index.snapshot();
+    assert_eq!(snapshot.segments[0].lines.documents, 1);
+    assert!(snapshot.notices[0].text.contains("cannot be written"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_mistake_that_names_it() {
+    let Err(error) = Index::new(&["/no/such/file".into()], None) else { panic!() };
+    assert!(format!("{error:#}").contains("/no/such/file"));
+}
+
+#[test]
+fn every_field_of_the_dashboards_is_in_the_field_reference() {
+    let reference = include_str!("../../../docs/fields.md");
+    for dashboard in definitions::bundled().unwrap() {
+        for field in dashboard.fields() {
+            assert!(
+                reference.contains(&format!("| `{field}` |")),
+                "{}: {field} is not in docs/fields.md",
+                dashboard.name
+            );
+        }
+    }
+}
+
+/// Every text of a JSON document and of what is JSON in its texts.
+fn texts(value: &Value, found: &mut Vec<(String, String)>, key: &str) {
+    match value {
+        Value::String(text) => {
+            if let Ok(inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text) {
+                texts(&inner, found, key);
+            } else {
+                found.push((key.to_owned(), text.clone()));
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|one| texts(one, found, key)),
+        Value::Object(map) => map.iter().for_each(|(key, one)| texts(one, found, key)),
+        _ => {}
+    }
+}
+
+#[test]
+fn kibana_gets_objects_that_refer_to_each_other_and_name_known_fields() {
+    let dashboards = definitions::bundled().unwrap();
+    let text = export::kibana(&dashboards, None).unwrap();
+    let objects: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: Vec<(&Value, &Value)> = objects.iter().map(|object| (&object["type"], &object["id"])).collect();
+    let known: Vec<String> = dashboards.iter().flat_map(definitions::Dashboard::fields).collect();
+    assert_eq!(objects.iter().filter(|object| object["type"] == "dashboard").count(), 8);
+    for object in &objects {
+        for reference in object["references"].as_array().unwrap() {
+            assert!(ids.contains(&(&reference["type"], &reference["id"])), "{reference}");
+        }
+        let mut found = Vec::new();
+        texts(object, &mut found, "");
+        for (_, field) in found.iter().filter(|(key, _)| key == "field") {
+            assert!(field == "@timestamp" || known.contains(field), "{field}");
+        }
+    }
+}
+
+#[test]
+fn grafana_gets_each_dashboard_and_is_told_which_there_are() {
+    let dashboards = definitions::bundled().unwrap();
+    let known: Vec<String> = dashboards.iter().flat_map(definitions::Dashboard::fields).collect();
+    for dashboard in &dashboards {
+        for source in [export::Source::Elasticsearch, export::Source::Loki] {
+            let text = export::grafana(&dashboards, Some(&dashboard.name), source).unwrap();
+            let made: Value = serde_json::from_str(&text).unwrap();
+            let panels = made["panels"].as_array().unwrap();
+            assert!(panels.len() >= 2);
+            for panel in panels.iter().filter(|panel| panel["type"] != "text") {
+                let targets = panel["targets"].as_array().unwrap();
+                let told = panel["title"].as_str().unwrap();
+                // What asks for a time of Loki has nothing to ask.
+                assert!(!targets.is_empty() || source == export::Source::Loki, "{told}");
+            }
+            let mut found = Vec::new();
+            texts(&made, &mut found, "");
+            for (_, field) in found.iter().filter(|(key, _)| key == "field") {
+                assert!(field == "@timestamp" || known.contains(field), "{field}");
+            }
+        }
+    }
+    let error = export::grafana(&dashboards, None, export::Source::Loki).unwrap_err().to_string();
+    assert!(error.contains("overview, login"), "{error}");
+}
+
+fn ask(address: &str, path: &str, headers: &str) -> String {
+    let host = address.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(host).unwrap();
+    let headers = headers.replace("OWN", host);
+    write!(stream, "GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_answers_its_own_page_alone() {
+    let Files { folder, index } = Files::of(&five());
+    let server = Server::bind(0, definitions::bundled().unwrap()).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(index, |_, _| {}));
+    tokio::task::spawn_blocking(move || {
+        for (headers, status) in [
+            ("Host: OWN\r\n", "200"),
+            ("Host: OWN\r\nOrigin: http://OWN\r\n", "200"),
+            ("Host: attacker.example\r\n", "403"),
+            ("Host: OWN\r\nOrigin: http://attacker.example\r\n", "403"),
+            ("Host: OWN\r\nOrigin: null\r\n", "403"),
+            ("Host: OWN\r\nSec-Fetch-Site: cross-site\r\n", "403"),
+        ] {
+            let answer = ask(&address, "/api/state", headers);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{headers}: {answer}");
+            assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
+        }
+        let own = "Host: OWN\r\n";
+        let mistake = ask(&address, "/api/panel?dashboard=login&panel=total&q=a%20and", own);
+        assert!(mistake.starts_with("HTTP/1.1 400") && mistake.contains("at character 6"), "{mistake}");
+        assert!(ask(&address, "/api/panel?dashboard=login&panel=none", own).starts_with("HTTP/1.1 404"));
+        assert!(ask(&address, "/../../etc/passwd", own).starts_with("HTTP/1.1 404"));
+        // In the middle of a line no document begins.
+        assert!(ask(&address, "/api/document?file=0&offset=7&generation=0", own).starts_with("HTTP/1.1 404"));
+        drop(folder);
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,369 @@
+// The page of event-view in real Chromium, against what the documents say. Each line of the output is a sentence that is true.
+//
+//   node check.mjs --view target/release/event-view --programs target/release --component dist/salesforce-source.wasm [--pictures docs/view] [--events FILE]
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { createRequire } from 'node:module';
+import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { ATTACK, attack, collect, documents } from './events.mjs';
+import { at, truth, valuesOf } from './truth.mjs';
+
+const { values: options } = parseArgs({ options: { programs: { type: 'string' }, view: { type: 'string' }, component: { type: 'string' }, pictures: { type: 'string' }, events: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } } });
+const work = new URL('work', import.meta.url).pathname;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const running = [];
+
+async function view(...args) {
+  const program = spawn(options.view, [...args, '--port', '0', '--no-open'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  running.push(program);
+  const [line] = await once(createInterface({ input: program.stdout }), 'line');
+  const address = line.split(' ')[0];
+  return { program, address };
+}
+
+async function until(what, holds) {
+  for (let tries = 0; tries < 400; tries += 1) {
+    if (await holds()) return;
+    await new Promise((done) => { setTimeout(done, 50); });
+  }
+  assert.fail(`${what} did not come about within 20 seconds`);
+}
+
+const state = async (address) => (await fetch(`${address}api/state`)).json();
+const read = (address, count) => until('the index', async () => { const known = await state(address); return known.ready && (count === undefined || known.documents === count); });
+
+function parse(text) {
+  const rows = [];
+  let row = [];
+  let at = 0;
+  while (at < text.length) {
+    const [whole, quoted] = /^(?:"((?:[^"]|"")*)"|[^,\r\n]*)/.exec(text.slice(at, at + 20000));
+    row.push(quoted === undefined ? whole : quoted.replaceAll('""', '"'));
+    at += whole.length;
+    if (text[at] === ',') at += 1;
+    else {
+      assert.equal(text.slice(at, at + 2), '\r\n');
+      at += 2;
+      rows.push(row);
+      row = [];
+    }
+  }
+  return rows;
+}
+
+async function saved(page, panel, kind) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator(`#panel-${panel}`).getByRole('button', { name: new RegExp(`^Save .* as ${kind}$`) }).click()]);
+  return readFileSync(await download.path());
+}
+
+const settled = (page) => page.waitForFunction(() => document.querySelectorAll('.panel').length > 0 && !document.querySelector('.panel[aria-busy]') && /events of/.test(document.querySelector('#status').textContent));
+
+/** What of a row is compared: some cells have no truth that is known here. */
+function compared(panel, rows) {
+  switch (panel.kind) {
+    case 'events': return rows.map(([time]) => [time]);
+    case 'beside': return rows.map((row) => [row[0], row[panel.columns.length + 2]]);
+    case 'files': return rows.map(([id, , , , here, listed, late]) => [id, here, listed, late]).sort();
+    case 'heat': return rows.sort();
+    case 'top': return panel.split ? rows.sort() : rows;
+    default: return rows;
+  }
+}
+
+function same(one, other) {
+  if (String(one) === String(other)) return true;
+  // What a spreadsheet would take for a formula is quoted.
+  if (`'${other}` === String(one)) return true;
+  const [a, b] = [Number(one), Number(other)];
+  return one !== '' && other !== '' && Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b));
+}
+
+async function compare(page, all, dashboard, looked) {
+  for (const panel of dashboard.panels) {
+    const [, ...shown] = parse((await saved(page, panel.id, 'CSV')).toString());
+    const expected = truth(all, dashboard, panel, looked, shown);
+    const given = compared(panel, shown);
+    const where = `${dashboard.name} / ${panel.id} of ${looked.searches.join(' and ') || 'everything'}`;
+    assert.equal(given.length, expected.length, `${where}: so many rows`);
+    given.forEach((row, index) => {
+      const right = row.length === expected[index].length && row.every((cell, column) => same(cell, expected[index][column]));
+      assert.ok(right, `${where}: row ${index} is ${JSON.stringify(row)}, and should be ${JSON.stringify(expected[index])}`);
+    });
+    compare.panels += 1;
+  }
+}
+compare.panels = 0;
+
+async function violations(page) {
+  await page.evaluate(axe);
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, any }) => `${html.slice(0, 150)} ${any[0]?.message ?? ''}`).slice(0, 3).join(' | ')}`);
+}
+
+/** The fields that a definition names, its searches included. */
+function fieldsOf(dashboard) {
+  const named = (text) => [...(text ?? '').matchAll(/([@a-z_]+(?:\.[a-z_0-9]+)+)\s*[:<>]/g)].map(([, field]) => field);
+  return [...named(dashboard.filter), ...dashboard.panels.flatMap((panel) => [
+    ...named(panel.filter), ...named(panel.other), panel.field, panel.split, panel.place, panel.country, ...panel.by, ...panel.columns, ...panel.other_columns,
+    ...panel.series.map((series) => series.field),
+  ])].filter(Boolean);
+}
+
+const told = (sentence) => console.log(`ok  ${sentence}`);
+
+function asked(address, headers) {
+  return new Promise((done, failed) => { request(new URL('/api/state', address), { headers }, (answer) => { answer.resume(); done(answer.statusCode); }).on('error', failed).end(); });
+}
+
+async function main() {
+  mkdirSync(work, { recursive: true });
+  const folder = join(work, 'org');
+  const events = join(work, 'events.ndjson');
+  copyFileSync(options.events ?? await collect(options.programs, options.component, folder), events);
+  attack(events, documents(events).findLast((document) => document.event.action === 'login-attempt'));
+  const all = documents(events);
+  const span = { from: Math.min(...all.map(at)), to: Math.max(...all.map(at)) + 1 };
+  rmSync(join(work, 'index'), { recursive: true, force: true });
+  const { address, program } = await view(events, '--index', join(work, 'index'));
+  await read(address, all.length);
+  const { dashboards } = await state(address);
+
+  // Only the object LoginEvent, rows that do not fit and AuraRequest's files have these, and the simulated org's day has none of them.
+  const lacks = ['error.message', 'salesforce.aura_request.request_status', 'salesforce.login.application', 'source.geo.location', 'source.geo.postal_code', 'user_agent.name'];
+  const used = new Set(dashboards.flatMap(fieldsOf));
+  assert.deepEqual([...used].filter((field) => !all.some((document) => valuesOf(document, field).length || field === 'source.geo.location')).sort(), lacks.filter((field) => field !== 'source.geo.location'));
+  told(`of the ${used.size} fields of the dashboards all but ${lacks.length} are in the documents`);
+
+  const browser = await chromium.launch({ executablePath: options.chromium, args: ['--no-sandbox'] });
+  const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, acceptDownloads: true, colorScheme: 'light' });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20000);
+  const problems = [];
+  const hosts = new Set();
+  page.on('pageerror', (error) => problems.push(`${error}`));
+  page.on('console', (message) => { if (message.type() === 'error') problems.push(message.text()); });
+  page.on('request', (sent) => { if (/^http/.test(sent.url())) hosts.add(new URL(sent.url()).host); });
+  const show = async (to) => { await page.goto(new URL(to, address).href); await settled(page); };
+
+  // Numbers.
+  for (const dashboard of dashboards) {
+    await show(`/?dashboard=${dashboard.name}`);
+    await compare(page, all, dashboard, { searches: [], ...span });
+  }
+  told(`every panel of ${dashboards.length} dashboards says what the ${all.length} documents say (${compare.panels} panels)`);
+  compare.panels = 0;
+  const line = 'event.outcome:failure or source.ip:203.0.113.0/24';
+  for (const dashboard of dashboards) {
+    await show(`/?dashboard=${dashboard.name}`);
+    await page.getByLabel('Search', { exact: true }).fill(line);
+    await page.keyboard.press('Enter');
+    await settled(page);
+    await compare(page, all, dashboard, { searches: [line], ...span });
+  }
+  told(`and of a search in each of them (${compare.panels} panels)`);
+
+  // A brush, a mark, the address.
+  await show('/?dashboard=login');
+  const login = dashboards.find(({ name }) => name === 'login');
+  const chart = page.locator('#panel-over-time .chart');
+  await chart.scrollIntoViewIfNeeded();
+  const box = await chart.boundingBox();
+  await page.mouse.move(box.x + box.width * 0.35, box.y + box.height * 0.5);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.5, { steps: 4 });
+  await page.mouse.move(box.x + box.width * 0.65, box.y + box.height * 0.5, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL(/from=\d+&to=\d+/);
+  await settled(page);
+  const brushed = new URL(page.url()).searchParams;
+  const times = { from: Number(brushed.get('from')), to: Number(brushed.get('to')) };
+  assert.ok(times.from > span.from && times.to < span.to && times.to > times.from);
+  await compare(page, all, login, { searches: [], ...times });
+  told('a piece of time is chosen by drawing over a time line, and all panels follow');
+
+  const bars = page.locator('#panel-user-agents .chart');
+  await bars.scrollIntoViewIfNeeded();
+  const bar = await bars.boundingBox();
+  for (const part of [0.45, 0.4, 0.35, 0.3, 0.25]) {
+    await page.mouse.click(bar.x + bar.width * part, bar.y + 22);
+    if (await page.locator('#filters li').count()) break;
+  }
+  await page.locator('#filters li').waitFor();
+  await settled(page);
+  const clicked = new URL(page.url()).searchParams.getAll('filter');
+  assert.equal(clicked.length, 1);
+  assert.match(clicked[0], /^user_agent\.original:"/);
+  await compare(page, all, login, { searches: clicked, ...times });
+  told('a mark that is clicked is a filter, and all panels follow');
+
+  const kept = page.url();
+  const other = await context.newPage();
+  await other.goto(kept);
+  await settled(other);
+  assert.equal(await other.locator('#panel-total .value').textContent(), await page.locator('#panel-total .value').textContent());
+  assert.equal(await other.locator('#filters li').count(), 1);
+  await other.close();
+  await page.goBack();
+  await settled(page);
+  assert.equal(await page.locator('#filters li').count(), 0);
+  await page.goForward();
+  await page.locator('#filters button').click();
+  await settled(page);
+  assert.equal(await page.locator('#filters li').count(), 0);
+  told('the address holds the view: another window shows the same, and back and forward work');
+
+  // By the keyboard alone.
+  await show('/?dashboard=login');
+  await page.keyboard.press('/');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'query');
+  await page.keyboard.type('event.outcome:failure');
+  await page.keyboard.press('Enter');
+  await settled(page);
+  const failures = all.filter((document) => document.event.action === 'login-attempt' && document.event.outcome === 'failure').length;
+  assert.ok(failures > 0);
+  assert.equal(await page.locator('#panel-total .value').textContent(), new Intl.NumberFormat('en').format(failures));
+  const toggle = page.locator('#panel-statuses').getByRole('button', { name: /as a table$/ });
+  await toggle.focus();
+  await page.keyboard.press('Enter');
+  await page.locator('#panel-statuses tbody button').first().focus();
+  await page.keyboard.press('Enter');
+  await page.locator('#filters li').waitFor();
+  assert.match(new URL(page.url()).searchParams.get('filter'), /^salesforce\.login\.status:"/);
+  await page.locator('#panel-table tbody button').first().focus();
+  await page.keyboard.press('Enter');
+  assert.ok(await page.locator('#document').isVisible());
+  await page.keyboard.press('Escape');
+  assert.ok(!(await page.locator('#document').isVisible()));
+  told('search, table, filter and document are reached by the keyboard');
+
+  await show('/?dashboard=login');
+  await page.getByLabel('Search', { exact: true }).fill('event.outcome:failure and');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.querySelector('#mistake').textContent !== '');
+  assert.match(await page.locator('#mistake').textContent(), /at character 26: something to search for is missing here/);
+  problems.length = 0;
+  told('a mistake in a search is told with its place');
+
+  // Documents are text.
+  await show(`/?dashboard=login&filter=${encodeURIComponent('event.id:attack')}`);
+  await page.locator('#panel-table tbody button').first().click();
+  await page.locator('#document').getByText(ATTACK, { exact: true }).waitFor();
+  assert.equal(await page.evaluate(() => window.attacked), undefined);
+  assert.equal(await page.locator('#document-body script, #document-body img, main script, main img').count(), 0);
+  assert.deepEqual(await violations(page), []);
+  await page.locator('#close').click();
+  const sheet = (await saved(page, 'failing-users', 'CSV')).toString() + (await saved(page, 'table', 'CSV')).toString();
+  assert.ok(sheet.includes(`"'=HYPERLINK(""http://example.invalid"")"`) && !/(^|,)"?=/m.test(sheet));
+  told('a User-Agent with <script> in it is text, in panels and in the document; a formula is text in CSV');
+
+  for (const panel of ['over-time', 'table', 'success-rate', 'map']) {
+    const picture = await saved(page, panel, 'PNG');
+    assert.deepEqual([...picture.subarray(0, 4)], [0x89, 0x50, 0x4e, 0x47]);
+    assert.ok(picture.length > 500);
+  }
+  told('charts, tables and numbers are saved as PNG');
+
+  // Looks.
+  for (const theme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme: theme });
+    for (const dashboard of dashboards) {
+      await show(`/?dashboard=${dashboard.name}`);
+      assert.deepEqual(await violations(page), [], `${dashboard.name}, ${theme}`);
+      if (options.pictures) {
+        mkdirSync(options.pictures, { recursive: true });
+        await page.screenshot({ path: join(options.pictures, `${dashboard.name}-${theme}.png`) });
+      }
+    }
+  }
+  await page.evaluate(() => document.querySelectorAll('.tools button[aria-pressed="false"]').forEach((toggle) => toggle.click()));
+  assert.deepEqual(await violations(page), []);
+  await page.emulateMedia({ colorScheme: 'light' });
+  told('axe finds no violation on any dashboard, light or dark, nor in the tables');
+
+  // It follows.
+  await show('/?dashboard=overview');
+  const before = await page.locator('#panel-events .value').textContent();
+  appendFileSync(events, `${JSON.stringify({ ...all[0], event: { ...all[0].event, id: 'new' } })}\n`);
+  await page.waitForFunction((before) => document.querySelector('#panel-events .value').textContent !== before, before);
+  assert.equal(await page.locator('#panel-events .value').textContent(), new Intl.NumberFormat('en').format(all.length + 1));
+  told('what is appended to a file is shown without asking');
+
+  // Opened again.
+  assert.deepEqual(problems, []);
+  await page.goto('about:blank');
+  program.kill();
+  await once(program, 'exit');
+  const again = await view(events, '--index', join(work, 'index'));
+  const begun = performance.now();
+  await read(again.address, all.length + 1);
+  const took = performance.now() - begun;
+  told(`opened again, all is there after ${Math.round(took)} ms`);
+
+  // What others may ask.
+  const { host, port } = new URL(again.address);
+  assert.equal(await asked(again.address, { host }), 200);
+  assert.equal(await asked(again.address, { host: `attacker.example:${port}` }), 403);
+  assert.equal(await asked(again.address, { host, origin: 'http://attacker.example' }), 403);
+  assert.equal(await asked(again.address, { host, 'sec-fetch-site': 'cross-site' }), 403);
+  for (const interfaces of Object.values(networkInterfaces())) {
+    for (const { address: own, internal, family } of interfaces) {
+      if (internal || family !== 'IPv4') continue;
+      await assert.rejects(new Promise((done, failed) => { connect(port, own, () => done()).on('error', failed); }), undefined, `it listens on ${own}`);
+    }
+  }
+  const policy = (await fetch(again.address)).headers.get('content-security-policy');
+  assert.match(policy, /default-src 'none'/);
+  told('it listens on loopback alone, and refuses other names and other origins');
+
+  // Bad input.
+  const bad = join(work, 'bad');
+  rmSync(bad, { recursive: true, force: true });
+  mkdirSync(bad);
+  const file = join(bad, 'events.ndjson');
+  const lines = all.slice(0, 100).map((document) => JSON.stringify(document));
+  writeFileSync(file, `${lines.slice(0, 60).join('\n')}\nno json\n{"a":1}\n{"@timestamp":"2026-11-27T01:00:00.000Z","x":1e999}\n[]\n${lines.slice(60, 99).join('\n')}\n${lines[99].slice(0, 200)}`);
+  const odd = await view(bad, '--index', join(file, 'nowhere'));
+  await read(odd.address, 99);
+  await page.goto(odd.address);
+  await settled(page);
+  const notices = () => page.locator('#notices').textContent();
+  for (const part of [/3 of its lines are no JSON objects/, /1 of its lines are JSON, but have no time/, /last line is not finished \(\d+ bytes/, /index cannot be written/]) {
+    assert.match(await notices(), part);
+  }
+  assert.equal(await page.locator('#panel-events .value').textContent(), '99');
+  appendFileSync(file, `${lines[99].slice(200)}\n`);
+  await page.waitForFunction(() => document.querySelector('#panel-events .value').textContent === '100');
+  assert.doesNotMatch(await notices(), /not finished/);
+  truncateSync(file, 0);
+  await page.waitForFunction(() => /became shorter/.test(document.querySelector('#notices').textContent));
+  writeFileSync(`${file}.other`, `${lines[5]}\n${lines[6]}\n`);
+  renameSync(`${file}.other`, file);
+  await page.waitForFunction(() => document.querySelector('#panel-events .value').textContent === '2');
+  writeFileSync(join(bad, 'more.jsonl'), `${lines[7]}\n`);
+  await page.waitForFunction(() => document.querySelector('#panel-events .value').textContent === '3');
+  told('torn lines, lines that are no JSON, documents of another kind, files that shrink, are replaced or come later, and an index that cannot be written are told, and the rest is shown');
+
+  assert.deepEqual(problems, []);
+  assert.ok([...hosts].every((one) => one.startsWith('127.0.0.1:')), [...hosts].join());
+  told('the page asked no other host, and had no error');
+  await browser.close();
+}
+
+// Whatever is left running then would keep this from ending.
+const limit = setTimeout(() => ended(new Error('this took longer than 10 minutes')), 600000);
+function ended(error) {
+  if (error) console.error(error);
+  for (const program of running) program.kill();
+  clearTimeout(limit);
+  process.exit(error ? 1 : 0);
+}
+await main().then(() => ended(), ended);

@@ -1,0 +1,74 @@
+// A day of events from the simulated org, collected by source-host with receipts, in a folder.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { join, resolve } from 'node:path';
+
+const TYPES = 'Login,Logout,ApexCallout,ApexExecution,ApexRestApi,ApexSoap,ApexTrigger,ExternalCustomApexCallout';
+
+export async function collect(programs, component, folder) {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const key = join(folder, 'key.pem');
+  const org = spawn(join(programs, 'salesforce-sim'), ['--rows', '12000', '--event-types', TYPES, '--late-one-in', '6', '--key-file', key], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const [line] = await once(createInterface({ input: org.stdout }), 'line');
+    const { url: address, client_id: client, username: user } = JSON.parse(line);
+    const events = join(folder, 'events.ndjson');
+    const config = join(folder, 'source-host.toml');
+    writeFileSync(config, `component = ${JSON.stringify(resolve(component))}
+[source]
+instance_url = "${address}"
+receipts = true
+[source.auth]
+flow = "jwt-bearer"
+client_id = "${client}"
+username = "${user}"
+private_key = { file = "key.pem" }
+[source.streams.login]
+event_log_file = { interval = "1h", log_file_interval = "hourly" }
+[source.streams.logout]
+event_log_file = { interval = "1h", log_file_interval = "hourly" }
+object = { interval = "5m" }
+[source.streams.apex]
+event_log_file = { interval = "1h", log_file_interval = "hourly" }
+[source.streams.setupaudittrail]
+object = { interval = "1h" }
+[source.streams.aura_request]
+object = { name = "AuraRequestEventLog", interval = "15m" }
+[admission]
+compile_time = "10m"
+[state]
+path = "state.json"
+[output]
+kind = "file"
+path = "events.ndjson"
+[egress]
+allow = ["${new URL(address).host}"]
+`);
+    const host = spawn(join(programs, 'source-host'), ['run', config, '--until-caught-up', '-q'], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const [code] = await once(host, 'exit');
+    if (code !== 0 || !existsSync(events)) throw new Error(`source-host ended with ${code}`);
+    return events;
+  } finally {
+    org.kill();
+  }
+}
+
+/** Documents of a file. */
+export function documents(path) {
+  return readFileSync(path, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
+}
+
+/** One more document, made of another: the attack that a page must withstand. */
+export function attack(path, like) {
+  const document = structuredClone(like);
+  document.event.id = 'attack';
+  document.user.email = '=HYPERLINK("http://example.invalid")';
+  document.user_agent = { original: ATTACK };
+  appendFileSync(path, `${JSON.stringify(document)}\n`);
+}
+
+export const ATTACK = '<script>window.attacked = true</script><img src=x onerror="window.attacked = true">';
