@@ -82,11 +82,13 @@ allow = [{json.dumps(url.removeprefix("http://"))}]
     return path
 
 
-def command(host: list[str], toml: Path, *more: str) -> list[str]:
-    return [part.format(root=ROOT, toml=toml) for part in host] + list(more)
+def command(host: dict[str, list[str]], toml: Path, *more: str) -> list[str]:
+    """How it is started: as it is measured, where hosts.toml says so, or as it is tried."""
+    parts, more = (host["measured"], ()) if "measured" in host else (host["command"], more)
+    return [part.format(root=ROOT, toml=toml, folder=toml.parent) for part in parts] + list(more)
 
 
-def collect(host: list[str], component: Path, org: Org, rows: int) -> Collected:
+def collect(host: dict[str, list[str]], component: Path, org: Org, rows: int) -> Collected:
     """One whole collection, into a file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -110,7 +112,7 @@ def collect(host: list[str], component: Path, org: Org, rows: int) -> Collected:
         return Collected(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
-def start(host: list[str], component: Path, org: Org) -> float:
+def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
     """Seconds until it sends a request."""
     asked = threading.Event()
 
@@ -164,7 +166,7 @@ def main() -> int:
         org = Org(options.simulator, Path(name), options.rows)
         try:
             for host in hosts:
-                run = known[host]["command"]
+                run = known[host]
                 try:
                     # What is compiled once is compiled here.
                     start(run, options.component, org)

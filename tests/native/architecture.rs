@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 20] = [
+const CRATES: [&str; 21] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
@@ -18,6 +18,7 @@ const CRATES: [&str; 20] = [
     "crates/component-p3",
     "crates/salesforce-sim",
     "crates/event-output",
+    "crates/event-view",
     "crates/state-store",
     "host-harness",
     "crates/component-registry",
