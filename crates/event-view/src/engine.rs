@@ -350,7 +350,10 @@ impl Engine {
                 });
             }
             Query::Is(field, pattern) if field == TIME => {
-                let Pattern::Exact(text) = pattern else { return Ok(rows.fill(0)) };
+                let Pattern::Exact(text) = pattern else {
+                    rows.fill(0);
+                    return Ok(());
+                };
                 let at = number_or_time(text);
                 let values = segment.column(field)?;
                 retain(rows, |row| at.is_some() && first(&values, row) == at);
@@ -370,7 +373,10 @@ impl Engine {
                 });
             }
             Query::Compares(field, comparison, value) => {
-                let Some(bound) = number_or_time(value) else { return Ok(rows.fill(0)) };
+                let Some(bound) = number_or_time(value) else {
+                    rows.fill(0);
+                    return Ok(());
+                };
                 let holds = |value: f64| match comparison {
                     Comparison::Less => value < bound,
                     Comparison::LessOrEqual => value <= bound,

@@ -142,7 +142,8 @@ impl Panels<'_> {
 
     fn number(&self) -> Result<Value> {
         let series = &self.panel.series[0];
-        let groups = self.engine.groups(&self.of(series)?, &[], &self.metrics([series])?)?;
+        let selection = self.of(series)?;
+        let groups = self.engine.groups(&selection, &[], &self.metrics([series])?)?;
         let empty = if counted(&series.metric) { json!(0) } else { Value::Null };
         let value = groups.first().map_or(empty, |group| json!(group.values[0]));
         Ok(
@@ -155,8 +156,9 @@ impl Panels<'_> {
         let mut shown = Vec::new();
         if self.panel.split.is_empty() {
             for series in &self.panel.series {
+                let selection = self.of(series)?;
                 let groups =
-                    self.engine.groups(&self.of(series)?, &[pieces.dimension()], &self.metrics([series])?)?;
+                    self.engine.groups(&selection, &[pieces.dimension()], &self.metrics([series])?)?;
                 let values = spread(&groups, &pieces, &series.metric, |group| group.key[0]);
                 shown.push(json!({
                     "name": series.title, "values": values, "unit": series.unit, "right": series.right,

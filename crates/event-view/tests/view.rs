@@ -198,7 +198,7 @@ fn an_index_that_cannot_be_written_stays_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.ndjson");
     fs::write(&file, format!("{}\n", five()[0])).unwrap();
-    let mut index = Index::new(&[file.clone()], Some(file.join("below a file"))).unwrap();
+    let mut index = Index::new(std::slice::from_ref(&file), Some(file.join("below a file"))).unwrap();
     index.refresh(&|_, _| {});
     let snapshot = index.snapshot();
     assert_eq!(snapshot.segments[0].lines.documents, 1);
