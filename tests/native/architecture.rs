@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 17] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
@@ -18,6 +18,7 @@ const CRATES: [&str; 16] = [
     "crates/component-p3",
     "crates/salesforce-sim",
     "crates/event-output",
+    "crates/fleet",
     "crates/state-store",
     "host-harness",
     "crates/source-host-cli",
@@ -29,11 +30,12 @@ const CRATES: [&str; 16] = [
     "crates/xtask",
 ];
 /// Those whose library is large enough to have layers.
-const LAYERED: [&str; 7] = [
+const LAYERED: [&str; 8] = [
     "crates/documents",
     "crates/collector",
     "crates/salesforce-sim",
     "crates/event-output",
+    "crates/fleet",
     "crates/state-store",
     "host-harness",
     "crates/source-host-cli",
