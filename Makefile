@@ -383,6 +383,11 @@ test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a 
 	@rules/tests/.venv/bin/python rules/tests/check.py --attacks --component $(COMPONENT) \
 		--host target/release/source-host --simulator target/release/salesforce-sim $(ATTACKS)
 
+# SEEDS=n runs so many seeds, SEED=n one of them.
+.PHONY: test-fleet
+test-fleet: ## Tries the worker of a fleet in a simulation, 500 seeds of it; SEEDS, SEED.
+	@SEEDS=$(or $(SEEDS),500) $(if $(SEED),SEED=$(SEED)) $(CARGO) test $(NATIVE) --test fleet -- --nocapture
+
 .PHONY: lint
 lint: setup-wasm check-dependencies ## Checks format, and clippy with warnings as errors; licences and sources, where cargo-deny is.
 	@$(CARGO) fmt --all --check

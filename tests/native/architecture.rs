@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 21] = [
+const CRATES: [&str; 22] = [
     "crates/redaction",
     "crates/documents",
     "crates/collector",
@@ -19,6 +19,7 @@ const CRATES: [&str; 21] = [
     "crates/salesforce-sim",
     "crates/event-output",
     "crates/event-view",
+    "crates/fleet",
     "crates/state-store",
     "host-harness",
     "crates/component-registry",
@@ -34,11 +35,12 @@ const CRATES: [&str; 21] = [
     "crates/xtask",
 ];
 /// Those whose library is large enough to have layers.
-const LAYERED: [&str; 8] = [
+const LAYERED: [&str; 10] = [
     "crates/documents",
     "crates/collector",
     "crates/salesforce-sim",
     "crates/event-output",
+    "crates/fleet",
     "crates/state-store",
     "host-harness",
     "crates/component-registry",
