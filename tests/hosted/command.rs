@@ -19,7 +19,7 @@ fn dist(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist").join(name)
 }
 
-/// What runs a command, which gets this folder as `/work`.
+/// What runs a command, which gets this folder as `/data`.
 fn runner(folder: &Path) -> Command {
     let cached = |program: PathBuf| {
         let mut command = Command::new(program);
@@ -35,14 +35,14 @@ fn runner(folder: &Path) -> Command {
             command
         }
     };
-    command.arg("--dir").arg(format!("{}::/work", folder.display()));
+    command.arg("--dir").arg(format!("{}::/data", folder.display()));
     command
 }
 
 /// The component of Salesforce as a command, with a configuration in its folder.
 fn collector(config: &Path) -> Command {
     let mut command = runner(config.parent().expect("a folder"));
-    command.arg(dist("salesforce-command.wasm")).arg("/work/source-host.toml");
+    command.arg(dist("salesforce-command.wasm")).arg("/data/source-host.toml");
     command
 }
 
@@ -190,11 +190,11 @@ async fn a_command_reads_its_configuration_from_standard_input_as_toml_or_json()
     document["auth"]["private_key"] = serde_json::json!({ "env": "CLIENT_KEY" });
     let toml = fs::read_to_string(&config).expect("a configuration");
     let toml = toml.replace("{ file = \"client-key.pem\" }", "{ file = \"work/client-key.pem\" }");
-    let toml = toml.replace("\"state.json\"", "\"/work/toml.json\"");
+    let toml = toml.replace("\"state.json\"", "\"/data/toml.json\"");
     let key = fs::read_to_string(folder.path().join("client-key.pem")).expect("a key");
     for (text, arguments) in [
         (toml, vec!["-"]),
-        (document.to_string(), vec!["-", "--state", "/work/json.json", "--allow", org.authority()]),
+        (document.to_string(), vec!["-", "--state", "/data/json.json", "--allow", org.authority()]),
     ] {
         let mut command = runner(folder.path());
         command
@@ -212,7 +212,7 @@ async fn a_command_reads_its_configuration_from_standard_input_as_toml_or_json()
     assert!(folder.path().join("toml.json").is_file() && folder.path().join("json.json").is_file());
     // Of a runtime that gives no arguments.
     let mut command = runner(folder.path());
-    command.args(["--env", "SOURCE_ARGUMENTS=--log json /work/source-host.toml"]);
+    command.args(["--env", "SOURCE_ARGUMENTS=--log json /data/source-host.toml"]);
     let ended = command.arg(dist("salesforce-command.wasm")).output().expect("the command");
     assert!(ended.status.success() && said(&ended).contains("\"caught up: 100 events"), "{}", said(&ended));
 }
@@ -225,7 +225,7 @@ async fn a_command_checks_and_collects_a_range_of_time_as_source_host_does() {
     let checked = collector(&config).arg("--check").output().expect("the command");
     let findings = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(checked.status.success() && findings.contains("pass  sign-in"), "{findings}{}", said(&checked));
-    assert!(findings.contains("/work/state.json does not exist yet and can be written"), "{findings}");
+    assert!(findings.contains("/data/state.json does not exist yet and can be written"), "{findings}");
     assert!(!folder.path().join("state.json").exists(), "it changes nothing");
     let range = ["--from", "2020-01-01", "--until", "2020-02-01T12:00:00Z"];
     let ranged = collector(&config).args(range).output().expect("the command");
@@ -314,7 +314,7 @@ async fn every_mistake_in_a_configuration_is_named_at_once_in_the_words_of_sourc
     }
     for (arguments, part) in [
         (&[] as &[&str], "CONFIG is missing"),
-        (&["/work/none.toml"], "cannot read the configuration /work/none.toml: No such file or directory"),
+        (&["/data/none.toml"], "cannot read the configuration /data/none.toml: No such file or directory"),
         (&["--folow"], "invalid option '--folow'; --help lists the options"),
         (&["--give-up-after", "5", "x"], "--give-up-after: a time is expected, such as \"30s\""),
         (&["--from", "2026-11-01", "x"], "--from and --until go together"),
@@ -339,13 +339,13 @@ async fn a_state_that_is_damaged_or_of_somebody_else_is_refused_and_left_as_it_i
     let mut damaged = good.clone();
     damaged[100] ^= 1;
     for (content, arguments, part) in [
-        (&damaged, &[][..], "the state /work/state.json is damaged; it is left as it is"),
+        (&damaged, &[][..], "the state /data/state.json is damaged; it is left as it is"),
         (
             &good,
             &["--tenant", "globex"],
             "was saved for tenant \"source-host\" and component \"salesforce-source\" and not for tenant \"globex\"",
         ),
-        (&Vec::new(), &[], "the state /work/state.json is empty"),
+        (&Vec::new(), &[], "the state /data/state.json is empty"),
         (&b"{\"format\":\"somebody's\"}".to_vec(), &[], "state: "),
     ] {
         fs::write(&state, content).expect("written");
@@ -399,9 +399,9 @@ impl Told {
             "--allow",
             &self.authority,
             "--state",
-            "/work/state.json",
+            "/data/state.json",
         ]);
-        command.arg("/work/config.json");
+        command.arg("/data/config.json");
         command
     }
 
