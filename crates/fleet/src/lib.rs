@@ -10,7 +10,7 @@
 //!
 //! Nothing here knows what a source is made of: the program that hosts components brings [`Sources`].
 //!
-//! Each of these knows only what stands below it: `job`; `engine`, `ledger`; `memory`, `worker`; `conformance`.
+//! Each of these knows only what stands below it: `job`; `engine`; `ledger`; `memory`, `worker`; `conformance`.
 
 #![deny(missing_docs)]
 

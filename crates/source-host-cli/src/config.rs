@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use component_registry::Access;
 use source_host::{Admission, Digest, Egress, Limits, PublicKey};
 use toml::{Table, Value};
 use zeroize::Zeroizing;
@@ -173,6 +174,39 @@ impl Config {
                 let component = component.filter(|_| locked.is_none());
                 Err(Mistakes { found: reader.mistakes, component, source })
             }
+        }
+    }
+
+    /// What a pull needs of a configuration file; nothing where its component is a file. What else may be wrong with it is no matter.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes in what is needed.
+    pub fn from_registry(path: &Path) -> Result<Option<FromRegistry>, Mistakes> {
+        let text = text_of(path)?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        let vault = Vault { base, env: &|name| std::env::var_os(name), read: &read_file };
+        let mut reader = Reader { vault, lines: Lines::of(&text), mistakes: Vec::new() };
+        let Ok(table) = text.parse::<Table>() else { return Ok(None) };
+        let Some(text) =
+            table.get("component").and_then(Value::as_str).filter(|text| registry::is_reference(text))
+        else {
+            return Ok(None);
+        };
+        let reference = reader.reference(text);
+        reader.known(&table, "", &KEYS);
+        let mut access = Access::default();
+        let admission = reader.admission(&table);
+        access.component_bytes = admission.component_bytes;
+        if let Some(reference) = &reference {
+            reader.access(&table, reference, &mut access);
+        }
+        match reference {
+            Some(reference) if reader.mistakes.is_empty() => {
+                let folder = base.to_owned();
+                Ok(Some(FromRegistry { reference, access, admission, folder }))
+            }
+            _ => Err(Mistakes { found: reader.mistakes, component: None, source: None }),
         }
     }
 

@@ -3,17 +3,14 @@
 //! What is run is what `source-host.lock` says, by its digest, and lies in the folder beside it. So reading a configuration asks no registry,
 //! and needs none of its credentials: only a pull reads these.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use component_registry::{Access, Credentials, Lock, Reference};
 use source_host::{Admission, Digest};
-use toml::{Table, Value};
+use toml::Table;
 use zeroize::Zeroizing;
 
-use super::lines::Lines;
 use super::reader::Reader;
-use super::{Config, KEYS as ALL, Mistakes};
-use crate::secrets::Vault;
 
 const AT: &str = "registry";
 pub(super) const KEYS: [&str; 5] = ["username", "password", "docker_config", "ca_file", "insecure"];
@@ -44,46 +41,12 @@ impl FromRegistry {
     }
 }
 
-impl Config {
-    /// What a pull needs of a configuration file; nothing where its component is a file. What else may be wrong with it is no matter.
-    ///
-    /// # Errors
-    ///
-    /// The mistakes in what is needed.
-    pub fn from_registry(path: &Path) -> Result<Option<FromRegistry>, Mistakes> {
-        let text = super::text_of(path)?;
-        let base = path.parent().unwrap_or(Path::new(""));
-        let vault = Vault { base, env: &|name| std::env::var_os(name), read: &super::read_file };
-        let mut reader = Reader { vault, lines: Lines::of(&text), mistakes: Vec::new() };
-        let Ok(table) = text.parse::<Table>() else { return Ok(None) };
-        let Some(text) = table.get("component").and_then(Value::as_str).filter(|text| is_reference(text))
-        else {
-            return Ok(None);
-        };
-        let reference = reader.reference(text);
-        reader.known(&table, "", &ALL);
-        let mut access = Access::default();
-        let admission = reader.admission(&table);
-        access.component_bytes = admission.component_bytes;
-        if let Some(reference) = &reference {
-            reader.access(&table, reference, &mut access);
-        }
-        match reference {
-            Some(reference) if reader.mistakes.is_empty() => {
-                let folder = base.to_owned();
-                Ok(Some(FromRegistry { reference, access, admission, folder }))
-            }
-            _ => Err(Mistakes { found: reader.mistakes, component: None, source: None }),
-        }
-    }
-}
-
 pub(super) fn is_reference(text: &str) -> bool {
     text.starts_with(Reference::SCHEME)
 }
 
 impl Reader<'_> {
-    fn reference(&mut self, text: &str) -> Option<Reference> {
+    pub(super) fn reference(&mut self, text: &str) -> Option<Reference> {
         text.parse()
             .map_err(|error: component_registry::Error| self.note("component".into(), error.to_string()))
             .ok()
@@ -121,7 +84,7 @@ impl Reader<'_> {
         self.table(root, AT, &KEYS);
     }
 
-    fn access(&mut self, root: &Table, reference: &Reference, access: &mut Access) {
+    pub(super) fn access(&mut self, root: &Table, reference: &Reference, access: &mut Access) {
         let none = Table::new();
         let table = self.table(root, AT, &KEYS).unwrap_or(&none);
         access.ca_file = self.path_of(table, AT, "ca_file");
