@@ -1,5 +1,7 @@
 //! How a command ends that does not end well, and lines on standard output, which may end it.
 
+use std::path::Path;
+
 use serde::Serialize;
 use source_host::{Error, printable_json};
 
@@ -24,6 +26,13 @@ impl Exit {
     /// A mistake in what was given: status 2.
     pub(crate) fn mistake(message: impl ToString) -> Self {
         Self { status: 2, message: message.to_string() }
+    }
+
+    /// Mistakes in a file, a line each.
+    pub(crate) fn mistakes(path: &Path, lines: &[String]) -> Self {
+        let mistakes =
+            if lines.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", lines.len()) };
+        Self::mistake(format!("{} has {mistakes}:\n  - {}", path.display(), lines.join("\n  - ")))
     }
 
     /// Something failed that was asked for rightly: status 1.

@@ -10,7 +10,7 @@ use source_host::{Admission, Digest, bytes};
 use source_host_cli::config::{Config, Mistakes};
 
 use super::exit::{Exit, say_json};
-use super::{keys, registry, setup};
+use super::{keys, registry};
 use crate::arguments::PullArgs;
 
 /// What is pulled, and what it has to be.
@@ -109,7 +109,7 @@ fn wanted(args: &PullArgs) -> Result<Wanted, Exit> {
 }
 
 fn listed(path: &Path, mistakes: &Mistakes) -> Exit {
-    setup::listed(path, &mistakes.found.iter().map(ToString::to_string).collect::<Vec<_>>())
+    Exit::mistakes(path, &mistakes.found.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
 /// Takes the component from its registry. Nothing is written before all of it was looked at.

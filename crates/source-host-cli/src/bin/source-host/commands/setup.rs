@@ -64,7 +64,7 @@ pub(crate) async fn observed(
         Err(Error::Configuration(problems)) => {
             let text = std::fs::read_to_string(path).unwrap_or_default();
             let found = problems.iter().map(|problem| in_source(&text, problem)).collect::<Vec<_>>();
-            return Err(listed(path, &found));
+            return Err(Exit::mistakes(path, &found));
         }
         Err(error) => return Err(error.into()),
     };
@@ -93,11 +93,5 @@ async fn all_mistakes(path: &Path, mistakes: Mistakes, cache: Option<&Path>) -> 
         None => None,
         Some(component) => Some(load(cache, &component).await.map_err(|exit| exit.message)),
     };
-    listed(path, &everything_wrong(&text, mistakes, plugin, Options::new()).await)
-}
-
-pub(super) fn listed(path: &Path, lines: &[String]) -> Exit {
-    let mistakes =
-        if lines.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", lines.len()) };
-    Exit::mistake(format!("{} has {mistakes}:\n  - {}", path.display(), lines.join("\n  - ")))
+    Exit::mistakes(path, &everything_wrong(&text, mistakes, plugin, Options::new()).await)
 }
