@@ -114,8 +114,7 @@ async fn component(args: &PushArgs, cache: Option<&Path>) -> Result<Wares, Exit>
         "homepage" => ("org.opencontainers.image.url".to_owned(), text.clone()),
         name => (format!("org.opencontainers.image.{name}"), text.clone()),
     });
-    let mut package = Package::default();
-    package.annotations = known.collect();
+    let mut package = Package { annotations: known.collect(), ..Package::default() };
     package.annotations.insert("org.opencontainers.image.title".into(), described.name.clone());
     package.annotations.insert("org.opencontainers.image.version".into(), described.version.clone());
     package.exports = vec![plugin.contract().to_owned()];

@@ -30,9 +30,6 @@ pub(super) fn package(folder: &Path) -> Result<(Package, String), Exit> {
     let said = [("title", Some(name.clone())), ("version", version)];
     let annotations =
         said.into_iter().filter_map(|(key, text)| Some((format!("org.opencontainers.image.{key}"), text?)));
-    let mut package = Package::default();
-    package.content = content;
-    package.exports = exports.into_iter().collect();
-    package.annotations = annotations.collect();
-    Ok((package, name))
+    let (exports, annotations) = (exports.into_iter().collect(), annotations.collect());
+    Ok((Package { content, exports, annotations, ..Package::default() }, name))
 }
