@@ -189,7 +189,7 @@ async fn a_command_reads_its_configuration_from_standard_input_as_toml_or_json()
     let mut document = org.source().expect("a configuration");
     document["auth"]["private_key"] = serde_json::json!({ "env": "CLIENT_KEY" });
     let toml = fs::read_to_string(&config).expect("a configuration");
-    let toml = toml.replace("{ file = \"client-key.pem\" }", "{ file = \"work/client-key.pem\" }");
+    let toml = toml.replace("{ file = \"client-key.pem\" }", "{ file = \"data/client-key.pem\" }");
     let toml = toml.replace("\"state.json\"", "\"/data/toml.json\"");
     let key = fs::read_to_string(folder.path().join("client-key.pem")).expect("a key");
     for (text, arguments) in [
