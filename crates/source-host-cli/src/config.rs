@@ -470,7 +470,7 @@ mod tests {
         assert_eq!(found.len(), 7, "{found:#?}");
         let all = found.join("\n");
         for part in [
-            "compnent: unknown key; did you mean `component`? (allowed here: component, source,",
+            "compnent: unknown key; did you mean `component`? (allowed here: component, registry, source,",
             "component: is missing",
             "source.token: the environment variable NOT_SET is not set",
             "line 6: output.kind: one of \"stdout\", \"file\", \"http\"",
