@@ -763,7 +763,8 @@ fn a_password_goes_to_the_registry_and_to_no_other_host() {
     });
     done(folder, &["pull", &registry.reference("source:1")]);
     assert_eq!(registry.told().len(), 2, "{:?}", registry.told());
-    assert_eq!((elsewhere.asked.lock().expect("no panic").len(), elsewhere.told()), (1, Vec::new()));
+    let count = elsewhere.asked.lock().expect("no panic").len();
+    assert_eq!((count, elsewhere.told()), (1, Vec::new()));
 
     // A token service that is none of the registry's own.
     let thief = Liar::start("127.0.0.3", |_, stream| respond(stream, "200 OK", "", br#"{"token": "t"}"#));
