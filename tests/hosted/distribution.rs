@@ -264,7 +264,11 @@ async fn what_is_cut_or_speaks_another_contract_or_is_no_component_is_not_pulled
     let mut of_another_version = whole.clone();
     replace(&mut of_another_version, b"pipeline:source/source@0.1.0", b"pipeline:source/source@0.9.0");
     for (tag, content, reason) in [
-        ("cut", whole[..whole.len() / 2].to_vec(), "it is damaged or was cut off; copy it again (unexpected end"),
+        (
+            "cut",
+            whole[..whole.len() / 2].to_vec(),
+            "it is damaged or was cut off; copy it again (unexpected end",
+        ),
         (
             "other",
             of_another_version,
