@@ -189,7 +189,7 @@ test-node: build setup-node ## Checks the types of the Node package, and runs it
 	@if [ -e $(NODE_STAMP) ]; then npm --prefix embed/node run --silent types && npm --prefix embed/node test --silent; fi
 
 .PHONY: demo
-demo: build ## Collects 24 hours of four streams from a simulated org and compares them with the truth.
+demo: build ## Collects 24 hours of five streams from a simulated org and compares them with the truth.
 	@target/release/demo
 
 # The page is built into event-view where there is Node; without it the program says that it lacks.

@@ -1,9 +1,9 @@
-// The page of event-view in real Chromium, against what the documents say. Each line of the output is a sentence that is true.
+// The page of event-view in real Chromium, against what the org and the documents say. Each line of the output is a sentence that is true.
 //
-//   node check.mjs --view target/release/event-view --programs target/release --component dist/salesforce-source.wasm [--pictures docs/view] [--events FILE]
+//   node check.mjs --view target/release/event-view --programs target/release --component dist/salesforce-source.wasm [--pictures docs/view]
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -15,15 +15,18 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { ATTACK, attack, collect, documents } from './events.mjs';
+import { facts } from './org.mjs';
 import { at, truth, valuesOf } from './truth.mjs';
 
-const { values: options } = parseArgs({ options: { programs: { type: 'string' }, view: { type: 'string' }, component: { type: 'string' }, pictures: { type: 'string' }, events: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } } });
+const { values: options } = parseArgs({ options: { programs: { type: 'string' }, view: { type: 'string' }, component: { type: 'string' }, pictures: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } } });
 const work = new URL('work', import.meta.url).pathname;
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const running = [];
 
-async function view(...args) {
-  const program = spawn(options.view, [...args, '--port', '0', '--no-open'], { stdio: ['ignore', 'pipe', 'ignore'] });
+const view = (...args) => started([options.view, ...args]);
+
+async function started([command, ...args]) {
+  const program = spawn(command, [...args, '--port', '0', '--no-open'], { stdio: ['ignore', 'pipe', 'ignore'] });
   running.push(program);
   const [line] = await once(createInterface({ input: program.stdout }), 'line');
   const address = line.split(' ')[0];
@@ -128,9 +131,13 @@ async function main() {
   mkdirSync(work, { recursive: true });
   const folder = join(work, 'org');
   const events = join(work, 'events.ndjson');
-  copyFileSync(options.events ?? await collect(options.programs, options.component, folder), events);
+  const collected = await collect(options.programs, options.component, folder);
+  copyFileSync(collected.events, events);
   attack(events, documents(events).findLast((document) => document.event.action === 'login-attempt'));
   const all = documents(events);
+  const delivered = all.filter((document) => document.data_stream.dataset !== 'salesforce.collector' && document.event.id !== 'attack').map((document) => document.event.id).sort();
+  assert.deepEqual(delivered, [...collected.org.ids].sort());
+  told(`the documents are those ${delivered.length} that the org says a complete collection delivers, each once`);
   const span = { from: Math.min(...all.map(at)), to: Math.max(...all.map(at)) + 1 };
   rmSync(join(work, 'index'), { recursive: true, force: true });
   const { address, program } = await view(events, '--index', join(work, 'index'));
@@ -138,7 +145,7 @@ async function main() {
   const { dashboards } = await state(address);
 
   // Only the object LoginEvent, rows that do not fit and AuraRequest's files have these, and the simulated org's day has none of them.
-  const lacks = ['error.message', 'salesforce.aura_request.request_status', 'salesforce.login.application', 'source.geo.location', 'source.geo.postal_code', 'user_agent.name'];
+  const lacks = ['error.message', 'salesforce.login.application', 'source.geo.location', 'source.geo.postal_code', 'user_agent.name'];
   const used = new Set(dashboards.flatMap(fieldsOf));
   assert.deepEqual([...used].filter((field) => !all.some((document) => valuesOf(document, field).length || field === 'source.geo.location')).sort(), lacks.filter((field) => field !== 'source.geo.location'));
   told(`of the ${used.size} fields of the dashboards all but ${lacks.length} are in the documents`);
@@ -160,6 +167,20 @@ async function main() {
     await compare(page, all, dashboard, { searches: [], ...span });
   }
   told(`every panel of ${dashboards.length} dashboards says what the ${all.length} documents say (${compare.panels} panels)`);
+  const org = facts(collected.org);
+  const own = encodeURIComponent('not (event.id:attack or data_stream.dataset:salesforce.collector)');
+  let said = 0;
+  for (const [dashboard, panels] of Object.entries(org)) {
+    await show(`/?dashboard=${dashboard}${dashboard === 'completeness' ? '' : `&filter=${own}`}`);
+    for (const [panel, expected] of Object.entries(panels)) {
+      const [, ...shown] = parse((await saved(page, panel, 'CSV')).toString());
+      const given = (panel === 'files' ? shown.map(([id, , , , here, listed]) => { assert.equal(here, listed); return [id, here]; }) : shown).sort();
+      const right = given.length === expected.length && expected.sort().every((row, index) => row.every((cell, column) => same(given[index][column], cell)));
+      assert.ok(right, `${dashboard} / ${panel} is ${JSON.stringify(given)}, and the org says ${JSON.stringify(expected)}`);
+      said += 1;
+    }
+  }
+  told(`${said} panels say what the org's own files and records say`);
   compare.panels = 0;
   const line = 'event.outcome:failure or source.ip:203.0.113.0/24';
   for (const dashboard of dashboards) {
@@ -351,6 +372,22 @@ async function main() {
   writeFileSync(join(bad, 'more.jsonl'), `${lines[7]}\n`);
   await page.waitForFunction(() => document.querySelector('#panel-events .value').textContent === '3');
   told('torn lines, lines that are no JSON, documents of another kind, files that shrink, are replaced or come later, and an index that cannot be written are told, and the rest is shown');
+
+  // A disk that is full: a file system of its own, where this may be made.
+  const small = join(work, 'small');
+  mkdirSync(small, { recursive: true });
+  const mounted = ['unshare', '--map-root-user', '--mount', 'sh', '-c', 'mount -t tmpfs -o size=256k none "$0" && exec "$@"', small];
+  if (spawnSync(mounted[0], [...mounted.slice(1), 'true']).status === 0) {
+    const full = await started([...mounted, options.view, events, '--index', small]);
+    await read(full.address, all.length + 1);
+    await page.goto(full.address);
+    await settled(page);
+    assert.match(await notices(), /index cannot be written.*No space left/s);
+    assert.equal(await page.locator('#panel-events .value').textContent(), new Intl.NumberFormat('en').format(all.length + 1));
+    told('a disk that is full is told, and all events are shown');
+  } else {
+    console.log('--  a file system of its own cannot be mounted here: a disk that is full was not tried');
+  }
 
   assert.deepEqual(problems, []);
   assert.ok([...hosts].every((one) => one.startsWith('127.0.0.1:')), [...hosts].join());

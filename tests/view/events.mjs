@@ -1,12 +1,13 @@
-// A day of events from the simulated org, collected by source-host with receipts, in a folder.
+// A day of events from the simulated org, collected by source-host with receipts, in a folder; and what the org itself says of the day.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join, resolve } from 'node:path';
+import { said } from './org.mjs';
 
-const TYPES = 'Login,Logout,ApexCallout,ApexExecution,ApexRestApi,ApexSoap,ApexTrigger,ExternalCustomApexCallout';
+const TYPES = 'Login,Logout,ApexCallout,ApexExecution,ApexRestApi,ApexSoap,ApexTrigger,ExternalCustomApexCallout,AuraRequest';
 
 export async function collect(programs, component, folder) {
   rmSync(folder, { recursive: true, force: true });
@@ -15,7 +16,8 @@ export async function collect(programs, component, folder) {
   const org = spawn(join(programs, 'salesforce-sim'), ['--rows', '12000', '--event-types', TYPES, '--late-one-in', '6', '--key-file', key], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     const [line] = await once(createInterface({ input: org.stdout }), 'line');
-    const { url: address, client_id: client, username: user } = JSON.parse(line);
+    const told = JSON.parse(line);
+    const { url: address, client_id: client, username: user } = told;
     const events = join(folder, 'events.ndjson');
     const config = join(folder, 'source-host.toml');
     writeFileSync(config, `component = ${JSON.stringify(resolve(component))}
@@ -37,6 +39,7 @@ event_log_file = { interval = "1h", log_file_interval = "hourly" }
 [source.streams.setupaudittrail]
 object = { interval = "1h" }
 [source.streams.aura_request]
+event_log_file = { event_types = ["AuraRequest"], interval = "1h", log_file_interval = "hourly" }
 object = { name = "AuraRequestEventLog", interval = "15m" }
 [admission]
 compile_time = "10m"
@@ -51,7 +54,7 @@ allow = ["${new URL(address).host}"]
     const host = spawn(join(programs, 'source-host'), ['run', config, '--until-caught-up', '-q'], { stdio: ['ignore', 'ignore', 'inherit'] });
     const [code] = await once(host, 'exit');
     if (code !== 0 || !existsSync(events)) throw new Error(`source-host ended with ${code}`);
-    return events;
+    return { events, org: await said(told, key) };
   } finally {
     org.kill();
   }

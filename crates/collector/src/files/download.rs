@@ -14,6 +14,8 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Longer files flow for longer than they are waited for.
 const LONGEST: u64 = 1024 * 1024;
+/// A file is begun ahead where the batch has room for at least one part in so many.
+const SURELY_READ: u64 = 4;
 /// What has waited longer may have been closed by whoever sends it.
 const OLDEST: Duration = Duration::from_secs(10);
 
@@ -63,7 +65,8 @@ struct Download {
 }
 
 impl Ahead {
-    /// Begins the downloads of what comes after a file of so many bytes, as far as the batch has room for it and for them.
+    /// Begins the downloads of what comes after a file of so many bytes and will be read for this batch. Of the last one some may be left
+    /// to the next batch; where that is most of it, it is not begun: what is known of its rows is an estimate.
     pub fn begin(
         &mut self,
         org: &mut Org<'_>,
@@ -76,10 +79,11 @@ impl Ahead {
         }
         let mut bytes = length;
         for file in next {
-            bytes = bytes.saturating_add(file.length);
-            if file.length > LONGEST || !self.fits(bytes, progress) {
+            if file.length > LONGEST || !self.fits(bytes.saturating_add(file.length / SURELY_READ), progress)
+            {
                 return;
             }
+            bytes = bytes.saturating_add(file.length);
             if self.downloads.iter().any(|download| download.file == file.id) {
                 continue;
             }

@@ -117,6 +117,17 @@ const QUERIES: Make = Pick(&[
     "SELECT Id, Name FROM Account WHERE Name = 'O''Neill, \"Sons\"'",
     "SELECT Id\nFROM Contact\n\nWHERE Email LIKE '%@example.com'",
 ]);
+/// Actions are `id$address=milliseconds`, with `;` between them.
+const ACTIONS: [&str; 3] = [
+    "104$aura://RecordUiController/ACTION$getRecordWithFields=41;105$aura://ApexActionController/ACTION$execute=12",
+    "208$apex://AccountController/ACTION$getAccounts=230",
+    "",
+];
+const BROWSERS: [&str; 3] = [
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148",
+    "9999",
+];
 const TRACES: Make = Pick(&[
     "Class.Invoices.post: line 41, column 1\nClass.InvoiceJob.execute: line 12, column 1",
     "Trigger.InvoiceTrigger: line 7, column 5\n\n(System Code)\u{2028}External entry point",
@@ -383,6 +394,23 @@ pub(crate) fn all() -> Vec<EventType> {
                 text("STATUS_CODE", Pick(&["200", "401"])),
                 TIMESTAMP_DERIVED,
             ]],
+        ),
+        of(
+            "AuraRequest",
+            &[
+                &head(RUN_TIME, Pick(&["/aura", "/aura", "/s/sfsites/aura", "/one/one.app"])),
+                &[
+                    USER_TYPE,
+                    REQUEST_STATUS,
+                    number("DB_TOTAL_TIME", 100_000, 900_000_000),
+                    text("REQUEST_METHOD", Pick(&["POST", "POST", "POST", "GET"])),
+                    text("ACTION_MESSAGE", Pick(&ACTIONS)),
+                    number("ACTION_MESSAGE_LENGTH", 60, 4_000),
+                    text("USER_AGENT", Pick(&BROWSERS)),
+                    text("EASY_SUITE_VALUE", Empty),
+                ],
+                &TAIL,
+            ],
         ),
     ]
 }
