@@ -321,10 +321,9 @@ impl Index {
             for _ in 0..threads {
                 scope.spawn(|| {
                     let result = fs::File::open(path).and_then(|mut file| {
-                        while let Some((at, piece)) = Work::take(&work, &mut file)? {
+                        while let Some((at, after, piece)) = Work::take(&work, &mut file)? {
                             let id = next.fetch_add(1, Ordering::Relaxed);
                             let built = segment::build(&piece)?;
-                            let after = at + piece.len() as u64;
                             drop(piece);
                             let made = keep(built, folder, stored, problem, id, at, after)?;
                             progress(after - at);
@@ -452,7 +451,8 @@ struct Work {
 }
 
 impl Work {
-    fn take(work: &Mutex<Self>, file: &mut fs::File) -> io::Result<Option<(u64, Vec<u8>)>> {
+    /// From where to where the next piece stands in the file, and its lines.
+    fn take(work: &Mutex<Self>, file: &mut fs::File) -> io::Result<Option<(u64, u64, Vec<u8>)>> {
         let mut work = lock(work);
         if work.at >= work.end || work.error.is_some() {
             return Ok(None);
@@ -462,8 +462,9 @@ impl Work {
         match memchr::memrchr(b'\n', &piece) {
             Some(last) => piece.truncate(last + 1),
             None if piece.len() as u64 >= LONGEST_LINE => {
-                // No line of documents: up to its end it counts as one that is no JSON.
+                // No line of documents: up to its end it counts as one that is no JSON, and is not kept, however long it is.
                 let mut end = begin + piece.len() as u64;
+                piece = b"?\n".to_vec();
                 loop {
                     let more = read_at(file, end, 1 << 20)?;
                     if let Some(found) = memchr::memchr(b'\n', &more) {
@@ -476,19 +477,17 @@ impl Work {
                     }
                     end += more.len() as u64;
                 }
-                piece = vec![b' '; (end - begin) as usize];
-                piece[0] = b'?';
-                if let Some(last) = piece.last_mut() {
-                    *last = b'\n';
-                }
+                work.at = end;
+                return Ok(Some((begin, end, piece)));
             }
             None => {
                 work.at = work.end;
                 return Ok(None);
             }
         }
-        work.at = begin + piece.len() as u64;
-        Ok(Some((begin, piece)))
+        let end = begin + piece.len() as u64;
+        work.at = end;
+        Ok(Some((begin, end, piece)))
     }
 }
 

@@ -140,6 +140,21 @@ fn what_is_no_document_is_told_and_the_rest_is_shown() {
 }
 
 #[test]
+fn a_line_of_two_gigabytes_is_left_out_and_takes_no_memory() {
+    let mut files = Files::of(&five());
+    let grown = OpenOptions::new().append(true).open(files.file()).unwrap();
+    grown.set_len(grown.metadata().unwrap().len() + (2 << 30)).unwrap();
+    files.append(&format!("\n{}\n", login(6, "eve@example.com", "success", "203.0.113.3", "DE")));
+    assert_eq!(files.count(""), 6);
+    assert!(files.notices().contains("1 of its lines are no JSON objects"), "{}", files.notices());
+    if let Ok(status) = fs::read_to_string("/proc/self/status") {
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let most: u64 = most.trim_end_matches("kB").trim().parse().unwrap();
+        assert!(most < 1 << 20, "{most} KiB at most");
+    }
+}
+
+#[test]
 fn a_file_that_shrinks_or_is_replaced_is_read_again_and_that_is_told() {
     let mut files = Files::of(&five());
     let path = files.file();
