@@ -10,7 +10,7 @@ use std::process::Command;
 const HOSTED_ONE_IN: u64 = 20;
 
 fn seeds() -> u64 {
-    std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(40)
+    std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(100)
 }
 
 #[test]

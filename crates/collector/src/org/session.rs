@@ -67,6 +67,8 @@ const PAGE_BODY: u64 = 8 * 1024 * 1024;
 const LONGEST_WAIT_MS: i64 = 24 * 3_600_000;
 /// Requests under way whose answers are wanted later. Hosts allow few at a time, and one is needed for what is wanted now.
 const MOST_BEGUN: u32 = 3;
+/// With a token that was accepted no longer ago, requests are begun: it will hardly have ended since.
+const LATELY: Duration = Duration::from_secs(30);
 /// Paths remembered that a new token did not help.
 const MOST_STUBBORN: usize = 1000;
 /// How far the host's two clocks may go apart before the org is asked what time it is.
@@ -92,6 +94,8 @@ pub struct Session {
     accepted: bool,
     /// The same in this poll.
     accepted_now: bool,
+    /// When it last was, on the monotonic clock.
+    accepted_at: Option<Duration>,
     /// Tokens that were renewed in this poll without having been accepted.
     vain_renewals: u32,
     /// The path that was refused last in this poll with a token that had not been accepted.
@@ -334,6 +338,7 @@ impl Org<'_> {
             self.session.token = Some(self.request_token()?);
             self.session.accepted = false;
             self.session.accepted_now = false;
+            self.session.accepted_at = None;
         }
         Ok(())
     }
@@ -414,6 +419,7 @@ impl Org<'_> {
             if matches!(response.status, 200 | 204) {
                 self.session.accepted = true;
                 self.session.accepted_now = true;
+                self.session.accepted_at = Some(self.clock.elapsed());
                 return Ok(Ok(response));
             }
             return Ok(Err(self.read_refusal(response, &[])?));
@@ -436,13 +442,15 @@ impl Org<'_> {
         self.session.told.clone().filter(|_| self.session.follows)
     }
 
-    /// Asks for a path whose answer is wanted soon, if nothing speaks against it: the token is one that was accepted in this poll, the
-    /// share of the allowance has room, and few requests are under way.
+    /// Asks for a path whose answer is wanted soon, if nothing speaks against it: the token was accepted a moment ago, in this
+    /// poll or in the one before it, the share of the allowance has room, and few requests are under way.
     pub fn begin(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Option<Begun> {
         let under_way = self.session.begun.get();
         // What is under way is not in what the org has told, and neither is the one that is wanted now.
         let share = self.within_share_after(under_way + 1);
-        if !self.session.accepted_now || under_way >= MOST_BEGUN || share.is_err() {
+        let accepted = self.session.accepted_at;
+        let lately = accepted.is_some_and(|at| self.clock.elapsed().saturating_sub(at) < LATELY);
+        if !lately || under_way >= MOST_BEGUN || share.is_err() {
             return None;
         }
         let headers = self.authorized(headers);
