@@ -199,8 +199,11 @@ def _why_not_compiled(message: str) -> str:
     return "it cannot be compiled: " + printable(" ".join(message.split()))[:300]
 
 
-# Of each table. Eight bytes each, and no memory of an instance's, so that the limit of memory does not cover them.
+# Eight bytes each, and no memory of an instance's, so that the limit of memory does not cover them: 6 MiB in all tables.
 _TABLE_ELEMENTS = 100_000
+_TABLES = 8
+# The limit of memory is one of each memory. So there is one, and the one of `gate.wat`, which has a limit of its own: 1 MiB.
+_MEMORIES = 2
 
 
 class Instance:
@@ -212,7 +215,11 @@ class Instance:
         clockwork = component._clockwork
         self._store = Store(clockwork.engine)
         self._store.set_limits(
-            memory_size=limits.memory, table_elements=_TABLE_ELEMENTS, instances=64, tables=64, memories=8
+            memory_size=limits.memory,
+            table_elements=_TABLE_ELEMENTS,
+            instances=64,
+            tables=_TABLES,
+            memories=_MEMORIES,
         )
         self._store.set_wasi(WasiConfig())
         self._store.set_wasi_http()
