@@ -1,16 +1,11 @@
 // The program: what it is told on the command line, and how it ends.
 
 import { basename } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { PollError, SourceError, describe, fileStore, open, readConfig, transpile } from './index.js';
 import { words } from './errors.js';
 import { fileOutput, standardOutput } from './output.js';
 import { readSettings } from './settings.js';
-
-const RETRY_AFTER_MS = 30_000;
-/** A component asks for the wait: a mistake of it must not silence a source. */
-const LONGEST_WAIT_MS = 86_400_000;
 
 const HELP = `Collects logs with a source component: polls it, writes its events as NDJSON, keeps its state.
 
@@ -131,7 +126,7 @@ async function run(args) {
   });
   try {
     for (const warning of source.warnings) console.error(words(warning));
-    return options.check ? await check(source) : await collect(source, settings.output, options['until-caught-up'], stop.signal);
+    return options.check ? await check(source) : await collect(source, settings.output, options['until-caught-up']);
   } finally {
     await source.close();
   }
@@ -152,10 +147,11 @@ async function check(source) {
   return findings.some(({ verdict }) => verdict === 'fail') ? 1 : 0;
 }
 
-/** @param {import('../index.js').Source} source @param {string | undefined} file @param {boolean | undefined} untilCaughtUp @param {AbortSignal} signal */
-async function collect(source, file, untilCaughtUp, signal) {
+/** @param {import('../index.js').Source} source @param {string | undefined} file @param {boolean | undefined} untilCaughtUp */
+async function collect(source, file, untilCaughtUp) {
   const output = file === undefined ? standardOutput() : await fileOutput(file);
   const total = { events: 0, files: 0, requests: 0 };
+  let hasWorked = false;
   try {
     for (;;) {
       try {
@@ -163,16 +159,17 @@ async function collect(source, file, untilCaughtUp, signal) {
           for (const problem of batch.problems) console.error(words(problem));
           if (batch.lines.length) await output.write(batch.lines.join('\n') + '\n');
           await batch.ack();
+          hasWorked = true;
           total.events += batch.lines.length;
           total.files += batch.stats.filesCompleted;
           total.requests += batch.stats.requests;
         }
         return 0;
       } catch (error) {
-        // Somebody must act, and may do so while this runs.
-        if (!(error instanceof PollError) || untilCaughtUp || ['config', 'state'].includes(error.kind)) throw error;
+        if (!(error instanceof PollError) || untilCaughtUp) throw error;
+        // Somebody must act, and may do so while this runs. A configuration that has worked may work again: a stream was renamed.
+        if (error.kind === 'state' || (error.kind === 'config' && !hasWorked)) throw error;
         for (const line of explained(error)) console.error(line);
-        await sleep(Math.min(error.retryAfterMs || RETRY_AFTER_MS, LONGEST_WAIT_MS), undefined, { signal }).catch(() => {});
       }
     }
   } catch (/** @type {any} */ error) {

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ const built = (name, path) => process.env[name] ?? fileURLToPath(new URL(`../../
 
 export const COMPONENT = built('SOURCE_COMPONENT', 'dist/salesforce-source.wasm');
 export const HOSTILE = built('HOSTILE_COMPONENT', 'dist/hostile-source.wasm');
+export const REFERENCE = built('REFERENCE_COMPONENT', 'dist/reference-source.wasm');
 const SIMULATOR = built('SALESFORCE_SIM', 'target/release/salesforce-sim');
 export const PROGRAM = fileURLToPath(new URL('../bin/pipeline-source.js', import.meta.url));
 
@@ -24,6 +26,7 @@ export const needs = (...files) => {
 };
 export const needsOrg = needs(COMPONENT, SIMULATOR);
 export const needsHostile = needs(HOSTILE);
+export const needsReference = needs(REFERENCE);
 
 /** All tests of a file share one cache, which is not the user's. */
 process.env.PIPELINE_SOURCE_CACHE = await folder();
@@ -59,6 +62,33 @@ export async function org(t, ...flags) {
       return text.trim().split('\n').map((line) => JSON.parse(line).event_id).sort();
     },
   };
+}
+
+/** What the reference source asks: `answer` is told its state, and how many polls there were before. */
+export async function director(t, answer) {
+  const said = { polls: 0 };
+  const server = createServer((request, response) => {
+    const { searchParams } = new URL(request.url, 'http://host');
+    response.end(answer(searchParams.get('state') ?? undefined, said.polls));
+    said.polls += 1;
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return Object.assign(said, { authority: `127.0.0.1:${server.address().port}` });
+}
+
+/** A clock that goes on by waiting alone, as options for `open`. */
+export function time() {
+  const made = { now: 1e12, waits: [] };
+  const wait = async (ms) => {
+    if (ms) made.waits.push(ms);
+    made.now += ms;
+  };
+  return Object.assign(made, { options: { clock: () => made.now, wait } });
 }
 
 /** A configuration for an org. */
