@@ -1,7 +1,7 @@
 // A source that is polled in a loop: what it has come to, what is acknowledged, and what follows a failure.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClosedError, CrashError, PollError, SourceError } from './errors.js';
+import { ClosedError, CrashError, PollError, SourceError, StateError } from './errors.js';
 
 /** @import * as api from '../index.js' */
 /** @import { Instance } from './instance.js' */
@@ -77,7 +77,12 @@ export class Source {
     await this.#calls.run(() => this.#configured());
     const { store } = this.#settings;
     if (store?.bind) store.bind(await this.describe(), digest);
-    this.#state = await this.#saves.run(async () => store?.load());
+    const state = await this.#saves.run(async () => store?.load());
+    const { stateBytes } = this.#settings.limits;
+    if (state !== undefined && Buffer.byteLength(state) > stateBytes) {
+      throw new StateError({ kind: 'state', message: `the state is larger than its limit of ${stateBytes} bytes, so no source wrote it` });
+    }
+    this.#state = state;
   }
 
   get state() {

@@ -19,7 +19,7 @@ const generator = await bindgen();
 if (generator) {
   await generator.$init;
   try {
-    const { files, imports, exports } = generator.generate(bytes, {
+    const { files, exports } = generator.generate(bytes, {
       name,
       map: [],
       // The module takes its imports from the host, which so decides what the component may do.
@@ -30,7 +30,7 @@ if (generator) {
       // No core module within the JavaScript, where its memory could not be bounded.
       base64Cutoff: 0,
     });
-    port.postMessage({ files, imports, exports: exports.map(([name]) => name) });
+    port.postMessage({ files, exports: exports.map(([name]) => name) });
   } catch (/** @type {any} */ error) {
     port.postMessage({ invalid: String(error?.message ?? error).split('\n')[0] });
   }

@@ -7,12 +7,11 @@ import { homedir, tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { LARGEST_COMPONENT, admitted } from './admission.js';
 import { CONTRACT } from './contract.js';
 import { ComponentError, reason } from './errors.js';
-import { number } from './memory.js';
+import { NoFile, readUpTo } from './file.js';
 
-/** What a source may import. */
-const ALLOWED = ['wasi:http/', 'wasi:io/', 'wasi:clocks/'];
 /** Changes with what is generated, beside the version of the generator. */
 const FORMAT = 1;
 const TRANSPILING_MS = 120_000;
@@ -66,8 +65,9 @@ async function read(component) {
   if (component instanceof Uint8Array) return { bytes: component, shown: 'the component' };
   const path = component instanceof URL ? fileURLToPath(component) : resolve(component);
   try {
-    return { bytes: await readFile(path), shown: String(component), path };
+    return { bytes: await readUpTo(path, LARGEST_COMPONENT), shown: String(component), path };
   } catch (error) {
+    if (error instanceof NoFile) throw refuse(`${component}: it is not a file`);
     throw refuse(`${component}: cannot read the component: ${reason(error)}`, error);
   }
 }
@@ -145,7 +145,7 @@ function generatorVersion() {
 /** @param {Uint8Array} bytes @param {string} shown @param {string} name @returns {Promise<[string, Uint8Array | string][]>} */
 async function generate(bytes, shown, name) {
   generatorVersion();
-  looksLikeAComponent(bytes, shown);
+  admitted(bytes, shown);
   const worker = new Worker(new URL('transpile-worker.js', import.meta.url), { workerData: { bytes, name }, env: {} });
   const timer = setTimeout(() => worker.terminate(), TRANSPILING_MS);
   try {
@@ -164,26 +164,8 @@ async function generate(bytes, shown, name) {
   }
 }
 
-/** @param {Uint8Array} bytes @param {string} shown */
-function looksLikeAComponent(bytes, shown) {
-  const head = Buffer.from(bytes.subarray(0, 8)).toString('hex');
-  if (head === '0061736d01000000') {
-    throw refuse(`${shown}: it is a core module of WebAssembly, not a component; \`wasm-tools component new\` makes one of it`);
-  }
-  if (head !== '0061736d0d000100') throw refuse(`${shown}: it is not a WebAssembly component`);
-  try {
-    for (let at = 8; at < bytes.length; ) {
-      const [size, start] = number(bytes, at + 1);
-      at = start + size;
-      if (at > bytes.length) throw new RangeError('cut off');
-    }
-  } catch {
-    throw refuse(`${shown}: the component is cut off: its file is not whole. Copy it again`);
-  }
-}
-
-/** @param {{ imports: string[], exports: string[] }} component @param {string} shown */
-function speaksTheContract({ imports, exports }, shown) {
+/** @param {{ exports: string[] }} component @param {string} shown */
+function speaksTheContract({ exports }, shown) {
   if (!exports.includes(CONTRACT)) {
     const other = exports.find((name) => name.startsWith('pipeline:source/source@'));
     throw refuse(
@@ -192,6 +174,4 @@ function speaksTheContract({ imports, exports }, shown) {
         : `${shown}: the component is no source: it does not export ${CONTRACT}`,
     );
   }
-  const more = imports.filter((name) => !ALLOWED.some((allowed) => name.startsWith(allowed)));
-  if (more.length) throw refuse(`${shown}: the component wants ${more.join(', ')}, which a source does not get`);
 }

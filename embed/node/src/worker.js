@@ -4,11 +4,13 @@
 // allows. The module is not given anything else, so there is no file, environment or socket to be reached.
 
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import * as clocks from '@bytecodealliance/preview2-shim/clocks';
 import * as http from '@bytecodealliance/preview2-shim/http';
 import * as io from '@bytecodealliance/preview2-shim/io';
 import * as contract from './contract.js';
+import { GUARDED, never } from './address.js';
 import { covers, isPrivate } from './authority.js';
 import { PAGE, bounded } from './memory.js';
 
@@ -42,7 +44,8 @@ const imports = {
   'wasi:http/outgoing-handler': {
     /** @param {any} request @param {any} options */
     handle(request, options) {
-      if (!mayContact(request.scheme()?.tag, request.authority())) throw { tag: 'HTTP-request-denied' };
+      // Without a scheme, the shim takes https too.
+      if (!mayContact(request.scheme()?.tag ?? 'HTTPS', request.authority())) throw { tag: 'HTTP-request-denied' };
       // The shim takes the time to connect for the time until an answer begins, which is too short for a slow query.
       options?.setConnectTimeout(options.firstByteTimeout());
       return http.outgoingHandler.handle(request, options);
@@ -58,9 +61,11 @@ const imports = {
   'wasi:io/streams': io.streams,
 };
 
-/** @param {string | undefined} scheme @param {string | undefined} authority */
+/** @param {string} scheme @param {string | undefined} authority */
 function mayContact(scheme, authority) {
   if (authority === undefined || !granted.includes(authority) || !isPrivate(scheme, authority)) return false;
+  const [host] = authority.split(':');
+  if (isIP(host) && never(host)) return false;
   return !allow || allow.some((/** @type {string} */ pattern) => covers(pattern, authority));
 }
 
@@ -83,6 +88,7 @@ async function load() {
     for (const item of Object.values(instance.exports)) if (item instanceof WebAssembly.Memory) memory ??= item;
     return instance;
   };
+  if (!(/** @type {any} */ (globalThis)[GUARDED])) throw new Error('this Node does not take NODE_OPTIONS, by which requests are guarded');
   const { instantiate } = await import(module);
   if (typeof instantiate !== 'function') throw new Error('it is not a module that `transpile` made');
   const exports = await instantiate(compile, imports, instantiateCore);

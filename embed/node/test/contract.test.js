@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { mayResolveTo, never } from '../src/address.js';
 import { covers, isPrivate } from '../src/authority.js';
 import { Refusal, batch, isObjectOnALine, problem } from '../src/contract.js';
 import { bounded } from '../src/memory.js';
@@ -86,7 +87,7 @@ test('a Node that is too old is told so', () => {
 
 test('plain http reaches this machine alone', () => {
   for (const [scheme, authority] of [
-    ['HTTPS', 'org.example'], [undefined, 'org.example'], ['HTTP', 'localhost:8080'], ['HTTP', '127.0.0.1:1'], ['HTTP', '[::1]:1'],
+    ['HTTPS', 'org.example'], ['HTTP', 'localhost:8080'], ['HTTP', '127.0.0.1:1'], ['HTTP', '[::1]:1'],
   ]) {
     assert.ok(isPrivate(scheme, authority), authority);
   }
@@ -96,4 +97,30 @@ test('plain http reaches this machine alone', () => {
   ]) {
     assert.ok(!isPrivate(scheme, authority), authority);
   }
+});
+
+test('no request goes to an address of a metadata service or the like, listed or not', () => {
+  for (const address of ['169.254.169.254', '169.254.170.2', '0.0.0.0', '224.0.0.1', '255.255.255.255', '100.100.100.200', '168.63.129.16']) {
+    assert.ok(never(address), address);
+  }
+  for (const address of ['10.1.2.3', '127.0.0.1', '93.184.216.34']) assert.ok(!never(address), address);
+});
+
+test('a name leads to public addresses, and localhost to loopback', () => {
+  // Those of source-host's own test.
+  for (const inner of [
+    '127.0.0.1', '169.254.169.254', '10.0.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', '0.0.0.0', '0.1.2.3', '192.0.0.8',
+    '192.0.2.1', '198.18.0.1', '198.51.100.1', '203.0.113.9', '224.0.0.1', '240.0.0.1', '255.255.255.255', '100.100.100.200',
+    '168.63.129.16', '::', '::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '::ffff:7f00:1', '::127.0.0.1', '64:ff9b::7f00:1',
+    '64:ff9b::a00:1', '64:ff9b::a9fe:a9fe', '64:ff9b:1::1', '2002:7f00:1::', '2001::1', '2001:db8::1', '3fff::1', 'fc00::1',
+    'fd00:ec2::254', 'fd20:ce::254', 'fe80::1', 'fe80::1%eth0', 'fec0::1', 'ff02::1', '100::1',
+  ]) {
+    assert.ok(!mayResolveTo('logs.example.com', inner), inner);
+  }
+  for (const outer of ['93.184.216.34', '2606:2800:220:1::1', '::ffff:93.184.216.34', '64:ff9b::5db8:d822']) {
+    assert.ok(mayResolveTo('logs.example.com', outer), outer);
+    assert.ok(!mayResolveTo('localhost', outer), outer);
+  }
+  assert.ok(mayResolveTo('localhost', '127.0.0.1') && mayResolveTo('localhost', '::1'));
+  assert.ok(!mayResolveTo('localhost.example.com', '127.0.0.1'));
 });
