@@ -65,9 +65,10 @@ def test_a_later_patch_of_the_contract_is_taken(path: Path, hostile_path: Path) 
     assert Component(path).describe().name == "hostile"
 
 
-def test_a_component_that_wants_more_than_a_source_gets(path: Path, hostile_path: Path) -> None:
-    content = hostile_path.read_bytes().replace(b"wasi:io/error@0.2.0", b"wasi:io/files@0.2.0")
-    assert "wants wasi:io/files@0.2.0" in refusal(path, content)
+@pytest.mark.parametrize("wanted", ["wasi:io/files@0.2.0", "wasi:io/error@0.3.0", "wasi:io/err@0.2.0-a"])
+def test_a_component_that_wants_more_than_a_source_gets(path: Path, hostile_path: Path, wanted: str) -> None:
+    content = hostile_path.read_bytes().replace(b"wasi:io/error@0.2.0", wanted.encode())
+    assert f"wants {wanted}, and" in refusal(path, content)
 
 
 def test_a_wasmtime_without_http_is_named() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import math
 import os
+import re
 import tempfile
 import threading
 import time
@@ -141,9 +142,11 @@ class Component:
         kind = self._compiled.type
         self._imports = list(kind.imports(self._clockwork.engine))
         self._interface = self._interface_of(kind.exports(self._clockwork.engine))
-        unknown = sorted(name for name in self._imports if name.partition("@")[0] not in _OFFERED)
+        unknown = sorted(name for name in self._imports if not _is_offered(name))
         if unknown:
-            raise self._unfit(f"it wants {', '.join(map(printable, unknown))}, and a source gets HTTP and clocks alone")
+            raise self._unfit(
+                f"it wants {', '.join(map(printable, unknown))}, and a source gets HTTP and clocks of WASI 0.2 alone"
+            )
 
     def _unfit(self, why: str) -> NotASource:
         return NotASource(f"{self.path}: {why}")
@@ -191,6 +194,12 @@ class Component:
             return instance.describe()
         finally:
             instance.close()
+
+
+def _is_offered(name: str) -> bool:
+    """Whether a source gets what is imported by this name: these interfaces, at any patch version of 0.2."""
+    interface, _, version = name.partition("@")
+    return interface in _OFFERED and re.fullmatch(r"0\.2\.[0-9]+", version) is not None
 
 
 def _why_not_compiled(message: str) -> str:
