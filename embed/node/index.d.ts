@@ -121,6 +121,11 @@ export interface LoadOptions {
   cache?: string;
   /** What the component has to be: `sha256:` and 64 hexadecimal digits of its file. */
   digest?: string;
+  /**
+   * Whether a component for WASI 0.3 (`pipeline:source/async-source`) is run. Needs Node 24, and the optional dependency
+   * preview3-shim. Default false: what runs it is new.
+   */
+  wasi03?: boolean;
   limits?: Limits;
 }
 

@@ -8,7 +8,10 @@ import { BlockList, isIP } from 'node:net';
 export const GUARDED = Symbol.for('pipeline-source.guarded');
 
 /** Refused even where they are listed: nothing that serves logs lives there, and metadata services do. */
-const NEVER = list(['0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '255.255.255.255/32', '100.100.100.200/32', '168.63.129.16/32']);
+const NEVER = list([
+  '0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '255.255.255.255/32', '100.100.100.200/32', '168.63.129.16/32', '::/128',
+  'fe80::/10', 'ff00::/8', 'fd00:ec2::/32', 'fd20:ce::/32',
+]);
 /** What a name does not lead to. */
 const INNER = list([
   '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '172.16.0.0/12', '192.0.0.0/24', '192.0.2.0/24', '192.88.99.0/24',
@@ -37,8 +40,19 @@ function list(networks) {
 /** @param {BlockList} networks @param {string} address */
 const isIn = (networks, address) => networks.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
-/** Whether an address that stands in a request is refused whoever allows it. @param {string} address of IPv4: the shim takes no others */
-export const never = (address) => isIn(NEVER, address);
+/**
+ * Whether the host of a request may be asked for at all, whoever allows it: a name, or an address that is not in `NEVER`. An
+ * address in disguise (`0x7f.1`, `2130706433`) is neither; a URL shows it as what it is.
+ *
+ * @param {string} authority
+ */
+export function isHost(authority) {
+  const host = authority.replace(/:\d{1,5}$/, '').toLowerCase();
+  const url = `https://${host}`;
+  if (!URL.canParse(url) || new URL(url).host !== host) return false;
+  const address = host.replace(/^\[|\]$/g, '');
+  return !isIP(address) || !isIn(NEVER, address);
+}
 
 /** Whether a connection for this name may go to this address that it resolved to. @param {string} name @param {string} address */
 export function mayResolveTo(name, address) {

@@ -1,13 +1,21 @@
 // What a component has to be before it is transpiled, let alone run: its file whole, and its imports those that a source gets.
 
+import { ASYNC_CONTRACT, CONTRACT } from './contract.js';
 import { ComponentError } from './errors.js';
 import { number } from './memory.js';
 
-/** What a source may import, at any patch version of 0.2. */
-const OFFERED = new Set([
-  'wasi:clocks/monotonic-clock', 'wasi:clocks/wall-clock', 'wasi:http/outgoing-handler', 'wasi:http/types', 'wasi:io/error',
-  'wasi:io/poll', 'wasi:io/streams',
-]);
+/** What a source may import, at any patch version. @type {Record<string, string[]>} */
+const OFFERED = {
+  [CONTRACT]: [
+    'wasi:clocks/monotonic-clock@0.2', 'wasi:clocks/wall-clock@0.2', 'wasi:http/outgoing-handler@0.2', 'wasi:http/types@0.2',
+    'wasi:io/error@0.2', 'wasi:io/poll@0.2', 'wasi:io/streams@0.2',
+  ],
+  [ASYNC_CONTRACT]: [
+    'pipeline:source/source@0.1', // types alone
+    'wasi:clocks/monotonic-clock@0.3', 'wasi:clocks/system-clock@0.3', 'wasi:clocks/types@0.3', 'wasi:http/client@0.3',
+    'wasi:http/types@0.3',
+  ],
+};
 export const LARGEST_COMPONENT = 32 << 20;
 const IMPORTS = 10;
 const INSTANCE = 5;
@@ -15,7 +23,7 @@ const INSTANCE = 5;
 /** @param {string} message */
 const refuse = (message) => new ComponentError({ kind: 'config', message });
 
-/** @param {Uint8Array} bytes @param {string} shown */
+/** The contract that it has to keep. @param {Uint8Array} bytes @param {string} shown */
 export function admitted(bytes, shown) {
   if (bytes.length > LARGEST_COMPONENT) throw refuse(`${shown}: it is larger than the ${LARGEST_COMPONENT >> 20} MiB that a component may have`);
   const head = Buffer.from(bytes.subarray(0, 8)).toString('hex');
@@ -23,14 +31,20 @@ export function admitted(bytes, shown) {
     throw refuse(`${shown}: it is a core module of WebAssembly, not a component; \`wasm-tools component new\` makes one of it`);
   }
   if (head !== '0061736d0d000100') throw refuse(`${shown}: it is not a WebAssembly component`);
-  const more = imports(bytes, shown).filter((name) => !isOffered(name));
-  if (more.length) throw refuse(`${shown}: the component wants ${more.join(', ')}, and a source gets HTTP and clocks of WASI 0.2 alone`);
+  const wanted = imports(bytes, shown);
+  const contract = wanted.some((name) => name.startsWith('wasi:http/client@')) ? ASYNC_CONTRACT : CONTRACT;
+  const more = wanted.filter((name) => !OFFERED[contract].includes(name.replace(/\.\d+$/, '')));
+  const version = contract === CONTRACT ? '0.2' : '0.3';
+  if (more.length) throw refuse(`${shown}: the component wants ${more.join(', ')}, and a source gets HTTP and clocks of WASI ${version} alone`);
+  return contract;
 }
 
-/** @param {string} name */
-function isOffered(name) {
-  const [, interface_, patch] = /^([^@]+)@0\.2\.(\d+)$/.exec(name) ?? [];
-  return patch !== undefined && OFFERED.has(interface_);
+/** Whether a component for WASI 0.3 is run, and can be. @param {string} shown @param {boolean} wasi03 */
+export function runs03(shown, wasi03) {
+  if (!wasi03) throw refuse(`${shown}: it is a component for WASI 0.3, which is not run unless this is told to (\`wasi03\`; \`wasi_0_3\` in TOML)`);
+  if (!('Suspending' in WebAssembly)) {
+    throw refuse(`${shown}: it is a component for WASI 0.3, which needs JavaScript Promise Integration: Node 24 has it, and this is ${process.version}`);
+  }
 }
 
 /** The names of what it imports: interfaces, or what it calls otherwise. @param {Uint8Array} bytes @param {string} shown */

@@ -25,12 +25,12 @@ export class Instance {
 
   /**
    * @param {string} module
-   * @param {{ limits: Record<string, number>, allow?: string[] }} options
+   * @param {{ limits: Record<string, number>, allow?: string[], isAsync: boolean }} options
    */
-  static async load(module, { limits, allow }) {
+  static async load(module, { limits, allow, isAsync }) {
     const instance = new Instance(
       new Worker(new URL('worker.js', import.meta.url), {
-        workerData: { module, limits, allow },
+        workerData: { module, limits, allow, isAsync },
         env: GUARD,
         resourceLimits: HEAP,
       }),

@@ -46,6 +46,7 @@ module that --transpile made of one (.js), which needs no transpiler and starts 
   --check            tries each thing that a collection needs, and says what to do about what fails
   --describe         shows what the component is
   --transpile FOLDER writes the component as a module into a folder
+  --wasi-0.3         runs a component for WASI 0.3 as well (Node 24)
   --cache FOLDER     where transpiled components are kept (PIPELINE_SOURCE_CACHE)
 
 Events are written before the state is stored: after a crash some come again, with the same event.id, and none is lost.
@@ -80,7 +81,7 @@ async function run(args) {
     allowPositionals: true,
     options: {
       state: text, output: text, cache: text, transpile: text, allow: { type: 'string', multiple: true },
-      'until-caught-up': flag, check: flag, describe: flag, help: { type: 'boolean', short: 'h' },
+      'until-caught-up': flag, 'wasi-0.3': flag, check: flag, describe: flag, help: { type: 'boolean', short: 'h' },
     },
   });
   if (options.help || args.length === 0) {
@@ -99,24 +100,24 @@ async function run(args) {
   const { cache } = options;
   const settings =
     isToml ? await readSettings(first)
-    : { component: first, source: wantsConfig ? await readConfig(second) : {}, ...options, limits: {}, digest: undefined };
+    : { component: first, source: wantsConfig ? await readConfig(second) : {}, ...options, limits: {}, digest: undefined, wasi03: options['wasi-0.3'] };
   if (options.transpile !== undefined) {
     console.log(await transpile(settings.component, options.transpile));
     return 0;
   }
   if (options.describe) {
-    const { name, version, streams } = await describe(settings.component, { cache, digest: settings.digest });
+    const { name, version, streams } = await describe(settings.component, { cache, digest: settings.digest, wasi03: settings.wasi03 });
     console.log(JSON.stringify({ name, version, streams }, null, 2));
     return 0;
   }
 
   const stop = new AbortController(); // after this batch
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort());
-  const { component, limits, digest, allow } = settings;
+  const { component, limits, digest, wasi03, allow } = settings;
   const tenant = isToml ? basename(first, '.toml') : undefined;
   const state = options.check || settings.state === undefined ? undefined : fileStore(settings.state, { tenant });
   const source = await open(component, settings.source, {
-    cache, limits, digest, allow, state,
+    cache, limits, digest, wasi03, allow, state,
     signal: stop.signal,
     untilCaughtUp: options['until-caught-up'],
     onProblem: (problem) => console.error(words(problem)),

@@ -1,9 +1,19 @@
 // Turns a component into a module, in a thread of its own: it takes a second or two.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { ASYNC_CONTRACT } from './contract.js';
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
-const { bytes, name } = workerData;
+const { bytes, name, contract } = workerData;
+
+/** What waits in a component for WASI 0.3, on either side. */
+const WAITS = {
+  tag: /** @type {const} */ ('jspi'),
+  val: {
+    imports: ['wasi:http/client@0.3.0#send', 'wasi:clocks/monotonic-clock@0.3.0#wait-for', 'wasi:clocks/monotonic-clock@0.3.0#wait-until'],
+    exports: ['check', 'poll', 'follow'].map((name) => `${ASYNC_CONTRACT}#${name}`),
+  },
+};
 
 /** The bindings generator that jco-transpile calls, without the optimizer and the minifier beside it. */
 async function bindgen() {
@@ -24,6 +34,7 @@ if (generator) {
       map: [],
       // The module takes its imports from the host, which so decides what the component may do.
       instantiation: { tag: 'async' },
+      ...(contract === ASYNC_CONTRACT && { asyncMode: WAITS }),
       noTypescript: true,
       // An error of the contract has a `payload`, and a crash has none.
       noComponentErrorWrapping: false,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mayResolveTo, never } from '../src/address.js';
+import { isHost, mayResolveTo } from '../src/address.js';
 import { covers, isPrivate } from '../src/authority.js';
 import { Refusal, batch, isObjectOnALine, problem } from '../src/contract.js';
 import { bounded } from '../src/memory.js';
@@ -100,10 +100,18 @@ test('plain http reaches this machine alone', () => {
 });
 
 test('no request goes to an address of a metadata service or the like, listed or not', () => {
-  for (const address of ['169.254.169.254', '169.254.170.2', '0.0.0.0', '224.0.0.1', '255.255.255.255', '100.100.100.200', '168.63.129.16']) {
-    assert.ok(never(address), address);
+  for (const authority of [
+    '169.254.169.254', '169.254.169.254:80', '169.254.170.2', '0.0.0.0', '224.0.0.1', '255.255.255.255', '100.100.100.200',
+    '168.63.129.16', '[fe80::1]', '[fd00:ec2::254]:80', '[::ffff:a9fe:a9fe]', '[64:ff9b::a9fe:a9fe]', '[::]', '[ff02::1]',
+    // In disguise, or no host.
+    '2130706433', '127.1', '0x7f.1', '0xa9fea9fe:443', '0177.0.0.1', '169.254.169.254.', 'a.example.com@evil.net', 'a.example.com/x',
+    'a.example.com:443@evil.net', 'a b', '', ':443', 'a.example.com:443:80', '%61.example.com',
+  ]) {
+    assert.ok(!isHost(authority), authority);
   }
-  for (const address of ['10.1.2.3', '127.0.0.1', '93.184.216.34']) assert.ok(!never(address), address);
+  for (const authority of ['logs.example.com', 'LOGS.example.com:8443', '10.1.2.3', '127.0.0.1:1', '93.184.216.34', '[::1]:80', 'a_b.example.com']) {
+    assert.ok(isHost(authority), authority);
+  }
 });
 
 test('a name leads to public addresses, and localhost to loopback', () => {

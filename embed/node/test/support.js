@@ -14,6 +14,8 @@ import { fileURLToPath } from 'node:url';
 const built = (name, path) => process.env[name] ?? fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
 export const COMPONENT = built('SOURCE_COMPONENT', 'dist/salesforce-source.wasm');
+export const COMPONENT_P3 = built('SOURCE_COMPONENT_P3', 'dist/salesforce-source-p3.wasm');
+export const HOSTILE_P3 = built('HOSTILE_COMPONENT_P3', 'dist/hostile-source-p3.wasm');
 export const HOSTILE = built('HOSTILE_COMPONENT', 'dist/hostile-source.wasm');
 export const REFERENCE = built('REFERENCE_COMPONENT', 'dist/reference-source.wasm');
 const SIMULATOR = built('SALESFORCE_SIM', 'target/release/salesforce-sim');
@@ -105,11 +107,11 @@ export const config = (org, more = {}) => ({
 });
 
 /** The same as a TOML file. */
-export async function toml(folder, org, { batch = 1000, more = '' } = {}) {
+export async function toml(folder, org, { component = COMPONENT, batch = 1000, more = '' } = {}) {
   const path = join(folder, 'source.toml');
   await writeFile(
     path,
-    `component = ${JSON.stringify(COMPONENT)}
+    `component = ${JSON.stringify(component)}
 [source]
 instance_url = "${org.url}"
 auth = { flow = "jwt-bearer", client_id = "${org.client_id}", username = "${org.username}", private_key = { file = "${org.key_file}" } }
