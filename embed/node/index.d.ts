@@ -79,9 +79,8 @@ export interface Batch {
   readonly problems: readonly Problem[];
   readonly stats: Stats;
   /**
-   * Says that the events are safe, those of earlier batches included, and stores the state. Rejects with a `StateError` if
-   * it cannot be stored; calling it again tries again. Does nothing where a later batch is acknowledged already, or where
-   * this batch comes again in any case: after a crash of the component, and in a new loop.
+   * Says that the events are safe, and stores the state. Rejects with a `StateError` if it cannot be stored; calling it again
+   * tries again. A second call does nothing. Until it was called, no other batch is handed out.
    */
   ack(): Promise<void>;
 }
@@ -122,6 +121,11 @@ export interface LoadOptions {
   cache?: string;
   /** What the component has to be: `sha256:` and 64 hexadecimal digits of its file. */
   digest?: string;
+  /**
+   * Whether a component for WASI 0.3 (`pipeline:source/async-source`) is run. Needs Node 24, and the optional dependency
+   * preview3-shim. Default false: what runs it is new.
+   */
+  wasi03?: boolean;
   limits?: Limits;
 }
 
@@ -130,7 +134,7 @@ export interface Options extends LoadOptions {
   state?: string | StateStore;
   /** Ends the loop when nothing is left to read. Default false: it goes on until it is stopped. */
   untilCaughtUp?: boolean;
-  /** With `untilCaughtUp`: for how long problems that pass are waited out without progress. Default 300,000. */
+  /** With `untilCaughtUp`: how long a source may bring nothing that is new, for whatever reason. Default 300,000. */
   giveUpAfterMs?: number;
   /** Ends the loop after the batch at hand, without an error. */
   signal?: AbortSignal;
@@ -143,7 +147,7 @@ export interface Options extends LoadOptions {
   maxCrashes?: number;
   /** Told of what the loop waits out: failed polls and crashes. Problems in batches are not among them. */
   onProblem?(problem: Problem, retryInMs: number): void;
-  /** What the component's wall clock shows, in milliseconds since 1970. For tests. Default `Date.now`. */
+  /** What the component's wall clock shows, and the loop goes by, in milliseconds since 1970. For tests. Default: the system's. */
   clock?(): number;
   /** Waits, or returns early when `signal` is aborted. For tests. */
   wait?(ms: number, signal: AbortSignal): Promise<void>;
@@ -158,9 +162,11 @@ export interface Source extends AsyncIterable<Batch>, AsyncDisposable {
   /** What in the configuration is allowed but probably not meant. */
   readonly warnings: readonly Problem[];
   /**
-   * Polls after the last acknowledged state. Each loop begins there; within a loop each poll goes on after the batch
-   * before, acknowledged or not. Problems that pass are waited out. Throws a `PollError` for one that somebody must act on,
-   * a `CrashError` after too many crashes in a row; a new loop tries again.
+   * Polls after the last acknowledged state. A batch that was not acknowledged when the next one is asked for, or when a new
+   * loop begins, is handed out again: the same object, without a poll, after a pause that grows from a second to a minute.
+   * Problems that pass are waited out. Throws a `PollError` for one that somebody must act on, a `CrashError` after too many
+   * crashes in a row; a new loop tries again, after the wait that either asks for. A source that promises more at once and
+   * brings nothing, more than ten times in a row, is polled once a second.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Batch>;
   describe(): Promise<Description>;

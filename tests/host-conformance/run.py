@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shlex
 import signal
 import socket
@@ -270,7 +271,8 @@ def a_kill_at_any_moment_loses_nothing(it: Trial) -> None:
         moments: list[Callable[[int], bool]] = [
             lambda at: any(step_of(state) >= at for state in it.server.states()),
             lambda at: f"{at}-0" in it.ids(),
-            lambda at: f"step-{at}" in it.stored(),
+            # Whichever is stored when this looks: each is there for a moment only.
+            lambda at: any(int(step) >= at for step in re.findall(r"step-(\d+)", it.stored())),
         ]
         moment = rng.choice(moments)
         it.until(lambda at=reached, here=moment: here(at), f"it does not come to step {reached}", pause=0)
@@ -363,6 +365,11 @@ def an_empty_state_is_refused(it: Trial) -> None:
         return f"{events(0)}state step-1\n" if state is None else "state \nnext 60000\n"
 
     it.server.answer = answer
+    never_begins_anew(it)
+
+
+def never_begins_anew(it: Trial) -> None:
+    """After an empty state in the place of the one behind `step-1`, neither at once nor after a restart."""
     it.start()
     it.until(lambda: it.server.states().count("step-1") >= 2 or it.host.poll() is not None, "it neither tries again nor ends")
     demand(it.server.states().count(None) == 1, "it begins anew")
@@ -380,19 +387,18 @@ def a_request_that_nobody_allowed_never_leaves(it: Trial) -> None:
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         elsewhere.settimeout(0.2)
         authority = f"127.0.0.1:{elsewhere.getsockname()[1]}"
-        script = f"request {authority}\nstate step-1\nnext 60000\n"
-        it.server.answer = lambda _state, _times: script
+        it.server.answer = lambda _state, _times: f"request {authority}\nstate step-1\nnext 60000\n"
         # Once as a stranger, and once as one that the component says it needs and the operator does not allow.
-        it.start()
-        it.until(lambda: bool(it.events()) or it.host.poll() is not None, "it delivers nothing")
-        it.kill()
-        it.start(declare=authority)
-        it.until(lambda: len(it.events()) >= 2 or it.host.poll() is not None or it.server.states().count("step-1") >= 1, "nothing happens")
-        try:
-            elsewhere.accept()
-        except TimeoutError:
-            return
-        raise Failed(f"it connects to {authority}, which was not allowed")
+        for number, config in enumerate([{}, {"declare": authority}], 1):
+            it.start(**config)
+            # The event says what became of the request, so that it is over then; a host may end rather than try.
+            it.until(lambda n=number: len(it.events()) >= n or it.host.poll() is not None, "it neither delivers nor ends")
+            it.kill()
+            try:
+                elsewhere.accept()
+            except TimeoutError:
+                continue
+            raise Failed(f"it connects to {authority}, which was not allowed" + (", as the component needs it" if config else ""))
 
 
 @trial
@@ -445,6 +451,42 @@ def a_long_wait_is_kept(it: Trial) -> None:
     with it.server.changed:
         again = it.server.changed.wait_for(lambda: len(it.server.asked) > 1, timeout=2)
     demand(not again, "it polls again at once, and was asked to wait")
+
+
+@trial
+def a_long_wait_after_a_failure_is_kept(it: Trial) -> None:
+    later = "fail rate-limited 4294967295 much later\n"
+    it.server.answer = lambda state, _times: f"{events(0)}state step-1\n" if state is None else later
+    it.start()
+    it.asked_with("step-1")
+    with it.server.changed:
+        again = it.server.changed.wait_for(lambda: len(it.server.asked) > 2, timeout=2)
+    demand(not again, "it polls again at once, and was asked to wait")
+    demand(it.host.poll() is None, "it has ended over a failure that passes")
+
+
+@trial
+def a_source_that_promises_more_and_brings_nothing_is_not_asked_without_end(it: Trial) -> None:
+    it.server.answer = lambda _state, _times: "state step-1\n"
+    it.start()
+    it.asked_with("step-1")
+    # Some polls in a row may be free: a source that passes over much has nothing for a while.
+    time.sleep(4)
+    before = len(it.server.states())
+    time.sleep(2)
+    asked = len(it.server.states()) - before
+    demand(asked <= 10, f"it polls {asked} times in two seconds, for nothing")
+    demand(it.host.poll() is None, "it has ended")
+    demand(it.stop() == 0, "it does not end well")
+
+
+@trial
+def an_empty_state_of_a_failure_is_refused(it: Trial) -> None:
+    def answer(state: str | None, _times: int) -> str:
+        return f"{events(0)}state step-1\n" if state is None else "state \nfail transient 100 nothing\n"
+
+    it.server.answer = answer
+    never_begins_anew(it)
 
 
 @trial

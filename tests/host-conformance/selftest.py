@@ -33,11 +33,15 @@ FAULTS = {
     "unchecked-objects": "an event that is no object is refused",
     "empty-state": "an empty state is refused",
     "anywhere": "a request that nobody allowed never leaves",
+    "declared": "a request that nobody allowed never leaves",
     "first-mistake": "a refused configuration ends it with all mistakes",
     "all-is-well": "a refused configuration ends it with all mistakes",
     "begins-anew": "a state that was damaged does not begin anew",
     "unlocked": "a second host leaves the state of the first alone",
     "overflow": "a long wait is kept",
+    "overflow-of-a-failure": "a long wait after a failure is kept",
+    "credulous": "a source that promises more and brings nothing is not asked without end",
+    "empty-state-of-a-failure": "an empty state of a failure is refused",
     "cuts": "a large batch arrives whole",
 }
 
@@ -74,14 +78,15 @@ def host(fault: str, toml: str) -> int:
         if fault == "unsaved":
             return
         beside = state_file.with_suffix(".new")
-        beside.write_text("" if fault == "empty-state" and not text else text + ".")
+        beside.write_text(text + "." if text else "")
         os.replace(beside, state_file)
 
+    promises = 0
     while not stopped.is_set():
         query = "" if state is None else f"?state={quote(state)}"
         with urllib.request.urlopen(f"http://{source['authority']}/poll{query}") as answer:
             lines = answer.read().decode().splitlines()
-        events, after, wait, failed = [], state or "start", 0.0, None
+        events, after, told, wait, failed = [], state or "start", None, 0.0, None
         for line in lines:
             word, _, rest = line.partition(" ")
             if word == "trap":
@@ -97,23 +102,29 @@ def host(fault: str, toml: str) -> int:
             elif word == "large":
                 events.append(json.dumps({"large": "x" * (int(rest) // 2 if fault == "cuts" else int(rest))}))
             elif word == "state":
-                after = unquote(rest)
+                after = told = unquote(rest)
             elif word == "next":
                 wait = (int(rest) + (1 if fault == "overflow" else 0)) % 2**32 / 1000
             elif word == "problem":
                 text = unquote(rest)
                 print(text if fault == "raw" else repr(text), file=sys.stderr, flush=True)
             elif word == "fail":
-                failed = float(rest.split()[1]) / 1000
+                failed = (int(rest.split()[1]) + (1 if fault == "overflow-of-a-failure" else 0)) % 2**32 / 1000
             elif word == "request":
-                if rest in allowed or fault == "anywhere":
+                is_declared = fault == "declared" and rest == source.get("declare")
+                if is_declared:
+                    time.sleep(0.5)  # so that who looks too soon sees nothing
+                if rest in allowed or fault == "anywhere" or is_declared:
                     try:
                         urllib.request.urlopen(f"http://{rest}/", timeout=0.3)
                     except OSError:
                         pass
                 events.append(json.dumps({"request": rest}))
-        if failed is not None:
-            stopped.wait(0.1 if fault == "impatient" else failed)
+        if failed is not None and (told != "" or fault == "empty-state-of-a-failure"):
+            if told is not None:
+                save(told)
+                state = told or None
+            stopped.wait(0.1 if fault == "impatient" else min(failed, 86_400))
             continue
 
         def fits(event: str) -> bool:
@@ -137,7 +148,8 @@ def host(fault: str, toml: str) -> int:
         write(output, events)
         save(after)
         state = after or None
-        stopped.wait(min(wait, 86_400))
+        promises = 0 if events or wait >= 1 else promises + 1
+        stopped.wait(1 if promises > 10 and fault != "credulous" else min(wait, 86_400))
     return 0
 
 

@@ -12,10 +12,10 @@ export const covers = (rule, authority) =>
 /**
  * Whether a request may go out by this scheme: `https`, or `http` to this machine, where nobody reads on the wire.
  *
- * @param {string | undefined} scheme the tag of WASI's; none is `https`
+ * @param {string} scheme the tag of WASI's
  * @param {string} authority
  */
 export function isPrivate(scheme, authority) {
-  if (scheme === undefined || scheme === 'HTTPS') return true;
+  if (scheme === 'HTTPS') return true;
   return scheme === 'HTTP' && /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i.test(authority);
 }

@@ -3,6 +3,8 @@
 /** @import { Problem } from '../index.js' */
 
 export const CONTRACT = 'pipeline:source/source@0.1.0';
+/** The same for WASI 0.3. */
+export const ASYNC_CONTRACT = 'pipeline:source/async-source@0.1.0';
 
 /** What breaks the contract: nothing of it may be delivered. */
 export class Refusal extends Error {}

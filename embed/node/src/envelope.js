@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 
 export const LARGEST_STATE = 1 << 20;
-const LARGEST_FILE = LARGEST_STATE + (16 << 10);
+export const LARGEST_FILE = LARGEST_STATE + (16 << 10);
 const MAGIC = Buffer.from('\xffstate\xff', 'latin1');
 const FORMAT = Buffer.from('1 ');
 

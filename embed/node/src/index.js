@@ -30,8 +30,8 @@ async function prepared(component, options) {
   const problem = versionProblem(process.versions.node);
   if (problem) throw new ComponentError({ kind: 'config', message: problem });
   const limits = { ...LIMITS, ...options.limits };
-  const { module, digest } = await moduleOf(component, options);
-  return { limits, digest, load: () => Instance.load(module, { limits, allow: options.allow }) };
+  const { module, digest, isAsync } = await moduleOf(component, options);
+  return { limits, digest, load: () => Instance.load(module, { limits, allow: options.allow, isAsync }) };
 }
 
 /** @type {typeof api.open} */

@@ -3,6 +3,8 @@ import { ClosedError, ComponentError, ConfigurationError, CrashError, PollError 
 
 /** Of the JavaScript heap of a component's thread: a batch and what becomes of it. */
 const HEAP = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 32 };
+/** Loaded before anything else in its thread, and in those that this makes: it looks at where names lead. */
+const GUARD = { NODE_OPTIONS: `--import ${JSON.stringify(new URL('guard.js', import.meta.url).href)}` };
 const LOADING_MS = 60_000;
 
 /** An instance of a component in a thread of its own. After a `CrashError` it is gone. */
@@ -23,13 +25,13 @@ export class Instance {
 
   /**
    * @param {string} module
-   * @param {{ limits: Record<string, number>, allow?: string[] }} options
+   * @param {{ limits: Record<string, number>, allow?: string[], isAsync: boolean }} options
    */
-  static async load(module, { limits, allow }) {
+  static async load(module, { limits, allow, isAsync }) {
     const instance = new Instance(
       new Worker(new URL('worker.js', import.meta.url), {
-        workerData: { module, limits, allow },
-        env: {},
+        workerData: { module, limits, allow, isAsync },
+        env: GUARD,
         resourceLimits: HEAP,
       }),
     );

@@ -1,16 +1,11 @@
 // The program: what it is told on the command line, and how it ends.
 
 import { basename } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { PollError, SourceError, describe, fileStore, open, readConfig, transpile } from './index.js';
 import { words } from './errors.js';
 import { fileOutput, standardOutput } from './output.js';
 import { readSettings } from './settings.js';
-
-const RETRY_AFTER_MS = 30_000;
-/** A component asks for the wait: a mistake of it must not silence a source. */
-const LONGEST_WAIT_MS = 86_400_000;
 
 const HELP = `Collects logs with a source component: polls it, writes its events as NDJSON, keeps its state.
 
@@ -51,6 +46,7 @@ module that --transpile made of one (.js), which needs no transpiler and starts 
   --check            tries each thing that a collection needs, and says what to do about what fails
   --describe         shows what the component is
   --transpile FOLDER writes the component as a module into a folder
+  --wasi-0.3         runs a component for WASI 0.3 as well (Node 24)
   --cache FOLDER     where transpiled components are kept (PIPELINE_SOURCE_CACHE)
 
 Events are written before the state is stored: after a crash some come again, with the same event.id, and none is lost.
@@ -85,7 +81,7 @@ async function run(args) {
     allowPositionals: true,
     options: {
       state: text, output: text, cache: text, transpile: text, allow: { type: 'string', multiple: true },
-      'until-caught-up': flag, check: flag, describe: flag, help: { type: 'boolean', short: 'h' },
+      'until-caught-up': flag, 'wasi-0.3': flag, check: flag, describe: flag, help: { type: 'boolean', short: 'h' },
     },
   });
   if (options.help || args.length === 0) {
@@ -104,24 +100,24 @@ async function run(args) {
   const { cache } = options;
   const settings =
     isToml ? await readSettings(first)
-    : { component: first, source: wantsConfig ? await readConfig(second) : {}, ...options, limits: {}, digest: undefined };
+    : { component: first, source: wantsConfig ? await readConfig(second) : {}, ...options, limits: {}, digest: undefined, wasi03: options['wasi-0.3'] };
   if (options.transpile !== undefined) {
     console.log(await transpile(settings.component, options.transpile));
     return 0;
   }
   if (options.describe) {
-    const { name, version, streams } = await describe(settings.component, { cache, digest: settings.digest });
+    const { name, version, streams } = await describe(settings.component, { cache, digest: settings.digest, wasi03: settings.wasi03 });
     console.log(JSON.stringify({ name, version, streams }, null, 2));
     return 0;
   }
 
   const stop = new AbortController(); // after this batch
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort());
-  const { component, limits, digest, allow } = settings;
+  const { component, limits, digest, wasi03, allow } = settings;
   const tenant = isToml ? basename(first, '.toml') : undefined;
   const state = options.check || settings.state === undefined ? undefined : fileStore(settings.state, { tenant });
   const source = await open(component, settings.source, {
-    cache, limits, digest, allow, state,
+    cache, limits, digest, wasi03, allow, state,
     signal: stop.signal,
     untilCaughtUp: options['until-caught-up'],
     onProblem: (problem) => console.error(words(problem)),
@@ -131,7 +127,7 @@ async function run(args) {
   });
   try {
     for (const warning of source.warnings) console.error(words(warning));
-    return options.check ? await check(source) : await collect(source, settings.output, options['until-caught-up'], stop.signal);
+    return options.check ? await check(source) : await collect(source, settings.output, options['until-caught-up']);
   } finally {
     await source.close();
   }
@@ -152,10 +148,11 @@ async function check(source) {
   return findings.some(({ verdict }) => verdict === 'fail') ? 1 : 0;
 }
 
-/** @param {import('../index.js').Source} source @param {string | undefined} file @param {boolean | undefined} untilCaughtUp @param {AbortSignal} signal */
-async function collect(source, file, untilCaughtUp, signal) {
+/** @param {import('../index.js').Source} source @param {string | undefined} file @param {boolean | undefined} untilCaughtUp */
+async function collect(source, file, untilCaughtUp) {
   const output = file === undefined ? standardOutput() : await fileOutput(file);
   const total = { events: 0, files: 0, requests: 0 };
+  let hasWorked = false;
   try {
     for (;;) {
       try {
@@ -163,16 +160,17 @@ async function collect(source, file, untilCaughtUp, signal) {
           for (const problem of batch.problems) console.error(words(problem));
           if (batch.lines.length) await output.write(batch.lines.join('\n') + '\n');
           await batch.ack();
+          hasWorked = true;
           total.events += batch.lines.length;
           total.files += batch.stats.filesCompleted;
           total.requests += batch.stats.requests;
         }
         return 0;
       } catch (error) {
-        // Somebody must act, and may do so while this runs.
-        if (!(error instanceof PollError) || untilCaughtUp || ['config', 'state'].includes(error.kind)) throw error;
+        if (!(error instanceof PollError) || untilCaughtUp) throw error;
+        // Somebody must act, and may do so while this runs. A configuration that has worked may work again: a stream was renamed.
+        if (error.kind === 'state' || (error.kind === 'config' && !hasWorked)) throw error;
         for (const line of explained(error)) console.error(line);
-        await sleep(Math.min(error.retryAfterMs || RETRY_AFTER_MS, LONGEST_WAIT_MS), undefined, { signal }).catch(() => {});
       }
     }
   } catch (/** @type {any} */ error) {

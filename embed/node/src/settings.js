@@ -7,7 +7,7 @@ import { readText, resolved } from './config.js';
 import { ConfigurationError } from './errors.js';
 
 /** @import { Limits, Problem } from '../index.js' */
-/** @typedef {{ component: string, source: object, state?: string, output?: string, allow: string[], digest?: string, limits: Limits }} Settings */
+/** @typedef {{ component: string, source: object, state?: string, output?: string, allow: string[], digest?: string, wasi03?: boolean, limits: Limits }} Settings */
 
 const TABLES = ['component', 'source', 'state', 'output', 'egress', 'limits', 'admission'];
 /** @type {Record<string, Record<string, keyof Limits>>} */
@@ -70,7 +70,8 @@ export async function readSettings(path) {
     note('egress.allow', 'a list of texts is expected: allow = ["logs.example.com"]');
   }
   const limits = limitsOf(part('limits', Object.values(LIMITS).flatMap(Object.keys)), note);
-  const { digest } = part('admission', ['digest']);
+  const { digest, wasi_0_3: wasi03 } = part('admission', ['digest', 'wasi_0_3']);
+  if (wasi03 !== undefined && typeof wasi03 !== 'boolean') note('admission.wasi_0_3', 'true or false is expected');
   if (digest !== undefined && !/^sha256:[0-9a-f]{64}$/i.test(digest)) {
     note('admission.digest', 'sha256: and 64 hexadecimal digits are expected');
   }
@@ -84,7 +85,7 @@ export async function readSettings(path) {
   }
 
   if (mistakes.length || !component) throw new ConfigurationError(mistakes[0], { problems: mistakes });
-  return { component, source, state: state || undefined, output: output || undefined, allow, digest, limits };
+  return { component, source, state: state || undefined, output: output || undefined, allow, digest, wasi03, limits };
 }
 
 /** @param {string} text @param {string} path @returns {Record<string, any>} */

@@ -1,30 +1,34 @@
 // A source that is polled in a loop: what it has come to, what is acknowledged, and what follows a failure.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClosedError, CrashError, PollError } from './errors.js';
+import { ClosedError, CrashError, PollError, SourceError, StateError } from './errors.js';
 
 /** @import * as api from '../index.js' */
 /** @import { Instance } from './instance.js' */
 /** @typedef {Omit<api.Options, 'limits' | 'state'> & { limits: Required<api.Limits>, store?: api.StateStore }} Settings */
 
 const RETRY_AFTER_MS = 30_000;
+const SHORTEST_RETRY_MS = 100;
 const FIRST_BACK_OFF_MS = 1_000;
 const LONGEST_BACK_OFF_MS = 60_000;
 /** Node makes 1 ms of a timer that is longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Polls in a row that promise more at once and bring nothing, after which each costs a wait. */
 const EMPTY_PROMISES = 10;
-
-/** @param {string | undefined} state @param {number} number */
-const acknowledged = (state, number) => ({ state, number });
+/** A source that wants to be polled again sooner than that promises more at once. */
+const SOON_MS = 1_000;
+/** For how long a source goes on at full speed that reads and has no events: of some files all may be left out. */
+const FRUITLESS_MS = 60_000;
+/** The wait after each such poll from then on. */
+const FRUITLESS_WAIT_MS = 100;
 
 const CLOSED = new ClosedError({ kind: 'internal', message: 'the source is closed' });
 
-/** @param {Iterable<api.Problem>} problems */
-const kinds = (problems) => new Set([...problems].map(({ kind }) => kind));
+/** @param {number} times how often in a row */
+const backOff = (times) => Math.min(FIRST_BACK_OFF_MS * 2 ** (times - 1), LONGEST_BACK_OFF_MS);
 
-/** @param {Set<api.Kind>} found */
-const passes = (found) => found.has('transient') || found.has('rate-limited');
+/** @param {api.Problem[]} problems */
+const passes = (problems) => problems.some(({ kind }) => kind === 'transient' || kind === 'rate-limited');
 
 /** @typedef {Pick<api.Batch, 'lines' | 'state' | 'nextPollMs' | 'problems' | 'stats'>} Content */
 
@@ -43,18 +47,26 @@ export class Source {
   #calls = new Queue();
   #saves = new Queue();
   #stop = new AbortController();
-  /** The last acknowledged state, and the number of its batch. */
-  #acked = acknowledged(undefined, 0);
-  /** Of batches that were handed out. */
-  #number = 0;
-  /** Batches of an earlier one come again, so that acknowledging them changes nothing. */
-  #generation = 0;
+  /** The last acknowledged state. @type {string | undefined} */
+  #state;
+  /** What was handed out and is not acknowledged: it comes again before anything else. @type {Batch | undefined} */
+  #pending;
+  /** When to poll again, and when something moved last. */
+  #due;
+  #progress;
+  /** Since when no batch has had events, and no long wait was asked for. @type {number | undefined} */
+  #fruitless;
+  /** In a row: crashes, empty promises, and how often the batch at hand came again. */
+  #crashes = 0;
+  #promises = 0;
+  #repeated = 0;
 
   /** @param {() => Promise<Instance>} load @param {string} config @param {Settings} settings */
   constructor(load, config, settings) {
     this.#load = load;
     this.#config = config;
     this.#settings = settings;
+    this.#due = this.#progress = this.#now();
     const { signal } = settings;
     if (signal?.aborted) this.#stop.abort();
     signal?.addEventListener('abort', () => this.#stop.abort(), { once: true, signal: this.#stop.signal });
@@ -65,11 +77,16 @@ export class Source {
     await this.#calls.run(() => this.#configured());
     const { store } = this.#settings;
     if (store?.bind) store.bind(await this.describe(), digest);
-    this.#acked.state = await this.#saves.run(async () => store?.load());
+    const state = await this.#saves.run(async () => store?.load());
+    const { stateBytes } = this.#settings.limits;
+    if (state !== undefined && Buffer.byteLength(state) > stateBytes) {
+      throw new StateError({ kind: 'state', message: `the state is larger than its limit of ${stateBytes} bytes, so no source wrote it` });
+    }
+    this.#state = state;
   }
 
   get state() {
-    return this.#acked.state;
+    return this.#state;
   }
 
   get authorities() {
@@ -95,7 +112,7 @@ export class Source {
   }
 
   /** @param {string} [state] */
-  async isComplete(state = this.#acked.state) {
+  async isComplete(state = this.#state) {
     return state === undefined ? false : this.#call('isComplete', state);
   }
 
@@ -116,89 +133,118 @@ export class Source {
 
   /** @returns {AsyncGenerator<api.Batch, undefined, undefined>} */
   async *[Symbol.asyncIterator]() {
-    const { untilCaughtUp, giveUpAfterMs = 300_000, maxCrashes = 5, onProblem } = this.#settings;
     const stopped = this.#stop.signal;
-    this.#generation += 1;
-    let { state } = this.#acked;
-    let [crashes, fruitless] = [0, 0];
-    let progress = performance.now();
-
     while (!stopped.aborted) {
-      const polled = performance.now();
-      /** @type {Content} */
-      let batch;
-      try {
-        batch = await this.#call('poll', state);
-      } catch (/** @type {any} */ error) {
-        if (this.#isClosed) return;
-        if (error instanceof CrashError) {
-          crashes += 1;
-          if (crashes > maxCrashes) throw error;
-          this.#generation += 1;
-          ({ state } = this.#acked);
-          const wait = Math.min(FIRST_BACK_OFF_MS * 2 ** (crashes - 1), LONGEST_BACK_OFF_MS);
-          onProblem?.(error.problems[0], wait);
-          await this.#wait(wait);
-          continue;
-        }
-        if (!(error instanceof PollError)) throw error;
-        crashes = 0;
-        const { state: backedOff } = /** @type {{ state?: string }} */ (error);
-        if (backedOff !== undefined) {
-          // The same place with a back-off in it. Stored only where it is the acknowledged one.
-          const isAcked = state === this.#acked.state;
-          state = backedOff;
-          if (isAcked) await this.#saves.run(() => this.#save(backedOff, this.#acked.number));
-        }
-        const wait = Math.min(error.retryAfterMs || RETRY_AFTER_MS, this.#settings.limits.longestWaitMs);
-        const isLate = untilCaughtUp && performance.now() - progress + wait > giveUpAfterMs;
-        if (isLate || !passes(kinds(error.problems))) throw error;
-        onProblem?.(error.problems[0], wait);
-        await this.#wait(wait);
-        continue;
+      if (this.#pending) {
+        this.#repeated += 1;
+        await this.#wait(backOff(this.#repeated));
+      } else {
+        await this.#wait(Math.max(0, this.#due - this.#now()));
       }
-      crashes = 0;
-      state = batch.state;
-      const { lines, stats, problems, nextPollMs } = batch;
-      const isFruitful = lines.length > 0 || stats.bytesRead > 0 || stats.filesCompleted > 0;
-      if (isFruitful) progress = performance.now();
-      fruitless = isFruitful || nextPollMs > 0 ? 0 : fruitless + 1;
-
-      yield this.#handedOut(batch);
-
-      if (untilCaughtUp && nextPollMs > 0) {
-        const found = kinds(problems);
-        found.delete('data'); // reported, and stepped around
-        if (!found.size && !stats.backlogFiles) return;
-        const isLate = performance.now() - progress + nextPollMs > giveUpAfterMs;
-        const blocking = problems.filter(({ kind }) => kind !== 'data');
-        if (blocking.length && (isLate || !passes(found))) throw new PollError(blocking[0], { problems: blocking });
-        if (isLate) {
-          const message = `no progress, and the next attempt is ${Math.round(nextPollMs / 1000)} s away`;
-          throw new PollError({ kind: 'transient', message, retryAfterMs: nextPollMs });
-        }
-      }
-      const due = fruitless > EMPTY_PROMISES ? FIRST_BACK_OFF_MS : nextPollMs;
-      await this.#wait(Math.max(0, due - (performance.now() - polled)));
+      if (stopped.aborted) return;
+      const batch = (this.#pending ??= await this.#poll());
+      if (!batch) continue;
+      yield batch;
+      // It may be about to be acknowledged.
+      await this.#saves.idle();
+      if (this.#pending !== batch && this.#endsAfter(batch)) return;
     }
   }
 
-  /** @param {Content} batch */
-  #handedOut(batch) {
-    this.#number += 1;
-    const [number, generation] = [this.#number, this.#generation];
-    const ack = () =>
-      this.#saves.run(async () => {
-        if (generation !== this.#generation || number <= this.#acked.number) return;
-        await this.#save(batch.state, number);
-      });
-    return new Batch(batch, ack);
+  /** A batch, or nothing where it failed in a way that passes. @returns {Promise<Batch | undefined>} */
+  async #poll() {
+    try {
+      /** @type {Content} */
+      const content = await this.#call('poll', this.#state);
+      this.#crashes = this.#repeated = 0;
+      this.#due = this.#now() + content.nextPollMs;
+      /** @type {Batch} */
+      const batch = new Batch(content, () => this.#saves.run(() => this.#acknowledge(batch)));
+      return batch;
+    } catch (/** @type {any} */ error) {
+      if (this.#isClosed) return undefined;
+      if (error instanceof PollError) await this.#failed(error);
+      else if (error instanceof SourceError) this.#crashed(error);
+      else throw error;
+    }
   }
 
-  /** @param {string} state @param {number} number */
-  async #save(state, number) {
-    if (state !== this.#acked.state) await this.#settings.store?.save(state);
-    this.#acked = acknowledged(state, number);
+  /** @param {SourceError} error */
+  #crashed(error) {
+    const { maxCrashes = 5, onProblem } = this.#settings;
+    this.#crashes += 1;
+    const wait = backOff(this.#crashes);
+    // Also for who catches what is thrown and goes on.
+    this.#due = this.#now() + wait;
+    if (this.#crashes % (maxCrashes + 1) === 0) throw error;
+    onProblem?.(error.problems[0], wait);
+  }
+
+  /** @param {PollError & { state?: string }} error */
+  async #failed(error) {
+    const { limits, onProblem } = this.#settings;
+    this.#crashes = 0;
+    const wait = Math.max(SHORTEST_RETRY_MS, Math.min(error.retryAfterMs || RETRY_AFTER_MS, limits.longestWaitMs));
+    this.#due = this.#now() + wait;
+    // The same place with a back-off in it.
+    const { state } = error;
+    if (state !== undefined && error.kind !== 'state') await this.#saves.run(() => this.#save(state));
+    if (this.#isLate() || !passes(error.problems)) throw error;
+    onProblem?.(error.problems[0], wait);
+  }
+
+  /** @param {Batch} batch */
+  async #acknowledge(batch) {
+    if (batch !== this.#pending) return;
+    const hasChanged = batch.state !== this.#state;
+    await this.#save(batch.state);
+    this.#pending = undefined;
+    this.#due = Math.max(this.#due, this.#now() + this.#leastWait(batch, hasChanged));
+  }
+
+  /** How long it is at least until the next poll, whatever the source wants itself. @param {Batch} batch @param {boolean} hasChanged */
+  #leastWait({ lines, nextPollMs, stats }, hasChanged) {
+    const now = this.#now();
+    // What was read is what the source says; that it goes on from somewhere else is seen.
+    const hasRead = stats.bytesRead > 0 || stats.rowsRead > 0 || stats.filesCompleted > 0;
+    if (lines.length || (hasRead && hasChanged)) [this.#progress, this.#promises] = [now, 0];
+    else if (nextPollMs < SOON_MS) this.#promises += 1;
+    if (lines.length || nextPollMs >= FRUITLESS_MS) this.#fruitless = undefined;
+    else this.#fruitless ??= now;
+    if (lines.length || nextPollMs >= SOON_MS) return 0;
+    if (this.#promises > EMPTY_PROMISES) return FIRST_BACK_OFF_MS;
+    return now - (this.#fruitless ?? now) >= FRUITLESS_MS ? FRUITLESS_WAIT_MS : 0;
+  }
+
+  /** With `untilCaughtUp`: whether nothing is left to wait for. @param {Batch} batch */
+  #endsAfter({ problems, nextPollMs, stats }) {
+    if (!this.#settings.untilCaughtUp) return false;
+    const blocking = problems.filter(({ kind }) => kind !== 'data'); // those are reported, and stepped around
+    const wantsPause = nextPollMs > 0;
+    if (wantsPause && !blocking.length && !stats.backlogFiles) return true;
+    const isLate = this.#isLate();
+    if (blocking.length && (isLate || (wantsPause && !passes(blocking)))) throw new PollError(blocking[0], { problems: blocking });
+    if (isLate) {
+      const what = wantsPause ? `${stats.backlogFiles} files are not read yet` : 'the source promises more and brings nothing';
+      throw new PollError({ kind: 'transient', message: `no progress: ${what}`, retryAfterMs: this.#due - this.#now() });
+    }
+    return false;
+  }
+
+  /** Whether the patience of `untilCaughtUp` ends before the next poll. */
+  #isLate() {
+    const { untilCaughtUp, giveUpAfterMs = 300_000 } = this.#settings;
+    return untilCaughtUp === true && Math.max(this.#due, this.#now()) - this.#progress > giveUpAfterMs;
+  }
+
+  /** @param {string} state */
+  async #save(state) {
+    if (state !== this.#state) await this.#settings.store?.save(state);
+    this.#state = state;
+  }
+
+  #now() {
+    return this.#settings.clock?.() ?? performance.now();
   }
 
   /** Even 0 ms let timers and signals in. @param {number} ms */
@@ -260,7 +306,12 @@ class Queue {
     return turn;
   }
 
-  /** Resolves when the work at hand is done. @param {Error} why */
+  /** Resolves when the work at hand is done. */
+  idle() {
+    return this.#last;
+  }
+
+  /** Likewise, and nothing is done any more. @param {Error} why */
   close(why) {
     this.#closed = why;
     return this.#last;

@@ -1,9 +1,10 @@
 // A state in a file of its own, held by one process.
 
-import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { Unfit, seal, unseal } from './envelope.js';
+import { LARGEST_FILE, Unfit, seal, unseal } from './envelope.js';
 import { StateError, reason } from './errors.js';
+import { NoFile, readUpTo } from './file.js';
 import { NoLocks, lock } from './lock.js';
 
 /** @import { Owner } from './envelope.js' */
@@ -109,12 +110,10 @@ async function real(path) {
 /** @param {string} path @param {string} given */
 async function content(path, given) {
   try {
-    // Asked before opening: opening a pipe would wait for ever.
-    if (!(await stat(path)).isFile()) throw refuse(`${given}: it is not a file, so it holds no state`);
-    return await readFile(path);
+    return await readUpTo(path, LARGEST_FILE);
   } catch (/** @type {any} */ error) {
     if (error?.code === 'ENOENT') return undefined;
-    if (error instanceof StateError) throw error;
+    if (error instanceof NoFile) throw refuse(`${given}: it is not a file, so it holds no state`);
     throw refuse(`${given}: cannot read the state: ${reason(error)}`, undefined, error);
   }
 }

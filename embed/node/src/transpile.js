@@ -7,14 +7,13 @@ import { homedir, tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { CONTRACT } from './contract.js';
+import { LARGEST_COMPONENT, admitted, runs03 } from './admission.js';
+import { ASYNC_CONTRACT } from './contract.js';
 import { ComponentError, reason } from './errors.js';
-import { number } from './memory.js';
+import { NoFile, readUpTo } from './file.js';
 
-/** What a source may import. */
-const ALLOWED = ['wasi:http/', 'wasi:io/', 'wasi:clocks/'];
 /** Changes with what is generated, beside the version of the generator. */
-const FORMAT = 1;
+const FORMAT = 2;
 const TRANSPILING_MS = 120_000;
 
 /** @param {string} message @param {unknown} [cause] */
@@ -24,20 +23,26 @@ const refuse = (message, cause) => new ComponentError({ kind: 'config', message 
 const sha256 = (data) => createHash('sha256').update(data).digest('hex');
 
 /**
- * The URL of the module of a component, and the component's digest unless it is a module already.
+ * The URL of the module of a component, whether it is one for WASI 0.3, and the component's digest unless it is a module already.
  *
  * @param {string | URL | Uint8Array} component
  * @param {import('../index.js').LoadOptions} options
  */
-export async function moduleOf(component, { cache = cacheFolder(), digest }) {
+export async function moduleOf(component, { cache = cacheFolder(), digest, wasi03 = false }) {
   const { bytes, shown, path } = await read(component);
   const found = `sha256:${sha256(bytes)}`;
   if (digest !== undefined && digest.toLowerCase() !== found) {
     throw refuse(`${shown}: it is not the component that the digest is of; it has ${found}`);
   }
-  if (path && /\.m?js$/.test(path)) return { module: pathToFileURL(path).href, digest: undefined };
+  const isAsync = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(ASYNC_CONTRACT);
+  if (path && /\.m?js$/.test(path)) {
+    if (isAsync) runs03(shown, wasi03);
+    return { module: pathToFileURL(path).href, digest: undefined, isAsync };
+  }
+  const contract = admitted(bytes, shown);
+  if (contract === ASYNC_CONTRACT) runs03(shown, wasi03);
   try {
-    return { module: await cached(bytes, shown, resolve(cache)), digest: found };
+    return { module: await cached(bytes, shown, resolve(cache), contract), digest: found, isAsync: contract === ASYNC_CONTRACT };
   } catch (/** @type {any} */ error) {
     if (error instanceof ComponentError || !error?.code) throw error;
     throw refuse(
@@ -51,7 +56,7 @@ export async function moduleOf(component, { cache = cacheFolder(), digest }) {
 export async function transpile(component, folder, name) {
   const { bytes, shown, path } = await read(component);
   name ??= path ? basename(path, '.wasm') : 'component';
-  const files = await generate(bytes, shown, name);
+  const files = await generate(bytes, shown, name, admitted(bytes, shown));
   try {
     await mkdir(folder, { recursive: true });
     for (const [file, content] of files) await writeFile(join(folder, file), content);
@@ -66,8 +71,9 @@ async function read(component) {
   if (component instanceof Uint8Array) return { bytes: component, shown: 'the component' };
   const path = component instanceof URL ? fileURLToPath(component) : resolve(component);
   try {
-    return { bytes: await readFile(path), shown: String(component), path };
+    return { bytes: await readUpTo(path, LARGEST_COMPONENT), shown: String(component), path };
   } catch (error) {
+    if (error instanceof NoFile) throw refuse(`${component}: it is not a file`);
     throw refuse(`${component}: cannot read the component: ${reason(error)}`, error);
   }
 }
@@ -83,13 +89,13 @@ function cacheFolder() {
   return base ? join(base, 'pipeline-source') : join(tmpdir(), `pipeline-source-${process.getuid?.() ?? ''}`);
 }
 
-/** @param {Uint8Array} bytes @param {string} shown @param {string} cache */
-async function cached(bytes, shown, cache) {
+/** @param {Uint8Array} bytes @param {string} shown @param {string} cache @param {string} contract */
+async function cached(bytes, shown, cache, contract) {
   await mkdir(cache, { recursive: true, mode: 0o700 });
   await ours(cache);
   const folder = join(cache, sha256(`${FORMAT} ${generatorVersion()} ${sha256(bytes)}`));
   if (!(await isSound(folder))) {
-    const files = await generate(bytes, shown, 'component');
+    const files = await generate(bytes, shown, 'component', contract);
     const fresh = join(cache, `.${randomUUID()}`);
     await mkdir(fresh, { mode: 0o700 });
     /** @type {Record<string, string>} */
@@ -142,11 +148,10 @@ function generatorVersion() {
   }
 }
 
-/** @param {Uint8Array} bytes @param {string} shown @param {string} name @returns {Promise<[string, Uint8Array | string][]>} */
-async function generate(bytes, shown, name) {
+/** @param {Uint8Array} bytes @param {string} shown @param {string} name @param {string} contract @returns {Promise<[string, Uint8Array | string][]>} */
+async function generate(bytes, shown, name, contract) {
   generatorVersion();
-  looksLikeAComponent(bytes, shown);
-  const worker = new Worker(new URL('transpile-worker.js', import.meta.url), { workerData: { bytes, name }, env: {} });
+  const worker = new Worker(new URL('transpile-worker.js', import.meta.url), { workerData: { bytes, name, contract }, env: {} });
   const timer = setTimeout(() => worker.terminate(), TRANSPILING_MS);
   try {
     const answer = await new Promise((resolve, reject) => {
@@ -156,7 +161,7 @@ async function generate(bytes, shown, name) {
     });
     if (answer.missing) throw refuse('the transpiler @bytecodealliance/jco-transpile is not installed');
     if (answer.invalid) throw refuse(`${shown}: it is not a valid component: ${answer.invalid}`);
-    speaksTheContract(answer, shown);
+    speaksTheContract(answer, shown, contract);
     return [...answer.files, ['package.json', '{"type":"module"}\n']];
   } finally {
     clearTimeout(timer);
@@ -164,34 +169,14 @@ async function generate(bytes, shown, name) {
   }
 }
 
-/** @param {Uint8Array} bytes @param {string} shown */
-function looksLikeAComponent(bytes, shown) {
-  const head = Buffer.from(bytes.subarray(0, 8)).toString('hex');
-  if (head === '0061736d01000000') {
-    throw refuse(`${shown}: it is a core module of WebAssembly, not a component; \`wasm-tools component new\` makes one of it`);
-  }
-  if (head !== '0061736d0d000100') throw refuse(`${shown}: it is not a WebAssembly component`);
-  try {
-    for (let at = 8; at < bytes.length; ) {
-      const [size, start] = number(bytes, at + 1);
-      at = start + size;
-      if (at > bytes.length) throw new RangeError('cut off');
-    }
-  } catch {
-    throw refuse(`${shown}: the component is cut off: its file is not whole. Copy it again`);
-  }
-}
-
-/** @param {{ imports: string[], exports: string[] }} component @param {string} shown */
-function speaksTheContract({ imports, exports }, shown) {
-  if (!exports.includes(CONTRACT)) {
-    const other = exports.find((name) => name.startsWith('pipeline:source/source@'));
-    throw refuse(
-      other
-        ? `${shown}: the component speaks ${other}, and this package ${CONTRACT}; take versions that go together`
-        : `${shown}: the component is no source: it does not export ${CONTRACT}`,
-    );
-  }
-  const more = imports.filter((name) => !ALLOWED.some((allowed) => name.startsWith(allowed)));
-  if (more.length) throw refuse(`${shown}: the component wants ${more.join(', ')}, which a source does not get`);
+/** @param {{ exports: string[] }} component @param {string} shown @param {string} contract */
+function speaksTheContract({ exports }, shown, contract) {
+  if (exports.includes(contract)) return;
+  const [interface_] = contract.split('@');
+  const other = exports.find((name) => name.startsWith(`${interface_}@`));
+  throw refuse(
+    other
+      ? `${shown}: the component speaks ${other}, and this package ${contract}; take versions that go together`
+      : `${shown}: the component is no source: it does not export ${contract}`,
+  );
 }

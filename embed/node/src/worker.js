@@ -9,11 +9,14 @@ import * as clocks from '@bytecodealliance/preview2-shim/clocks';
 import * as http from '@bytecodealliance/preview2-shim/http';
 import * as io from '@bytecodealliance/preview2-shim/io';
 import * as contract from './contract.js';
+import { GUARDED, isHost } from './address.js';
 import { covers, isPrivate } from './authority.js';
+import { imports03 } from './wasi-0.3.js';
 import { PAGE, bounded } from './memory.js';
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
-const { module, limits, allow } = workerData;
+const { module, limits, allow, isAsync } = workerData;
+const CONTRACT = isAsync ? contract.ASYNC_CONTRACT : contract.CONTRACT;
 
 // What the shim prints when it gives up is not for the user's terminal.
 for (const stream of [process.stdout, process.stderr]) stream.write = () => true;
@@ -25,7 +28,7 @@ let memory;
 /** How far the component's clocks are ahead of the system's, in milliseconds. */
 let ahead = 0;
 
-const imports = {
+const imports02 = {
   'wasi:clocks/wall-clock': {
     ...clocks.wallClock,
     now() {
@@ -42,7 +45,8 @@ const imports = {
   'wasi:http/outgoing-handler': {
     /** @param {any} request @param {any} options */
     handle(request, options) {
-      if (!mayContact(request.scheme()?.tag, request.authority())) throw { tag: 'HTTP-request-denied' };
+      // Without a scheme, the shim takes https too.
+      if (!mayContact(request.scheme()?.tag ?? 'HTTPS', request.authority())) throw { tag: 'HTTP-request-denied' };
       // The shim takes the time to connect for the time until an answer begins, which is too short for a slow query.
       options?.setConnectTimeout(options.firstByteTimeout());
       return http.outgoingHandler.handle(request, options);
@@ -58,9 +62,9 @@ const imports = {
   'wasi:io/streams': io.streams,
 };
 
-/** @param {string | undefined} scheme @param {string | undefined} authority */
+/** @param {string} scheme @param {string | undefined} authority */
 function mayContact(scheme, authority) {
-  if (authority === undefined || !granted.includes(authority) || !isPrivate(scheme, authority)) return false;
+  if (authority === undefined || !isHost(authority) || !granted.includes(authority) || !isPrivate(scheme, authority)) return false;
   return !allow || allow.some((/** @type {string} */ pattern) => covers(pattern, authority));
 }
 
@@ -83,30 +87,28 @@ async function load() {
     for (const item of Object.values(instance.exports)) if (item instanceof WebAssembly.Memory) memory ??= item;
     return instance;
   };
+  if (!(/** @type {any} */ (globalThis)[GUARDED])) throw new Error('this Node does not take NODE_OPTIONS, by which requests are guarded');
+  const imports = isAsync ? await imports03(mayContact, () => ahead) : imports02;
   const { instantiate } = await import(module);
   if (typeof instantiate !== 'function') throw new Error('it is not a module that `transpile` made');
   const exports = await instantiate(compile, imports, instantiateCore);
-  if (exports[contract.CONTRACT]) return exports[contract.CONTRACT];
-  const other = Object.keys(exports).find((name) => name.startsWith('pipeline:source/source@'));
-  throw new Error(
-    other
-      ? `it speaks ${other}, and this package ${contract.CONTRACT}`
-      : `it is no source: it does not export ${contract.CONTRACT}`,
-  );
+  if (exports[CONTRACT]) return exports[CONTRACT];
+  const other = Object.keys(exports).find((name) => name.startsWith(CONTRACT.replace(/@.*/, '@')));
+  throw new Error(other ? `it speaks ${other}, and this package ${CONTRACT}` : `it is no source: it does not export ${CONTRACT}`);
 }
 
 /** @param {any} source @returns {Record<string, (...args: any[]) => any>} */
 const calls = (source) => ({
-  describe: () => contract.description(source.describe()),
-  configure(config) {
-    const grants = contract.grants(source.configure(config));
+  describe: async () => contract.description(await source.describe()),
+  async configure(config) {
+    const grants = contract.grants(await source.configure(config));
     granted = grants.authorities;
     return grants;
   },
-  check: () => contract.findings(source.check()),
+  check: async () => contract.findings(await source.check()),
   confine: ({ fromMs, untilMs }) => source.confine({ fromMs: BigInt(fromMs), untilMs: BigInt(untilMs) }),
   isComplete: (state) => source.isComplete(state),
-  poll: (state) => contract.batch(source.poll(state), limits),
+  poll: async (state) => contract.batch(await source.poll(state), limits),
 });
 
 /** What the contract provides for. @param {string} call @param {any} payload */
@@ -131,9 +133,9 @@ function crash(call, error) {
 }
 
 /** @param {any} source @param {string} call @param {any[]} args */
-function answer(source, call, args) {
+async function answer(source, call, args) {
   try {
-    return { value: calls(source)[call](...args) };
+    return { value: await calls(source)[call](...args) };
   } catch (/** @type {any} */ error) {
     try {
       if (error?.payload !== undefined) return { failure: failure(call, error.payload) };
@@ -146,9 +148,9 @@ function answer(source, call, args) {
 
 try {
   const source = await load();
-  port.on('message', ({ call, args, now }) => {
+  port.on('message', async ({ call, args, now }) => {
     if (now !== undefined) ahead = now - Date.now();
-    port.postMessage(answer(source, call, args));
+    port.postMessage(await answer(source, call, args));
   });
   port.postMessage({ value: undefined });
 } catch (/** @type {any} */ error) {

@@ -61,39 +61,27 @@ test('a batch that is not acknowledged comes again, after a restart and in a new
   const there = await org(t);
   const store = memoryStore();
   const next = async (source) => {
-    for await (const batch of source) if (batch.events.length) return batch;
+    for await (const batch of source) {
+      if (batch.events.length) return batch;
+      await batch.ack();
+    }
   };
-  const source = await open(COMPONENT, config(there, small), { state: store });
+  const source = await open(COMPONENT, config(there, small), { state: store, wait: async () => {} });
   const first = await next(source);
-  assert.deepEqual((await next(source)).lines, first.lines);
-  await first.ack();
-  assert.deepEqual(store.saved, [], 'a batch of an earlier loop changes nothing');
-  const again = await next(source);
-  assert.deepEqual(again.lines, first.lines);
-  await again.ack();
-  assert.deepEqual(store.saved, [again.state]);
-  assert.equal(source.state, again.state);
+  assert.equal(await next(source), first);
+  const { length } = store.saved;
   await source.close();
+  await assert.rejects(first.ack(), /closed/);
+  assert.equal(store.saved.length, length);
 
   const restarted = await open(COMPONENT, config(there, small), { state: store });
   t.after(() => restarted.close());
+  const again = await next(restarted);
+  assert.deepEqual(again.lines, first.lines);
+  await again.ack();
   assert.equal(restarted.state, again.state);
+  assert.equal(store.saved.at(-1), again.state);
   assert.notDeepEqual((await next(restarted)).lines, first.lines);
-});
-
-test('within a loop polls go on without acknowledgement, and one covers all batches before', needsOrg, async (t) => {
-  const there = await org(t);
-  const store = memoryStore();
-  const source = await open(COMPONENT, config(there, small), { state: store, untilCaughtUp: true });
-  const batches = [];
-  for await (const batch of source) batches.push(batch);
-  assert.deepEqual(ids(batches.flatMap(({ events }) => events)), await there.truth());
-  assert.deepEqual(store.saved, []);
-  await batches.at(-1).ack();
-  await batches[0].ack();
-  assert.deepEqual(store.saved, [batches.at(-1).state]);
-  await source.close();
-  assert.deepEqual(await collect(config(there, small), { state: store }), []);
 });
 
 test('a state that cannot be stored is told, and acknowledging again tries again', needsOrg, async (t) => {
@@ -159,13 +147,15 @@ test('a wrong configuration names each mistake with its path', needsOrg, async (
 
 test('refused credentials end the loop with who must act and what to do, and a new loop keeps to the back-off', needsOrg, async (t) => {
   const there = await org(t, '--obstacle', 'user-not-approved');
-  const source = await open(COMPONENT, config(there));
+  const waits = [];
+  const source = await open(COMPONENT, config(there), { wait: async (ms) => void waits.push(ms) });
   t.after(() => source.close());
   const refusal = async () => {
     for await (const batch of source) assert.fail(batch.state);
   };
   await assert.rejects(refusal, (error) => error instanceof PollError && error.kind === 'auth' && error.hint.length > 20);
   await assert.rejects(refusal, (error) => error.kind === 'auth' && error.retryAfterMs > 0);
+  assert.ok(waits[0] === 0 && waits[1] > 1_000, waits.join());
   const failed = (await source.check()).filter(({ verdict }) => verdict === 'fail');
   assert.deepEqual(failed.map(({ name }) => name), ['sign-in']);
   assert.ok(failed[0].hint);

@@ -2,12 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { chmod, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { ClosedError, ComponentError, ConfigurationError, CrashError, describe, open, transpile } from '../src/index.js';
+import { mayResolveTo } from '../src/address.js';
 import { COMPONENT, HOSTILE, folder, needs, needsHostile } from './support.js';
 
 const isComponent = (words) => (error) => error instanceof ComponentError && words.test(error.message);
@@ -36,10 +39,30 @@ test('what is no component is told so in a sentence', needsHostile, async () => 
     [Buffer.from('0061736d0d000100', 'hex'), /is no source: it does not export pipeline:source/],
     [Buffer.concat([bytes.subarray(0, 8), Buffer.from('0504ffffffff', 'hex')]), /not a valid component/],
     [other, /speaks pipeline:source\/source@0.2.0, and this package pipeline:source\/source@0.1.0/],
+    [Buffer.alloc((32 << 20) + 1), /it is larger than the 32 MiB/],
+    ['/dev/zero', /it is not a file/],
     ['/nowhere/source.wasm', /\/nowhere\/source.wasm: cannot read the component: there is no such file/],
   ]) {
     await assert.rejects(open(given, {}), isComponent(words));
   }
+});
+
+test('what a component imports is compared in full, its version too', needsHostile, async () => {
+  const text = (await readFile(HOSTILE)).toString('latin1');
+  // Of the same length, as the file says how long it is.
+  for (const [from, to] of [
+    ['wasi:io/error@0.2.0', 'wasi:io/files@0.2.0'],
+    ['wasi:io/error@0.2.0', 'wasi:io/error@0.3.0'],
+    ['wasi:io/error@0.2.0', 'wasi:io/error@0.2.x'],
+    ['wasi:io/error@0.2.0', 'wasi:io/err@0.2.0-a'],
+    ['wasi:http/types@0.2.0', 'wasi:http/typed@0.2.0'],
+  ]) {
+    assert.ok(text.includes(from));
+    const other = Buffer.from(text.replaceAll(from, to), 'latin1');
+    await assert.rejects(open(other, {}), isComponent(new RegExp(`the component wants ${to}, and a source gets HTTP and clocks`)));
+  }
+  const patched = Buffer.from(text.replaceAll('wasi:io/error@0.2.0', 'wasi:io/error@0.2.7'), 'latin1');
+  assert.equal((await describe(patched)).name, 'hostile');
 });
 
 test('a module that is none is told so too', async () => {
@@ -180,6 +203,69 @@ test('a request goes where the configuration says and the user allows, and nowhe
   assert.equal(seen.length, 2);
   const source = await opened(t, HOSTILE, { do: 'denied-requests' });
   assert.equal((await first(source)).state, 'denied 2500');
+});
+
+/** Asks as a module what its configuration says, and tells in its state what becomes of it. */
+const ASKS = `export async function instantiate(compile, imports) {
+  const { Fields, OutgoingRequest } = imports['wasi:http/types'];
+  let config;
+  const outcome = () => {
+    const request = new OutgoingRequest(new Fields());
+    request.setPathWithQuery('/');
+    if (config.scheme) request.setScheme({ tag: config.scheme });
+    request.setAuthority(config.authority);
+    try {
+      const future = imports['wasi:http/outgoing-handler'].handle(request, undefined);
+      future.subscribe().block();
+      const { val } = future.get().val;
+      return val.tag ?? 'answered';
+    } catch (error) {
+      return error.tag ?? String(error);
+    }
+  };
+  return {
+    'pipeline:source/source@0.1.0': {
+      configure(text) {
+        config = JSON.parse(text);
+        return { authorities: [config.authority], warnings: [] };
+      },
+      poll: () => ({ events: [], state: outcome(), nextPollMs: 60_000, problems: [], stats: { backlogBytes: 0n } }),
+    },
+  };
+}`;
+
+test('a request goes by https if it says nothing else, and never to where only this machine or its network is', async (t) => {
+  const module = join(await folder(), 'asks.mjs');
+  await writeFile(module, ASKS);
+  const { seen, authority } = await server(t, true);
+  const port = authority.split(':')[1];
+  let connections = 0;
+  const watched = createServer().on('connection', (socket) => {
+    connections += 1;
+    socket.destroy();
+  });
+  watched.listen(0);
+  await once(watched, 'listening');
+  t.after(() => watched.close());
+  const outcome = async (config) => (await first(await opened(t, module, config))).state;
+  assert.equal(await outcome({ scheme: 'HTTP', authority }), 'answered');
+  assert.equal(await outcome({ scheme: 'HTTP', authority: `localhost:${port}` }), 'answered');
+  assert.equal(seen.length, 2);
+  const at = `:${watched.address().port}`;
+  for (const host of ['2130706433', '0xa9fea9fe', '169.254.169.254']) {
+    assert.equal(await outcome({ authority: host + at }), 'HTTP-request-denied', host);
+  }
+  // The machine's own name, which leads inside where it leads anywhere.
+  const own = await lookup(hostname(), { all: true }).catch(() => []);
+  if (own.length && !own.some(({ address }) => mayResolveTo(hostname(), address))) {
+    for (const scheme of ['HTTPS', undefined]) {
+      assert.equal(await outcome({ scheme, authority: hostname() + at }), 'destination-IP-prohibited');
+    }
+  }
+  assert.equal(connections, 0);
+  // By https, without a scheme: it gets as far as a handshake.
+  assert.notEqual(await outcome({ authority: `127.0.0.1${at}` }), 'answered');
+  assert.equal(connections, 1);
 });
 
 test('a component that waits for a server without end is stopped at its limit', needsHostile, async (t) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isHost, mayResolveTo } from '../src/address.js';
 import { covers, isPrivate } from '../src/authority.js';
 import { Refusal, batch, isObjectOnALine, problem } from '../src/contract.js';
 import { bounded } from '../src/memory.js';
@@ -86,7 +87,7 @@ test('a Node that is too old is told so', () => {
 
 test('plain http reaches this machine alone', () => {
   for (const [scheme, authority] of [
-    ['HTTPS', 'org.example'], [undefined, 'org.example'], ['HTTP', 'localhost:8080'], ['HTTP', '127.0.0.1:1'], ['HTTP', '[::1]:1'],
+    ['HTTPS', 'org.example'], ['HTTP', 'localhost:8080'], ['HTTP', '127.0.0.1:1'], ['HTTP', '[::1]:1'],
   ]) {
     assert.ok(isPrivate(scheme, authority), authority);
   }
@@ -96,4 +97,38 @@ test('plain http reaches this machine alone', () => {
   ]) {
     assert.ok(!isPrivate(scheme, authority), authority);
   }
+});
+
+test('no request goes to an address of a metadata service or the like, listed or not', () => {
+  for (const authority of [
+    '169.254.169.254', '169.254.169.254:80', '169.254.170.2', '0.0.0.0', '224.0.0.1', '255.255.255.255', '100.100.100.200',
+    '168.63.129.16', '[fe80::1]', '[fd00:ec2::254]:80', '[::ffff:a9fe:a9fe]', '[64:ff9b::a9fe:a9fe]', '[::]', '[ff02::1]',
+    // In disguise, or no host.
+    '2130706433', '127.1', '0x7f.1', '0xa9fea9fe:443', '0177.0.0.1', '169.254.169.254.', 'a.example.com@evil.net', 'a.example.com/x',
+    'a.example.com:443@evil.net', 'a b', '', ':443', 'a.example.com:443:80', '%61.example.com',
+  ]) {
+    assert.ok(!isHost(authority), authority);
+  }
+  for (const authority of ['logs.example.com', 'LOGS.example.com:8443', '10.1.2.3', '127.0.0.1:1', '93.184.216.34', '[::1]:80', 'a_b.example.com']) {
+    assert.ok(isHost(authority), authority);
+  }
+});
+
+test('a name leads to public addresses, and localhost to loopback', () => {
+  // Those of source-host's own test.
+  for (const inner of [
+    '127.0.0.1', '169.254.169.254', '10.0.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', '0.0.0.0', '0.1.2.3', '192.0.0.8',
+    '192.0.2.1', '198.18.0.1', '198.51.100.1', '203.0.113.9', '224.0.0.1', '240.0.0.1', '255.255.255.255', '100.100.100.200',
+    '168.63.129.16', '::', '::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '::ffff:7f00:1', '::127.0.0.1', '64:ff9b::7f00:1',
+    '64:ff9b::a00:1', '64:ff9b::a9fe:a9fe', '64:ff9b:1::1', '2002:7f00:1::', '2001::1', '2001:db8::1', '3fff::1', 'fc00::1',
+    'fd00:ec2::254', 'fd20:ce::254', 'fe80::1', 'fe80::1%eth0', 'fec0::1', 'ff02::1', '100::1',
+  ]) {
+    assert.ok(!mayResolveTo('logs.example.com', inner), inner);
+  }
+  for (const outer of ['93.184.216.34', '2606:2800:220:1::1', '::ffff:93.184.216.34', '64:ff9b::5db8:d822']) {
+    assert.ok(mayResolveTo('logs.example.com', outer), outer);
+    assert.ok(!mayResolveTo('localhost', outer), outer);
+  }
+  assert.ok(mayResolveTo('localhost', '127.0.0.1') && mayResolveTo('localhost', '::1'));
+  assert.ok(!mayResolveTo('localhost.example.com', '127.0.0.1'));
 });

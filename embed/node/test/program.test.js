@@ -221,6 +221,7 @@ call_time = "90s"
     output: undefined,
     allow: [],
     digest: undefined,
+    wasi03: undefined,
     limits: { memoryBytes: 32 << 20, callTimeMs: 90_000 },
   });
 });

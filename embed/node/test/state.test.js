@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { seal } from '../src/envelope.js';
-import { StateError, fileStore } from '../src/index.js';
-import { folder } from './support.js';
+import { StateError, fileStore, open } from '../src/index.js';
+import { HOSTILE, folder, needsHostile } from './support.js';
 
 const OWNER = { tenant: 'default', component: 'salesforce', version: '1.0.0', digest: null };
 
@@ -124,4 +124,16 @@ test('a lock that is removed meanwhile ends the storing of states', async () => 
   await rm(`${path}.lock`);
   await assert.rejects(store.save('{}'), isState(/was removed or replaced/));
   await store.close();
+});
+
+test('a file that is too large for a state is not read, nor is a state that is too large taken from a store', needsHostile, async () => {
+  const path = join(await folder(), 'state.json');
+  await writeFile(path, '');
+  // Without any content, and more than a machine has memory for.
+  await truncate(path, 2 ** 42);
+  const store = fileStore(path);
+  await assert.rejects(store.load(), isState(/larger than 1 MiB/));
+  await store.close();
+  const large = { load: async () => 'x'.repeat((1 << 20) + 1), save: async () => {} };
+  await assert.rejects(open(HOSTILE, {}, { state: large }), isState(/larger than its limit/));
 });

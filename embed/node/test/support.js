@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +14,10 @@ import { fileURLToPath } from 'node:url';
 const built = (name, path) => process.env[name] ?? fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
 export const COMPONENT = built('SOURCE_COMPONENT', 'dist/salesforce-source.wasm');
+export const COMPONENT_P3 = built('SOURCE_COMPONENT_P3', 'dist/salesforce-source-p3.wasm');
+export const HOSTILE_P3 = built('HOSTILE_COMPONENT_P3', 'dist/hostile-source-p3.wasm');
 export const HOSTILE = built('HOSTILE_COMPONENT', 'dist/hostile-source.wasm');
+export const REFERENCE = built('REFERENCE_COMPONENT', 'dist/reference-source.wasm');
 const SIMULATOR = built('SALESFORCE_SIM', 'target/release/salesforce-sim');
 export const PROGRAM = fileURLToPath(new URL('../bin/pipeline-source.js', import.meta.url));
 
@@ -24,6 +28,7 @@ export const needs = (...files) => {
 };
 export const needsOrg = needs(COMPONENT, SIMULATOR);
 export const needsHostile = needs(HOSTILE);
+export const needsReference = needs(REFERENCE);
 
 /** All tests of a file share one cache, which is not the user's. */
 process.env.PIPELINE_SOURCE_CACHE = await folder();
@@ -61,6 +66,33 @@ export async function org(t, ...flags) {
   };
 }
 
+/** What the reference source asks: `answer` is told its state, and how many polls there were before. */
+export async function director(t, answer) {
+  const said = { polls: 0 };
+  const server = createServer((request, response) => {
+    const { searchParams } = new URL(request.url, 'http://host');
+    response.end(answer(searchParams.get('state') ?? undefined, said.polls));
+    said.polls += 1;
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return Object.assign(said, { authority: `127.0.0.1:${server.address().port}` });
+}
+
+/** A clock that goes on by waiting alone, as options for `open`. */
+export function time() {
+  const made = { now: 1e12, waits: [] };
+  const wait = async (ms) => {
+    if (ms) made.waits.push(ms);
+    made.now += ms;
+  };
+  return Object.assign(made, { options: { clock: () => made.now, wait } });
+}
+
 /** A configuration for an org. */
 export const config = (org, more = {}) => ({
   instance_url: org.url,
@@ -75,11 +107,11 @@ export const config = (org, more = {}) => ({
 });
 
 /** The same as a TOML file. */
-export async function toml(folder, org, { batch = 1000, more = '' } = {}) {
+export async function toml(folder, org, { component = COMPONENT, batch = 1000, more = '' } = {}) {
   const path = join(folder, 'source.toml');
   await writeFile(
     path,
-    `component = ${JSON.stringify(COMPONENT)}
+    `component = ${JSON.stringify(component)}
 [source]
 instance_url = "${org.url}"
 auth = { flow = "jwt-bearer", client_id = "${org.client_id}", username = "${org.username}", private_key = { file = "${org.key_file}" } }

@@ -1,7 +1,7 @@
 """The component, the component that attacks its host, and simulated orgs.
 
-They are looked for in the repository, or where SOURCE_COMPONENT, HOSTILE_COMPONENT, SALESFORCE_SIM and SOURCE_HOST say. What is
-not there is skipped.
+They are looked for in the repository, or where SOURCE_COMPONENT, HOSTILE_COMPONENT, REFERENCE_COMPONENT, SALESFORCE_SIM and
+SOURCE_HOST say. What is not there is skipped.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from wasmtime import wat2wasm
 
-from pipeline_source import Component, NotASource, SourceError, UnsupportedWasmtime
-from pipeline_source.component import require_http
+from pipeline_source import Component, ComponentCrashed, Limits, NotASource, SourceError, UnsupportedWasmtime
+from pipeline_source.component import Instance, require_http
+from pipeline_source.egress import Gate
 
 
 def refusal(path: Path, content: bytes) -> str:
@@ -63,12 +65,34 @@ def test_a_later_patch_of_the_contract_is_taken(path: Path, hostile_path: Path) 
     assert Component(path).describe().name == "hostile"
 
 
-def test_a_component_that_wants_more_than_a_source_gets(path: Path, hostile_path: Path) -> None:
-    content = hostile_path.read_bytes().replace(b"wasi:io/error@0.2.0", b"wasi:io/files@0.2.0")
-    assert "wants wasi:io/files@0.2.0" in refusal(path, content)
+@pytest.mark.parametrize("wanted", ["wasi:io/files@0.2.0", "wasi:io/error@0.3.0", "wasi:io/err@0.2.0-a"])
+def test_a_component_that_wants_more_than_a_source_gets(path: Path, hostile_path: Path, wanted: str) -> None:
+    content = hostile_path.read_bytes().replace(b"wasi:io/error@0.2.0", wanted.encode())
+    assert f"wants {wanted}, and" in refusal(path, content)
 
 
 def test_a_wasmtime_without_http_is_named() -> None:
     with pytest.raises(UnsupportedWasmtime, match="has no wasi:http") as refused:
         require_http(object)
     assert refused.value.hint and isinstance(refused.value, SourceError)
+
+
+def with_memories(path: Path, number: int) -> Component:
+    """A component with so many memories."""
+    names = ("describe", "configure", "check", "poll", "suspend", "resume", "confine", "is-complete")
+    path.write_bytes(
+        wat2wasm(
+            '(component (core module $m (memory 1) (func (export "f")))'
+            + "".join(f"(core instance $m{nth} (instantiate $m))" for nth in range(number))
+            + '(func $f (canon lift (core func $m0 "f")))'
+            + f'(instance $source {"".join(f"""(export "{name}" (func $f))""" for name in names)})'
+            + '(export "pipeline:source/source@0.1.0" (instance $source)))'
+        )
+    )
+    return Component(path)
+
+
+def test_a_component_has_one_memory_so_that_its_limit_is_one_figure(path: Path) -> None:
+    Instance(with_memories(path, 1), Limits(), Gate([])).close()
+    with pytest.raises(ComponentCrashed, match="memory count"):
+        Instance(with_memories(path, 2), Limits(), Gate([]))

@@ -28,7 +28,7 @@ class Limits:
     """What one instance may use, and what is accepted of what it returns. Sizes in bytes, times in seconds."""
 
     memory: int = 64 << 20
-    """Each linear memory of the component."""
+    """The linear memory of the component, which may have one. The gate beside it has another of 1 MiB at most."""
     call_time: float = 300.0
     """One call, by the clock. A call that waits for the network is stopped when that wait is over."""
     batch_events: int = 100_000

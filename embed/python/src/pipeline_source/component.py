@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import math
 import os
+import re
 import tempfile
 import threading
 import time
@@ -141,9 +142,11 @@ class Component:
         kind = self._compiled.type
         self._imports = list(kind.imports(self._clockwork.engine))
         self._interface = self._interface_of(kind.exports(self._clockwork.engine))
-        unknown = sorted(name for name in self._imports if name.partition("@")[0] not in _OFFERED)
+        unknown = sorted(name for name in self._imports if not _is_offered(name))
         if unknown:
-            raise self._unfit(f"it wants {', '.join(map(printable, unknown))}, and a source gets HTTP and clocks alone")
+            raise self._unfit(
+                f"it wants {', '.join(map(printable, unknown))}, and a source gets HTTP and clocks of WASI 0.2 alone"
+            )
 
     def _unfit(self, why: str) -> NotASource:
         return NotASource(f"{self.path}: {why}")
@@ -193,14 +196,23 @@ class Component:
             instance.close()
 
 
+def _is_offered(name: str) -> bool:
+    """Whether a source gets what is imported by this name: these interfaces, at any patch version of 0.2."""
+    interface, _, version = name.partition("@")
+    return interface in _OFFERED and re.fullmatch(r"0\.2\.[0-9]+", version) is not None
+
+
 def _why_not_compiled(message: str) -> str:
     if "unexpected end" in message or "out of bounds" in message:
         return "it is damaged or cut off; copy it again"
     return "it cannot be compiled: " + printable(" ".join(message.split()))[:300]
 
 
-# Of each table. Eight bytes each, and no memory of an instance's, so that the limit of memory does not cover them.
+# Eight bytes each, and no memory of an instance's, so that the limit of memory does not cover them: 6 MiB in all tables.
 _TABLE_ELEMENTS = 100_000
+_TABLES = 8
+# The limit of memory is one of each memory. So there is one, and the one of `gate.wat`, which has a limit of its own: 1 MiB.
+_MEMORIES = 2
 
 
 class Instance:
@@ -212,7 +224,11 @@ class Instance:
         clockwork = component._clockwork
         self._store = Store(clockwork.engine)
         self._store.set_limits(
-            memory_size=limits.memory, table_elements=_TABLE_ELEMENTS, instances=64, tables=64, memories=8
+            memory_size=limits.memory,
+            table_elements=_TABLE_ELEMENTS,
+            instances=64,
+            tables=_TABLES,
+            memories=_MEMORIES,
         )
         self._store.set_wasi(WasiConfig())
         self._store.set_wasi_http()

@@ -7,7 +7,7 @@
 | `UnsupportedWasmtime` | the installed wasmtime lacks what sources need | no |
 | `PollFailure` | a poll could do nothing at all, and time alone does not mend it | yes: iterate again |
 | `ComponentCrashed` | a call trapped, ran out of memory or (`TimeLimitExceeded`) took too long, several times in a row | yes: the next call begins with a new instance |
-| `BrokenContract` | what came back is not what the contract says; nothing of it was handed out | yes, likely in vain |
+| `BrokenContract` | what came back is not what the contract says, several times in a row; nothing of it was handed out | yes, likely in vain |
 | `StateError` | a state cannot be loaded or saved, or (`StateInUse`) is held by another process | after `load`: no; after `ack`: acknowledge again |
 """
 

@@ -78,9 +78,10 @@
       (result (result (own $future) (error $error)))))
   ))
 
-  ;; Texts are written behind the first KiB, which is where results lie; each call begins anew.
+  ;; Texts are written behind the first KiB, which is where results lie; each call begins anew. What is longer than 1 MiB is
+  ;; no authority, and ends in a trap: the request is denied.
   (core module $memory
-    (memory (export "memory") 1)
+    (memory (export "memory") 1 16)
     (global $end (mut i32) (i32.const 1024))
     (func (export "reset") (global.set $end (i32.const 1024)))
     (func (export "realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32) (result i32)

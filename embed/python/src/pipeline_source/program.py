@@ -204,18 +204,20 @@ def _collect(
     until_caught_up: bool,
 ) -> int:
     total: Counter[str] = Counter(events=0, files=0, requests=0)
+    worked = False
     try:
         while not stop.is_set():
             try:
                 for batch in source:
                     deliver(batch.lines)
                     batch.ack()
+                    worked = True
                     _count(total, batch)
                     progress.show(_progress(total, batch))
                 return 0
             except PollFailure as failure:
-                # Whoever must act may do so while this runs.
-                if until_caught_up or failure.kind in ("config", "state"):
+                # Whoever must act may do so while this runs. A configuration that has worked may work again: a stream was renamed.
+                if until_caught_up or failure.kind == "state" or (failure.kind == "config" and not worked):
                     raise
                 logging.getLogger("pipeline_source").error("%s", _sentence(failure))
         return 0

@@ -18,7 +18,7 @@ from .component import Component, Instance
 from .configuration import as_json
 from .contract import PASSING, Description, Finding, Grants, Problem, Stats, printable
 from .egress import Gate, parse_rules
-from .errors import ComponentCrashed, ConfigurationError, PollFailure, SourceError
+from .errors import BrokenContract, ComponentCrashed, ConfigurationError, PollFailure, SourceError
 from .state import StateFile, StateStore
 from .stopping import StopEvent
 
@@ -26,7 +26,20 @@ logger = logging.getLogger("pipeline_source")
 
 RETRY_AFTER = 30.0
 """Seconds to wait after a failure that does not say how long."""
+_SHORTEST_RETRY = 0.1
 _LONGEST_PAUSE = 60.0
+_LOST = (ComponentCrashed, BrokenContract, ConfigurationError)
+"""What a call of an instance ends in that is not to be asked again at once. The last one, where a new instance refuses what
+the first one took."""
+_EMPTY_PROMISES = 10
+"""Polls in a row that promise more at once and bring nothing, after which each costs a wait."""
+_EMPTY_WAIT = 1.0
+_SOON = 1.0
+"""A source that wants to be polled again sooner than that promises more at once."""
+_FRUITLESS = 60.0
+"""For how long a source goes on at full speed that reads and has no events: of some files all may be left out."""
+_FRUITLESS_WAIT = 0.1
+"""The wait after each such poll from then on."""
 
 
 class Batch:
@@ -83,9 +96,10 @@ class Source:
     on where it ended.
 
     Failures that pass by themselves are logged and waited out; with `until_caught_up` for `give_up_after` seconds without
-    progress. Others raise `PollFailure`, and the next iteration begins with the wait that the failure asks for. After a crash
-    a new instance goes on from the last acknowledged state, after a pause that doubles; the `crashes`-th in a row raises
-    `ComponentCrashed`.
+    progress. Others raise `PollFailure`, and the next iteration begins with the wait that the failure asks for. After a crash,
+    or an answer that breaks the contract, a new instance goes on from the last acknowledged state, after a pause that doubles;
+    the `crashes`-th in a row raises `ComponentCrashed` or `BrokenContract`. A source that promises more at once and brings
+    nothing, ten times in a row, is polled once a second.
 
     component: its file, or a `Component`, which several sources can share
     config:    the document for `configure`, a dictionary or JSON; a dictionary may have {"file": "path"} (relative to `folder`)
@@ -127,7 +141,8 @@ class Source:
         self._instance: Instance | None = None
         self._pending: Batch | None = None
         self._due = self._progress = clock()
-        self._crashed = self._repeated = 0
+        self._fruitless: float | None = None
+        self._crashed = self._repeated = self._promises = 0
         self.grants = self._open()
         for warning in self.grants.warnings:
             logger.warning("%s", warning)
@@ -216,35 +231,59 @@ class Source:
         """A batch, or none where it failed in a way that passes."""
         try:
             answer = self._opened().call("poll", self._state)
-        except ComponentCrashed as crash:
-            self._crashed += 1
-            self.close()
-            pause = min(2.0 ** (self._crashed - 1), _LONGEST_PAUSE)
-            # Also for who catches the last one and goes on.
-            self._due = self._clock() + pause
-            if self._crashed >= self._crashes:
-                self._crashed = 0
-                raise
-            logger.error("%s; a new instance goes on in %.0f s", crash, pause)
+            failed = answer.tag == "err"
+            batch = None if failed else Batch(answer.payload, self._limits, self._acknowledge)
+            if failed and answer.payload.state is not None:
+                answers.checked_state(answer.payload.state, self._limits)
+        except _LOST as crash:
+            self._after_crash(crash)
             return None
-        self._crashed = self._repeated = 0
-        if answer.tag == "err":
+        self._repeated = 0
+        if batch is None:
+            self._crashed = 0
             self._failed(answer.payload)
             return None
-        batch = Batch(answer.payload, self._limits, self._acknowledge)
         for problem in batch.problems:
             logger.warning("%s: %s", problem.kind, problem)
         self._due = self._clock() + batch.next_poll
-        if batch.lines or batch.stats.bytes_read or batch.stats.files_completed:
-            self._progress = self._clock()
         return batch
+
+    def _after_crash(self, crash: SourceError) -> None:
+        """Waits for a new instance, ever longer; raises each `crashes`-th in a row."""
+        self.close()
+        self._crashed += 1
+        pause = min(2.0 ** min(self._crashed - 1, 6), _LONGEST_PAUSE)
+        # Also for who catches what is raised and goes on.
+        self._due = max(self._due, self._clock() + pause)
+        if self._crashed % self._crashes == 0:
+            raise crash
+        logger.error("%s; a new instance goes on in %.0f s", crash, pause)
+
+    def _least_wait(self, batch: Batch, has_changed: bool) -> float:
+        """How long it is at least until the next poll, whatever the source wants itself. Asked once for each batch."""
+        now, stats = self._clock(), batch.stats
+        # What was read is what the source says; that it goes on from somewhere else is seen.
+        has_read = stats.bytes_read or stats.rows_read or stats.files_completed
+        if batch.lines or (has_read and has_changed):
+            self._progress, self._promises = now, 0
+        elif batch.next_poll < _SOON:
+            self._promises += 1
+        if batch.lines or batch.next_poll >= _FRUITLESS:
+            self._fruitless = None
+        elif self._fruitless is None:
+            self._fruitless = now
+        if batch.lines or batch.next_poll >= _SOON:
+            return 0.0
+        if self._promises > _EMPTY_PROMISES:
+            return _EMPTY_WAIT
+        return _FRUITLESS_WAIT if self._fruitless is not None and now - self._fruitless >= _FRUITLESS else 0.0
 
     def _failed(self, failure: Any) -> None:
         problem = Problem.of(failure.problem)
-        if failure.state is not None:
+        if failure.state is not None and problem.kind != "state":
             # The old place plus the back-off: storing it spares the service a host that was restarted.
-            self._save(answers.checked_state(failure.state, self._limits))
-        wait = min(problem.retry_after or RETRY_AFTER, self._limits.longest_wait)
+            self._save(failure.state)
+        wait = max(min(problem.retry_after or RETRY_AFTER, self._limits.longest_wait), _SHORTEST_RETRY)
         self._due = self._clock() + wait
         if problem.kind not in PASSING:
             raise PollFailure.of(problem)
@@ -260,9 +299,19 @@ class Source:
             )
 
     def _ends_after(self, batch: Batch) -> bool:
-        if self._range is not None and self.is_complete():
-            return True
-        if not self._until_caught_up or not batch.next_poll:
+        try:
+            if self._range is not None and self.is_complete():
+                return True
+        except _LOST as crash:
+            # The batch is safe; the same is asked after the next one.
+            self._after_crash(crash)
+            return False
+        self._crashed = 0
+        if not self._until_caught_up:
+            return False
+        wait = max(0.0, self._due - self._clock())
+        if not batch.next_poll:
+            self._check_patience(Problem("transient", "the source promises more and brings nothing"), wait)
             return False
         troubles = [problem for problem in batch.problems if problem.kind != "data"]
         if not troubles and not batch.stats.backlog_files:
@@ -271,7 +320,7 @@ class Source:
         if len(lasting) == len(troubles) > 0:
             raise PollFailure.of(lasting[0])
         still = Problem("transient", f"{batch.stats.backlog_files} files are not read yet")
-        self._check_patience(troubles[0] if troubles else still, batch.next_poll)
+        self._check_patience(troubles[0] if troubles else still, wait)
         return False
 
     def _until(self, due: float) -> bool:
@@ -283,8 +332,12 @@ class Source:
     def _acknowledge(self, batch: Batch) -> None:
         if batch is not self._pending:
             raise RuntimeError("this batch is not the one at hand")
+        has_changed = batch.state != self._state
         self._save(batch.state)
         self._pending = None
+        if self._range is None:  # otherwise the instance is asked once more, and may crash over it
+            self._crashed = 0
+        self._due = max(self._due, self._clock() + self._least_wait(batch, has_changed))
 
     def _save(self, state: str) -> None:
         if self._store is not None:
