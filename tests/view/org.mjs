@@ -7,6 +7,8 @@ import { readFileSync } from 'node:fs';
 const VERSION = 'v65.0';
 const OBJECTS = ['LogoutEvent', 'SetupAuditTrail', 'AuraRequestEventLog'];
 const DAY = 86400000;
+/** Object reference, LoginHistory, LoginType; those that the simulated org has. */
+const LOGIN_TYPES = { 6: 'Remote Access Client', 8: 'SAML Sfdc Initiated SSO', A: 'Application', I: 'Other Apex API', i: 'Remote Access 2.0' };
 
 async function answer(url, options) {
   const response = await fetch(url, options);
@@ -107,12 +109,12 @@ export function facts({ ids, files, rows, objects, setup, aura }) {
       failed: [[failed.length]],
       'success-rate': [[1 - failed.length / rows.Login.length]],
       statuses: counts(failed, (row) => row.LOGIN_STATUS),
-      types: counts(rows.Login, (row) => row.LOGIN_TYPE),
+      types: counts(rows.Login, (row) => LOGIN_TYPES[row.LOGIN_TYPE] ?? row.LOGIN_TYPE),
       tls: counts(rows.Login, (row) => row.TLS_PROTOCOL?.replace(/^TLSv?/, '')),
     },
     logout: {
       total: [[rows.Logout.length + objects.LogoutEvent]],
-      levels: counts(rows.Logout, (row) => row.SESSION_LEVEL),
+      initiated: [[rows.Logout.filter((row) => row.USER_INITIATED_LOGOUT === '1').length / rows.Logout.length]],
     },
     apex: {
       total: [[sum(APEX.map((type) => rows[type].length))]],

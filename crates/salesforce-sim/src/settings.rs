@@ -182,8 +182,9 @@ pub struct Workload {
     pub hours: u32,
     /// How many rows they have.
     pub rows: Rows,
-    /// When the last hour ends (cut to the full hour). None ends it five full hours before the org's clock at the start:
-    /// late enough to be recent, early enough that every file is visible at once.
+    /// When the last hour ends (cut to the full hour). None ends it five full hours before the org's clock at the start
+    /// and ten minutes: late enough to be recent, early enough that every file has been there for ten minutes, so that who
+    /// waits until files have settled takes all at once.
     pub end: Option<DateTime<Utc>>,
     /// What attacks the org suffered meanwhile. Their rows and records come in addition, and bring the files and objects that
     /// they stand in where the org has none of the kind.

@@ -16,6 +16,9 @@ use crate::rows::login::{Hour, LoginRows, Row};
 use crate::rows::schema::Maker;
 use crate::settings::{Files, Workload};
 
+/// How long ago the last hour ended at least: its files were made within five hours, and settle for some minutes.
+const BEHIND: TimeDelta = TimeDelta::minutes(5 * 60 + 10);
+
 /// The events of one type.
 pub(super) struct Stream {
     pub(super) maker: Maker,
@@ -56,8 +59,7 @@ impl Catalogue {
         now: DateTime<Utc>,
     ) -> Self {
         let rows = LoginRows::new(seed, org_id15, settings.nul_bytes);
-        let end =
-            workload.end.unwrap_or(now - TimeDelta::hours(5)).timestamp().div_euclid(3600).max(0) as u64;
+        let end = workload.end.unwrap_or(now - BEHIND).timestamp().div_euclid(3600).max(0) as u64;
         let numbers = end.saturating_sub(workload.hours.into())..end;
         let (hours, empty): (Vec<Hour>, Vec<Hour>) =
             hours(numbers, workload.rows, &rows).into_iter().partition(|hour| hour.rows > 0);
