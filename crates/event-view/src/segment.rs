@@ -111,6 +111,10 @@ fn read(line: &[u8], row: u32, writer: &mut ColumnarWriter, path: &mut String) -
         #[serde(rename = "@timestamp", borrow, default)]
         timestamp: Option<std::borrow::Cow<'a, str>>,
     }
+    // A list would do for what is asked of it below: its first value as the first field.
+    if line.first() != Some(&b'{') {
+        return Err(LeftOut::NotJson);
+    }
     let timed = match serde_json::from_slice::<Timed>(line) {
         Ok(timed) => timed,
         Err(_) => {

@@ -126,12 +126,12 @@ fn what_is_no_document_is_told_and_the_rest_is_shown() {
     let mut files = Files::of(&five());
     let torn = login(6, "eve@example.com", "success", "203.0.113.3", "DE");
     files.append(&format!(
-        "no json\n[1]\n{{\"a\":1}}\n{{\"@timestamp\":\"2026-11-27T06:00:00.000Z\",\"x\":1e999}}\n{}",
+        "no json\n[1]\n[]\n[\"2026-11-27T06:00:00.000Z\"]\n{{\"a\":1}}\n{{\"@timestamp\":\"2026-11-27T06:00:00.000Z\",\"x\":1e999}}\n{}",
         &torn[..50]
     ));
     assert_eq!(files.count(""), 5);
     let told = files.notices();
-    assert!(told.contains("3 of its lines are no JSON objects") && told.contains("begins at byte"), "{told}");
+    assert!(told.contains("5 of its lines are no JSON objects") && told.contains("begins at byte"), "{told}");
     assert!(told.contains("1 of its lines are JSON, but have no time"), "{told}");
     assert!(told.contains("not finished (50 bytes"), "{told}");
     files.append(&format!("{}\n", &torn[50..]));

@@ -320,7 +320,7 @@ function hours(answer) {
   scroll.className = 'scroll';
   scroll.tabIndex = 0;
   scroll.setAttribute('role', 'region');
-  scroll.setAttribute('aria-label', 'Files by hour');
+  scroll.setAttribute('aria-label', 'Each file in its hour, by kind');
   const table = document.createElement('table');
   const line = table.createTHead().insertRow();
   // The hour alone, so that all columns are as wide; the day stands where it begins.
