@@ -116,7 +116,7 @@ fn streams(events: &Path) -> Result<BTreeMap<String, u64>> {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let (dataset, provider) = (text(&event["data_stream"]["dataset"]), text(&event["event"]["provider"]));
         let object = text(&event["salesforce"]["object_name"]);
-        let view = if object.is_empty() { provider } else { object };
+        let view = if object.is_empty() || provider == "Collector" { provider } else { object };
         *counts.entry(format!("{dataset} from {view}")).or_default() += 1;
     }
     Ok(counts)

@@ -1,8 +1,11 @@
 //! Downloads that are begun before it is their turn: what is asked for when, and that nothing depends on it.
 
-use crate::polls::{Run, expected, file, ids};
+use crate::{
+    cases::configured_with,
+    polls::{Run, expected, file, ids},
+};
 use collector::io::{Http, Pending, Request, Response, TransportError};
-use e2e::canned::{CannedOrg, Mishap, StillClock, What};
+use e2e::canned::{CannedFile, CannedOrg, Mishap, StillClock, What};
 use std::{cell::Cell, rc::Rc};
 
 /// An org that takes requests whose answers are wanted later.
@@ -119,6 +122,30 @@ fn a_file_of_which_the_batch_takes_a_part_is_asked_for_ahead_too() {
     }
     assert_eq!(ids(&run.events), expected(&files));
     assert!(polls > 4 && org.downloads().len() == files.len(), "{polls} polls, {:?}", org.downloads());
+}
+
+#[test]
+fn of_streams_that_take_turns_each_begins_what_its_share_of_the_batch_has_room_for() {
+    let types = ["Login", "Logout", "URI"];
+    let files: Vec<_> = (1..=60).map(|n| (n, 40)).collect();
+    let of_type = |n: u32| CannedFile { event_type: types[n as usize % 3].to_owned(), ..file(n, 40) };
+    let mut org = Eager::new(CannedOrg::with(files.iter().map(|(n, _)| of_type(*n)).collect()));
+    let stream = |name: &str| {
+        format!(
+            "\"{}\": {{\"event_log_file\": {{\"event_types\": [\"{name}\"]}}}}",
+            name.to_lowercase() + "_files"
+        )
+    };
+    let streams = types.map(stream).join(",");
+    let mut run = Run::of(configured_with(&[
+        ("{", "{\"batch\": {\"max_events\": 330},"),
+        ("\"login\": {\"event_log_file\": {}}", &streams),
+    ]));
+    run.until_caught_up(&mut org);
+    assert_eq!(run.events.len(), 60 * 40);
+    let downloads = org.downloads().len();
+    assert!(downloads <= 60 + 4, "{downloads} downloads of 60 files");
+    assert!(org.begun >= 30, "{} begun ahead", org.begun);
 }
 
 #[test]

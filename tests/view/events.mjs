@@ -13,7 +13,9 @@ export async function collect(programs, component, folder) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const key = join(folder, 'key.pem');
-  const org = spawn(join(programs, 'salesforce-sim'), ['--rows', '12000', '--event-types', TYPES, '--late-one-in', '6', '--key-file', key], { stdio: ['ignore', 'pipe', 'inherit'] });
+  // So long ago that late files are there as well, and have settled.
+  const ended = new Date(Date.now() - 24 * 3600000).toISOString();
+  const org = spawn(join(programs, 'salesforce-sim'), ['--rows', '12000', '--event-types', TYPES, '--late-one-in', '6', '--end', ended, '--key-file', key], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     const [line] = await once(createInterface({ input: org.stdout }), 'line');
     const told = JSON.parse(line);

@@ -250,7 +250,13 @@ impl FilesWork {
             && wait_for_listing(state, source, now) <= millis(source.interval) / 2
     }
 
-    /// Reads on: the file that was begun, or the next one.
+    /// Whether it has files to read now.
+    pub fn is_reading(&self, cursor: Option<&StreamState>) -> bool {
+        let state = cursor.and_then(|cursor| cursor.event_log_file.as_ref());
+        !self.queue.is_empty() || state.is_some_and(|state| state.reading.is_some())
+    }
+
+    /// Reads on: the file that was begun, or the next one. So many streams have files to read and take turns.
     ///
     /// # Errors
     /// When nobody can sign in, and no other source needs to try.
@@ -260,6 +266,7 @@ impl FilesWork {
         source: &FilesSource,
         state: &mut FilesState,
         capacity: Capacity,
+        sharing: u64,
     ) -> Result<Step, Problem> {
         let now = slice.now();
         if state.reading.is_none() {
@@ -270,7 +277,7 @@ impl FilesWork {
             Some(reading) => {
                 let begun = self.ahead.take(&reading.file.id);
                 if state.downloads.is_none() {
-                    self.ahead.begin(slice.org, reading.remaining(), &self.queue, slice.progress);
+                    self.ahead.begin(slice.org, reading.remaining(), &self.queue, sharing, slice.progress);
                 }
                 let (before, bytes) = (slice.progress.stats, slice.progress.bytes());
                 let step =

@@ -191,6 +191,11 @@ impl Work {
         let mut listings = 0;
         loop {
             let capacity: Capacity = state.capacity();
+            let streams = config.streams.files.iter().zip(&self.files);
+            let sharing = streams
+                .filter(|(source, work)| work.is_reading(state.streams.get(&source.stream)))
+                .count()
+                .max(1) as u64;
             let stream = state.streams.entry(source.stream.clone()).or_default();
             let now = slice.now();
             let Some(cursor) = &mut stream.event_log_file else { return Ok(Step::Idle) };
@@ -206,7 +211,7 @@ impl Work {
                         return Ok(step);
                     }
                 }
-                Need::Reading => return self.files[index].read_on(slice, source, cursor, capacity),
+                Need::Reading => return self.files[index].read_on(slice, source, cursor, capacity, sharing),
                 Need::Nothing => {
                     let more = self.files[index].end_part(&mut slice, source, cursor);
                     return Ok(if more || listings > 0 { Step::Worked } else { Step::Idle });

@@ -182,7 +182,7 @@ pub struct Workload {
     pub hours: u32,
     /// How many rows they have.
     pub rows: Rows,
-    /// When the last hour ends (cut to the full hour). None ends it five full hours before the org's clock at the start
+    /// When the last hour ends (cut to the full hour). None ends it six full hours before the org's clock at the start
     /// and ten minutes: late enough to be recent, early enough that every file has been there for ten minutes, so that who
     /// waits until files have settled takes all at once.
     pub end: Option<DateTime<Utc>>,

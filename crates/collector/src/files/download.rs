@@ -66,12 +66,14 @@ struct Download {
 
 impl Ahead {
     /// Begins the downloads of what comes after a file of so many bytes and will be read for this batch. Of the last one some may be left
-    /// to the next batch; where that is most of it, it is not begun: what is known of its rows is an estimate.
+    /// to the next batch; where that is most of it, it is not begun: what is known of its rows is an estimate. Of the batch's room `sharing` streams
+    /// take as much.
     pub fn begin(
         &mut self,
         org: &mut Org<'_>,
         length: u64,
         next: &VecDeque<EventLogFile>,
+        sharing: u64,
         progress: &Progress<'_>,
     ) {
         if length > LONGEST {
@@ -79,7 +81,9 @@ impl Ahead {
         }
         let mut bytes = length;
         for file in next {
-            if file.length > LONGEST || !self.fits(bytes.saturating_add(file.length / SURELY_READ), progress)
+            if file.length > LONGEST
+                || !self
+                    .fits(bytes.saturating_add(file.length / SURELY_READ).saturating_mul(sharing), progress)
             {
                 return;
             }

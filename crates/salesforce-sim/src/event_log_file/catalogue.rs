@@ -16,8 +16,9 @@ use crate::rows::login::{Hour, LoginRows, Row};
 use crate::rows::schema::Maker;
 use crate::settings::{Files, Workload};
 
-/// How long ago the last hour ended at least: its files were made within five hours, and settle for some minutes.
-const BEHIND: TimeDelta = TimeDelta::minutes(5 * 60 + 10);
+/// How long ago the last hour ended at least: its files were made within five hours, those of its logouts, which are an hour later, within
+/// six, and files settle for some minutes.
+const BEHIND: TimeDelta = TimeDelta::minutes(6 * 60 + 10);
 
 /// The events of one type.
 pub(super) struct Stream {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -28,10 +28,11 @@ pub fn key() -> &'static PrivateKey {
 
 /// An org at a fixed time, with its key registered and so many hours and rows.
 pub fn settings(hours: u32, rows: Rows) -> OrgSettings {
+    let now: DateTime<Utc> = "2026-03-04T18:20:00Z".parse().unwrap();
     OrgSettings {
         public_key: Some(key().public_key().unwrap()),
-        clock_fixed_at: Some("2026-03-04T18:20:00Z".parse().unwrap()),
-        workload: Workload { hours, rows, ..Workload::default() },
+        clock_fixed_at: Some(now),
+        workload: Workload { hours, rows, end: Some(now - TimeDelta::hours(5)), ..Workload::default() },
         ..OrgSettings::default()
     }
 }

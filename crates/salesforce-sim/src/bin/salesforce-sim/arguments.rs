@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
 
     /// How many past hours have logs
     ///
-    /// The last one ended five hours and ten minutes ago or before, as Salesforce makes an hourly file 3 to 6 hours late.
+    /// The last one ended six hours and ten minutes ago or before, as Salesforce makes an hourly file 3 to 6 hours late.
     #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
     pub(crate) hours: u32,
 
@@ -100,7 +100,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-31_536_000..=31_536_000))]
     pub(crate) clock_skew: i64,
 
-    /// When the last hour of logs ends, such as 2026-03-04T18:00:00Z; the last full hour at least 5:10 ago if left out
+    /// When the last hour of logs ends, such as 2026-03-04T18:00:00Z; the last full hour that ended 6:10 ago or before if left out
     #[arg(long, value_name = "TIME")]
     pub(crate) end: Option<DateTime<Utc>>,
 
