@@ -341,14 +341,14 @@ $(RULES_STAMP): rules/tests/requirements.txt
 	@rules/tests/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# The server that the NATS output is tried with.
+# The server that the NATS output and the fleet are tried with.
 NATS_STAMP := crates/event-output/tests/.venv/.installed
 .PHONY: setup-nats
 setup-nats:
 	@if $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 		$(MAKE) --no-print-directory -s $(NATS_STAMP); \
 	else \
-		echo "There is no Python 3.11 with venv: the NATS output is not tried, unless nats-server is on PATH."; \
+		echo "There is no Python 3.11 with venv: the NATS output and the fleet are not tried, unless nats-server is on PATH."; \
 	fi
 
 $(NATS_STAMP): crates/event-output/tests/requirements.txt
@@ -383,10 +383,15 @@ test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a 
 	@rules/tests/.venv/bin/python rules/tests/check.py --attacks --component $(COMPONENT) \
 		--host target/release/source-host --simulator target/release/salesforce-sim $(ATTACKS)
 
-# SEEDS=n runs so many seeds, SEED=n one of them.
+# SEEDS=n runs so many seeds of the simulation; SEED=n one of them, and the storm over real servers with that seed. ONLY=text chooses.
 .PHONY: test-fleet
-test-fleet: ## Tries the worker of a fleet in a simulation, 500 seeds of it; SEEDS, SEED.
-	@SEEDS=$(or $(SEEDS),500) $(if $(SEED),SEED=$(SEED)) $(CARGO) test $(NATIVE) --test fleet -- --nocapture
+test-fleet: setup-nats ## Tries the fleet: 500 seeds in memory, real servers and workers killed, stopped and cut off, and what it costs; SEEDS, SEED, ONLY.
+	@SEEDS=$(or $(SEEDS),500) $(if $(SEED),SEED=$(SEED)) $(CARGO) test $(NATIVE) --test fleet -- --nocapture --include-ignored \
+		--test-threads=1 $(ONLY)
+
+.PHONY: demo-fleet
+demo-fleet: build setup-nats ## Collects from fifty simulated orgs by two workers over three nats-servers, kills one, and compares with the truth.
+	@target/release/demo-fleet
 
 .PHONY: lint
 lint: setup-wasm check-dependencies ## Checks format, and clippy with warnings as errors; licences and sources, where cargo-deny is.
@@ -454,7 +459,7 @@ update-bench: build ## Writes down how many instructions the component needs for
 
 .PHONY: clean
 clean: ## Removes everything that was built, installed or collected.
-	@rm -rf target dist demo embed/python/.venv embed/node/node_modules embed/node/transpiled \
+	@rm -rf target dist demo demo-fleet embed/python/.venv embed/node/node_modules embed/node/transpiled \
 		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules \
 		tests/pipelines/.venv tests/pipelines/debian tests/registry/debian rules/tests/.venv \
 		$(PAGE)/node_modules $(PAGE)/dist tests/view/node_modules tests/view/work \

@@ -14,6 +14,7 @@ mod command;
 mod compiling;
 mod distribution;
 mod errors;
+mod fleet;
 mod hostile;
 mod instructions;
 mod mistakes;

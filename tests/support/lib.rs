@@ -4,6 +4,13 @@ pub mod canned;
 pub mod hosted;
 pub mod inputs;
 pub mod names;
+#[path = "../../crates/fleet/tests/fleet/support/nats.rs"]
+#[expect(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "it is a file of the tests of the fleet, which fail by panicking"
+)]
+pub mod nats;
 pub mod ocsf;
 pub mod org;
 pub mod random;

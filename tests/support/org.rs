@@ -110,4 +110,22 @@ allow = ["{authority}"]
         fs::write(&path, config).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
+
+    /// The same as the configuration of a tenant of a fleet, whose key is a secret that workers have: in `secrets`, in a folder by its
+    /// name.
+    pub fn write_tenant(&self, streams: &str, name: &str, secrets: &Path) -> Result<PathBuf> {
+        let folder = secrets.join(name);
+        fs::create_dir_all(&folder)?;
+        let path = self.write_config_of(streams, &folder, "kind = \"stdout\"", "")?;
+        let text = fs::read_to_string(&path)?;
+        let own = |line: &&str| {
+            !matches!(*line, "[state]" | "path = \"state.json\"" | "[output]" | "kind = \"stdout\"")
+        };
+        let text: Vec<&str> = text.lines().filter(own).collect();
+        let text = text.join("\n").replace("client-key.pem", &format!("{name}/client-key.pem"));
+        fs::remove_file(path)?;
+        let path = secrets.join(format!("{name}.toml"));
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
 }

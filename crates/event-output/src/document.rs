@@ -30,6 +30,11 @@ pub(crate) fn lines(events: &[String]) -> Vec<u8> {
     text
 }
 
+/// The id by which an event is known when it comes again: its `event.id`, in OCSF `metadata.uid`.
+pub fn event_id(event: &str) -> Option<String> {
+    Document::read(event).ok().and_then(|document| document.id)
+}
+
 /// The fields that outputs look at. One that is no text counts as absent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Document {

@@ -63,6 +63,7 @@ mod settings;
 mod web;
 mod worker;
 
+pub use document::event_id;
 pub use elasticsearch::{Authentication, Elasticsearch, ElasticsearchSettings};
 pub use files::{DeadLetters, EventFile, FileSettings};
 pub use http::{Format, Http, HttpSettings, SendMethod};

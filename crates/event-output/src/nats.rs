@@ -34,6 +34,9 @@ const SCHEMES: [&str; 2] = ["nats", "tls"];
 /// The oldest server whose streams this project trusts, by its own tests.
 const TRUSTED: (u32, u32) = (2, 14);
 
+/// A connection that is to last notices within three of these that nobody answers any more.
+const PING: Duration = Duration::from_secs(5);
+
 /// How this side shows who it is.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -152,6 +155,65 @@ impl NatsSettings {
         told && away && !self.credentials_without_tls
     }
 
+    /// A connection with these settings, for who does more with the servers than deliver to them. It is kept up by itself: where
+    /// it is lost it is made anew, for as long as that takes, and what is asked meanwhile waits.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none: the settings, the credentials, or that nobody answers.
+    pub async fn connect(&self, name: &str) -> Result<Client, OutputError> {
+        self.validate().map_err(|error| OutputError::refused(error.to_string()))?;
+        self.connected(ConnectOptions::new().name(name).ping_interval(PING)).await
+    }
+
+    async fn connected(&self, options: ConnectOptions) -> Result<Client, OutputError> {
+        let shown = || self.shown().join(", ");
+        let tls =
+            self.tls().map_err(|(setting, message)| OutputError::refused(format!("{setting}: {message}")))?;
+        let options = options
+            .connection_timeout(self.connect_timeout)
+            .tls_client_config(tls)
+            .require_tls(self.needs_tls())
+            // Others than those of the settings are not contacted, whatever the servers say of their cluster.
+            .ignore_discovered_servers();
+        let options = match &self.authentication {
+            NatsAuthentication::None => options,
+            NatsAuthentication::CredentialsFile(path) => {
+                options.credentials_file(path).await.map_err(|reason| {
+                    OutputError::refused(format!(
+                        "cannot use the credentials file {}: {reason}",
+                        path.display()
+                    ))
+                })?
+            }
+            NatsAuthentication::Token(token) => options.token(token.expose().to_owned()),
+            NatsAuthentication::User { user, password } => {
+                options.user_and_password(user.clone(), password.expose().to_owned())
+            }
+        };
+        let connecting = options.connect(self.servers.clone());
+        let client = tokio::time::timeout(self.connect_timeout, connecting).await;
+        client
+            .map_err(|_| OutputError::unavailable(format!("{} did not answer in time", shown())))?
+            .map_err(|error| {
+                let what = format!("cannot connect to {}: {error}", shown());
+                match error.kind() {
+                    _ if tls::distrust(&error).is_some() => {
+                        OutputError::refused(format!("{what}; check ca_file and client_certificate"))
+                    }
+                    ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                        OutputError::refused(format!("{what}; check the credentials"))
+                    }
+                    ConnectErrorKind::Tls => OutputError::refused(format!(
+                        "{what}; TLS is needed for these credentials or by the server: check the certificates, and that \
+                         the server offers it"
+                    )),
+                    ConnectErrorKind::ServerParse => OutputError::refused(what),
+                    _ => OutputError::unavailable(what),
+                }
+            })
+    }
+
     fn subject_of(&self, document: &Document) -> String {
         let dataset = token(document.any_dataset().unwrap_or(&self.default_dataset));
         let namespace = token(document.stream_namespace.as_deref().unwrap_or(&self.default_namespace));
@@ -257,18 +319,10 @@ impl Nats {
 
     async fn connect(&self) -> Result<Link, OutputError> {
         let settings = &self.settings;
-        let tls = settings
-            .tls()
-            .map_err(|(setting, message)| OutputError::refused(format!("{setting}: {message}")))?;
         let said = Arc::new(Mutex::new(None));
         let heard = said.clone();
         let options = ConnectOptions::new()
             .name("event-output")
-            .connection_timeout(settings.connect_timeout)
-            .tls_client_config(tls)
-            .require_tls(settings.needs_tls())
-            // Others than those of the settings are not contacted, whatever the servers say of their cluster.
-            .ignore_discovered_servers()
             .max_reconnects(settings.servers.len())
             .event_callback(move |event| {
                 let text = match event {
@@ -280,43 +334,7 @@ impl Nats {
                 *heard.lock().unwrap_or_else(PoisonError::into_inner) = text;
                 std::future::ready(())
             });
-        let options = match &settings.authentication {
-            NatsAuthentication::None => options,
-            NatsAuthentication::CredentialsFile(path) => {
-                options.credentials_file(path).await.map_err(|reason| {
-                    OutputError::refused(format!(
-                        "cannot use the credentials file {}: {reason}",
-                        path.display()
-                    ))
-                })?
-            }
-            NatsAuthentication::Token(token) => options.token(token.expose().to_owned()),
-            NatsAuthentication::User { user, password } => {
-                options.user_and_password(user.clone(), password.expose().to_owned())
-            }
-        };
-        let connecting = options.connect(settings.servers.clone());
-        let client = tokio::time::timeout(settings.connect_timeout, connecting).await;
-        let client = client
-            .map_err(|_| OutputError::unavailable(format!("{} did not answer in time", self.servers())))?
-            .map_err(|error| {
-                let servers = self.servers();
-                let what = format!("cannot connect to {servers}: {error}");
-                match error.kind() {
-                    _ if tls::distrust(&error).is_some() => {
-                        OutputError::refused(format!("{what}; check ca_file and client_certificate"))
-                    }
-                    ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                        OutputError::refused(format!("{what}; check the credentials"))
-                    }
-                    ConnectErrorKind::Tls => OutputError::refused(format!(
-                        "{what}; TLS is needed for these credentials or by the server: check the certificates, and that \
-                         the server offers it"
-                    )),
-                    ConnectErrorKind::ServerParse => OutputError::refused(what),
-                    _ => OutputError::unavailable(what),
-                }
-            })?;
+        let client = settings.connected(options).await?;
         // Twice as many as are sent at once: those of a delivery that was dropped still count.
         let stream = ContextBuilder::new()
             .timeout(settings.ack_timeout)

@@ -15,11 +15,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// Where checkpoints lie.
 pub trait Ledger: Sync {
-    /// What lies there.
+    /// What lies there, and its revision. One that was removed may leave a revision behind.
     fn read(
         &self,
         tenant: &str,
-    ) -> impl Future<Output = Result<Option<(Checkpoint, Revision)>, EngineError>> + Send;
+    ) -> impl Future<Output = Result<(Option<Checkpoint>, Revision), EngineError>> + Send;
 
     /// Replaces the one that has this revision.
     fn update(
@@ -66,8 +66,8 @@ pub async fn replace<L: Ledger>(
             Err(Refusal::Unknown(why)) => last = why,
         }
         match ledger.read(tenant).await {
-            Ok(Some((found, at))) if found == *checkpoint => return Ok(at),
-            Ok(Some((_, at))) if at > revision => return Err(CommitError::Fenced(at)),
+            Ok((Some(found), at)) if found == *checkpoint => return Ok(at),
+            Ok((_, at)) if at > revision => return Err(CommitError::Fenced(at)),
             // What was read may be behind, or the refusal was wrong.
             Ok(_) => {}
             Err(EngineError::Unavailable(why)) => last = why,

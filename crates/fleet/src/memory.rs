@@ -217,10 +217,10 @@ impl Memory {
 }
 
 impl Ledger for Memory {
-    async fn read(&self, tenant: &str) -> Result<Option<(Checkpoint, Revision)>, EngineError> {
+    async fn read(&self, tenant: &str) -> Result<(Option<Checkpoint>, Revision), EngineError> {
         let last = |state: &mut State| {
-            let (revision, checkpoint) = state.checkpoints.get(tenant)?.last()?;
-            Some((checkpoint.clone(), *revision))
+            let last = state.checkpoints.get(tenant).and_then(|all| all.last());
+            last.map_or((None, Revision(0)), |(revision, checkpoint)| (Some(checkpoint.clone()), *revision))
         };
         self.step(Moment::Read, last).await
     }
@@ -272,12 +272,12 @@ impl Engine for Memory {
                 Err(None) => changed.await,
             }
         };
-        let (checkpoint, revision) = self.read(&tenant).await?.unzip();
+        let (checkpoint, revision) = self.read(&tenant).await?;
         Ok(Job {
             failures: queued.failures,
             deliveries: queued.deliveries,
             checkpoint,
-            revision: revision.unwrap_or_default(),
+            revision,
             lease: Lease { tenant: tenant.clone(), number: queued.number },
             tenant,
         })

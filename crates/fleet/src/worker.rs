@@ -9,6 +9,10 @@ use crate::job::{Checkpoint, Event, Job, Wake};
 
 /// The wait after the first failure in a row; doubled with each further one.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+/// Polls in a row that promise more at once and bring nothing, after which the tenant rests: it is not to hold a worker with that.
+const EMPTY_PROMISES: u32 = 10;
+/// For how long.
+const REST: Duration = Duration::from_secs(1);
 /// Where an engine does not answer.
 const ENGINE_AWAY: Duration = Duration::from_secs(1);
 
@@ -51,6 +55,8 @@ pub struct PollError {
     pub message: String,
     /// When to try again at the soonest.
     pub retry_after: Option<Duration>,
+    /// The position that there was, with what is to be remembered of the failure. It is stored like that of a poll.
+    pub state: Option<String>,
 }
 
 /// How a worker works.
@@ -88,6 +94,8 @@ pub enum Done {
         polls: u64,
         /// How long it sleeps.
         wait: Duration,
+        /// How often in a row it could not be polled before.
+        after_failures: u32,
     },
     /// It could not be polled, and is tried again later.
     Failed {
@@ -95,6 +103,8 @@ pub enum Done {
         why: String,
         /// The wait.
         wait: Duration,
+        /// How often in a row.
+        failures: u32,
     },
     /// Another worker has it. Nothing of this one was committed, and its job was left alone.
     Fenced,
@@ -201,11 +211,20 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
         let mut checkpoint = job.checkpoint.clone();
         let mut revision = job.revision;
         let (mut events, mut polls) = (0, 0);
+        let mut promises = 0;
         let mut failures = job.failures;
         loop {
             let polled = match source.poll(checkpoint.as_ref().map(|at| &*at.state)).await {
                 Ok(polled) => polled,
                 Err(error) => {
+                    if let Some(state) = error.state {
+                        let next = after(checkpoint.as_ref(), state, 0, self.name);
+                        let kept = self.engine.commit(&job.lease, &[], &next, revision).await;
+                        if let Err(CommitError::Fenced(_)) = kept {
+                            return Done::Fenced;
+                        }
+                        // By the contract nothing but a back-off is lost with it, and that is waited out here all the same.
+                    }
                     let failures = failures.saturating_add(1);
                     return self.failed(job, failures, error.message, error.retry_after).await;
                 }
@@ -227,13 +246,15 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
             events += count;
             failures = 0;
             checkpoint = Some(next);
-            if polled.wait.is_zero() && started.elapsed() < self.settings.slice {
+            promises = if count == 0 { promises + 1 } else { 0 };
+            let wait = if polled.wait.is_zero() && promises >= EMPTY_PROMISES { REST } else { polled.wait };
+            if wait.is_zero() && started.elapsed() < self.settings.slice {
                 continue;
             }
-            let wait = polled.wait.min(self.settings.longest_sleep);
+            let wait = wait.min(self.settings.longest_sleep);
             let slept = self.engine.sleep_until(&job.lease, Wake { after: wait, failures: 0 }).await;
             return match slept {
-                Ok(()) => Done::Slept { events, polls, wait },
+                Ok(()) => Done::Slept { events, polls, wait, after_failures: job.failures },
                 Err(error) => Done::Left(error.to_string()),
             };
         }
@@ -251,7 +272,7 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
         let wait = back_off.min(settings.longest_back_off).max(retry_after.unwrap_or_default());
         let wait = wait.min(settings.longest_sleep);
         match self.engine.sleep_until(&job.lease, Wake { after: wait, failures }).await {
-            Ok(()) => Done::Failed { why, wait },
+            Ok(()) => Done::Failed { why, wait, failures },
             Err(error) => Done::Left(error.to_string()),
         }
     }
@@ -264,10 +285,10 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
     fn say(&self, tenant: &str, done: &Done) {
         let worker = self.name;
         match done {
-            Done::Slept { events, polls, wait } => {
+            Done::Slept { events, polls, wait, .. } => {
                 tracing::debug!(worker, tenant, events, polls, ?wait, "polled");
             }
-            Done::Failed { why, wait } => tracing::warn!(worker, tenant, ?wait, "{why}"),
+            Done::Failed { why, wait, .. } => tracing::warn!(worker, tenant, ?wait, "{why}"),
             Done::Fenced => tracing::warn!(
                 worker,
                 tenant,

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Read as _};
+use std::path::{Component, Path, PathBuf};
 
 use component_registry::Access;
 use source_host::{Admission, Digest, Egress, Limits, PublicKey};
@@ -115,7 +115,33 @@ impl Config {
     ///
     /// All mistakes at once.
     pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Mistakes> {
-        let vault = Vault { base, env, read: &read_file };
+        Self::parse_with(text, Vault { base, env, read: &read_file })
+    }
+
+    /// Reads the configuration of a tenant that somebody else may have written, in a fleet: as [`Config::parse`], but a secret is
+    /// looked for nowhere than below `base`. Whoever writes a configuration says as well where a secret is sent.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes at once.
+    pub fn parse_confined(
+        text: &str,
+        base: &Path,
+        env: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Mistakes> {
+        let read = |path: &Path, most: u64| {
+            let below = path.strip_prefix(base).ok();
+            let is_plain = |below: &Path| below.components().all(|part| matches!(part, Component::Normal(_)));
+            if below.is_some_and(is_plain) {
+                return read_file(path, most);
+            }
+            Err(std::io::Error::new(ErrorKind::PermissionDenied, "it does not lie in the folder of secrets"))
+        };
+        Self::parse_with(text, Vault { base, env, read: &read })
+    }
+
+    fn parse_with(text: &str, vault: Vault<'_>) -> Result<Self, Mistakes> {
+        let Vault { base, env, read } = vault;
         let mut reader = Reader { vault, lines: Lines::of(text), mistakes: Vec::new() };
         let table: Table = match text.parse() {
             Ok(table) => table,
@@ -141,7 +167,7 @@ impl Config {
         let source = match table.get("source") {
             None => Some(Secret::new("{}".into())),
             Some(Value::Table(source)) => {
-                let vault = Vault { base, env, read: &read_file };
+                let vault = Vault { base, env, read };
                 vault.document(source, "source", |path, message| reader.note(path, message))
             }
             Some(_) => reader.wrong("source", "a table is expected: [source]"),
@@ -207,6 +233,42 @@ impl Config {
                 Ok(Some(FromRegistry { reference, access, admission, folder }))
             }
             _ => Err(Mistakes { found: reader.mistakes, component: None, source: None }),
+        }
+    }
+
+    /// Whether a text can be the configuration of a tenant of a fleet, and which file its component is. Secrets are not looked for: the
+    /// workers have them, and not whoever adds a tenant.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes at once.
+    pub fn of_fleet(text: &str, base: &Path) -> Result<PathBuf, Mistakes> {
+        let table: Table = text.parse().unwrap_or_default();
+        let wrong = |path: &str, message: &str| Mistake {
+            line: Self::line_of(text, path),
+            path: path.to_owned(),
+            message: message.to_owned(),
+        };
+        let mut found = Vec::new();
+        if table.contains_key("state") {
+            found.push(wrong("state", "states lie with the fleet; leave this table out"));
+        }
+        if table.contains_key("output") {
+            found.push(wrong("output", "events go to the fleet's stream; leave this table out"));
+        }
+        if table.get("component").and_then(Value::as_str).is_some_and(registry::is_reference) {
+            let message = "a file is expected; `source-host pull` brings one out of a registry";
+            found.push(wrong("component", message));
+        }
+        // They only have to be there.
+        let vault = Vault { base, env: &|_| Some("-".into()), read: &|_, _| Ok(b"-".to_vec()) };
+        match Self::parse_with(text, vault) {
+            Ok(config) if found.is_empty() => Ok(config.component),
+            Ok(_) => Err(Mistakes { found, component: None, source: None }),
+            Err(mut mistakes) => {
+                mistakes.found.splice(0..0, found);
+                Err(mistakes)
+            }
         }
     }
 
@@ -518,6 +580,40 @@ mod tests {
         );
         assert!(found[0].starts_with("line 5: egress.allow[1]: `https://x.example.com`"), "{found:?}");
         assert!(found[1].starts_with("line 5: egress.allow[2]: "), "{found:?}");
+    }
+
+    #[test]
+    fn a_tenant_of_a_fleet_has_the_secrets_of_the_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = folder.path().join("secrets");
+        std::fs::create_dir_all(secrets.join("acme")).unwrap();
+        for path in [folder.path().join("other"), secrets.join("acme/key")] {
+            std::fs::write(path, "s3cret").unwrap();
+        }
+        let parse = |path: &str| {
+            let text = format!("component = \"c.wasm\"\n[source]\ntoken = {{ file = {path:?} }}");
+            Config::parse_confined(&text, &secrets, &|_| None)
+        };
+        assert!(parse("acme/key").unwrap().source.expose().contains("s3cret"));
+        let absolute = folder.path().join("other");
+        for path in ["../other", "acme/../../other", absolute.to_str().unwrap()] {
+            let found = parse(path).unwrap_err().found;
+            assert!(found[0].to_string().contains("does not lie in the folder of secrets"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_fleet_keeps_itself_is_no_part_of_a_tenants_configuration() {
+        let of = |more: &str| {
+            Config::of_fleet(
+                &format!("component = \"c.wasm\"\n[source]\ntoken = {{ env = \"NOT_SET\" }}\n{more}"),
+                Path::new("/x"),
+            )
+        };
+        assert_eq!(of("").unwrap(), Path::new("/x/c.wasm"));
+        let found = of("[state]\npath = \"s\"\n[output]\nkind = \"stdout\"").unwrap_err().found;
+        assert!(found[0].to_string().starts_with("line 4: state: states lie with the fleet"), "{found:?}");
+        assert!(found[1].to_string().starts_with("line 6: output: events go to the fleet"), "{found:?}");
     }
 
     #[test]

@@ -9,16 +9,18 @@
 //! | the configuration file, its schema, and secrets in it | `config`, `schema`, `secrets` |
 //! | one step of a pipeline, and how a run ends | `run/pipeline`, `run/ending` |
 //! | many tenants in one process | `serve` |
+//! | one of many hosts that share their tenants | `fleet` |
 //! | metrics, health, and the audit trail | `watch` |
 //! | the program's flags and commands | `bin/source-host` |
 //!
 //! Where events go is in the crate `event-output`, where states lie in `state-store`.
 //!
-//! Each of these knows only what stands below it: `units`, `secrets`, `watch`; `config`; `schema` and `run`; `serve`; the program.
+//! Each of these knows only what stands below it: `units`, `secrets`, `watch`; `config`; `schema` and `run`; `serve` and `fleet`; the program.
 
 #![deny(missing_docs)]
 
 pub mod config;
+pub mod fleet;
 mod run;
 pub mod schema;
 mod secrets;

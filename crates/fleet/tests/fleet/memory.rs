@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fleet::Memory;
 use fleet::conformance::{ROOM, Rig, conforms};
+use fleet::{Done, Engine as _, Memory, PollError, Polled, Settings, Source, Sources, Worker};
 
 struct InMemory(Memory);
 
@@ -26,4 +26,56 @@ impl Rig for InMemory {
 #[tokio::test(start_paused = true)]
 async fn the_engine_in_memory_conforms() {
     conforms(&InMemory(Memory::new(Duration::from_secs(2), Duration::from_secs(3600), ROOM))).await;
+}
+
+/// Sources that promise more at once and bring nothing.
+struct Promises;
+
+impl Sources for Promises {
+    type Source = Self;
+
+    async fn open(&self, _tenant: &str) -> Result<Option<Self>, PollError> {
+        Ok(Some(Self))
+    }
+}
+
+impl Source for Promises {
+    async fn poll(&mut self, _state: Option<&str>) -> Result<Polled, PollError> {
+        Ok(Polled { events: Vec::new(), state: "x".to_owned(), wait: Duration::ZERO })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_promises_more_and_brings_nothing_holds_no_worker() {
+    let engine = Memory::new(Duration::from_secs(2), Duration::from_secs(3600), ROOM);
+    engine.wake("acme");
+    let worker = Worker::new(&engine, &Promises, "w", Settings::default());
+    let done = worker.work(engine.next_job().await.unwrap()).await;
+    let Done::Slept { polls, wait, .. } = done else { panic!("{done:?}") };
+    assert_eq!((polls, wait), (10, Duration::from_secs(1)));
+}
+
+/// Sources whose worker dies of them.
+struct Deadly;
+
+impl Sources for Deadly {
+    type Source = Promises;
+
+    async fn open(&self, _tenant: &str) -> Result<Option<Promises>, PollError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_its_workers_die_of_is_put_off_without_a_poll() {
+    let lease = Duration::from_secs(2);
+    let engine = Memory::new(lease, Duration::from_secs(3600), ROOM);
+    engine.wake("acme");
+    let worker = Worker::new(&engine, &Deadly, "w", Settings::default());
+    for _ in 0..Settings::default().deliveries {
+        let job = engine.next_job().await.unwrap();
+        assert!(tokio::time::timeout(lease / 10, worker.work(job)).await.is_err(), "it dies");
+    }
+    let done = worker.work(engine.next_job().await.unwrap()).await;
+    assert!(matches!(&done, Done::Failed { why, .. } if why.contains("seems to end its worker")), "{done:?}");
 }

@@ -16,6 +16,8 @@ use fleet::{
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::support::dice::Dice;
+
 const LEASE: Duration = Duration::from_secs(30);
 const TENANTS: usize = 5;
 const WORKERS: usize = 3;
@@ -26,29 +28,6 @@ const EVERY: Duration = Duration::from_secs(4);
 const STORM: Duration = Duration::from_secs(1500);
 const CALM: Duration = Duration::from_secs(1500);
 const ROOM: usize = 60;
-
-/// A sequence of numbers that a seed decides.
-#[derive(Clone)]
-struct Dice(Arc<Mutex<u64>>);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)))
-    }
-
-    fn below(&self, limit: u64) -> u64 {
-        let mut state = self.0.lock().unwrap();
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = *state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    fn millis(&self, limit: u64) -> Duration {
-        Duration::from_millis(self.below(limit))
-    }
-}
 
 /// What goes wrong in a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,7 +89,7 @@ impl Engine for Mistaken {
                 engine.commit(lease, events, checkpoint, revision).await.map(|_| new)
             }
             Mistake::IgnoresRevision => {
-                let now = engine.read(lease.tenant()).await?.map_or(Revision(0), |(_, revision)| revision);
+                let (_, now) = engine.read(lease.tenant()).await?;
                 engine.commit(lease, events, checkpoint, now).await
             }
         }
@@ -157,7 +136,7 @@ impl Source for Log {
         sleep(logs.dice.millis(if is_stormy { 4000 } else { 100 })).await;
         open(&logs.gate).await;
         if is_stormy && logs.dice.below(20) == 0 {
-            return Err(PollError { message: "the org is away".into(), retry_after: None });
+            return Err(PollError { message: "the org is away".into(), retry_after: None, state: None });
         }
         let read: u64 = state.map_or(0, |state| state.parse().unwrap());
         let there = (logs.began.elapsed().as_secs() / EVERY.as_secs()).min(EVENTS);

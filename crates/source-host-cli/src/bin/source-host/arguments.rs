@@ -36,6 +36,7 @@ Start with:
   source-host run CONFIG.toml                     collect until stopped (Ctrl-C loses nothing)
   source-host run CONFIG.toml --from 2026-11-01 --until 2026-11-08   a range of time, beside it
   source-host serve FOLDER                        the same for many tenants, a file each
+  source-host fleet worker                        the same on many hosts, which share their tenants over NATS
   source-host pull CONFIG.toml                    takes the component from its registry, and pins it
 
 Exit status: 0 done, 1 something failed, 2 a mistake in what was given (configuration, component, state)."#;
@@ -107,6 +108,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TenantsCommand,
     },
+    /// Collect for many tenants on many hosts, which share them over NATS JetStream.
+    Fleet(FleetArgs),
     /// Show the earlier states of a source, or go back to one of them: for when a component is put back to an older version.
     States(StatesArgs),
     /// Print the JSON Schema of the configuration file for a component, for an editor to complete and check it with.
@@ -338,6 +341,164 @@ pub(crate) enum TenantsCommand {
         tenant: String,
         /// The state's revision, as `history` shows it.
         revision: u64,
+    },
+}
+
+/// Many hosts that share their tenants.
+///
+/// Who polls which tenant and when, how each is configured, how far it has come and its events lie in NATS JetStream: nats-server 2.14 at
+/// least, three of them, with `sync_interval: always`. There is no leader, and a worker may die at any moment. Events of the tenant
+/// `acme` are in the stream FLEET-events, at the subject FLEET.events.acme.
+#[derive(Args)]
+pub(crate) struct FleetArgs {
+    /// A server: nats://HOST:4222, or tls://; may be given several times, and with commas between.
+    #[arg(
+        long = "nats",
+        global = true,
+        value_name = "URL",
+        env = "SOURCE_HOST_NATS",
+        value_delimiter = ',',
+        default_value = "nats://127.0.0.1:4222"
+    )]
+    pub(crate) servers: Vec<String>,
+    /// Its name, which all its streams begin with.
+    #[arg(long, global = true, value_name = "NAME", env = "SOURCE_HOST_FLEET", default_value = "fleet")]
+    pub(crate) fleet: String,
+    /// A file with the credentials of a user (.creds).
+    #[arg(long, global = true, value_name = "FILE", env = "SOURCE_HOST_NATS_CREDENTIALS")]
+    pub(crate) credentials_file: Option<PathBuf>,
+    /// Who asks, where it is by a password: it is in the variable SOURCE_HOST_NATS_PASSWORD.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "SOURCE_HOST_NATS_USER",
+        conflicts_with = "credentials_file"
+    )]
+    pub(crate) user: Option<String>,
+    /// Certificates that the servers' are trusted by besides Mozilla's roots, in PEM form.
+    #[arg(long, global = true, value_name = "FILE", env = "SOURCE_HOST_NATS_CA")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// A certificate of this side, in PEM form.
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_certificate: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, global = true, value_name = "FILE", requires = "client_certificate")]
+    pub(crate) client_key: Option<PathBuf>,
+    /// On how many servers each message lies, where a stream has to be made. One does for a trial.
+    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 3, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=5))]
+    pub(crate) replicas: usize,
+    /// For how long an event that comes again is known by its id, where the stream has to be made.
+    #[arg(long, global = true, value_name = "TIME", default_value = "10m", value_parser = source_host_cli::parse_time)]
+    pub(crate) window: Duration,
+    /// How many events of a tenant wait for whoever reads them, where the stream has to be made. Then it is not polled until some are taken.
+    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 100_000)]
+    pub(crate) waiting_events: u32,
+    /// How many bytes of events of all tenants wait, where the stream has to be made [default: what the servers have]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = source_host_cli::parse_size)]
+    pub(crate) waiting_bytes: Option<u64>,
+    /// After how long another worker goes on with a tenant whose worker says nothing any more.
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = source_host_cli::parse_time)]
+    pub(crate) lease: Duration,
+    #[command(subcommand)]
+    pub(crate) command: FleetCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum FleetCommand {
+    /// Poll tenants, until it is stopped. SIGTERM ends what is under way and loses nothing.
+    Worker(WorkerArgs),
+    /// Which tenants there are, and how they are configured.
+    Tenants {
+        #[command(subcommand)]
+        command: FleetTenantsCommand,
+    },
+    /// Show workers, the queue, and tenants that do not go on.
+    Status {
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Show it again every two seconds, until it is stopped.
+        #[arg(long)]
+        watch: bool,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct WorkerArgs {
+    /// How many tenants are polled at the same time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) places: usize,
+    /// Where the tenants' secrets lie: what { file = "…" } in a configuration is relative to.
+    #[arg(long, value_name = "FOLDER", env = "SOURCE_HOST_SECRETS", default_value = ".")]
+    pub(crate) secrets: PathBuf,
+    /// Where components are kept that were fetched [default: a folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) components: Option<PathBuf>,
+    /// Memory of all instances together, with the batches and the buffers of requests that the host holds for them.
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = source_host_cli::parse_size)]
+    pub(crate) memory: u64,
+    /// How long jobs may go on after a stop.
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = source_host_cli::parse_time)]
+    pub(crate) drain: Duration,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum FleetTenantsCommand {
+    /// Add a tenant, or have one go on with another configuration.
+    ///
+    /// Its component, which the configuration names, is brought to the fleet's store. Secrets stay where they are: { file = "…" } and
+    /// { env = "…" } are looked up by the workers.
+    Add {
+        /// Its name.
+        tenant: String,
+        /// The configuration file. Without [state] and [output]: states lie with the fleet, and events go to its stream.
+        config: PathBuf,
+    },
+    /// All of them.
+    List {
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One of them, with its configuration.
+    Show {
+        /// Its name.
+        tenant: String,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Poll a tenant no more, until it is resumed.
+    Pause {
+        /// Its name.
+        tenant: String,
+    },
+    /// Poll a tenant again, now.
+    Resume {
+        /// Its name.
+        tenant: String,
+    },
+    /// Collect a range of time besides, with the same event ids, and a position of its own.
+    Backfill {
+        /// Its name.
+        tenant: String,
+        /// The beginning: 2026-11-01, or 2026-11-01T10:00:00Z.
+        #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, required_unless_present = "end")]
+        from: Option<SystemTime>,
+        /// The end, which is not in it any more [default: now]
+        #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant)]
+        until: Option<SystemTime>,
+        /// End the one that is under way.
+        #[arg(long, conflicts_with_all = ["from", "until"])]
+        end: bool,
+    },
+    /// Remove a tenant, with how far it has come. Its events that wait stay.
+    Remove {
+        /// Its name.
+        tenant: String,
     },
 }
 

@@ -4,6 +4,7 @@
 mod exit;
 pub(crate) mod check;
 pub(crate) mod describe;
+pub(crate) mod fleet;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod keys;

@@ -42,8 +42,8 @@ impl Console {
         };
         let filter = match (args.quiet, args.verbose) {
             (true, _) => "warn".to_owned(),
-            (false, 0) => format!("warn,source_host=info,source_host_cli=info,{batches}"),
-            (false, 1) => "info,source_host=debug,source_host_cli=debug".to_owned(),
+            (false, 0) => format!("warn,source_host=info,source_host_cli=info,fleet=info,{batches}"),
+            (false, 1) => "info,source_host=debug,source_host_cli=debug,fleet=debug".to_owned(),
             (false, _) => "debug,source_host=trace,source_host_cli=trace".to_owned(),
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));

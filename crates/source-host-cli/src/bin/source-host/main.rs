@@ -43,6 +43,7 @@ async fn run() -> ExitCode {
         Command::Init(args) => commands::init::run(args, cache).await,
         Command::Serve(args) => commands::serve::run(args, cache).await,
         Command::Tenants { folder, command } => commands::serve::tenants(&folder, command).await,
+        Command::Fleet(args) => commands::fleet::run(args, cache).await,
         Command::States(args) => commands::states::run(args, cache).await,
         Command::Schema { component } => commands::schema::run(&component, cache).await,
         Command::Pull(args) => commands::pull::run(args).await,

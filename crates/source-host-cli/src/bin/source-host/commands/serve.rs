@@ -33,7 +33,7 @@ pub(crate) async fn run(args: ServeArgs, cache: Option<&Path>) -> Result<ExitCod
 }
 
 /// SIGTERM and SIGINT end it, SIGHUP has it look at its files again.
-fn listen(signals: Signals) -> Result<(), Exit> {
+pub(super) fn listen(signals: Signals) -> Result<(), Exit> {
     let listen = |kind| signal(kind).map_err(|e| Exit::failure(format!("cannot listen for signals: {e}")));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;

@@ -1,0 +1,412 @@
+//! The four verbs.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::jetstream::consumer::{Consumer, pull};
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::message::{AckKind, Acker, PublishMessage};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
+use async_nats::jetstream::{Context, ErrorCode};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::OLDEST_SERVER;
+use super::clock::ServerClock;
+use super::errors::{answer, away, no_jetstream, not_published};
+use super::layout::{Layout, patiently, stream};
+use crate::engine::{CommitError, Engine, EngineError};
+use crate::job::{Checkpoint, Event, Job, Revision, Wake};
+use crate::ledger::{Ledger, Refusal, replace};
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long one request waits for a job. Short, since a server that ends forgets the requests that wait.
+const PULL: Duration = Duration::from_secs(5);
+/// Events of one commit that are sent before the first was acknowledged.
+const IN_FLIGHT: usize = 256;
+/// The same of all commits of this process.
+const ALL_IN_FLIGHT: usize = 4096;
+/// How long a job rests whose checkpoint could not be read.
+const UNREAD: Duration = Duration::from_secs(1);
+
+const COMMITS: &str = "Fleet-Commits";
+const EVENTS: &str = "Fleet-Events";
+const WRITER: &str = "Fleet-Writer";
+const OPERATION: &str = "KV-Operation";
+
+/// An engine that many hosts share. Cheap to clone.
+#[derive(Clone)]
+pub struct JetStream {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) context: Context,
+    pub(super) layout: Layout,
+    consumer: Consumer<pull::Config>,
+    checkpoints: Stream<()>,
+    clock: ServerClock,
+}
+
+/// A job of [`JetStream`].
+pub struct JobLease {
+    tenant: String,
+    acker: Acker,
+    /// When it was known to hold.
+    held: Mutex<Instant>,
+}
+
+impl JobLease {
+    /// Whose job it is.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
+impl std::fmt::Debug for JobLease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobLease").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+/// What a job says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Order {
+    failures: u32,
+}
+
+impl std::fmt::Debug for JetStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JetStream").field("layout", &self.inner.layout).finish_non_exhaustive()
+    }
+}
+
+impl JetStream {
+    /// The fleet of this layout. What lacks of it is made.
+    ///
+    /// # Errors
+    ///
+    /// If the server is older than [`OLDEST_SERVER`], has no JetStream, or streams by these names that are of something else.
+    pub async fn open(client: Client, layout: Layout) -> Result<Self, EngineError> {
+        let server = client.server_info();
+        if !is_new_enough(&server.version) {
+            let (major, minor) = OLDEST_SERVER;
+            return Err(EngineError::Refused(format!(
+                "the server {} has version {}, and a fleet needs {major}.{minor} at least: an older one has no schedules and says \
+                 nothing when it is asked for them",
+                server.server_name, server.version
+            )));
+        }
+        if !server.jetstream {
+            return Err(no_jetstream());
+        }
+        let context = ContextBuilder::new()
+            .timeout(PATIENCE)
+            .ack_timeout(PATIENCE)
+            .max_ack_inflight(ALL_IN_FLIGHT)
+            .backpressure_on_inflight(true)
+            .build(client);
+        let configs = [layout.jobs_config(), layout.events_config(), layout.bucket_config("checkpoints")];
+        for config in configs {
+            stream(&context, config).await?;
+        }
+        let jobs = context.get_stream_no_info(layout.jobs()).await.map_err(away)?;
+        let consumer = patiently(|| async {
+            let made = jobs.create_consumer(layout.consumer_config()).await;
+            made.map_err(|error| away(format!("the consumer of {} cannot be made: {error}", layout.jobs())))
+        })
+        .await?;
+        let checkpoints = format!("KV_{}", layout.bucket("checkpoints"));
+        let checkpoints = context.get_stream_no_info(checkpoints).await.map_err(away)?;
+        let inner = Inner { context, layout, consumer, checkpoints, clock: ServerClock::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What lies where.
+    pub fn layout(&self) -> &Layout {
+        &self.inner.layout
+    }
+
+    /// Has a tenant polled now, unless a job of it waits or is under way.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not take it.
+    pub async fn wake(&self, tenant: &str) -> Result<(), EngineError> {
+        let message = order(0)?.expected_last_subject_sequence(0);
+        match self.publish(self.inner.layout.job(tenant), message).await {
+            Err(error) if answer(&error).is_some_and(is_wrong_sequence) => Ok(()),
+            other => other.map_err(|error| away(format!("{tenant} cannot be woken: {error}"))),
+        }
+    }
+
+    /// The events of a tenant that nobody has taken yet, in order.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn waiting_events(&self, tenant: &str) -> Result<Vec<String>, EngineError> {
+        let layout = &self.inner.layout;
+        let stream = self.inner.context.get_stream_no_info(layout.events()).await.map_err(away)?;
+        let subject = layout.events_of(tenant);
+        let mut events = Vec::new();
+        let mut next = 1;
+        loop {
+            let found =
+                stream.raw_message_builder().sequence(next).next_by_subject(subject.clone()).send().await;
+            match found {
+                Ok(message) => {
+                    next = message.sequence + 1;
+                    events.push(String::from_utf8_lossy(&message.payload).into_owned());
+                }
+                Err(error) if is_absent(&error) => return Ok(events),
+                Err(error) => return Err(away(format!("the events of {tenant} cannot be read: {error}"))),
+            }
+        }
+    }
+
+    async fn publish(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<(), async_nats::jetstream::context::PublishError> {
+        self.inner.context.send_publish(subject, message).await?.await.map(|_| ())
+    }
+
+    /// Publishes all, and returns once all are safe.
+    async fn publish_all(&self, tenant: &str, events: &[Event]) -> Result<(), CommitError> {
+        let subject = self.inner.layout.events_of(tenant);
+        let of = tenant.split('.').next().unwrap_or(tenant);
+        let mut rest = events.iter();
+        let mut waiting = VecDeque::with_capacity(IN_FLIGHT.min(events.len()));
+        let mut failed = None;
+        loop {
+            while failed.is_none()
+                && waiting.len() < IN_FLIGHT
+                && let Some(event) = rest.next()
+            {
+                let mut message =
+                    PublishMessage::build().payload(Bytes::copy_from_slice(event.text.as_bytes()));
+                // What a header cannot hold identifies nothing.
+                if let Some(id) = event.id.as_ref().filter(|id| id.bytes().all(|b| b.is_ascii_graphic())) {
+                    message = message.header(NATS_MESSAGE_ID, format!("{of}:{id}"));
+                }
+                match self.inner.context.send_publish(subject.clone(), message).await {
+                    Ok(ack) => waiting.push_back(ack),
+                    Err(error) => failed = Some(not_published(&subject, &error)),
+                }
+            }
+            let Some(ack) = waiting.pop_front() else { break };
+            // Those behind one that was refused are waited for: they are not to arrive later than what comes next.
+            if let Err(error) = ack.await {
+                failed.get_or_insert(not_published(&subject, &error));
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-']).map(|number| number.parse::<u32>().ok());
+    matches!((numbers.next(), numbers.next()),
+        (Some(Some(major)), Some(Some(minor))) if (major, minor) >= OLDEST_SERVER)
+}
+
+fn is_wrong_sequence(answer: &async_nats::jetstream::Error) -> bool {
+    let code = answer.error_code();
+    code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE || code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
+}
+
+pub(super) fn is_absent(error: &RawMessageError) -> bool {
+    match error.kind() {
+        LastRawMessageErrorKind::NoMessageFound => true,
+        LastRawMessageErrorKind::JetStream(answer) => answer.error_code() == ErrorCode::NO_MESSAGE_FOUND,
+        _ => false,
+    }
+}
+
+fn order(failures: u32) -> Result<PublishMessage, EngineError> {
+    let order = serde_json::to_vec(&Order { failures }).map_err(away)?;
+    Ok(PublishMessage::build().payload(order.into()))
+}
+
+impl Ledger for JetStream {
+    async fn read(&self, tenant: &str) -> Result<(Option<Checkpoint>, Revision), EngineError> {
+        let key = self.inner.layout.checkpoint(tenant);
+        let found = self.inner.checkpoints.get_last_raw_message_by_subject(&key).await;
+        let message = match found {
+            Ok(message) => message,
+            Err(error) if is_absent(&error) => return Ok((None, Revision(0))),
+            Err(error) => return Err(away(format!("the checkpoint of {tenant} cannot be read: {error}"))),
+        };
+        let revision = Revision(message.sequence);
+        if message.headers.get(OPERATION).is_some() {
+            return Ok((None, revision));
+        }
+        let text = |name: &str| message.headers.get(name).map(|value| value.as_str()).unwrap_or_default();
+        let number = |name: &str| text(name).parse().ok();
+        let state = String::from_utf8(message.payload.to_vec()).ok();
+        let (Some(state), Some(commits), Some(events)) = (state, number(COMMITS), number(EVENTS)) else {
+            return Err(EngineError::Refused(format!(
+                "what lies in {} for {tenant} is no checkpoint; somebody else wrote it",
+                self.inner.layout.bucket("checkpoints")
+            )));
+        };
+        let writer = text(WRITER).to_owned();
+        Ok((Some(Checkpoint { state, commits, events, writer }), revision))
+    }
+
+    async fn update(
+        &self,
+        tenant: &str,
+        checkpoint: &Checkpoint,
+        revision: Revision,
+    ) -> Result<Revision, Refusal> {
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, revision.0.to_string());
+        headers.insert(COMMITS, checkpoint.commits.to_string());
+        headers.insert(EVENTS, checkpoint.events.to_string());
+        headers.insert(WRITER, &*checkpoint.writer);
+        let message = PublishMessage::build()
+            .payload(Bytes::copy_from_slice(checkpoint.state.as_bytes()))
+            .headers(headers);
+        let sent = self.inner.context.send_publish(self.inner.layout.checkpoint(tenant), message).await;
+        let answered = match sent {
+            Ok(ack) => ack.await,
+            Err(error) => Err(error),
+        };
+        match answered {
+            Ok(ack) => Ok(Revision(ack.sequence)),
+            Err(error) => Err(match answer(&error) {
+                Some(answer) if is_wrong_sequence(answer) => Refusal::WrongRevision,
+                Some(answer) if answer.code() < 500 => Refusal::Refused(answer.to_string()),
+                _ => match error.kind() {
+                    async_nats::jetstream::context::PublishErrorKind::WrongLastSequence => {
+                        Refusal::WrongRevision
+                    }
+                    async_nats::jetstream::context::PublishErrorKind::MaxPayloadExceeded => Refusal::Refused(
+                        format!("the state of {tenant} is too large for the server: {error}"),
+                    ),
+                    _ => Refusal::Unknown(error.to_string()),
+                },
+            }),
+        }
+    }
+}
+
+impl Engine for JetStream {
+    type Lease = JobLease;
+
+    async fn next_job(&self) -> Result<Job<JobLease>, EngineError> {
+        let message = loop {
+            let waiting = self.inner.consumer.batch().max_messages(1).expires(PULL).messages();
+            let mut messages = waiting.await.map_err(away)?;
+            match messages.next().await {
+                // A server that is left or forgets the request says so, and another is asked.
+                None => {}
+                Some(Ok(message)) => break message,
+                Some(Err(error)) => return Err(away(error)),
+            }
+        };
+        let held = Instant::now();
+        let prefix = self.inner.layout.job("");
+        let tenant = message.subject.strip_prefix(&*prefix).unwrap_or_default().to_owned();
+        let deliveries = message.info().map_err(away)?.delivered;
+        let order: Order = serde_json::from_slice(&message.payload).unwrap_or_default();
+        let (_, acker) = message.split();
+        let (checkpoint, revision) = match self.read(&tenant).await {
+            Ok(read) => read,
+            Err(error) => {
+                // Somebody else may be able to, and it need not wait for the lease.
+                let _ = acker.ack_with(AckKind::Nak(Some(UNREAD))).await;
+                return Err(error);
+            }
+        };
+        let lease = JobLease { tenant: tenant.clone(), acker, held: Mutex::new(held) };
+        Ok(Job {
+            tenant,
+            failures: order.failures,
+            deliveries: u64::try_from(deliveries).unwrap_or_default(),
+            checkpoint,
+            revision,
+            lease,
+        })
+    }
+
+    async fn extend(&self, lease: &JobLease) -> Result<(), EngineError> {
+        let asked = Instant::now();
+        lease.acker.double_ack_with(AckKind::Progress).await.map_err(away)?;
+        *lease.held.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        lease: &JobLease,
+        events: &[Event],
+        checkpoint: &Checkpoint,
+        revision: Revision,
+    ) -> Result<Revision, CommitError> {
+        let held = *lease.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another may have published the same events so long ago that their ids are forgotten. It is no fence: the update is.
+        if held.elapsed() > self.inner.layout.lease {
+            let (found, at) = self.read(&lease.tenant).await?;
+            if found.as_ref() == Some(checkpoint) {
+                return Ok(at);
+            }
+            if at > revision {
+                return Err(CommitError::Fenced(at));
+            }
+        }
+        self.publish_all(&lease.tenant, events).await?;
+        replace(self, &lease.tenant, checkpoint, revision).await
+    }
+
+    async fn sleep_until(&self, lease: &JobLease, wake: Wake) -> Result<(), EngineError> {
+        let layout = &self.inner.layout;
+        let message = order(wake.failures)?;
+        let failed = |error| away(format!("{} cannot be put to sleep: {error}", lease.tenant));
+        if wake.after.is_zero() {
+            // It takes the place of the job that is held, at the end of the queue.
+            return self.publish(layout.job(&lease.tenant), message).await.map_err(failed);
+        }
+        let at = self.inner.clock.after(&self.inner.context, &layout.jobs(), wake.after).await?;
+        let message = message
+            .header(async_nats::header::NATS_SCHEDULE, format!("@at {at}"))
+            .header(async_nats::header::NATS_SCHEDULE_TARGET, layout.job(&lease.tenant));
+        self.publish(layout.wake(&lease.tenant), message).await.map_err(failed)?;
+        lease.acker.double_ack().await.map_err(away)
+    }
+
+    fn lease_time(&self) -> Duration {
+        self.inner.layout.lease
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_are_too_old_are_known() {
+        for (version, is_enough) in [
+            ("2.15.1", true),
+            ("2.14.0", true),
+            ("2.14.0-RC.1", true),
+            ("2.13.9", false),
+            ("2.9.10", false),
+            ("3.0.0", true),
+            ("", false),
+            ("x", false),
+        ] {
+            assert_eq!(is_new_enough(version), is_enough, "{version}");
+        }
+    }
+}

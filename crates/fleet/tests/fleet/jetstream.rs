@@ -1,0 +1,233 @@
+//! The engine over JetStream, with a real server, does what every engine has to do.
+
+use std::time::Duration;
+
+use fleet::conformance::{ROOM, Rig, conforms};
+use fleet::{
+    Components, Engine as _, EngineError, JetStream, Layout, NotLoaded, Record, Standing, Tenants, TimeRange,
+    Wake,
+};
+
+use crate::support::nats::{Servers, connect, program};
+
+struct OverJetStream(JetStream);
+
+impl Rig for OverJetStream {
+    type Engine = JetStream;
+
+    fn engine(&self) -> &JetStream {
+        &self.0
+    }
+
+    async fn wake(&self, tenant: &str) {
+        self.0.wake(tenant).await.unwrap();
+    }
+
+    async fn published(&self, tenant: &str) -> Vec<String> {
+        self.0.waiting_events(tenant).await.unwrap()
+    }
+}
+
+fn layout(servers: &Servers) -> Layout {
+    let mut layout = Layout::new("test").unwrap();
+    layout.replicas = servers.replicas();
+    layout.lease = Duration::from_secs(2);
+    layout.waiting_events = ROOM as u32;
+    layout
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_over_jetstream_conforms() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    conforms(&OverJetStream(engine)).await;
+}
+
+async fn refusal(opened: impl Future<Output = Result<JetStream, EngineError>>) -> String {
+    match opened.await {
+        Err(EngineError::Refused(why)) => why,
+        other => panic!("refused is expected: {other:?}"),
+    }
+}
+
+fn is_one_sentence(text: &str) -> bool {
+    !text.contains('\n') && text.len() < 400
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_jetstream_is_refused_in_one_sentence() {
+    let Some(program) = program() else { return };
+    let server = Servers::start_with(&program, 1, "");
+    let why = refusal(JetStream::open(server.connect().await, layout(&server))).await;
+    assert!(why.contains("has no JetStream") && is_one_sentence(&why), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_too_old_is_refused_in_one_sentence() {
+    // What it says of itself is all that is asked.
+    let port = fake_server("2.9.10").await;
+    let client = connect(&[format!("nats://127.0.0.1:{port}")]).await;
+    let why = refusal(JetStream::open(client, Layout::new("test").unwrap())).await;
+    assert!(why.contains("2.9.10") && why.contains("2.14 at least") && is_one_sentence(&why), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_something_else_by_the_same_name_is_refused_in_one_sentence() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let client = servers.connect().await;
+    let context = async_nats::jetstream::new(client.clone());
+    let config = async_nats::jetstream::stream::Config {
+        name: "test-jobs".to_owned(),
+        subjects: vec!["test.job.>".to_owned(), "test.wake.>".to_owned()],
+        ..Default::default()
+    };
+    context.create_stream(config).await.unwrap();
+    let why = refusal(JetStream::open(client.clone(), layout(&servers))).await;
+    assert!(why.contains("test-jobs already") && is_one_sentence(&why), "{why}");
+    assert!(why.contains("retention") && why.contains("name the fleet otherwise"), "{why}");
+    // Another stream has the subjects.
+    let config = async_nats::jetstream::stream::Config {
+        name: "other".to_owned(),
+        subjects: vec!["second.events.*".to_owned()],
+        ..Default::default()
+    };
+    context.create_stream(config).await.unwrap();
+    let mut second = Layout::new("second").unwrap();
+    second.replicas = 1;
+    let why = refusal(JetStream::open(client.clone(), second)).await;
+    assert!(why.contains("second-events") && is_one_sentence(&why), "{why}");
+    // Three replicas of one server.
+    let why = refusal(JetStream::open(client, Layout::new("third").unwrap())).await;
+    assert!(why.contains("3 replicas need a cluster") && is_one_sentence(&why), "{why}");
+    for name in ["", "a.b", "a b", "-a", "a>"] {
+        assert!(matches!(Layout::new(name), Err(EngineError::Refused(_))), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_are_added_paused_removed_and_found_when_they_are_forgotten() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let client = servers.connect().await;
+    let engine = JetStream::open(client.clone(), layout(&servers)).await.unwrap();
+    let tenants = Tenants::open(&engine).await.unwrap();
+    let record = Record { config: "x = 1".to_owned(), component: "sha256:0".to_owned(), paused: false };
+    tenants.put("acme", &record).await.unwrap();
+    tenants.put("beta", &record).await.unwrap();
+    for name in ["a.b", "", "a*", "acme.backfill"] {
+        assert!(matches!(tenants.put(name, &record).await, Err(EngineError::Refused(_))), "{name}");
+    }
+    assert_eq!(tenants.get("acme").await.unwrap().unwrap().0, record);
+    let job = engine.next_job().await.unwrap();
+    assert_eq!(job.tenant, "acme");
+    let wake = Wake { after: Duration::from_secs(3600), failures: 0 };
+    engine.sleep_until(&job.lease, wake).await.unwrap();
+    let mut standings = engine.standings().await.unwrap();
+    standings.sort();
+    assert_eq!(standings, [("acme".to_owned(), Standing::Asleep), ("beta".to_owned(), Standing::Due)]);
+    let depth = engine.depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.under_way, depth.asleep), (1, 0, 1));
+
+    assert!(tenants.pause("acme", true).await.unwrap());
+    assert!(tenants.get("acme").await.unwrap().unwrap().0.paused);
+    assert!(!tenants.pause("nobody", true).await.unwrap());
+    assert!(tenants.pause("acme", false).await.unwrap());
+
+    // A record that is none is told by name, and the others go on.
+    let bucket = async_nats::jetstream::new(client.clone()).get_key_value("test-tenants").await.unwrap();
+    bucket.put("broken", "no record".into()).await.unwrap();
+    let all = tenants.all().await.unwrap();
+    let wrong: Vec<&str> =
+        all.iter().filter(|(_, record)| record.is_err()).map(|(name, _)| &**name).collect();
+    assert_eq!((all.len(), wrong), (3, vec!["broken"]));
+    let Err(EngineError::Refused(why)) = tenants.get("broken").await else { panic!("it is no record") };
+    assert!(why.contains("broken") && is_one_sentence(&why), "{why}");
+
+    // A range of time besides: a job of its own, with a position of its own.
+    let range = TimeRange {
+        from: "2026-11-01T00:00:00Z".parse().unwrap(),
+        until: "2026-11-02T00:00:00Z".parse().unwrap(),
+    };
+    assert_eq!(tenants.begin_backfill("beta", range).await.unwrap(), None);
+    assert_eq!(tenants.begin_backfill("beta", range).await.unwrap(), Some(range));
+    assert_eq!(tenants.backfill("beta.backfill").await.unwrap(), Some(range));
+    assert_eq!(engine.layout().events_of("beta.backfill"), engine.layout().events_of("beta"));
+
+    // Whoever has neither a job nor a schedule is found, and so is a job of nobody.
+    let stream = async_nats::jetstream::new(client).get_stream("test-jobs").await.unwrap();
+    stream.purge().await.unwrap();
+    engine.wake("nobody").await.unwrap();
+    let swept = engine.sweep(&tenants).await.unwrap();
+    assert_eq!(swept.woken, ["acme", "beta", "beta.backfill", "broken"]);
+    assert_eq!(swept.removed, ["nobody"]);
+    assert_eq!(engine.sweep(&tenants).await.unwrap(), fleet::Swept::default());
+    assert_eq!(tenants.end_backfill("beta").await.unwrap(), Some(range));
+    assert!(tenants.remove("beta").await.unwrap());
+    assert!(!tenants.remove("beta").await.unwrap());
+    let names: Vec<String> = engine.standings().await.unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names.into_iter().collect::<std::collections::BTreeSet<_>>(),
+        ["acme", "broken"].map(str::to_owned).into()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_is_the_one_of_its_digest_or_is_not_used() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let client = servers.connect().await;
+    let engine = JetStream::open(client.clone(), layout(&servers)).await.unwrap();
+    let components = Components::open(&engine).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let bytes: Vec<u8> = (0..700_000_u32).map(|number| number as u8).collect();
+    let digest = components.put(&bytes).await.unwrap();
+    assert_eq!(components.put(&bytes).await.unwrap(), digest);
+    let path = components.fetch(&digest, folder.path(), 1 << 20).await.unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), bytes);
+    let other = tempfile::tempdir().unwrap();
+    let refused = components.fetch(&digest, other.path(), 1000).await;
+    assert!(matches!(refused, Err(NotLoaded::TooLarge { .. })), "{refused:?}");
+    let absent = format!("sha256:{}", "0".repeat(64));
+    let refused = components.fetch(&absent, other.path(), 1 << 20).await;
+    assert!(matches!(refused, Err(NotLoaded::Absent { .. })), "{refused:?}");
+    for digest in ["sha256:../../etc/passwd", "", "sha256:", "sha256:XX"] {
+        let refused = components.fetch(digest, other.path(), 1 << 20).await;
+        assert!(matches!(refused, Err(NotLoaded::NoDigest { .. })), "{refused:?}");
+    }
+    // Somebody puts something else in its place.
+    let store = async_nats::jetstream::new(client).get_object_store("test-components").await.unwrap();
+    store.put(&*digest, &mut &b"something else"[..]).await.unwrap();
+    let refused = components.fetch(&digest, other.path(), 1 << 20).await.unwrap_err();
+    assert!(matches!(refused, NotLoaded::Other { .. }), "{refused}");
+    assert!(is_one_sentence(&refused.to_string()), "{refused}");
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0, "nothing of it is kept");
+}
+
+/// Says of itself that it is a server of this version, and answers nothing but pings.
+async fn fake_server(version: &str) -> u16 {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let info = format!(
+        "INFO {{\"server_id\":\"x\",\"server_name\":\"old\",\"version\":\"{version}\",\"go\":\"go1\",\"host\":\"127.0.0.1\",\"port\":{port},\
+         \"headers\":true,\"max_payload\":1048576,\"proto\":1,\"jetstream\":true}}\r\n"
+    );
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let info = info.clone();
+            tokio::spawn(async move {
+                let (reader, mut writer) = stream.into_split();
+                let _ = writer.write_all(info.as_bytes()).await;
+                let mut lines = BufReader::new(reader).lines();
+                while let Ok(Some(line)) = lines.next_line().await {
+                    if line.starts_with("PING") {
+                        let _ = writer.write_all(b"PONG\r\n").await;
+                    }
+                }
+            });
+        }
+    });
+    port
+}

@@ -1,0 +1,6 @@
+//! What the tests need of the world.
+
+pub mod dice;
+pub mod nats;
+pub mod proxy;
+pub mod worker;

@@ -1,0 +1,203 @@
+//! `source-host fleet tenants`.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use fleet::{Components, JetStream, Progress, Record, Roster, Standing, Tenants, TimeRange};
+use serde::Serialize;
+use source_host::{grouped, printable};
+use source_host_cli::config::Config;
+
+use super::super::exit::{Exit, say_json};
+use super::exit;
+use crate::arguments::FleetTenantsCommand;
+
+/// What is shown of a tenant.
+#[derive(Serialize)]
+struct Shown {
+    tenant: String,
+    state: &'static str,
+    commits: u64,
+    events: u64,
+    /// Seconds since the last commit.
+    last_commit_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+pub(super) async fn run(engine: &JetStream, command: FleetTenantsCommand) -> Result<(), Exit> {
+    let tenants = Tenants::open(engine).await.map_err(exit)?;
+    match command {
+        FleetTenantsCommand::Add { tenant, config } => add(engine, &tenants, &tenant, &config).await,
+        FleetTenantsCommand::List { json } => {
+            let all = shown(engine, &tenants).await?;
+            if json { say_json(&all) } else { table(&all) }
+        }
+        FleetTenantsCommand::Show { tenant, json } => show(engine, &tenants, &tenant, json).await,
+        FleetTenantsCommand::Pause { tenant } => pause(&tenants, &tenant, true).await,
+        FleetTenantsCommand::Resume { tenant } => pause(&tenants, &tenant, false).await,
+        FleetTenantsCommand::Backfill { tenant, from, until, .. } => {
+            backfill(&tenants, &tenant, from, until).await
+        }
+        FleetTenantsCommand::Remove { tenant } => {
+            if !tenants.remove(&tenant).await.map_err(exit)? {
+                return Err(unknown(&tenant));
+            }
+            let roster = Roster::open(engine).await.map_err(exit)?;
+            roster.trouble(&tenant, None).await.map_err(exit)?;
+            say!("{tenant} is removed; its events that wait are still there")
+        }
+    }
+}
+
+async fn add(engine: &JetStream, tenants: &Tenants, tenant: &str, path: &Path) -> Result<(), Exit> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Exit::mistake(format!("cannot read the configuration {}: {error}", path.display()))
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let wanted = Config::of_fleet(&text, folder).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.found.iter().map(ToString::to_string).collect();
+        Exit::mistakes(path, &lines)
+    })?;
+    let bytes = std::fs::read(&wanted)
+        .map_err(|error| Exit::mistake(format!("cannot read the component {}: {error}", wanted.display())))?;
+    let components = Components::open(engine).await.map_err(exit)?;
+    let component = components.put(&bytes).await.map_err(exit)?;
+    let before = tenants.get(tenant).await.ok().flatten();
+    let paused = before.as_ref().is_some_and(|(record, _)| record.paused);
+    let record = Record { config: text, component, paused };
+    tenants.put(tenant, &record).await.map_err(exit)?;
+    match before {
+        None => say!("{tenant} is added, with {}", record.component),
+        Some(_) if paused => say!("{tenant} is changed, and still paused"),
+        Some(_) => say!("{tenant} is changed, with {}", record.component),
+    }
+}
+
+async fn pause(tenants: &Tenants, tenant: &str, paused: bool) -> Result<(), Exit> {
+    if !tenants.pause(tenant, paused).await.map_err(exit)? {
+        return Err(unknown(tenant));
+    }
+    say!("{tenant} is {}", if paused { "paused" } else { "resumed" })
+}
+
+async fn backfill(
+    tenants: &Tenants,
+    tenant: &str,
+    from: Option<SystemTime>,
+    until: Option<SystemTime>,
+) -> Result<(), Exit> {
+    if tenants.get(tenant).await.map_err(exit)?.is_none() {
+        return Err(unknown(tenant));
+    }
+    let Some(from) = from else {
+        return match tenants.end_backfill(tenant).await.map_err(exit)? {
+            Some(range) => say!("{tenant} has no backfill any more; it was one {range}"),
+            None => Err(Exit::mistake(format!("{tenant} has no backfill"))),
+        };
+    };
+    let range = TimeRange { from: from.into(), until: until.unwrap_or_else(SystemTime::now).into() };
+    if range.from >= range.until {
+        return Err(Exit::mistake(format!("there is nothing in a range {range}")));
+    }
+    if range.from > SystemTime::now().into() {
+        return Err(Exit::mistake(format!(
+            "{} is in the future: there is nothing to go back for",
+            range.from
+        )));
+    }
+    match tenants.begin_backfill(tenant, range).await.map_err(exit)? {
+        None => say!("{tenant} collects {range} besides"),
+        Some(under_way) => Err(Exit::mistake(format!(
+            "{tenant} has a backfill under way, {under_way}; wait until it is complete, or end it with --end"
+        ))),
+    }
+}
+
+fn unknown(tenant: &str) -> Exit {
+    Exit::mistake(format!("there is no tenant {tenant}"))
+}
+
+async fn shown(engine: &JetStream, tenants: &Tenants) -> Result<Vec<Shown>, Exit> {
+    let records = tenants.all().await.map_err(exit)?;
+    let progress = engine.progress().await.map_err(exit)?;
+    let progress: HashMap<String, Progress> =
+        progress.into_iter().map(|progress| (progress.tenant.clone(), progress)).collect();
+    let standings: HashMap<String, Standing> =
+        engine.standings().await.map_err(exit)?.into_iter().rev().collect();
+    let roster = Roster::open(engine).await.map_err(exit)?;
+    let troubles = roster.troubles().await.map_err(exit)?;
+    let troubles: HashMap<String, String> =
+        troubles.into_iter().map(|(tenant, trouble, _)| (tenant, trouble.why)).collect();
+    let of = |(tenant, record): (String, Result<Record, fleet::EngineError>)| {
+        let progress = progress.get(&tenant);
+        let (record, wrong) = match record {
+            Ok(record) => (Some(record), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let failed = wrong.or_else(|| troubles.get(&tenant).cloned());
+        let state = match (&record, standings.get(&tenant)) {
+            (Some(record), _) if record.paused => "paused",
+            (_, Some(Standing::Due)) => "due",
+            _ if failed.is_some() => "failed",
+            (_, Some(Standing::Asleep)) => "asleep",
+            (_, None) => "forgotten",
+        };
+        Shown {
+            state,
+            commits: progress.map_or(0, |progress| progress.checkpoint.commits),
+            events: progress.map_or(0, |progress| progress.checkpoint.events),
+            last_commit_s: progress.map(|progress| progress.at.elapsed().unwrap_or_default().as_secs()),
+            component: record.map(|record| record.component),
+            failed,
+            tenant,
+        }
+    };
+    Ok(records.into_iter().map(of).collect())
+}
+
+fn table(tenants: &[Shown]) -> Result<(), Exit> {
+    let width = tenants.iter().map(|one| one.tenant.len()).max().unwrap_or(0).max("tenant".len());
+    say!("{:width$}  {:9}  {:>11}  {:>12}  {:>8}  ", "tenant", "state", "last commit", "events", "commits")?;
+    for one in tenants {
+        let last = one.last_commit_s.map_or_else(|| "-".to_owned(), ago);
+        let (events, commits) = (grouped(one.events), grouped(one.commits));
+        let why = one.failed.as_deref().map(|why| printable(why.to_owned())).unwrap_or_default();
+        say!("{:width$}  {:9}  {last:>11}  {events:>12}  {commits:>8}  {why}", one.tenant, one.state)?;
+    }
+    Ok(())
+}
+
+pub(super) fn ago(seconds: u64) -> String {
+    match Duration::from_secs(seconds).as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+async fn show(engine: &JetStream, tenants: &Tenants, tenant: &str, json: bool) -> Result<(), Exit> {
+    let Some((record, _)) = tenants.get(tenant).await.map_err(exit)? else { return Err(unknown(tenant)) };
+    let all = shown(engine, tenants).await?;
+    let Some(one) = all.into_iter().find(|one| one.tenant == tenant) else { return Err(unknown(tenant)) };
+    let backfill = tenants.backfill(tenant).await.map_err(exit)?;
+    if json {
+        #[derive(Serialize)]
+        struct Whole {
+            #[serde(flatten)]
+            shown: Shown,
+            backfill: Option<TimeRange>,
+            config: String,
+        }
+        return say_json(&Whole { shown: one, backfill, config: record.config });
+    }
+    table(&[one])?;
+    if let Some(range) = backfill {
+        say!("backfill   {range}")?;
+    }
+    say!("component  {}", record.component)?;
+    say!("\n{}", record.config.trim_end())
+}
