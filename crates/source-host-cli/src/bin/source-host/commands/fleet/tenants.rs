@@ -99,15 +99,12 @@ async fn backfill(
             None => Err(Exit::mistake(format!("{tenant} has no backfill"))),
         };
     };
+    if from > SystemTime::now() {
+        return Err(Exit::mistake("the range begins in the future: there is nothing to go back for"));
+    }
     let range = TimeRange { from: from.into(), until: until.unwrap_or_else(SystemTime::now).into() };
     if range.from >= range.until {
         return Err(Exit::mistake(format!("there is nothing in a range {range}")));
-    }
-    if range.from > SystemTime::now().into() {
-        return Err(Exit::mistake(format!(
-            "{} is in the future: there is nothing to go back for",
-            range.from
-        )));
     }
     match tenants.begin_backfill(tenant, range).await.map_err(exit)? {
         None => say!("{tenant} collects {range} besides"),
