@@ -26,12 +26,9 @@ mod tenants;
 
 pub use components::{Components, NotLoaded};
 pub use engine::{JetStream, JobLease};
-pub use layout::Layout;
+pub use layout::{Layout, OLDEST_SERVER};
 pub use queue::{Depth, Progress, Standing, Swept};
 pub use roster::{Presence, Roster, Trouble};
 pub use tenants::{Record, Tenants, TimeRange};
 
 pub use async_nats::Client;
-
-/// The oldest server that is used: older ones ignore what they do not know of a stream's settings.
-pub const OLDEST_SERVER: (u32, u32) = (2, 14);

@@ -4,9 +4,9 @@
 //! tenant's configuration is read, with the secrets that this host has for it; its component is fetched by its digest; and it runs
 //! within the limits of every other host.
 
+mod settings;
 mod sources;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+pub use self::settings::Settings;
 use self::sources::Hosted;
 use crate::watch::{self, Audit, Health, Metrics, ServerLimits, Thresholds};
 
@@ -31,47 +32,6 @@ const PRESENT: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(60);
 /// After so long whoever lost its watch asks for another.
 const AGAIN: Duration = Duration::from_secs(2);
-
-/// How a worker works.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Settings {
-    /// Tenants that it polls at the same time. Default 16.
-    pub places: usize,
-    /// How long a tenant that has more to do may go on before it goes to the end of the queue. Default 10 s.
-    pub slice: Duration,
-    /// Bytes of memory of all instances together, batches and requests under way included. Default 4 GiB.
-    pub memory: u64,
-    /// How long jobs may go on after a stop. Default 25 s.
-    pub drain: Duration,
-    /// Where `{ file = … }` in the tenants' configurations begins.
-    pub secrets: PathBuf,
-    /// A folder for components that were fetched.
-    pub components: PathBuf,
-    /// Where metrics and health are told. Nowhere by default.
-    pub metrics: Option<SocketAddr>,
-    /// Whether metrics are told for each tenant, and not for all together. Default no: any worker may have any tenant.
-    pub metrics_per_tenant: bool,
-    /// The file that gets a line for each request. None by default.
-    pub audit: Option<PathBuf>,
-}
-
-impl Settings {
-    /// With secrets and components in these folders.
-    pub fn new(secrets: impl Into<PathBuf>, components: impl Into<PathBuf>) -> Self {
-        Self {
-            places: 16,
-            slice: Duration::from_secs(10),
-            memory: 4 << 30,
-            drain: Duration::from_secs(25),
-            secrets: secrets.into(),
-            components: components.into(),
-            metrics: None,
-            metrics_per_tenant: false,
-            audit: None,
-        }
-    }
-}
 
 /// Why a worker cannot work.
 #[derive(Debug, thiserror::Error)]

@@ -16,10 +16,9 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::OLDEST_SERVER;
 use super::clock::ServerClock;
 use super::errors::{answer, away, no_jetstream, not_published};
-use super::layout::{Layout, patiently, stream};
+use super::layout::{Layout, OLDEST_SERVER, patiently, stream};
 use crate::engine::{CommitError, Engine, EngineError};
 use crate::job::{Checkpoint, Event, Job, Revision, Wake};
 use crate::ledger::{Ledger, Refusal, replace};

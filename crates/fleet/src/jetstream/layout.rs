@@ -10,6 +10,9 @@ use tokio::time::{Instant, sleep};
 use super::errors::{away, is_without_jetstream, no_jetstream, not_created, other_stream};
 use crate::engine::EngineError;
 
+/// The oldest server that is used: older ones ignore what they do not know of a stream's settings.
+pub const OLDEST_SERVER: (u32, u32) = (2, 14);
+
 /// The most jobs that all workers together have under way.
 const UNDER_WAY: i64 = 100_000;
 /// How long servers that start are waited for.

@@ -14,7 +14,7 @@ use source_host::{
 };
 use tokio::time::Instant;
 
-use super::Settings;
+use super::settings::Settings;
 use crate::config::{Config, lines_to_allow};
 use crate::run::opinion::in_source;
 use crate::run::pollable::{Configured, Pollable as _};

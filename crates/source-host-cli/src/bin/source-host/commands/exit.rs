@@ -73,3 +73,12 @@ impl From<component_registry::Error> for Exit {
         if error.is_users() { Self::mistake(error) } else { Self::failure(error) }
     }
 }
+
+impl From<fleet::EngineError> for Exit {
+    fn from(error: fleet::EngineError) -> Self {
+        match error {
+            fleet::EngineError::Refused(why) => Self::mistake(why),
+            error => Self::failure(error),
+        }
+    }
+}

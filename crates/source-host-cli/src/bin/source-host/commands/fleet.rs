@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use event_output::{ClientCertificate, NatsAuthentication, NatsSettings, OutputErrorKind, Secret};
-use fleet::{EngineError, JetStream, Layout};
+use fleet::{JetStream, Layout};
 use source_host::grouped;
 use source_host_cli::fleet::{FleetError, Settings, work};
 use source_host_cli::serve::Signals;
@@ -19,7 +19,7 @@ use crate::arguments::{FleetArgs, FleetCommand, WorkerArgs};
 const PASSWORD: &str = "SOURCE_HOST_NATS_PASSWORD";
 
 pub(crate) async fn run(args: FleetArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
-    let mut layout = Layout::new(&args.fleet).map_err(exit)?;
+    let mut layout = Layout::new(&args.fleet).map_err(Exit::from)?;
     layout.replicas = args.replicas;
     layout.lease = args.lease;
     layout.window = args.window;
@@ -29,11 +29,11 @@ pub(crate) async fn run(args: FleetArgs, cache: Option<&Path>) -> Result<ExitCod
     match args.command {
         FleetCommand::Worker(worker) => return self::worker(worker, layout, client, cache).await,
         FleetCommand::Tenants { command } => {
-            let engine = JetStream::open(client, layout).await.map_err(exit)?;
+            let engine = JetStream::open(client, layout).await.map_err(Exit::from)?;
             tenants::run(&engine, command).await?;
         }
         FleetCommand::Status { json, watch } => {
-            let engine = JetStream::open(client, layout).await.map_err(exit)?;
+            let engine = JetStream::open(client, layout).await.map_err(Exit::from)?;
             status::run(&engine, json, watch).await?;
         }
     }
@@ -82,18 +82,11 @@ async fn worker(
     let runtime = setup::runtime(cache)?;
     let worked =
         work(settings, layout, client, runtime, signals.stop).await.map_err(|error| match error {
-            FleetError::Engine(error) => exit(error),
+            FleetError::Engine(error) => Exit::from(error),
             FleetError::Connection(error) => Exit::failure(error),
             error => Exit::mistake(error),
         })?;
     let (jobs, events, fenced) = (grouped(worked.jobs), grouped(worked.events), grouped(worked.fenced));
     eprintln!("stopped: {events} events in {jobs} jobs, fenced {fenced} times");
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn exit(error: EngineError) -> Exit {
-    match error {
-        EngineError::Refused(why) => Exit::mistake(why),
-        error => Exit::failure(error),
-    }
 }

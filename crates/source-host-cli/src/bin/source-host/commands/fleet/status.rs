@@ -8,7 +8,6 @@ use source_host::{grouped, printable};
 use tokio::time::sleep;
 
 use super::super::exit::{Exit, say_json};
-use super::exit;
 use super::tenants::ago;
 
 /// How often it is shown again.
@@ -53,7 +52,7 @@ struct Stuck {
 }
 
 pub(super) async fn run(engine: &JetStream, json: bool, watch: bool) -> Result<(), Exit> {
-    let roster = Roster::open(engine).await.map_err(exit)?;
+    let roster = Roster::open(engine).await.map_err(Exit::from)?;
     loop {
         let status = look(engine, &roster).await?;
         if json {
@@ -73,11 +72,11 @@ pub(super) async fn run(engine: &JetStream, json: bool, watch: bool) -> Result<(
 }
 
 async fn look(engine: &JetStream, roster: &Roster) -> Result<Status, Exit> {
-    let Depth { waiting, under_way, asleep, oldest, events } = engine.depth().await.map_err(exit)?;
-    let workers = roster.workers().await.map_err(exit)?.into_iter();
+    let Depth { waiting, under_way, asleep, oldest, events } = engine.depth().await.map_err(Exit::from)?;
+    let workers = roster.workers().await.map_err(Exit::from)?.into_iter();
     let workers = workers
         .map(|(presence, at)| Worker { presence, said_s_ago: at.elapsed().unwrap_or_default().as_secs() });
-    let troubles = roster.troubles().await.map_err(exit)?.into_iter();
+    let troubles = roster.troubles().await.map_err(Exit::from)?.into_iter();
     let mut stuck: Vec<Stuck> = troubles
         .map(|(tenant, trouble, at)| Stuck {
             tenant,

@@ -10,7 +10,6 @@ use source_host::{grouped, printable};
 use source_host_cli::config::Config;
 
 use super::super::exit::{Exit, say_json};
-use super::exit;
 use crate::arguments::FleetTenantsCommand;
 
 /// What is shown of a tenant.
@@ -29,7 +28,7 @@ struct Shown {
 }
 
 pub(super) async fn run(engine: &JetStream, command: FleetTenantsCommand) -> Result<(), Exit> {
-    let tenants = Tenants::open(engine).await.map_err(exit)?;
+    let tenants = Tenants::open(engine).await.map_err(Exit::from)?;
     match command {
         FleetTenantsCommand::Add { tenant, config } => add(engine, &tenants, &tenant, &config).await,
         FleetTenantsCommand::List { json } => {
@@ -43,11 +42,11 @@ pub(super) async fn run(engine: &JetStream, command: FleetTenantsCommand) -> Res
             backfill(&tenants, &tenant, from, until).await
         }
         FleetTenantsCommand::Remove { tenant } => {
-            if !tenants.remove(&tenant).await.map_err(exit)? {
+            if !tenants.remove(&tenant).await.map_err(Exit::from)? {
                 return Err(unknown(&tenant));
             }
-            let roster = Roster::open(engine).await.map_err(exit)?;
-            roster.trouble(&tenant, None).await.map_err(exit)?;
+            let roster = Roster::open(engine).await.map_err(Exit::from)?;
+            roster.trouble(&tenant, None).await.map_err(Exit::from)?;
             say!("{tenant} is removed; its events that wait are still there")
         }
     }
@@ -64,12 +63,12 @@ async fn add(engine: &JetStream, tenants: &Tenants, tenant: &str, path: &Path) -
     })?;
     let bytes = std::fs::read(&wanted)
         .map_err(|error| Exit::mistake(format!("cannot read the component {}: {error}", wanted.display())))?;
-    let components = Components::open(engine).await.map_err(exit)?;
-    let component = components.put(&bytes).await.map_err(exit)?;
+    let components = Components::open(engine).await.map_err(Exit::from)?;
+    let component = components.put(&bytes).await.map_err(Exit::from)?;
     let before = tenants.get(tenant).await.ok().flatten();
     let paused = before.as_ref().is_some_and(|(record, _)| record.paused);
     let record = Record { config: text, component, paused };
-    tenants.put(tenant, &record).await.map_err(exit)?;
+    tenants.put(tenant, &record).await.map_err(Exit::from)?;
     match before {
         None => say!("{tenant} is added, with {}", record.component),
         Some(_) if paused => say!("{tenant} is changed, and still paused"),
@@ -78,7 +77,7 @@ async fn add(engine: &JetStream, tenants: &Tenants, tenant: &str, path: &Path) -
 }
 
 async fn pause(tenants: &Tenants, tenant: &str, paused: bool) -> Result<(), Exit> {
-    if !tenants.pause(tenant, paused).await.map_err(exit)? {
+    if !tenants.pause(tenant, paused).await.map_err(Exit::from)? {
         return Err(unknown(tenant));
     }
     say!("{tenant} is {}", if paused { "paused" } else { "resumed" })
@@ -90,23 +89,26 @@ async fn backfill(
     from: Option<SystemTime>,
     until: Option<SystemTime>,
 ) -> Result<(), Exit> {
-    if tenants.get(tenant).await.map_err(exit)?.is_none() {
+    if tenants.get(tenant).await.map_err(Exit::from)?.is_none() {
         return Err(unknown(tenant));
     }
     let Some(from) = from else {
-        return match tenants.end_backfill(tenant).await.map_err(exit)? {
+        return match tenants.end_backfill(tenant).await.map_err(Exit::from)? {
             Some(range) => say!("{tenant} has no backfill any more; it was one {range}"),
             None => Err(Exit::mistake(format!("{tenant} has no backfill"))),
         };
     };
-    if from > SystemTime::now() {
-        return Err(Exit::mistake("the range begins in the future: there is nothing to go back for"));
-    }
     let range = TimeRange { from: from.into(), until: until.unwrap_or_else(SystemTime::now).into() };
     if range.from >= range.until {
         return Err(Exit::mistake(format!("there is nothing in a range {range}")));
     }
-    match tenants.begin_backfill(tenant, range).await.map_err(exit)? {
+    if SystemTime::from(range.from) > SystemTime::now() {
+        return Err(Exit::mistake(format!(
+            "{} is in the future: there is nothing to go back for",
+            range.from
+        )));
+    }
+    match tenants.begin_backfill(tenant, range).await.map_err(Exit::from)? {
         None => say!("{tenant} collects {range} besides"),
         Some(under_way) => Err(Exit::mistake(format!(
             "{tenant} has a backfill under way, {under_way}; wait until it is complete, or end it with --end"
@@ -119,14 +121,14 @@ fn unknown(tenant: &str) -> Exit {
 }
 
 async fn shown(engine: &JetStream, tenants: &Tenants) -> Result<Vec<Shown>, Exit> {
-    let records = tenants.all().await.map_err(exit)?;
-    let progress = engine.progress().await.map_err(exit)?;
+    let records = tenants.all().await.map_err(Exit::from)?;
+    let progress = engine.progress().await.map_err(Exit::from)?;
     let progress: HashMap<String, Progress> =
         progress.into_iter().map(|progress| (progress.tenant.clone(), progress)).collect();
     let standings: HashMap<String, Standing> =
-        engine.standings().await.map_err(exit)?.into_iter().rev().collect();
-    let roster = Roster::open(engine).await.map_err(exit)?;
-    let troubles = roster.troubles().await.map_err(exit)?;
+        engine.standings().await.map_err(Exit::from)?.into_iter().rev().collect();
+    let roster = Roster::open(engine).await.map_err(Exit::from)?;
+    let troubles = roster.troubles().await.map_err(Exit::from)?;
     let troubles: HashMap<String, String> =
         troubles.into_iter().map(|(tenant, trouble, _)| (tenant, trouble.why)).collect();
     let of = |(tenant, record): (String, Result<Record, fleet::EngineError>)| {
@@ -177,10 +179,12 @@ pub(super) fn ago(seconds: u64) -> String {
 }
 
 async fn show(engine: &JetStream, tenants: &Tenants, tenant: &str, json: bool) -> Result<(), Exit> {
-    let Some((record, _)) = tenants.get(tenant).await.map_err(exit)? else { return Err(unknown(tenant)) };
+    let Some((record, _)) = tenants.get(tenant).await.map_err(Exit::from)? else {
+        return Err(unknown(tenant));
+    };
     let all = shown(engine, tenants).await?;
     let Some(one) = all.into_iter().find(|one| one.tenant == tenant) else { return Err(unknown(tenant)) };
-    let backfill = tenants.backfill(tenant).await.map_err(exit)?;
+    let backfill = tenants.backfill(tenant).await.map_err(Exit::from)?;
     if json {
         #[derive(Serialize)]
         struct Whole {
