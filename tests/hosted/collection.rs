@@ -217,7 +217,8 @@ async fn sessions_that_end_and_downloads_that_are_cut_leave_no_trace_in_the_even
     let report: serde_json::Value =
         serde_json::from_reader(File::open(report).expect("a report")).expect("JSON");
     assert_eq!(report["token_requests"], 2, "{report}");
-    assert_eq!(report["problems"], 2, "{report}");
+    // A download that was begun before its turn and was cut is asked for again without a word.
+    assert!((1..=2).contains(&report["problems"].as_u64().expect("a number")), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

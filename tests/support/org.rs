@@ -72,8 +72,8 @@ impl TestOrg {
         self.write_config_of(LOGIN_FILES, folder, output, more)
     }
 
-    /// The same with streams of the caller's own, and what else is to stand under `[source]`, in TOML.
-    pub fn write_config_of(&self, source: &str, folder: &Path, output: &str, more: &str) -> Result<PathBuf> {
+    /// The same with streams of the caller's own, in TOML.
+    pub fn write_config_of(&self, streams: &str, folder: &Path, output: &str, more: &str) -> Result<PathBuf> {
         let key = folder.join("client-key.pem");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&key)?;
         file.write_all(self.key.pkcs8_pem()?.as_bytes())?;
@@ -85,13 +85,12 @@ component = {component:?}
 
 [source]
 instance_url = "{url}"
-{source}
 [source.auth]
 flow = "jwt-bearer"
 client_id = "{client_id}"
 username = "{username}"
 private_key = {{ file = "client-key.pem" }}
-
+{streams}
 [state]
 path = "state.json"
 

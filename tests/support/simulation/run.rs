@@ -373,8 +373,9 @@ impl Run<'_> {
         let max_events = self.plan.max_events;
         ensure!(polled.events.len() as u64 <= max_events, "{} events in a batch", polled.events.len());
         ensure!(requests <= MOST_REQUESTS, "{requests} requests in one poll");
+        // What was begun ahead and given up with the poll is counted, and may not have left: three at most.
         ensure!(
-            polled.failed || u64::from(polled.requests) == requests,
+            polled.failed || (requests..=requests + 3).contains(&u64::from(polled.requests)),
             "{} of {requests} requests counted",
             polled.requests
         );
