@@ -11,22 +11,10 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { ClosedError, ComponentError, ConfigurationError, CrashError, describe, open, transpile } from '../src/index.js';
 import { mayResolveTo } from '../src/address.js';
-import { COMPONENT, HOSTILE, folder, needs, needsHostile } from './support.js';
+import { COMPONENT, HOSTILE, folder, needs, needsHostile, first, opened } from './support.js';
 
 const isComponent = (words) => (error) => error instanceof ComponentError && words.test(error.message);
 const instantly = async () => {};
-
-/** A source that is closed at the end of its test. */
-async function opened(t, ...given) {
-  const source = await open(...given);
-  t.after(() => source.close());
-  return source;
-}
-
-/** The first batch, or the error instead of it. */
-async function first(source) {
-  for await (const batch of source) return batch;
-}
 
 test('what is no component is told so in a sentence', needsHostile, async () => {
   const bytes = await readFile(HOSTILE);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
+import { open } from '../src/index.js';
 import { fileURLToPath } from 'node:url';
 
 const built = (name, path) => process.env[name] ?? fileURLToPath(new URL(`../../../${path}`, import.meta.url));
@@ -149,4 +150,16 @@ export function program(args, options = {}) {
 /** Resolves when the condition holds; looks again after each turn of the event loop. */
 export async function until(condition) {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** A source that is closed at the end of its test. */
+export async function opened(t, ...given) {
+  const source = await open(...given);
+  t.after(() => source.close());
+  return source;
+}
+
+/** The first batch, or the error instead of it. */
+export async function first(source) {
+  for await (const batch of source) return batch;
 }

@@ -9,24 +9,14 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mayResolveTo } from '../src/address.js';
-import { ComponentError, CrashError, describe, open, transpile } from '../src/index.js';
-import { COMPONENT, COMPONENT_P3, HOSTILE_P3, config, folder, ids, needs, needsOrg, org, program, readEvents, toml } from './support.js';
+import { ComponentError, CrashError, describe, transpile } from '../src/index.js';
+import { COMPONENT, COMPONENT_P3, HOSTILE_P3, config, folder, ids, needs, needsOrg, org, program, readEvents, toml, first, opened } from './support.js';
 
 const hasPromises = 'Suspending' in WebAssembly;
 const needs03 = hasPromises ? needs(COMPONENT_P3, HOSTILE_P3) : { skip: `Node ${process.version} has no JavaScript Promise Integration` };
 const needsOrg03 = needsOrg.skip ? needsOrg : needs03;
 const small = { batch: { max_events: 25 } };
 const wasi03 = true;
-
-async function opened(t, ...given) {
-  const source = await open(...given);
-  t.after(() => source.close());
-  return source;
-}
-
-async function first(source) {
-  for await (const batch of source) return batch;
-}
 
 async function collect(t, component, document, options, batches = Infinity) {
   const source = await opened(t, component, document, { untilCaughtUp: true, wasi03, ...options });
