@@ -137,6 +137,17 @@ async fn a_fleet_collects_and_what_is_wrong_with_one_tenant_stays_with_it() -> R
     let why = String::from_utf8(refused.stderr)?;
     assert_eq!(refused.status.code(), Some(2), "{why}");
     assert!(why.contains("output: events go to the fleet's stream") && why.contains("limits.memry"), "{why}");
+    // What is secret stands in no record.
+    let inline = "client_secret = \"do-not-store\"\n[egress]\nproxy = \"http://me:do-not-store@127.0.0.1:9\"";
+    let text =
+        text.replace("private_key = { file = \"acme/client-key.pem\" }", "").replace("[egress]", inline);
+    std::fs::write(&broken, text.replace("jwt-bearer", "client-credentials"))?;
+    let refused = fleet.ask(&["tenants", "add", "broken", broken.to_str().context("a path")?])?;
+    let why = String::from_utf8(refused.stderr)?;
+    assert_eq!(refused.status.code(), Some(2), "{why}");
+    assert!(why.contains("source.auth.client_secret: a secret stands in the file"), "{why}");
+    assert!(why.contains("egress.proxy: a secret stands") && !why.contains("do-not-store"), "{why}");
+    assert_eq!(fleet.state_of("broken")?, Value::Null);
     // Somebody puts records there that are none, with a configuration that does not parse, and with a component that is another one.
     let context = jetstream::new(fleet.servers.connect().await);
     let records = context.get_key_value("fleet-tenants").await?;

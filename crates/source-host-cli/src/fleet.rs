@@ -4,6 +4,7 @@
 //! tenant's configuration is read, with the secrets that this host has for it; its component is fetched by its digest; and it runs
 //! within the limits of every other host.
 
+mod inline;
 mod settings;
 mod sources;
 
@@ -22,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+pub use self::inline::inline_secrets;
 pub use self::settings::Settings;
 use self::sources::Hosted;
 use crate::watch::{self, Audit, Health, Metrics, ServerLimits, Thresholds};

@@ -1,6 +1,7 @@
 //! The flags, and the commands that they belong to.
 
 use std::ffi::OsString;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -317,15 +318,8 @@ pub(crate) enum TenantsCommand {
     Backfill {
         /// Its name.
         tenant: String,
-        /// The beginning: 2026-11-01, or 2026-11-01T10:00:00Z.
-        #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, required_unless_present = "end")]
-        from: Option<SystemTime>,
-        /// The end, which is not in it any more [default: now]
-        #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant)]
-        until: Option<SystemTime>,
-        /// End the one that is under way.
-        #[arg(long, conflicts_with_all = ["from", "until"])]
-        end: bool,
+        #[command(flatten)]
+        range: RangeArgs,
     },
     /// Show the earlier states that a tenant can go back to.
     History {
@@ -342,6 +336,28 @@ pub(crate) enum TenantsCommand {
         /// The state's revision, as `history` shows it.
         revision: u64,
     },
+}
+
+/// What a backfill collects.
+#[derive(Args)]
+pub(crate) struct RangeArgs {
+    /// The beginning: 2026-11-01, or 2026-11-01T10:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, required_unless_present = "end")]
+    from: Option<SystemTime>,
+    /// The end, which is not in it any more [default: now]
+    #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant)]
+    until: Option<SystemTime>,
+    /// End the one that is under way.
+    #[arg(long, conflicts_with_all = ["from", "until"])]
+    end: bool,
+}
+
+impl RangeArgs {
+    /// The times that are to be collected; none where a backfill is to end.
+    pub(crate) fn times(&self) -> Option<Range<SystemTime>> {
+        let from = self.from.filter(|_| !self.end)?;
+        Some(from..self.until.unwrap_or_else(SystemTime::now))
+    }
 }
 
 /// Many hosts that share their tenants.
@@ -450,7 +466,7 @@ pub(crate) enum FleetTenantsCommand {
     /// Add a tenant, or have one go on with another configuration.
     ///
     /// Its component, which the configuration names, is brought to the fleet's store. Secrets stay where they are: { file = "…" } and
-    /// { env = "…" } are looked up by the workers.
+    /// { env = "…" } are looked up by the workers, and a file in which one stands itself is refused.
     Add {
         /// Its name.
         tenant: String,
@@ -485,15 +501,8 @@ pub(crate) enum FleetTenantsCommand {
     Backfill {
         /// Its name.
         tenant: String,
-        /// The beginning: 2026-11-01, or 2026-11-01T10:00:00Z.
-        #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant, required_unless_present = "end")]
-        from: Option<SystemTime>,
-        /// The end, which is not in it any more [default: now]
-        #[arg(long, value_name = "TIME", value_parser = source_host_cli::parse_instant)]
-        until: Option<SystemTime>,
-        /// End the one that is under way.
-        #[arg(long, conflicts_with_all = ["from", "until"])]
-        end: bool,
+        #[command(flatten)]
+        range: RangeArgs,
     },
     /// Remove a tenant, with how far it has come. Its events that wait stay.
     Remove {

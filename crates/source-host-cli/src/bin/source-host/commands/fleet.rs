@@ -30,7 +30,7 @@ pub(crate) async fn run(args: FleetArgs, cache: Option<&Path>) -> Result<ExitCod
         FleetCommand::Worker(worker) => return self::worker(worker, layout, client, cache).await,
         FleetCommand::Tenants { command } => {
             let engine = JetStream::open(client, layout).await.map_err(Exit::from)?;
-            tenants::run(&engine, command).await?;
+            tenants::run(&engine, command, cache).await?;
         }
         FleetCommand::Status { json, watch } => {
             let engine = JetStream::open(client, layout).await.map_err(Exit::from)?;

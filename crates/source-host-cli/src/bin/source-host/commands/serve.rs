@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use source_host::grouped;
 use source_host_cli::serve::{Answer, Ask, Settings, Signals, TenantStatus, TimeRange, ask, serve};
@@ -53,11 +53,10 @@ pub(super) fn listen(signals: Signals) -> Result<(), Exit> {
 
 pub(crate) async fn tenants(folder: &Path, command: TenantsCommand) -> Result<ExitCode, Exit> {
     let (question, as_json) = match command {
-        TenantsCommand::Backfill { tenant, from, until, .. } => match from {
+        TenantsCommand::Backfill { tenant, range } => match range.times() {
             None => (Ask::EndBackfill { tenant }, false),
-            Some(from) => {
-                let range =
-                    TimeRange::new(from, until.unwrap_or_else(SystemTime::now)).map_err(Exit::mistake)?;
+            Some(times) => {
+                let range = TimeRange::new(times.start, times.end).map_err(Exit::mistake)?;
                 (Ask::Backfill { tenant, range }, false)
             }
         },

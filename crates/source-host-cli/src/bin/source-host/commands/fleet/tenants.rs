@@ -1,15 +1,18 @@
 //! `source-host fleet tenants`.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use fleet::{Components, JetStream, Progress, Record, Roster, Standing, Tenants, TimeRange};
 use serde::Serialize;
 use source_host::{grouped, printable};
-use source_host_cli::config::Config;
+use source_host_cli::config::{Config, Mistake};
+use source_host_cli::fleet::inline_secrets;
 
 use super::super::exit::{Exit, say_json};
+use super::super::schema;
 use crate::arguments::FleetTenantsCommand;
 
 /// What is shown of a tenant.
@@ -27,10 +30,17 @@ struct Shown {
     failed: Option<String>,
 }
 
-pub(super) async fn run(engine: &JetStream, command: FleetTenantsCommand) -> Result<(), Exit> {
+pub(super) async fn run(
+    engine: &JetStream,
+    command: FleetTenantsCommand,
+    cache: Option<&Path>,
+) -> Result<(), Exit> {
     let tenants = Tenants::open(engine).await.map_err(Exit::from)?;
     match command {
-        FleetTenantsCommand::Add { tenant, config } => add(engine, &tenants, &tenant, &config).await,
+        FleetTenantsCommand::Add { tenant, config } => {
+            let (config, component) = read(&config, cache).await?;
+            add(engine, &tenants, &tenant, config, &component).await
+        }
         FleetTenantsCommand::List { json } => {
             let all = shown(engine, &tenants).await?;
             if json { say_json(&all) } else { table(&all) }
@@ -38,9 +48,7 @@ pub(super) async fn run(engine: &JetStream, command: FleetTenantsCommand) -> Res
         FleetTenantsCommand::Show { tenant, json } => show(engine, &tenants, &tenant, json).await,
         FleetTenantsCommand::Pause { tenant } => pause(&tenants, &tenant, true).await,
         FleetTenantsCommand::Resume { tenant } => pause(&tenants, &tenant, false).await,
-        FleetTenantsCommand::Backfill { tenant, from, until, .. } => {
-            backfill(&tenants, &tenant, from, until).await
-        }
+        FleetTenantsCommand::Backfill { tenant, range } => backfill(&tenants, &tenant, range.times()).await,
         FleetTenantsCommand::Remove { tenant } => {
             if !tenants.remove(&tenant).await.map_err(Exit::from)? {
                 return Err(unknown(&tenant));
@@ -52,22 +60,35 @@ pub(super) async fn run(engine: &JetStream, command: FleetTenantsCommand) -> Res
     }
 }
 
-async fn add(engine: &JetStream, tenants: &Tenants, tenant: &str, path: &Path) -> Result<(), Exit> {
+/// The configuration of a tenant, and the component that it names.
+async fn read(path: &Path, cache: Option<&Path>) -> Result<(String, Vec<u8>), Exit> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Exit::mistake(format!("cannot read the configuration {}: {error}", path.display()))
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let wanted = Config::of_fleet(&text, folder).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.found.iter().map(ToString::to_string).collect();
+    let mistakes = |found: &[Mistake]| {
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
         Exit::mistakes(path, &lines)
-    })?;
+    };
+    let wanted = Config::of_fleet(&text, folder).map_err(|wrong| mistakes(&wrong.found))?;
     let bytes = std::fs::read(&wanted)
         .map_err(|error| Exit::mistake(format!("cannot read the component {}: {error}", wanted.display())))?;
+    let inline = inline_secrets(&schema::of(&wanted, cache).await?, &text);
+    if inline.is_empty() { Ok((text, bytes)) } else { Err(mistakes(&inline)) }
+}
+
+async fn add(
+    engine: &JetStream,
+    tenants: &Tenants,
+    tenant: &str,
+    config: String,
+    component: &[u8],
+) -> Result<(), Exit> {
     let components = Components::open(engine).await.map_err(Exit::from)?;
-    let component = components.put(&bytes).await.map_err(Exit::from)?;
+    let component = components.put(component).await.map_err(Exit::from)?;
     let before = tenants.get(tenant).await.ok().flatten();
     let paused = before.as_ref().is_some_and(|(record, _)| record.paused);
-    let record = Record { config: text, component, paused };
+    let record = Record { config, component, paused };
     tenants.put(tenant, &record).await.map_err(Exit::from)?;
     match before {
         None => say!("{tenant} is added, with {}", record.component),
@@ -83,22 +104,17 @@ async fn pause(tenants: &Tenants, tenant: &str, paused: bool) -> Result<(), Exit
     say!("{tenant} is {}", if paused { "paused" } else { "resumed" })
 }
 
-async fn backfill(
-    tenants: &Tenants,
-    tenant: &str,
-    from: Option<SystemTime>,
-    until: Option<SystemTime>,
-) -> Result<(), Exit> {
+async fn backfill(tenants: &Tenants, tenant: &str, times: Option<Range<SystemTime>>) -> Result<(), Exit> {
     if tenants.get(tenant).await.map_err(Exit::from)?.is_none() {
         return Err(unknown(tenant));
     }
-    let Some(from) = from else {
+    let Some(times) = times else {
         return match tenants.end_backfill(tenant).await.map_err(Exit::from)? {
             Some(range) => say!("{tenant} has no backfill any more; it was one {range}"),
             None => Err(Exit::mistake(format!("{tenant} has no backfill"))),
         };
     };
-    let range = TimeRange { from: from.into(), until: until.unwrap_or_else(SystemTime::now).into() };
+    let range = TimeRange { from: times.start.into(), until: times.end.into() };
     if range.from >= range.until {
         return Err(Exit::mistake(format!("there is nothing in a range {range}")));
     }
