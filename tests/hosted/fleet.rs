@@ -1,5 +1,6 @@
 //! A fleet, by the programs that an operator runs, over a real nats-server. Left out, and said so, where there is none.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -219,5 +220,28 @@ async fn a_fleet_collects_and_what_is_wrong_with_one_tenant_stays_with_it() -> R
     assert_eq!(fleet.state_of("late")?, Value::Null);
     let gone = fleet.ask(&["tenants", "pause", "late"])?;
     assert_eq!(gone.status.code(), Some(2));
+
+    // Whoever is mended is in trouble no more.
+    let is_well = |name: &'static str| {
+        let one = fleet.state_of(name);
+        move || one.map(|one| one["state"] == "asleep" && one["failed"].is_null())
+    };
+    fleet.told(&["tenants", "add", "no-toml", config(0)?])?;
+    until("the tenant that was mended", || is_well("no-toml")()).await?;
+    // A key that takes the place of another is read without anybody saying so.
+    let org = org(9, None).await?;
+    let path = org.write_tenant(STREAMS, "rotated", folder)?;
+    let key = folder.join("rotated/client-key.pem");
+    let right = std::fs::read(&key)?;
+    std::fs::copy(folder.join("acme/client-key.pem"), &key)?;
+    fleet.told(&["tenants", "add", "rotated", path.to_str().context("a path")?])?;
+    until("a refused key", || Ok(!fleet.state_of("rotated")?["failed"].is_null())).await?;
+    std::fs::write(&key, right)?;
+    until("the tenant with another key", || is_well("rotated")()).await?;
+    let comparison = fleet.delivered("rotated").await?.compare(org.simulator.org(), Interval::Hourly);
+    assert!(comparison.is_clean(), "{comparison}");
+    let status = fleet.json(&["status", "--json"])?;
+    let stuck = status["stuck"].as_array().context("a list")?.iter().map(|one| one["tenant"].as_str());
+    assert_eq!(stuck.flatten().collect::<BTreeSet<_>>(), BTreeSet::from(["no-record", "other"]), "{status}");
     Ok(())
 }

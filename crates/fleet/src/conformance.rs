@@ -1,11 +1,10 @@
 //! What every engine has to do, tried against one.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::engine::{CommitError, Engine};
+use crate::engine::{CommitError, Engine, EngineError};
 use crate::job::{Checkpoint, Event, Job, Revision, Wake};
 
 /// An engine that is to be tried, empty, with room for [`ROOM`] events of a tenant, and what the four verbs do not tell.
@@ -184,11 +183,22 @@ async fn a_tenant_without_room_does_not_hold_up_another<R: Rig>(rig: &R) {
         jobs.push(next(rig).await);
     }
     let [full, other] = &jobs[..] else { unreachable!("there are two") };
-    let many: Vec<Event> = (0..=ROOM).map(|number| event(&format!("{number:03}"))).collect();
-    let refused = engine.commit(&full.lease, &many, &checkpoint("a", 1, "w"), full.revision).await;
-    assert!(matches!(refused, Err(CommitError::Full(_))), "{refused:?}");
-    let kept: BTreeSet<String> = rig.published("nine").await.into_iter().collect();
-    assert_eq!(kept.len(), ROOM);
+    let events = |numbers: std::ops::Range<usize>| -> Vec<Event> {
+        numbers.map(|number| event(&format!("{number:03}"))).collect()
+    };
+    let first = checkpoint("a", 1, "w");
+    // More than ever has room: somebody has to act.
+    let refused = engine.commit(&full.lease, &events(0..ROOM + 1), &first, full.revision).await;
+    assert!(matches!(refused, Err(CommitError::Engine(EngineError::Refused(_)))), "{refused:?}");
+    assert_eq!(rig.published("nine").await, [""; 0], "a part of a batch would come again");
+    let at = engine.commit(&full.lease, &events(0..ROOM - 1), &first, full.revision).await.expect("room");
+    let second = checkpoint("b", 2, "w");
+    for _ in 0..2 {
+        let refused = engine.commit(&full.lease, &events(ROOM - 1..ROOM + 1), &second, at).await;
+        assert!(matches!(refused, Err(CommitError::Full(_))), "{refused:?}");
+        assert_eq!(rig.published("nine").await.len(), ROOM - 1, "a part of a batch would come again");
+    }
+    engine.commit(&full.lease, &events(ROOM - 1..ROOM), &second, at).await.expect("room for one");
     let taken = engine.commit(&other.lease, &[event("a")], &checkpoint("a", 1, "w"), other.revision).await;
     assert!(taken.is_ok(), "{taken:?}");
     for job in &jobs {

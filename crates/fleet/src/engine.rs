@@ -21,6 +21,9 @@ pub trait Engine: Send + Sync {
     fn extend(&self, lease: &Self::Lease) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// Publishes events and then replaces the checkpoint that has this revision. Returns the revision of the new one.
+    ///
+    /// Where it is known beforehand that not all of them are taken, none is published: what waits longer than an engine knows ids
+    /// would come again.
     fn commit(
         &self,
         lease: &Self::Lease,
@@ -50,6 +53,21 @@ pub enum EngineError {
     /// Somebody has to act.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Whether so many events more of a tenant have room, where so many wait.
+pub(crate) fn has_room(more: u64, waiting: u64, room: u64) -> Result<(), CommitError> {
+    if more > room {
+        return Err(EngineError::Refused(format!(
+            "a batch of {more} events never has room where {room} of a tenant may wait; give the stream of events more \
+             (max_msgs_per_subject)"
+        ))
+        .into());
+    }
+    if waiting.saturating_add(more) > room {
+        return Err(CommitError::Full(format!("{waiting} wait, {more} more have come, and {room} may wait")));
+    }
+    Ok(())
 }
 
 /// Why nothing was committed.

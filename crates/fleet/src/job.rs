@@ -37,10 +37,14 @@ pub struct Job<L> {
     pub tenant: String,
     /// How often in a row it could not be polled.
     pub failures: u32,
+    /// Whether somebody had it woken: then how often it could not be polled before is not known.
+    pub woken: bool,
     /// How often this job was handed out, this time included. More than once: a worker died over it, or was late.
     pub deliveries: u64,
     /// Where to go on.
     pub checkpoint: Option<Checkpoint>,
+    /// Why what lies there is no checkpoint. The tenant is not polled until somebody mends it.
+    pub unreadable: Option<String>,
     /// Which one it is.
     pub revision: Revision,
     /// What the engine knows it by.

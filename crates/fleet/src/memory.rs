@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::engine::{CommitError, Engine, EngineError};
+use crate::engine::{CommitError, Engine, EngineError, has_room};
 use crate::job::{Checkpoint, Event, Job, Revision, Wake};
 use crate::ledger::{Ledger, Refusal, replace};
 
@@ -77,6 +77,7 @@ struct Queued {
     number: u64,
     due: Instant,
     failures: u32,
+    woken: bool,
     deliveries: u64,
 }
 
@@ -132,7 +133,7 @@ impl Memory {
         let mut state = self.state();
         state.last += 1;
         let number = state.last;
-        let queued = Queued { number, due: Instant::now(), failures: 0, deliveries: 0 };
+        let queued = Queued { number, due: Instant::now(), failures: 0, woken: true, deliveries: 0 };
         state.jobs.entry(tenant.to_owned()).or_insert(queued);
         self.shared.changed.notify_waiters();
     }
@@ -275,8 +276,10 @@ impl Engine for Memory {
         let (checkpoint, revision) = self.read(&tenant).await?;
         Ok(Job {
             failures: queued.failures,
+            woken: queued.woken,
             deliveries: queued.deliveries,
             checkpoint,
+            unreadable: None,
             revision,
             lease: Lease { tenant: tenant.clone(), number: queued.number },
             tenant,
@@ -302,6 +305,9 @@ impl Engine for Memory {
         checkpoint: &Checkpoint,
         revision: Revision,
     ) -> Result<Revision, CommitError> {
+        let room = self.shared.room;
+        let waiting = self.state().waiting.get(&lease.tenant).copied().unwrap_or_default();
+        has_room(events.len() as u64, waiting as u64, room as u64)?;
         for event in events {
             self.publish(&lease.tenant, event).await?;
         }
@@ -317,7 +323,7 @@ impl Engine for Memory {
                 && queued.number == lease.number
             {
                 let due = Instant::now() + wake.after;
-                *queued = Queued { number, due, failures: wake.failures, deliveries: 0 };
+                *queued = Queued { number, due, failures: wake.failures, woken: false, deliveries: 0 };
             }
         };
         self.step(Moment::Sleep, sleep).await

@@ -31,8 +31,19 @@ pub trait Sources: Sync {
     /// back.
     fn open(&self, tenant: &str) -> impl Future<Output = Result<Option<Self::Source>, PollError>> + Send;
 
-    /// Takes a source back that may be wanted again soon.
-    fn close(&self, _tenant: &str, _source: Self::Source) -> impl Future<Output = ()> + Send {
+    /// Takes a source back that may be wanted again soon. Whether what its last poll brought is committed: it may be polled again
+    /// from where it was.
+    fn close(
+        &self,
+        _tenant: &str,
+        _source: Self::Source,
+        _is_committed: bool,
+    ) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// The tenant has been put to sleep. A change that came while it was polled has woken nobody, so it is looked for now.
+    fn slept(&self, _tenant: &str) -> impl Future<Output = ()> + Send {
         async {}
     }
 }
@@ -94,8 +105,8 @@ pub enum Done {
         polls: u64,
         /// How long it sleeps.
         wait: Duration,
-        /// How often in a row it could not be polled before.
-        after_failures: u32,
+        /// Whether it may be known as one that could not be polled.
+        may_be_in_trouble: bool,
     },
     /// It could not be polled, and is tried again later.
     Failed {
@@ -169,11 +180,15 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
                 }
             }
         };
-        tokio::select! {
+        let done = tokio::select! {
             biased;
             done = self.poll(&job) => done,
             () = extend => unreachable!("it goes on for ever"),
+        };
+        if matches!(done, Done::Slept { .. } | Done::Failed { .. } | Done::Absent) {
+            self.sources.slept(&job.tenant).await;
         }
+        done
     }
 
     async fn poll(&self, job: &Job<E::Lease>) -> Done {
@@ -183,6 +198,9 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
                 job.deliveries
             );
             return self.failed(job, job.failures.saturating_add(1), why, None).await;
+        }
+        if let Some(why) = &job.unreadable {
+            return self.failed(job, job.failures.saturating_add(1), why.clone(), None).await;
         }
         let mut source = match self.sources.open(&job.tenant).await {
             Ok(Some(source)) => source,
@@ -197,16 +215,17 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
                 return self.failed(job, failures, error.message, error.retry_after).await;
             }
         };
-        let done = self.go_on(job, &mut source).await;
+        let (done, is_committed) = self.go_on(job, &mut source).await;
         match done {
             // What it knows may be of a collection that went on without it.
             Done::Fenced => {}
-            _ => self.sources.close(&job.tenant, source).await,
+            _ => self.sources.close(&job.tenant, source, is_committed).await,
         }
         done
     }
 
-    async fn go_on(&self, job: &Job<E::Lease>, source: &mut S::Source) -> Done {
+    /// How it ended, and whether what the last poll brought is committed.
+    async fn go_on(&self, job: &Job<E::Lease>, source: &mut S::Source) -> (Done, bool) {
         let started = Instant::now();
         let mut checkpoint = job.checkpoint.clone();
         let mut revision = job.revision;
@@ -221,12 +240,12 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
                         let next = after(checkpoint.as_ref(), state, 0, self.name);
                         let kept = self.engine.commit(&job.lease, &[], &next, revision).await;
                         if let Err(CommitError::Fenced(_)) = kept {
-                            return Done::Fenced;
+                            return (Done::Fenced, true);
                         }
                         // By the contract nothing but a back-off is lost with it, and that is waited out here all the same.
                     }
                     let failures = failures.saturating_add(1);
-                    return self.failed(job, failures, error.message, error.retry_after).await;
+                    return (self.failed(job, failures, error.message, error.retry_after).await, true);
                 }
             };
             polls += 1;
@@ -234,14 +253,12 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
             let next = after(checkpoint.as_ref(), polled.state, count, self.name);
             match self.engine.commit(&job.lease, &polled.events, &next, revision).await {
                 Ok(new) => revision = new,
-                Err(CommitError::Fenced(_)) => return Done::Fenced,
-                Err(error @ CommitError::Full(_)) => {
-                    return self.failed(job, failures.saturating_add(1), error.to_string(), None).await;
+                Err(CommitError::Fenced(_)) => return (Done::Fenced, false),
+                Err(CommitError::Engine(EngineError::Unavailable(why))) => return (Done::Left(why), false),
+                Err(error) => {
+                    let failures = failures.saturating_add(1);
+                    return (self.failed(job, failures, error.to_string(), None).await, false);
                 }
-                Err(CommitError::Engine(EngineError::Refused(why))) => {
-                    return self.failed(job, failures.saturating_add(1), why, None).await;
-                }
-                Err(CommitError::Engine(EngineError::Unavailable(why))) => return Done::Left(why),
             }
             events += count;
             failures = 0;
@@ -253,10 +270,12 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
             }
             let wait = wait.min(self.settings.longest_sleep);
             let slept = self.engine.sleep_until(&job.lease, Wake { after: wait, failures: 0 }).await;
-            return match slept {
-                Ok(()) => Done::Slept { events, polls, wait, after_failures: job.failures },
+            let may_be_in_trouble = job.failures > 0 || job.woken;
+            let done = match slept {
+                Ok(()) => Done::Slept { events, polls, wait, may_be_in_trouble },
                 Err(error) => Done::Left(error.to_string()),
             };
+            return (done, true);
         }
     }
 
@@ -304,5 +323,6 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
 
 fn after(before: Option<&Checkpoint>, state: String, events: u64, writer: &str) -> Checkpoint {
     let (commits, so_far) = before.map_or((0, 0), |before| (before.commits, before.events));
-    Checkpoint { state, commits: commits + 1, events: so_far + events, writer: writer.to_owned() }
+    let (commits, events) = (commits.saturating_add(1), so_far.saturating_add(events));
+    Checkpoint { state, commits, events, writer: writer.to_owned() }
 }

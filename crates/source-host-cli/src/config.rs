@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
-use std::path::{Component, Path, PathBuf};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use component_registry::Access;
 use source_host::{Admission, Digest, Egress, Limits, PublicKey};
@@ -115,11 +115,11 @@ impl Config {
     ///
     /// All mistakes at once.
     pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Mistakes> {
-        Self::parse_with(text, Vault { base, env, read: &read_file })
+        Self::parse_with(text, Vault { base, env, confined: false, read: &read_file })
     }
 
-    /// Reads the configuration of a tenant that somebody else may have written, in a fleet: as [`Config::parse`], but a secret is
-    /// looked for nowhere than below `base`. Whoever writes a configuration says as well where a secret is sent.
+    /// Reads the configuration of a tenant that somebody else may have written, in a fleet: as [`Config::parse`], but secrets,
+    /// keys and certificates are looked for nowhere than below `base`. Whoever writes a configuration says as well where a secret is sent.
     ///
     /// # Errors
     ///
@@ -129,19 +129,11 @@ impl Config {
         base: &Path,
         env: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Mistakes> {
-        let read = |path: &Path, most: u64| {
-            let below = path.strip_prefix(base).ok();
-            let is_plain = |below: &Path| below.components().all(|part| matches!(part, Component::Normal(_)));
-            if below.is_some_and(is_plain) {
-                return read_file(path, most);
-            }
-            Err(std::io::Error::new(ErrorKind::PermissionDenied, "it does not lie in the folder of secrets"))
-        };
-        Self::parse_with(text, Vault { base, env, read: &read })
+        Self::parse_with(text, Vault { base, env, confined: true, read: &read_file })
     }
 
     fn parse_with(text: &str, vault: Vault<'_>) -> Result<Self, Mistakes> {
-        let Vault { base, env, read } = vault;
+        let Vault { base, env, confined, read } = vault;
         let mut reader = Reader { vault, lines: Lines::of(text), mistakes: Vec::new() };
         let table: Table = match text.parse() {
             Ok(table) => table,
@@ -167,7 +159,7 @@ impl Config {
         let source = match table.get("source") {
             None => Some(Secret::new("{}".into())),
             Some(Value::Table(source)) => {
-                let vault = Vault { base, env, read };
+                let vault = Vault { base, env, confined, read };
                 vault.document(source, "source", |path, message| reader.note(path, message))
             }
             Some(_) => reader.wrong("source", "a table is expected: [source]"),
@@ -211,7 +203,7 @@ impl Config {
     pub fn from_registry(path: &Path) -> Result<Option<FromRegistry>, Mistakes> {
         let text = text_of(path)?;
         let base = path.parent().unwrap_or(Path::new(""));
-        let vault = Vault { base, env: &|name| std::env::var_os(name), read: &read_file };
+        let vault = Vault { base, env: &|name| std::env::var_os(name), confined: false, read: &read_file };
         let mut reader = Reader { vault, lines: Lines::of(&text), mistakes: Vec::new() };
         let Ok(table) = text.parse::<Table>() else { return Ok(None) };
         let Some(text) =
@@ -261,7 +253,8 @@ impl Config {
             found.push(wrong("component", message));
         }
         // They only have to be there.
-        let vault = Vault { base, env: &|_| Some("-".into()), read: &|_, _| Ok(b"-".to_vec()) };
+        let env = |_: &str| Some("-".into());
+        let vault = Vault { base, env: &env, confined: true, read: &|_, _| Ok(b"-".to_vec()) };
         match Self::parse_with(text, vault) {
             Ok(config) if found.is_empty() => Ok(config.component),
             Ok(_) => Err(Mistakes { found, component: None, source: None }),
@@ -599,6 +592,23 @@ mod tests {
         for path in ["../other", "acme/../../other", absolute.to_str().unwrap()] {
             let found = parse(path).unwrap_err().found;
             assert!(found[0].to_string().contains("does not lie in the folder of secrets"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn no_file_of_a_host_of_a_fleet_is_named_by_a_tenant() {
+        let folder = tempfile::tempdir().unwrap();
+        for key in ["egress.ca_file", "egress.client_key", "egress.client_certificate", "admission.signed_by"]
+        {
+            let (table, key) = key.split_once('.').unwrap();
+            for path in ["/etc/ssl/own.key", "../own.key", "acme/../../own.key"] {
+                let text = format!("component = \"c.wasm\"\n[source]\n[{table}]\n{key} = \"{path}\"\n");
+                let found = Config::parse_confined(&text, folder.path(), &|_| None).unwrap_err().found;
+                let said =
+                    |mistake: &Mistake| mistake.message.contains("does not lie in the folder of secrets");
+                assert!(found.iter().any(said), "{key} = {path}: {found:?}");
+                assert!(Config::of_fleet(&text, folder.path()).unwrap_err().found.iter().any(said), "{path}");
+            }
         }
     }
 

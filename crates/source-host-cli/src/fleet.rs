@@ -8,6 +8,7 @@ mod inline;
 mod settings;
 mod sources;
 
+use std::hash::{Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -137,21 +138,21 @@ pub async fn work(
         Arc::clone(&sources),
         Arc::clone(&count),
     ));
-    around.spawn(sweep(engine.clone(), tenants.clone()));
+    around.spawn(sweep(engine.clone(), tenants.clone(), part_of(&name)));
     around.spawn(listen(tenants));
 
     let mut places = JoinSet::new();
-    for _ in 0..settings.places.max(1) {
+    let place = || {
         let (engine, sources, name) = (engine.clone(), Arc::clone(&sources), name.clone());
         let (count, roster, stop) = (Arc::clone(&count), roster.clone(), stop.clone());
         let work = WorkSettings { slice: settings.slice, ..WorkSettings::default() };
-        places.spawn(async move {
+        async move {
             let worker = Worker::new(&engine, &*sources, &name, work);
             let told = |tenant: &str, done: &Done| tell(&count, &roster, &name, tenant, done);
             worker.run(stop.cancelled(), told).await;
-        });
-    }
-    stop.cancelled().await;
+        }
+    };
+    keep(&mut places, settings.places.max(1), place, &stop).await;
     health.draining();
     tracing::info!("stopping; jobs under way come to an end first");
     let deadline = Instant::now() + settings.drain;
@@ -179,14 +180,39 @@ pub async fn work(
     Ok(worked)
 }
 
+/// Has so many places at work until it is stopped. One that panics is begun anew: its job comes again after a lease.
+async fn keep<F>(places: &mut JoinSet<()>, count: usize, place: impl Fn() -> F, stop: &CancellationToken)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    for _ in 0..count {
+        places.spawn(place());
+    }
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            ended = places.join_next() => match ended {
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a place has panicked, and begins anew");
+                    places.spawn(place());
+                }
+                Some(Ok(())) => {}
+                // They end by themselves only as they are stopped.
+                None => return stop.cancelled().await,
+            }
+        }
+    }
+}
+
 /// Counts how a job ended, and has it known who is in trouble.
 fn tell(count: &Count, roster: &Roster, worker: &str, tenant: &str, done: &Done) {
     count.jobs.fetch_add(1, Relaxed);
     let trouble = match done {
-        Done::Slept { events, polls, after_failures, .. } => {
+        Done::Slept { events, polls, may_be_in_trouble, .. } => {
             count.polls.fetch_add(*polls, Relaxed);
             count.events.fetch_add(*events, Relaxed);
-            if *after_failures == 0 {
+            if !may_be_in_trouble {
                 return;
             }
             None
@@ -245,9 +271,14 @@ async fn be_present(roster: Roster, worker: String, places: usize, sources: Arc<
     }
 }
 
-async fn sweep(engine: JetStream, tenants: Tenants) {
-    // Workers that were started together do not sweep together.
-    let part = Duration::from_millis(u64::from(std::process::id() % 60) * 1000);
+/// A part of a minute that differs from worker to worker, so that those that were started together do not sweep together.
+fn part_of(worker: &str) -> Duration {
+    let mut hasher = std::hash::DefaultHasher::new();
+    worker.hash(&mut hasher);
+    Duration::from_millis(hasher.finish() % 60_000)
+}
+
+async fn sweep(engine: JetStream, tenants: Tenants, part: Duration) {
     sleep(part / 4).await;
     loop {
         match engine.sweep(&tenants).await {
@@ -276,5 +307,37 @@ async fn listen(tenants: Tenants) {
             tracing::debug!(%error, "changes of tenants are not heard for a while");
         }
         sleep(AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_that_panics_is_begun_anew() {
+        let (began, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
+        let place = || {
+            let (began, stop) = (Arc::clone(&began), stop.clone());
+            async move {
+                let number = began.fetch_add(1, Relaxed);
+                assert!(number >= 5, "the first five panic, as this one is to");
+                if number == 6 {
+                    stop.cancel();
+                }
+                stop.cancelled().await;
+            }
+        };
+        let mut places = JoinSet::new();
+        keep(&mut places, 2, place, &stop).await;
+        assert_eq!(began.load(Relaxed), 7, "two places, and five panics");
+        places.join_all().await;
+    }
+
+    #[test]
+    fn workers_that_start_together_sweep_one_after_the_other() {
+        let parts: std::collections::BTreeSet<Duration> =
+            (0..40).map(|number| part_of(&format!("host-1-19abcdef{number:03x}"))).collect();
+        assert!(parts.len() > 35 && parts.iter().all(|part| *part < SWEEP), "{parts:?}");
     }
 }

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
@@ -42,6 +42,8 @@ pub(crate) struct Vault<'a> {
     /// Paths of `file` are relative to this folder.
     pub(crate) base: &'a Path,
     pub(crate) env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Whether somebody else may have written the configuration: then nothing is looked for anywhere but below that folder.
+    pub(crate) confined: bool,
     /// Reads a file, but no more than so many bytes of it.
     pub(crate) read: &'a dyn Fn(&Path, u64) -> io::Result<Vec<u8>>,
 }
@@ -136,6 +138,9 @@ impl Vault<'_> {
             }
             Reference::File(name) => {
                 let file = self.base.join(name);
+                if self.confined && !is_below(name) {
+                    return Err(NOT_BELOW.to_owned());
+                }
                 let shown = file.display();
                 let unreadable = |error: io::Error| match is_path(name) {
                     true => format!("cannot read the file {shown}: {error}"),
@@ -165,6 +170,14 @@ impl Vault<'_> {
 
 const ELSEWHERE: &str =
     "a text is expected, or one that lies elsewhere: { file = \"...\" } or { env = \"...\" }";
+
+/// Whether a path leads to what lies below the folder that it begins in.
+pub(crate) fn is_below(path: &str) -> bool {
+    Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// What is said of one that does not.
+pub(crate) const NOT_BELOW: &str = "it does not lie in the folder of secrets: a path without `..` is expected, which does not begin with `/`";
 
 /// Why a name is missing in a message.
 const NOT_SHOWN: &str = "; its name is not shown, since it may be the secret itself";
@@ -232,7 +245,7 @@ mod tests {
             _ => None,
         };
         let mut problems = Vec::new();
-        let vault = Vault { base, env: &env, read: &crate::config::read_file };
+        let vault = Vault { base, env: &env, confined: false, read: &crate::config::read_file };
         let table: toml::Table = toml.parse().unwrap();
         let secret =
             vault.document(&table, "source", |path, message| problems.push(format!("{path}: {message}")));

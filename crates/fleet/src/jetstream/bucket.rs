@@ -32,7 +32,7 @@ pub(super) async fn open(
 ) -> Result<Store, EngineError> {
     let mut config = layout.bucket_config(of);
     config.max_age = age;
-    stream(context, config).await?;
+    stream(context, layout, config).await?;
     let bucket = layout.bucket(of);
     patiently(|| async {
         let opened = context.get_key_value(&bucket).await;
@@ -64,7 +64,7 @@ pub(super) async fn entries(
         let next = tokio::time::timeout(PATIENCE, messages.next()).await;
         let message = match next.map_err(|_| failed(&"nothing comes any more"))? {
             Some(message) => message.map_err(|error| failed(&error))?,
-            None => break,
+            None => return Err(failed(&"it was cut off")),
         };
         let info = message.info().map_err(|error| failed(&error))?;
         left = info.pending;

@@ -2,16 +2,21 @@
 //! say what runs.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_nats::jetstream::object_store::{Config, ObjectStore};
 use ring::digest::{Context as Sha256, SHA256};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
 
 use super::engine::JetStream;
-use super::errors::away;
+use super::errors::{away, no_fleet};
 use super::layout::patiently;
 use crate::engine::EngineError;
+
+/// How long a component may take on its way.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The components of a fleet. Cheap to clone.
 #[derive(Clone)]
@@ -89,6 +94,9 @@ impl Components {
             if let Ok(store) = context.get_object_store(&bucket).await {
                 return Ok(store);
             }
+            if !layout.make {
+                return Err(no_fleet(&layout.fleet, &bucket));
+            }
             let config =
                 Config { bucket: bucket.clone(), num_replicas: layout.replicas, ..Config::default() };
             let made = context.create_object_store(config).await;
@@ -105,7 +113,8 @@ impl Components {
     /// If the server does not take it.
     pub async fn put(&self, bytes: &[u8]) -> Result<String, EngineError> {
         let digest = digest_of(bytes);
-        if self.store.info(&digest).await.is_ok_and(|info| !info.deleted && info.size == bytes.len()) {
+        // What is there by this name may be another one, or half of it.
+        if self.read(&digest, bytes.len() as u64).await.is_ok() {
             return Ok(digest);
         }
         let mut reader = bytes;
@@ -123,14 +132,38 @@ impl Components {
     ///
     /// [`NotLoaded`].
     pub async fn fetch(&self, digest: &str, folder: &Path, most: u64) -> Result<PathBuf, NotLoaded> {
-        let own = || digest.to_owned();
         let Some(hex) = digest.strip_prefix("sha256:").filter(|hex| is_hex(hex)) else {
-            return Err(NotLoaded::NoDigest { digest: own() });
+            return Err(NotLoaded::NoDigest { digest: digest.to_owned() });
         };
         let path = folder.join(format!("{hex}.wasm"));
         if path.is_file() {
             return Ok(path);
         }
+        let bytes = self.read(digest, most).await?;
+        keep(&path, &bytes).await.map_err(|why| NotLoaded::Disk { path: path.clone(), why })?;
+        Ok(path)
+    }
+
+    /// Removes the file of a component from that folder, if it is there.
+    pub fn forget(digest: &str, folder: &Path) {
+        if let Some(hex) = digest.strip_prefix("sha256:").filter(|hex| is_hex(hex)) {
+            // It is fetched again when it is wanted.
+            let _ = std::fs::remove_file(folder.join(format!("{hex}.wasm")));
+        }
+    }
+
+    /// What is stored by this digest, and has it. An object that is replaced while it is read never comes to its end, so that it
+    /// is waited for no longer than [`PATIENCE`].
+    async fn read(&self, digest: &str, most: u64) -> Result<Vec<u8>, NotLoaded> {
+        let read = timeout(PATIENCE, self.read_all(digest, most)).await;
+        read.unwrap_or_else(|_| {
+            let why = format!("it did not come within {} s", PATIENCE.as_secs());
+            Err(NotLoaded::Away { digest: digest.to_owned(), why })
+        })
+    }
+
+    async fn read_all(&self, digest: &str, most: u64) -> Result<Vec<u8>, NotLoaded> {
+        let own = || digest.to_owned();
         let mut object = self.store.get(digest).await.map_err(|error| match error.kind() {
             async_nats::jetstream::object_store::GetErrorKind::NotFound => {
                 NotLoaded::Absent { digest: own() }
@@ -153,8 +186,7 @@ impl Components {
         if found != digest {
             return Err(NotLoaded::Other { digest: own(), found });
         }
-        keep(&path, &bytes).await.map_err(|why| NotLoaded::Disk { path: path.clone(), why })?;
-        Ok(path)
+        Ok(bytes)
     }
 }
 

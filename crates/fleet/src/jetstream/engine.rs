@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::clock::ServerClock;
-use super::errors::{answer, away, no_jetstream, not_published};
+use super::errors::{answer, away, no_jetstream, not_published, other_consumer};
 use super::layout::{Layout, OLDEST_SERVER, patiently, stream};
-use crate::engine::{CommitError, Engine, EngineError};
+use crate::engine::{CommitError, Engine, EngineError, has_room};
 use crate::job::{Checkpoint, Event, Job, Revision, Wake};
 use crate::ledger::{Ledger, Refusal, replace};
 
@@ -33,6 +33,11 @@ const IN_FLIGHT: usize = 256;
 const ALL_IN_FLIGHT: usize = 4096;
 /// How long a job rests whose checkpoint could not be read.
 const UNREAD: Duration = Duration::from_secs(1);
+
+/// What the headers of a message have at most besides an id, in bytes: they count as part of it.
+const HEADERS: usize = 512;
+/// The consumer that all workers share.
+const WORKERS: &str = "workers";
 
 const COMMITS: &str = "Fleet-Commits";
 const EVENTS: &str = "Fleet-Events";
@@ -50,6 +55,7 @@ pub(super) struct Inner {
     pub(super) layout: Layout,
     consumer: Consumer<pull::Config>,
     checkpoints: Stream<()>,
+    events: Stream<()>,
     clock: ServerClock,
 }
 
@@ -79,6 +85,7 @@ impl std::fmt::Debug for JobLease {
 #[serde(default)]
 struct Order {
     failures: u32,
+    woken: bool,
 }
 
 impl std::fmt::Debug for JetStream {
@@ -93,7 +100,7 @@ impl JetStream {
     /// # Errors
     ///
     /// If the server is older than [`OLDEST_SERVER`], has no JetStream, or streams by these names that are of something else.
-    pub async fn open(client: Client, layout: Layout) -> Result<Self, EngineError> {
+    pub async fn open(client: Client, mut layout: Layout) -> Result<Self, EngineError> {
         let server = client.server_info();
         if !is_new_enough(&server.version) {
             let (major, minor) = OLDEST_SERVER;
@@ -114,17 +121,25 @@ impl JetStream {
             .build(client);
         let configs = [layout.jobs_config(), layout.events_config(), layout.bucket_config("checkpoints")];
         for config in configs {
-            stream(&context, config).await?;
+            stream(&context, &layout, config).await?;
         }
         let jobs = context.get_stream_no_info(layout.jobs()).await.map_err(away)?;
+        // One that is there stays as it is: whoever looks at a fleet does not change its lease.
+        let wanted = layout.consumer_config();
         let consumer = patiently(|| async {
-            let made = jobs.create_consumer(layout.consumer_config()).await;
+            let made = jobs.get_or_create_consumer(WORKERS, wanted.clone()).await;
             made.map_err(|error| away(format!("the consumer of {} cannot be made: {error}", layout.jobs())))
         })
         .await?;
+        let there = &consumer.cached_info().config;
+        if there.ack_policy != wanted.ack_policy || there.filter_subject != wanted.filter_subject {
+            return Err(other_consumer(&layout.jobs(), WORKERS));
+        }
+        layout.lease = there.ack_wait;
         let checkpoints = format!("KV_{}", layout.bucket("checkpoints"));
         let checkpoints = context.get_stream_no_info(checkpoints).await.map_err(away)?;
-        let inner = Inner { context, layout, consumer, checkpoints, clock: ServerClock::default() };
+        let events = context.get_stream_no_info(layout.events()).await.map_err(away)?;
+        let inner = Inner { context, layout, consumer, checkpoints, events, clock: ServerClock::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -139,7 +154,7 @@ impl JetStream {
     ///
     /// If the server does not take it.
     pub async fn wake(&self, tenant: &str) -> Result<(), EngineError> {
-        let message = order(0)?.expected_last_subject_sequence(0);
+        let message = order(&Order { failures: 0, woken: true })?.expected_last_subject_sequence(0);
         match self.publish(self.inner.layout.job(tenant), message).await {
             Err(error) if answer(&error).is_some_and(is_wrong_sequence) => Ok(()),
             other => other.map_err(|error| away(format!("{tenant} cannot be woken: {error}"))),
@@ -152,14 +167,13 @@ impl JetStream {
     ///
     /// If they cannot be read.
     pub async fn waiting_events(&self, tenant: &str) -> Result<Vec<String>, EngineError> {
-        let layout = &self.inner.layout;
-        let stream = self.inner.context.get_stream_no_info(layout.events()).await.map_err(away)?;
-        let subject = layout.events_of(tenant);
+        let subject = self.inner.layout.events_of(tenant);
         let mut events = Vec::new();
         let mut next = 1;
         loop {
             let found =
-                stream.raw_message_builder().sequence(next).next_by_subject(subject.clone()).send().await;
+                self.inner.events.raw_message_builder().sequence(next).next_by_subject(subject.clone());
+            let found = found.send().await;
             match found {
                 Ok(message) => {
                     next = message.sequence + 1;
@@ -171,12 +185,62 @@ impl JetStream {
         }
     }
 
-    async fn publish(
+    pub(super) async fn publish(
         &self,
         subject: String,
         message: PublishMessage,
     ) -> Result<(), async_nats::jetstream::context::PublishError> {
         self.inner.context.send_publish(subject, message).await?.await.map(|_| ())
+    }
+
+    /// Whether all that is to be committed will be taken. What is published without the rest stands in the stream twice, if the
+    /// rest has to wait for longer than ids are known.
+    async fn would_take(
+        &self,
+        tenant: &str,
+        events: &[Event],
+        checkpoint: &Checkpoint,
+    ) -> Result<(), CommitError> {
+        let refused = |what: String| Err(EngineError::Refused(what).into());
+        let most = self.inner.context.client().server_info().max_payload;
+        if checkpoint.state.len() + HEADERS > most {
+            let bytes = checkpoint.state.len();
+            return refused(format!(
+                "the state of {tenant} has {bytes} bytes, and the servers take {most} in a message; raise their `max_payload`"
+            ));
+        }
+        let size = |event: &Event| event.text.len() + event.id.as_ref().map_or(0, String::len) + HEADERS;
+        if let Some(event) = events.iter().find(|event| size(event) > most) {
+            let bytes = event.text.len();
+            return refused(format!(
+                "an event of {tenant} has {bytes} bytes, and the servers take {most} in a message; raise their `max_payload`, or \
+                 lower `limits.event_bytes` of the tenant"
+            ));
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        let subject = self.inner.layout.events_of(tenant);
+        let failed = |error: &dyn std::fmt::Display| {
+            away(format!("how many events of {tenant} wait cannot be learnt: {error}"))
+        };
+        let asked = self.inner.events.info_with_subjects(&subject).await;
+        let mut there = asked.map_err(|error| failed(&error))?;
+        let (config, state) = (there.info.config.clone(), there.info.state.clone());
+        let mut waiting = 0;
+        while let Some(counted) = there.next().await {
+            waiting += counted.map_err(|error| failed(&error))?.1 as u64;
+        }
+        if let Ok(room @ 1..) = u64::try_from(config.max_messages_per_subject) {
+            has_room(events.len() as u64, waiting, room)?;
+        }
+        let bytes: usize = events.iter().map(size).sum();
+        match u64::try_from(config.max_bytes) {
+            Ok(room @ 1..) if state.bytes.saturating_add(bytes as u64) > room => {
+                Err(CommitError::Full(format!("{} bytes of all tenants wait, and {room} may", state.bytes)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Publishes all, and returns once all are safe.
@@ -231,8 +295,8 @@ pub(super) fn is_absent(error: &RawMessageError) -> bool {
     }
 }
 
-fn order(failures: u32) -> Result<PublishMessage, EngineError> {
-    let order = serde_json::to_vec(&Order { failures }).map_err(away)?;
+fn order(order: &Order) -> Result<PublishMessage, EngineError> {
+    let order = serde_json::to_vec(order).map_err(away)?;
     Ok(PublishMessage::build().payload(order.into()))
 }
 
@@ -320,8 +384,9 @@ impl Engine for JetStream {
         let deliveries = message.info().map_err(away)?.delivered;
         let order: Order = serde_json::from_slice(&message.payload).unwrap_or_default();
         let (_, acker) = message.split();
-        let (checkpoint, revision) = match self.read(&tenant).await {
-            Ok(read) => read,
+        let (checkpoint, revision, unreadable) = match self.read(&tenant).await {
+            Ok((checkpoint, revision)) => (checkpoint, revision, None),
+            Err(EngineError::Refused(why)) => (None, Revision::default(), Some(why)),
             Err(error) => {
                 // Somebody else may be able to, and it need not wait for the lease.
                 let _ = acker.ack_with(AckKind::Nak(Some(UNREAD))).await;
@@ -332,8 +397,10 @@ impl Engine for JetStream {
         Ok(Job {
             tenant,
             failures: order.failures,
+            woken: order.woken,
             deliveries: u64::try_from(deliveries).unwrap_or_default(),
             checkpoint,
+            unreadable,
             revision,
             lease,
         })
@@ -364,13 +431,14 @@ impl Engine for JetStream {
                 return Err(CommitError::Fenced(at));
             }
         }
+        self.would_take(&lease.tenant, events, checkpoint).await?;
         self.publish_all(&lease.tenant, events).await?;
         replace(self, &lease.tenant, checkpoint, revision).await
     }
 
     async fn sleep_until(&self, lease: &JobLease, wake: Wake) -> Result<(), EngineError> {
         let layout = &self.inner.layout;
-        let message = order(wake.failures)?;
+        let message = order(&Order { failures: wake.failures, woken: false })?;
         let failed = |error| away(format!("{} cannot be put to sleep: {error}", lease.tenant));
         if wake.after.is_zero() {
             // It takes the place of the job that is held, at the end of the queue.

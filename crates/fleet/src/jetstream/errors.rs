@@ -43,6 +43,20 @@ pub(super) fn other_stream(name: &str, how: &str) -> EngineError {
     ))
 }
 
+pub(super) fn other_consumer(stream: &str, name: &str) -> EngineError {
+    EngineError::Refused(format!(
+        "the stream {stream} has a consumer {name} that is not as a fleet needs it: it has to acknowledge each job, and to have the \
+         jobs alone; remove it"
+    ))
+}
+
+/// There is no fleet by this name.
+pub(super) fn no_fleet(fleet: &str, stream: &str) -> EngineError {
+    EngineError::Refused(format!(
+        "there is no fleet {fleet} on these servers, as its stream {stream} is not there; `source-host fleet worker` makes one"
+    ))
+}
+
 pub(super) fn is_without_jetstream(answer: &Answer) -> bool {
     matches!(
         answer.error_code(),

@@ -7,7 +7,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy
 use async_nats::jetstream::{Context, ErrorCode, context::GetStreamErrorKind};
 use tokio::time::{Instant, sleep};
 
-use super::errors::{away, is_without_jetstream, no_jetstream, not_created, other_stream};
+use super::errors::{away, is_without_jetstream, no_fleet, no_jetstream, not_created, other_stream};
 use crate::engine::EngineError;
 
 /// The oldest server that is used: older ones ignore what they do not know of a stream's settings.
@@ -29,7 +29,9 @@ pub struct Layout {
     pub fleet: String,
     /// On how many servers each message lies. Default 3, which needs a cluster.
     pub replicas: usize,
-    /// How long a job is held by a worker that does not say that it goes on. Default 30 s.
+    /// Whether what lacks of it is made. Otherwise there is no such fleet, and nothing is changed.
+    pub make: bool,
+    /// How long a job is held by a worker that does not say that it goes on. Default 30 s. Of a fleet that is there it is what it is.
     pub lease: Duration,
     /// For how long an event that comes again is known by its id. Default 10 min; the server keeps each id of it in memory.
     pub window: Duration,
@@ -50,6 +52,7 @@ impl Layout {
         Ok(Self {
             fleet: fleet.to_owned(),
             replicas: 3,
+            make: true,
             lease: Duration::from_secs(30),
             window: Duration::from_secs(600),
             waiting_events: 100_000,
@@ -173,17 +176,20 @@ where
 }
 
 /// Makes a stream, or finds that there is one that does.
-pub(super) async fn stream(context: &Context, wanted: Config) -> Result<(), EngineError> {
-    patiently(|| found_or_made(context, wanted.clone())).await
+pub(super) async fn stream(context: &Context, layout: &Layout, wanted: Config) -> Result<(), EngineError> {
+    patiently(|| found_or_made(context, layout, wanted.clone())).await
 }
 
-async fn found_or_made(context: &Context, wanted: Config) -> Result<(), EngineError> {
+async fn found_or_made(context: &Context, layout: &Layout, wanted: Config) -> Result<(), EngineError> {
     let (name, replicas) = (wanted.name.clone(), wanted.num_replicas);
     // One that is there may lie on another number of servers.
     let info = match context.get_stream(&name).await {
         Ok(stream) => stream.cached_info().clone(),
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(answer) if answer.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                if !layout.make {
+                    return Err(no_fleet(&layout.fleet, &name));
+                }
                 let made = context.create_stream(wanted.clone()).await;
                 made.map_err(|error| not_created(&name, replicas, &error))?.cached_info().clone()
             }
@@ -205,11 +211,11 @@ fn difference(wanted: &Config, info: &Info) -> Option<String> {
     let differs = |what: &str, is: &dyn std::fmt::Debug, needed: &dyn std::fmt::Debug| {
         format!("its {what} is {is:?}, and {needed:?} is needed")
     };
-    // Events may be kept otherwise, where several read them.
-    let may_be_kept = wanted.discard_new_per_subject;
+    // How many events wait is for whoever made the stream to say.
+    let may_be_bounded = wanted.discard_new_per_subject;
     if there.subjects != wanted.subjects {
         Some(differs("subjects", &there.subjects, &wanted.subjects))
-    } else if there.retention != wanted.retention && !may_be_kept {
+    } else if there.retention != wanted.retention {
         Some(differs("retention", &there.retention, &wanted.retention))
     } else if wanted.allow_message_schedules && !there.allow_message_schedules {
         Some(differs("allow_msg_schedules", &false, &true))
@@ -223,6 +229,14 @@ fn difference(wanted: &Config, info: &Info) -> Option<String> {
         Some(differs("storage", &there.storage, &wanted.storage))
     } else if there.max_age != wanted.max_age && wanted.max_age.is_zero() {
         Some(differs("max_age", &there.max_age, &wanted.max_age))
+    } else if there.max_messages > 0 {
+        Some(differs("max_msgs", &there.max_messages, &-1))
+    } else if there.max_bytes > 0 && !may_be_bounded {
+        Some(differs("max_bytes", &there.max_bytes, &-1))
+    } else if there.no_ack {
+        Some(differs("no_ack", &true, &false))
+    } else if wanted.allow_rollup && !there.allow_rollup {
+        Some(differs("allow_rollup_hdrs", &false, &true))
     } else {
         None
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use async_nats::header::{HeaderMap, NATS_ROLLUP};
+use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use futures_util::StreamExt as _;
 
@@ -148,6 +150,10 @@ impl JetStream {
             swept.woken.push(tenant.clone());
         }
         for tenant in queued.difference(&wanted) {
+            // What was read may come from a server that lies behind. This one is asked of the one that leads.
+            if tenants.has_job(tenant).await? {
+                continue;
+            }
             self.drop_jobs(tenant).await?;
             swept.removed.push(tenant.clone());
         }
@@ -165,8 +171,12 @@ impl JetStream {
     /// Removes the jobs of a tenant, and how far it had come.
     pub(super) async fn forget(&self, tenant: &str) -> Result<(), EngineError> {
         self.drop_jobs(tenant).await?;
-        let checkpoints = format!("KV_{}", self.layout().bucket("checkpoints"));
-        let checkpoints = self.inner.context.get_stream_no_info(checkpoints).await.map_err(away)?;
-        checkpoints.purge().filter(self.layout().checkpoint(tenant)).await.map(drop).map_err(away)
+        // A mark stays in its place, so that whoever holds an older one finds another revision.
+        let mut headers = HeaderMap::new();
+        headers.insert("KV-Operation", "PURGE");
+        headers.insert(NATS_ROLLUP, "sub");
+        let mark = PublishMessage::build().headers(headers);
+        let sent = self.publish(self.layout().checkpoint(tenant), mark).await;
+        sent.map_err(|error| away(format!("how far {tenant} has come cannot be removed: {error}")))
     }
 }

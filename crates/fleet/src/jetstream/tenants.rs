@@ -143,7 +143,7 @@ impl Tenants {
         if !paused {
             self.engine.wake(tenant).await?;
             if self.backfill(tenant).await?.is_some() {
-                self.engine.wake(&format!("{tenant}{BACKFILL}")).await?;
+                self.engine.wake(&Self::backfill_of(tenant)).await?;
             }
         }
         Ok(true)
@@ -160,7 +160,7 @@ impl Tenants {
         self.records.purge(tenant).await.map_err(away)?;
         self.backfills.purge(tenant).await.map_err(away)?;
         self.engine.forget(tenant).await?;
-        self.engine.forget(&format!("{tenant}{BACKFILL}")).await?;
+        self.engine.forget(&Self::backfill_of(tenant)).await?;
         Ok(was_there)
     }
 
@@ -177,13 +177,28 @@ impl Tenants {
         if let Some(under_way) = self.backfill(tenant).await? {
             return Ok(Some(under_way));
         }
-        let line = format!("{tenant}{BACKFILL}");
+        let line = Self::backfill_of(tenant);
         // What one left that ended: its state belongs to its range.
         self.engine.forget(&line).await?;
         let text = serde_json::to_vec(&range).map_err(away)?;
         self.backfills.put(tenant, text.into()).await.map_err(away)?;
         self.engine.wake(&line).await?;
         Ok(None)
+    }
+
+    /// Ends a backfill that is complete, if it is still this one.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not take it.
+    pub async fn complete_backfill(&self, tenant: &str, range: TimeRange) -> Result<(), EngineError> {
+        let tenant = tenant.strip_suffix(BACKFILL).unwrap_or(tenant);
+        let entry = self.backfills.entry(tenant).await.map_err(away)?;
+        let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) else { return Ok(()) };
+        if serde_json::from_slice(&entry.value).ok() != Some(range) {
+            return Ok(());
+        }
+        self.backfills.purge_expect_revision(tenant, Some(entry.revision)).await.map_err(away)
     }
 
     /// Ends a backfill, complete or not. Returns the one that there was.
@@ -211,9 +226,51 @@ impl Tenants {
         })
     }
 
+    /// What the queue calls the backfill of a tenant.
+    pub fn backfill_of(tenant: &str) -> String {
+        format!("{tenant}{BACKFILL}")
+    }
+
     /// Whether a job is of a backfill.
     pub fn is_backfill(job: &str) -> bool {
         job.ends_with(BACKFILL)
+    }
+
+    /// Whether there should be a job by this name.
+    pub(super) async fn has_job(&self, job: &str) -> Result<bool, EngineError> {
+        let (bucket, key) = match job.strip_suffix(BACKFILL) {
+            Some(tenant) => (&self.backfills, tenant),
+            None => (&self.records, job),
+        };
+        // A name that is none is nobody's.
+        if check_name("a tenant", key).is_err() {
+            return Ok(false);
+        }
+        let entry = bucket.entry(key).await.map_err(away)?;
+        Ok(entry.is_some_and(|entry| entry.operation == Operation::Put))
+    }
+
+    /// Which record of a tenant there is, and of a backfill which range: another number after each change.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub async fn version(&self, job: &str) -> Result<(u64, u64), EngineError> {
+        let tenant = job.strip_suffix(BACKFILL).unwrap_or(job);
+        let of = |entry: Option<async_nats::jetstream::kv::Entry>| entry.map_or(0, |entry| entry.revision);
+        let record = of(self.records.entry(tenant).await.map_err(away)?);
+        let range =
+            if Self::is_backfill(job) { of(self.backfills.entry(tenant).await.map_err(away)?) } else { 0 };
+        Ok((record, range))
+    }
+
+    /// Has a tenant polled now.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not take it.
+    pub async fn wake(&self, job: &str) -> Result<(), EngineError> {
+        self.engine.wake(job).await
     }
 
     /// The jobs that there should be.
@@ -221,7 +278,7 @@ impl Tenants {
         let (context, layout) = (&self.engine.inner.context, self.engine.layout());
         let tenants = entries(context, &layout.bucket("tenants"), true).await?;
         let backfills = entries(context, &layout.bucket("backfills"), true).await?;
-        let backfills = backfills.into_iter().map(|entry| format!("{}{BACKFILL}", entry.key));
+        let backfills = backfills.into_iter().map(|entry| Self::backfill_of(&entry.key));
         Ok(tenants.into_iter().map(|entry| entry.key).chain(backfills).collect())
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fleet::conformance::{ROOM, Rig, conforms};
 use fleet::{
-    Components, Engine as _, EngineError, JetStream, Layout, NotLoaded, Record, Standing, Tenants, TimeRange,
-    Wake,
+    Checkpoint, CommitError, Components, Engine as _, EngineError, Event, JetStream, Layout, NotLoaded,
+    Record, Standing, Tenants, TimeRange, Wake,
 };
 
 use crate::support::nats::{Servers, connect, program};
@@ -106,6 +106,144 @@ async fn a_stream_of_something_else_by_the_same_name_is_refused_in_one_sentence(
     }
 }
 
+/// The stream as it should be, but for one thing.
+type Change = fn(&mut async_nats::jetstream::stream::Config);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_would_lose_or_stop_what_a_fleet_keeps_in_it_is_refused() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let client = servers.connect().await;
+    let context = async_nats::jetstream::new(client.clone());
+    drop(JetStream::open(client.clone(), layout(&servers)).await.unwrap());
+    use async_nats::jetstream::stream::{DiscardPolicy, RetentionPolicy};
+    let changes: [(&str, &str, Change); 7] = [
+        ("test-jobs", "max_msgs", |config| config.max_messages = 1000),
+        ("test-jobs", "max_bytes", |config| config.max_bytes = 1 << 20),
+        ("test-jobs", "max_age", |config| config.max_age = Duration::from_secs(3600)),
+        ("test-jobs", "no_ack", |config| config.no_ack = true),
+        // Dropped unread where nobody reads yet, and never taken away.
+        ("test-events", "retention", |config| config.retention = RetentionPolicy::Interest),
+        ("test-events", "retention", |config| config.retention = RetentionPolicy::Limits),
+        ("test-events", "discard", |config| {
+            config.discard = DiscardPolicy::Old;
+            config.discard_new_per_subject = false;
+        }),
+    ];
+    for (name, what, change) in changes {
+        let right = context.get_stream(name).await.unwrap().cached_info().config.clone();
+        let mut wrong = right.clone();
+        change(&mut wrong);
+        context.delete_stream(name).await.unwrap();
+        context.create_stream(wrong).await.unwrap();
+        let why = refusal(JetStream::open(client.clone(), layout(&servers))).await;
+        assert!(why.contains(name) && why.contains(&format!("its {what} is")), "{what}: {why}");
+        assert!(is_one_sentence(&why), "{why}");
+        context.delete_stream(name).await.unwrap();
+        context.create_stream(right).await.unwrap();
+    }
+    drop(JetStream::open(client, layout(&servers)).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_looks_at_a_fleet_changes_nothing_of_it() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let client = servers.connect().await;
+    let made = layout(&servers);
+    drop(JetStream::open(client.clone(), made.clone()).await.unwrap());
+    let mut other = made.clone();
+    (other.lease, other.make) = (Duration::from_secs(300), false);
+    let engine = JetStream::open(client.clone(), other).await.unwrap();
+    assert_eq!((engine.lease_time(), engine.layout().lease), (made.lease, made.lease));
+    let context = async_nats::jetstream::new(client.clone());
+    let stream = context.get_stream("test-jobs").await.unwrap();
+    assert_eq!(stream.consumer_info("workers").await.unwrap().config.ack_wait, made.lease);
+    // One that is not there is told, and not made.
+    let mut mistyped = Layout::new("tset").unwrap();
+    mistyped.make = false;
+    let why = refusal(JetStream::open(client, mistyped)).await;
+    assert!(why.contains("there is no fleet tset") && is_one_sentence(&why), "{why}");
+    assert!(context.get_stream("tset-jobs").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_too_large_for_the_servers_is_refused_before_any_of_its_batch_is_published() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    engine.wake("acme").await.unwrap();
+    let job = engine.next_job().await.unwrap();
+    // What servers take in a message by default is 1 MiB, its headers included.
+    let long = "x".repeat((1 << 20) - 50);
+    let event = |number: u32, text: &str| Event { id: Some(number.to_string()), text: text.to_owned() };
+    let at =
+        |state: &str| Checkpoint { state: state.to_owned(), commits: 1, events: 2, writer: "w".to_owned() };
+    let refused = engine.commit(&job.lease, &[event(1, "{}"), event(2, &long)], &at("s"), job.revision).await;
+    let Err(CommitError::Engine(EngineError::Refused(why))) = refused else { panic!("{refused:?}") };
+    assert!(why.contains("an event of acme has 1048526 bytes") && why.contains("max_payload"), "{why}");
+    let refused = engine.commit(&job.lease, &[event(1, "{}")], &at(&long), job.revision).await;
+    let Err(CommitError::Engine(EngineError::Refused(why))) = refused else { panic!("{refused:?}") };
+    assert!(why.contains("the state of acme has 1048526 bytes") && is_one_sentence(&why), "{why}");
+    assert_eq!(engine.waiting_events("acme").await.unwrap(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_is_none_is_told_with_its_job_and_the_tenant_can_be_put_to_sleep() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let client = servers.connect().await;
+    let engine = JetStream::open(client.clone(), layout(&servers)).await.unwrap();
+    let bucket = async_nats::jetstream::new(client).get_key_value("test-checkpoints").await.unwrap();
+    bucket.put("acme", "a state that somebody wrote by hand".into()).await.unwrap();
+    engine.wake("acme").await.unwrap();
+    let job = engine.next_job().await.unwrap();
+    assert!(job.unreadable.as_ref().is_some_and(|why| why.contains("is no checkpoint")), "{job:?}");
+    assert!(job.woken && job.checkpoint.is_none());
+    engine.sleep_until(&job.lease, Wake { after: Duration::ZERO, failures: 3 }).await.unwrap();
+    let job = engine.next_job().await.unwrap();
+    assert_eq!((job.failures, job.woken, job.deliveries), (3, false, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_that_takes_the_place_of_another_begins_at_its_own_beginning() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    let tenants = Tenants::open(&engine).await.unwrap();
+    let record = Record { config: "x = 1".to_owned(), component: "sha256:0".to_owned(), paused: true };
+    tenants.put("acme", &record).await.unwrap();
+    let day = |from: u32| TimeRange {
+        from: format!("2026-11-{from:02}T00:00:00Z").parse().unwrap(),
+        until: format!("2026-11-{:02}T00:00:00Z", from + 1).parse().unwrap(),
+    };
+    let at =
+        |state: &str| Checkpoint { state: state.to_owned(), commits: 1, events: 0, writer: "w".to_owned() };
+    // The first poll of the wrong range is under way when the right one takes its place.
+    tenants.begin_backfill("acme", day(20)).await.unwrap();
+    let late = engine.next_job().await.unwrap();
+    tenants.end_backfill("acme").await.unwrap();
+    tenants.begin_backfill("acme", day(1)).await.unwrap();
+    let fenced = engine.commit(&late.lease, &[], &at("of the wrong range"), late.revision).await;
+    assert!(matches!(fenced, Err(CommitError::Fenced(_))), "{fenced:?}");
+    // Nor does it end what is not its own.
+    tenants.complete_backfill("acme.backfill", day(20)).await.unwrap();
+    assert_eq!(tenants.backfill("acme").await.unwrap(), Some(day(1)));
+    let job = engine.next_job().await.unwrap();
+    assert_eq!((&*job.tenant, &job.checkpoint), ("acme.backfill", &None));
+    engine.commit(&job.lease, &[], &at("of the right one"), job.revision).await.unwrap();
+    tenants.complete_backfill("acme.backfill", day(1)).await.unwrap();
+    assert_eq!(tenants.backfill("acme").await.unwrap(), None);
+    // So it is with a tenant that is removed and added while it is polled for the first time.
+    tenants.put("beta", &record).await.unwrap();
+    engine.wake("beta").await.unwrap();
+    let late = engine.next_job().await.unwrap();
+    tenants.remove("beta").await.unwrap();
+    tenants.put("beta", &record).await.unwrap();
+    let fenced = engine.commit(&late.lease, &[], &at("of the one that is gone"), late.revision).await;
+    assert!(matches!(fenced, Err(CommitError::Fenced(_))), "{fenced:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tenants_are_added_paused_removed_and_found_when_they_are_forgotten() {
     let Some(program) = program() else { return };
@@ -196,8 +334,17 @@ async fn a_component_is_the_one_of_its_digest_or_is_not_used() {
         let refused = components.fetch(digest, other.path(), 1 << 20).await;
         assert!(matches!(refused, Err(NotLoaded::NoDigest { .. })), "{refused:?}");
     }
+    // What has its size and its name is looked at too, and replaced.
+    let store = async_nats::jetstream::new(client.clone()).get_object_store("test-components").await.unwrap();
+    store.put(&*digest, &mut &vec![0_u8; bytes.len()][..]).await.unwrap();
+    assert!(components.fetch(&digest, other.path(), 1 << 20).await.is_err());
+    assert_eq!(components.put(&bytes).await.unwrap(), digest);
+    let again = tempfile::tempdir().unwrap();
+    assert_eq!(
+        std::fs::read(components.fetch(&digest, again.path(), 1 << 20).await.unwrap()).unwrap(),
+        bytes
+    );
     // Somebody puts something else in its place.
-    let store = async_nats::jetstream::new(client).get_object_store("test-components").await.unwrap();
     store.put(&*digest, &mut &b"something else"[..]).await.unwrap();
     let refused = components.fetch(&digest, other.path(), 1 << 20).await.unwrap_err();
     assert!(matches!(refused, NotLoaded::Other { .. }), "{refused}");

@@ -36,6 +36,8 @@ enum Weather {
     Gusts,
     /// The same, and workers are paused for longer than their lease.
     Storm,
+    /// Nothing goes wrong, but whoever takes the events away is so slow that they wait for longer than ids are known.
+    Drought,
 }
 
 /// A mistake in the order of things.
@@ -163,7 +165,11 @@ fn run(seed: u64, weather: Weather, mistake: Mistake) -> Outcome {
 }
 
 async fn weathered(seed: u64, weather: Weather, mistake: Mistake) -> Outcome {
-    let engine = Memory::new(LEASE, STORM + CALM, ROOM);
+    let (window, slow) = match weather {
+        Weather::Drought => (Duration::from_secs(40), 120_000),
+        _ => (STORM + CALM, 60_000),
+    };
+    let engine = Memory::new(LEASE, window, ROOM);
     let still = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
     let outcome = Arc::new(Mutex::new(Outcome::default()));
@@ -187,9 +193,11 @@ async fn weathered(seed: u64, weather: Weather, mistake: Mistake) -> Outcome {
     }
     let taker = engine.clone();
     let pace = dice.clone();
+    let at_last = Arc::clone(&still);
     tasks.spawn(async move {
         loop {
-            sleep(pace.millis(60_000)).await;
+            let is_over = weather == Weather::Drought && at_last.load(Ordering::Relaxed) == 1;
+            sleep(pace.millis(if is_over { 4_000 } else { slow })).await;
             taker.drain(&pace.below(TENANTS as u64).to_string());
         }
     });
@@ -270,7 +278,7 @@ impl Host {
     async fn fate(&self, pause: &watch::Sender<bool>) {
         loop {
             sleep(self.dice.millis(60_000)).await;
-            if self.is_still() {
+            if self.is_still() || self.weather == Weather::Drought {
                 pause.send_replace(false);
                 return std::future::pending().await;
             }
@@ -317,6 +325,9 @@ impl Host {
 }
 
 fn fault(dice: &Dice, moment: Moment, weather: Weather) -> Fault {
+    if weather == Weather::Drought {
+        return Fault::None;
+    }
     match (moment, dice.below(100)) {
         // Without pauses a lease is extended in time.
         (Moment::Extend, _) if weather == Weather::Gusts => Fault::None,
@@ -359,6 +370,18 @@ fn what_is_delivered_is_the_truth_once_whatever_happens_to_workers() {
     if count > 10 {
         assert!(total.fenced > 0 && total.full > 0 && total.left > 0 && total.deaths > 0, "{total:?}");
     }
+}
+
+#[test]
+fn whoever_takes_events_away_slowly_gets_each_once() {
+    let mut full = 0;
+    for seed in seeds(20) {
+        let outcome = run(seed, Weather::Drought, Mistake::None);
+        assert_eq!(outcome.wrong, [""; 0], "SEED={seed}");
+        assert_eq!((outcome.deaths, outcome.left), (0, 0), "SEED={seed}");
+        full += outcome.full;
+    }
+    assert!(full > 0, "there was always room");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::lines::Lines;
 use super::mistake::Mistake;
-use crate::secrets::{Secret, Vault, join};
+use crate::secrets::{NOT_BELOW, Secret, Vault, is_below, join};
 use crate::units::{parse_size, parse_time};
 
 pub(super) struct Reader<'a> {
@@ -70,7 +70,12 @@ impl Reader<'_> {
     }
 
     pub(super) fn path_of(&mut self, table: &Table, path: &str, key: &str) -> Option<PathBuf> {
-        self.path(table.get(key)?, &join(path, key))
+        let at = join(path, key);
+        let value = table.get(key)?;
+        if self.vault.confined && value.as_str().is_some_and(|text| !is_below(text)) {
+            return self.wrong(&at, NOT_BELOW);
+        }
+        self.path(value, &at)
     }
 
     /// Refuses one of two keys without the other; each with what it gives.

@@ -59,6 +59,11 @@ impl<'s> Search<'s> {
         for part in ["if", "then", "else"].into_iter().filter_map(|key| schema.get(key)) {
             self.look(part, value, path);
         }
+        for part in
+            schema.get("dependentSchemas").and_then(Value::as_object).into_iter().flat_map(|all| all.values())
+        {
+            self.look(part, value, path);
+        }
         match value {
             Toml::Table(table) => {
                 for (key, value) in table {
@@ -87,7 +92,7 @@ impl<'s> Search<'s> {
         }
     }
 
-    /// Notes a text that is secret, and each text of a list of them. A table says where it lies.
+    /// Notes a text that is secret, and each text in what is. A table of one key `file` or `env` says where it lies.
     fn note(&mut self, value: &Toml, path: &str) {
         match value {
             // The address of a proxy is no secret, but for the name and the password in it.
@@ -98,9 +103,18 @@ impl<'s> Search<'s> {
                     self.note(item, &format!("{path}[{index}]"));
                 }
             }
+            Toml::Table(table) if !is_reference(table) => {
+                for (key, value) in table {
+                    self.note(value, &join(path, key));
+                }
+            }
             _ => {}
         }
     }
+}
+
+fn is_reference(table: &toml::Table) -> bool {
+    table.len() == 1 && table.keys().all(|key| key == "file" || key == "env")
 }
 
 #[cfg(test)]
@@ -125,7 +139,8 @@ mod tests {
                 {"properties": {"flow": {"const": "password"}, "password": secret, "more": {"$ref": "#/$defs/more"}}},
             ]},
             "headers": {"type": "object", "additionalProperties": secret},
-        }, "$defs": {"more": {"properties": {"seed": secret, "more": {"$ref": "#/$defs/more"}}}}});
+            "all": {"type": "object", "writeOnly": true},
+        }, "dependentSchemas": {"url": {"properties": {"pin": secret}}}, "$defs": {"more": {"properties": {"seed": secret, "more": {"$ref": "#/$defs/more"}}}}});
         let said = found(
             source,
             r#"
@@ -134,6 +149,8 @@ component = "c.wasm"
 url = "https://plain.example.com"
 token = "t"
 keys = [{ file = "k" }, "k"]
+pin = "1"
+all = { one = "o", two = { file = "t" } }
 [source.auth]
 password = "p"
 more.more.seed = "s"
@@ -149,10 +166,12 @@ proxy = "http://user:word@proxy.example.com:3128"
         let expected = [
             "line 5: source.token",
             "line 6: source.keys[1]",
-            "line 8: source.auth.password",
-            "line 9: source.auth.more.more.seed",
-            "line 11: source.headers.cookie",
-            "line 14: egress.proxy",
+            "line 7: source.pin",
+            "line 8: source.all.one",
+            "line 10: source.auth.password",
+            "line 11: source.auth.more.more.seed",
+            "line 13: source.headers.cookie",
+            "line 16: egress.proxy",
         ];
         assert_eq!(paths, expected);
         assert!(

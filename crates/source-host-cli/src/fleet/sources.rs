@@ -23,6 +23,8 @@ use crate::watch::{Audit, Delivered, Metrics, Observers, TenantMetrics};
 /// Tenants of which a worker keeps what is needed to go on without signing in anew. Of others that are polled meanwhile the
 /// oldest is forgotten.
 const KEPT: usize = 4096;
+/// Components that are kept compiled.
+const PLUGINS: usize = 16;
 /// What the variables are called that a tenant's configuration may name: others are of this host.
 const VARIABLES: &str = "TENANT_";
 /// A backfill that is complete is looked at once more after so long, and then it ends.
@@ -40,8 +42,10 @@ pub(super) struct Hosted {
     metrics: Metrics,
     audit: Option<Audit>,
     /// One at a time fetches and compiles a component, and the others that want the same wait for it.
-    plugins: Mutex<HashMap<String, Arc<Known>>>,
+    plugins: Mutex<Vec<(String, Arc<Known>)>>,
     kept: Mutex<Kept>,
+    /// Of those that are being polled, what was known of how they are configured.
+    opened: Mutex<HashMap<String, (u64, u64)>>,
     busy: Arc<AtomicU64>,
 }
 
@@ -61,7 +65,8 @@ pub(super) struct HostedSource {
     revision: u64,
     backfill: Option<(TimeRange, Tenants)>,
     tenant: String,
-    crashed: bool,
+    /// Whether it is not to be kept: it crashed, or what it was configured with was refused, and may be another one by now.
+    is_spent: bool,
     /// What the last poll brought. Whoever polls again has committed it.
     committing: Option<Delivered>,
     _busy: Option<Busy>,
@@ -86,6 +91,11 @@ impl Drop for Busy {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that holds one of these panics half-way.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whose job it is.
+fn name_of(job: &str) -> &str {
+    job.split('.').next().unwrap_or(job)
 }
 
 /// What is wrong for longer than a moment: whoever mends it has the tenant woken.
@@ -114,6 +124,7 @@ impl Hosted {
             audit,
             plugins: Mutex::default(),
             kept: Mutex::default(),
+            opened: Mutex::default(),
             busy: Arc::default(),
         }
     }
@@ -123,12 +134,32 @@ impl Hosted {
         self.busy.load(Relaxed)
     }
 
+    /// What is known of a component; of others the one that was wanted least lately is forgotten, and its file with it.
+    fn known(&self, digest: &str) -> Arc<Known> {
+        let mut plugins = locked(&self.plugins);
+        if let Some(at) = plugins.iter().position(|(of, _)| of == digest) {
+            let wanted = plugins.remove(at);
+            plugins.push(wanted);
+        } else {
+            if plugins.len() >= PLUGINS {
+                let (of, _) = plugins.remove(0);
+                Components::forget(&of, &self.folder);
+            }
+            plugins.push((digest.to_owned(), Arc::default()));
+        }
+        plugins.last().map(|(_, known)| Arc::clone(known)).unwrap_or_default()
+    }
+
     /// The component of a record, fetched and compiled once.
     async fn plugin(&self, digest: &str, admission: Admission) -> Result<Plugin, PollError> {
-        let known = Arc::clone(locked(&self.plugins).entry(digest.to_owned()).or_default());
+        let known = self.known(digest);
         let mut known = known.lock().await;
         if let Some((_, plugin)) = known.iter().find(|(as_it_was, _)| *as_it_was == admission) {
             return Ok(plugin.clone());
+        }
+        // A fleet has few ways to admit a component, and one after the other while somebody changes them.
+        if known.len() >= PLUGINS {
+            known.remove(0);
         }
         let path = self.components.fetch(digest, &self.folder, admission.component_bytes).await;
         let path = path.map_err(wrong)?;
@@ -161,7 +192,7 @@ impl Hosted {
         let mut admission = config.admission.clone();
         admission.digest = Some(digest);
         let plugin = self.plugin(&record.component, admission).await?;
-        let name = tenant.split('.').next().unwrap_or(tenant);
+        let name = name_of(tenant);
         let metrics = self.metrics.tenant(name, "");
         let mut observers = vec![Arc::clone(&metrics) as Arc<dyn Observer>];
         if let Some(audit) = &self.audit {
@@ -208,7 +239,7 @@ impl Hosted {
             revision,
             backfill,
             tenant,
-            crashed: false,
+            is_spent: false,
             committing: None,
             _busy: None,
         })
@@ -220,6 +251,8 @@ impl Sources for Hosted {
 
     async fn open(&self, tenant: &str) -> Result<Option<HostedSource>, PollError> {
         let busy = Busy::new(&self.busy);
+        let version = self.tenants.version(tenant).await.map_err(wrong)?;
+        locked(&self.opened).insert(tenant.to_owned(), version);
         let Some((record, revision)) = self.tenants.get(tenant).await.map_err(wrong)? else {
             return Ok(None);
         };
@@ -245,14 +278,19 @@ impl Sources for Hosted {
         Ok(Some(HostedSource { _busy: Some(busy), ..source }))
     }
 
-    async fn close(&self, tenant: &str, mut source: HostedSource) {
-        if source.crashed {
+    async fn close(&self, tenant: &str, mut source: HostedSource, is_committed: bool) {
+        if is_committed {
+            source.committed();
+        } else {
+            source.committing = None;
+        }
+        source.metrics.left();
+        if source.is_spent {
+            self.metrics.remove(name_of(tenant));
             return;
         }
-        source.committed();
         source._busy = None;
         source.configured.suspend().await;
-        source.metrics.instance_open(false);
         let mut kept = locked(&self.kept);
         kept.clock += 1;
         let now = kept.clock;
@@ -261,8 +299,22 @@ impl Sources for Hosted {
                 kept.sources.iter().min_by_key(|(_, (at, _))| *at).map(|(name, _)| name.clone())
         {
             kept.sources.remove(&oldest);
+            self.metrics.remove(name_of(&oldest));
         }
         kept.sources.insert(tenant.to_owned(), (now, source));
+    }
+
+    async fn slept(&self, tenant: &str) {
+        let Some(opened) = locked(&self.opened).remove(tenant) else { return };
+        let now = self.tenants.version(tenant).await;
+        let woken = match now {
+            Ok(now) if now != opened => self.tenants.wake(tenant).await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = woken {
+            tracing::warn!(tenant, %error, "whether it was changed meanwhile is not known: if so, it is polled at its next time");
+        }
     }
 }
 
@@ -271,7 +323,7 @@ impl Source for HostedSource {
         if let (Some((range, tenants)), Some(state)) = (&self.backfill, state)
             && self.configured.is_complete(state).await.map_err(wrong)?
         {
-            tenants.end_backfill(&self.tenant).await.map_err(wrong)?;
+            tenants.complete_backfill(&self.tenant, *range).await.map_err(wrong)?;
             tracing::info!(tenant = self.tenant, "its backfill is complete, {range}");
             return Ok(Polled { events: Vec::new(), state: state.to_owned(), wait: SOON });
         }
@@ -318,6 +370,8 @@ impl HostedSource {
         match error {
             Error::Failure(failure) => {
                 let Failure { problem, state, .. } = *failure;
+                self.is_spent =
+                    matches!(problem.kind, ProblemKind::Config | ProblemKind::Auth | ProblemKind::Permission);
                 PollError {
                     message: problem.to_string(),
                     retry_after: problem.retry_after_ms.map(|ms| Duration::from_millis(ms.into())),
@@ -325,7 +379,7 @@ impl HostedSource {
                 }
             }
             error => {
-                self.crashed = true;
+                self.is_spent = true;
                 wrong(error)
             }
         }

@@ -313,6 +313,14 @@ impl TenantMetrics {
         }
     }
 
+    /// Another host may go on with it: nothing is due here, and nothing is known of how it is. What was counted stays.
+    pub fn left(&self) {
+        for moment in [&self.running, &self.due, &self.polled, &self.failing, &self.output_failing] {
+            moment.clear();
+        }
+        self.open.store(false, Relaxed);
+    }
+
     /// What its component has used of the processor.
     pub fn cpu(&self) -> Duration {
         Duration::from_nanos(self.counts[Count::CpuNanos as usize].load(Relaxed))

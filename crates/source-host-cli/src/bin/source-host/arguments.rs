@@ -413,7 +413,7 @@ pub(crate) struct FleetArgs {
     /// How many bytes of events of all tenants wait, where the stream has to be made [default: what the servers have]
     #[arg(long, global = true, value_name = "SIZE", value_parser = source_host_cli::parse_size)]
     pub(crate) waiting_bytes: Option<u64>,
-    /// After how long another worker goes on with a tenant whose worker says nothing any more.
+    /// After how long another worker goes on with a tenant whose worker says nothing any more, where the queue has to be made.
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = source_host_cli::parse_time)]
     pub(crate) lease: Duration,
     #[command(subcommand)]
@@ -445,8 +445,8 @@ pub(crate) struct WorkerArgs {
     /// How many tenants are polled at the same time.
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) places: usize,
-    /// Where the tenants' secrets lie: what { file = "…" } in a configuration is relative to.
-    #[arg(long, value_name = "FOLDER", env = "SOURCE_HOST_SECRETS", default_value = ".")]
+    /// Where the tenants' secrets lie: what { file = "…" } in a configuration is relative to, and any tenant may have.
+    #[arg(long, value_name = "FOLDER", env = "SOURCE_HOST_SECRETS")]
     pub(crate) secrets: PathBuf,
     /// Where components are kept that were fetched [default: a folder for temporary files]
     #[arg(long, value_name = "FOLDER")]

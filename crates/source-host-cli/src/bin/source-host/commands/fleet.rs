@@ -14,13 +14,18 @@ use source_host_cli::serve::Signals;
 
 use super::exit::Exit;
 use super::{serve, setup};
-use crate::arguments::{FleetArgs, FleetCommand, WorkerArgs};
+use crate::arguments::{FleetArgs, FleetCommand, FleetTenantsCommand, WorkerArgs};
 
 const PASSWORD: &str = "SOURCE_HOST_NATS_PASSWORD";
 
 pub(crate) async fn run(args: FleetArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     let mut layout = Layout::new(&args.fleet).map_err(Exit::from)?;
     layout.replicas = args.replicas;
+    // Who only looks, or mistypes the name, makes nothing.
+    layout.make = matches!(
+        args.command,
+        FleetCommand::Worker(_) | FleetCommand::Tenants { command: FleetTenantsCommand::Add { .. } }
+    );
     layout.lease = args.lease;
     layout.window = args.window;
     layout.waiting_events = args.waiting_events;

@@ -46,15 +46,17 @@ pub(super) async fn run(
             if json { say_json(&all) } else { table(&all) }
         }
         FleetTenantsCommand::Show { tenant, json } => show(engine, &tenants, &tenant, json).await,
-        FleetTenantsCommand::Pause { tenant } => pause(&tenants, &tenant, true).await,
-        FleetTenantsCommand::Resume { tenant } => pause(&tenants, &tenant, false).await,
-        FleetTenantsCommand::Backfill { tenant, range } => backfill(&tenants, &tenant, range.times()).await,
+        FleetTenantsCommand::Pause { tenant } => pause(engine, &tenants, &tenant, true).await,
+        FleetTenantsCommand::Resume { tenant } => pause(engine, &tenants, &tenant, false).await,
+        FleetTenantsCommand::Backfill { tenant, range } => {
+            backfill(engine, &tenants, &tenant, range.times()).await
+        }
         FleetTenantsCommand::Remove { tenant } => {
             if !tenants.remove(&tenant).await.map_err(Exit::from)? {
                 return Err(unknown(&tenant));
             }
-            let roster = Roster::open(engine).await.map_err(Exit::from)?;
-            roster.trouble(&tenant, None).await.map_err(Exit::from)?;
+            well(engine, &tenant).await?;
+            well(engine, &Tenants::backfill_of(&tenant)).await?;
             say!("{tenant} is removed; its events that wait are still there")
         }
     }
@@ -97,19 +99,36 @@ async fn add(
     }
 }
 
-async fn pause(tenants: &Tenants, tenant: &str, paused: bool) -> Result<(), Exit> {
+/// A tenant is in trouble no more.
+async fn well(engine: &JetStream, tenant: &str) -> Result<(), Exit> {
+    let roster = Roster::open(engine).await.map_err(Exit::from)?;
+    roster.trouble(tenant, None).await.map_err(Exit::from)
+}
+
+async fn pause(engine: &JetStream, tenants: &Tenants, tenant: &str, paused: bool) -> Result<(), Exit> {
     if !tenants.pause(tenant, paused).await.map_err(Exit::from)? {
         return Err(unknown(tenant));
+    }
+    if paused {
+        // Nothing is tried that could be stuck.
+        well(engine, tenant).await?;
     }
     say!("{tenant} is {}", if paused { "paused" } else { "resumed" })
 }
 
-async fn backfill(tenants: &Tenants, tenant: &str, times: Option<Range<SystemTime>>) -> Result<(), Exit> {
+async fn backfill(
+    engine: &JetStream,
+    tenants: &Tenants,
+    tenant: &str,
+    times: Option<Range<SystemTime>>,
+) -> Result<(), Exit> {
     if tenants.get(tenant).await.map_err(Exit::from)?.is_none() {
         return Err(unknown(tenant));
     }
     let Some(times) = times else {
-        return match tenants.end_backfill(tenant).await.map_err(Exit::from)? {
+        let ended = tenants.end_backfill(tenant).await.map_err(Exit::from)?;
+        well(engine, &Tenants::backfill_of(tenant)).await?;
+        return match ended {
             Some(range) => say!("{tenant} has no backfill any more; it was one {range}"),
             None => Err(Exit::mistake(format!("{tenant} has no backfill"))),
         };
@@ -215,6 +234,9 @@ async fn show(engine: &JetStream, tenants: &Tenants, tenant: &str, json: bool) -
     if let Some(range) = backfill {
         say!("backfill   {range}")?;
     }
-    say!("component  {}", record.component)?;
-    say!("\n{}", record.config.trim_end())
+    say!("component  {}\n", record.component)?;
+    for line in record.config.trim_end().lines() {
+        say!("{}", printable(line.to_owned()))?;
+    }
+    Ok(())
 }
