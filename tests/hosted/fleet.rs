@@ -139,9 +139,9 @@ async fn a_fleet_collects_and_what_is_wrong_with_one_tenant_stays_with_it() -> R
     assert_eq!(refused.status.code(), Some(2), "{why}");
     assert!(why.contains("output: events go to the fleet's stream") && why.contains("limits.memry"), "{why}");
     // What is secret stands in no record.
-    let inline = "client_secret = \"do-not-store\"\n[egress]\nproxy = \"http://me:do-not-store@127.0.0.1:9\"";
-    let text =
-        text.replace("private_key = { file = \"acme/client-key.pem\" }", "").replace("[egress]", inline);
+    let key = "private_key = { file = \"acme/client-key.pem\" }";
+    let text = text.replace(key, "client_secret = \"do-not-store\"");
+    let text = text.replace("[egress]", "[egress]\nproxy = \"http://me:do-not-store@127.0.0.1:9\"");
     std::fs::write(&broken, text.replace("jwt-bearer", "client-credentials"))?;
     let refused = fleet.ask(&["tenants", "add", "broken", broken.to_str().context("a path")?])?;
     let why = String::from_utf8(refused.stderr)?;

@@ -234,7 +234,7 @@ impl Config {
     /// # Errors
     ///
     /// All mistakes at once.
-    pub fn of_fleet(text: &str, base: &Path) -> Result<PathBuf, Mistakes> {
+    pub fn of_fleet(text: &str, base: &Path) -> Result<(PathBuf, Admission), Mistakes> {
         let table: Table = text.parse().unwrap_or_default();
         let wrong = |path: &str, message: &str| Mistake {
             line: Self::line_of(text, path),
@@ -256,7 +256,7 @@ impl Config {
         let env = |_: &str| Some("-".into());
         let vault = Vault { base, env: &env, confined: true, read: &|_, _| Ok(b"-".to_vec()) };
         match Self::parse_with(text, vault) {
-            Ok(config) if found.is_empty() => Ok(config.component),
+            Ok(config) if found.is_empty() => Ok((config.component, config.admission)),
             Ok(_) => Err(Mistakes { found, component: None, source: None }),
             Err(mut mistakes) => {
                 mistakes.found.splice(0..0, found);
@@ -620,7 +620,7 @@ mod tests {
                 Path::new("/x"),
             )
         };
-        assert_eq!(of("").unwrap(), Path::new("/x/c.wasm"));
+        assert_eq!(of("").unwrap().0, Path::new("/x/c.wasm"));
         let found = of("[state]\npath = \"s\"\n[output]\nkind = \"stdout\"").unwrap_err().found;
         assert!(found[0].to_string().starts_with("line 4: state: states lie with the fleet"), "{found:?}");
         assert!(found[1].to_string().starts_with("line 6: output: events go to the fleet"), "{found:?}");

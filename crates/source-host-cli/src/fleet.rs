@@ -27,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 pub use self::inline::inline_secrets;
 pub use self::settings::Settings;
 use self::sources::Hosted;
-use crate::watch::{self, Audit, Health, Metrics, ServerLimits, Thresholds};
+use crate::watch::{self, Audit, Health, Metrics, Queue, ServerLimits, Thresholds};
 
 /// How often a worker says that it is there.
 const PRESENT: Duration = Duration::from_secs(5);
+/// How often it looks how deep the queue is, where metrics are told.
+const LOOK: Duration = Duration::from_secs(15);
 /// How often it looks whether somebody is forgotten; a part of it is added, which differs from worker to worker.
 const SWEEP: Duration = Duration::from_secs(60);
 /// After so long whoever lost its watch asks for another.
@@ -127,8 +129,14 @@ pub async fn work(
     }
     let name = worker_name();
     tracing::info!(worker = name, fleet = engine.layout().fleet, places = settings.places, "working");
-    let sources =
-        Arc::new(Hosted::new(runtime, &settings, tenants.clone(), components, metrics, audit.clone()));
+    let sources = Arc::new(Hosted::new(
+        runtime,
+        &settings,
+        tenants.clone(),
+        components,
+        metrics.clone(),
+        audit.clone(),
+    ));
     let count = Arc::new(Count::default());
     let mut around = JoinSet::new();
     around.spawn(be_present(
@@ -140,6 +148,9 @@ pub async fn work(
     ));
     around.spawn(sweep(engine.clone(), tenants.clone(), part_of(&name)));
     around.spawn(listen(tenants));
+    if settings.metrics.is_some() {
+        around.spawn(look_at_queue(engine.clone(), metrics));
+    }
 
     let mut places = JoinSet::new();
     let place = || {
@@ -293,6 +304,27 @@ async fn sweep(engine: JetStream, tenants: Tenants, part: Duration) {
             Err(error) => tracing::debug!(%error, "not swept"),
         }
         sleep(SWEEP + part).await;
+    }
+}
+
+async fn look_at_queue(engine: JetStream, metrics: Metrics) {
+    let mut ticks = interval(LOOK);
+    loop {
+        ticks.tick().await;
+        let queue = match engine.depth().await {
+            Ok(depth) => Some(Queue {
+                waiting: depth.waiting,
+                under_way: depth.under_way,
+                asleep: depth.asleep,
+                oldest_job: depth.oldest,
+                events: depth.events,
+            }),
+            Err(error) => {
+                tracing::debug!(%error, "how deep the queue is cannot be told");
+                None
+            }
+        };
+        metrics.queue(queue);
     }
 }
 

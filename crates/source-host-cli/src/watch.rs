@@ -28,7 +28,7 @@ mod tenant;
 pub use audit::{Audit, TenantAudit};
 pub use clock::{Clock, SystemClock};
 pub use health::{Health, Report, Stuck, Thresholds};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Queue};
 pub use observers::Observers;
 pub use server::{Server, ServerError, ServerLimits};
 pub use tenant::{Delivered, TenantMetrics};

@@ -13,8 +13,8 @@ use source_host::{
     ApiUsage, Batch, CallRecord, Error, Failure, Observer, Problem, ProblemKind, RequestRecord, Stats,
 };
 use source_host_cli::watch::{
-    Audit, Clock, Delivered, Health, Metrics, Observers, Server, ServerError, ServerLimits, TenantMetrics,
-    Thresholds,
+    Audit, Clock, Delivered, Health, Metrics, Observers, Queue, Server, ServerError, ServerLimits,
+    TenantMetrics, Thresholds,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -388,6 +388,7 @@ fn docs(name: &str) -> std::path::PathBuf {
 fn every_metric_is_documented_and_nothing_else_is() {
     let (metrics, clock) = metrics(true);
     scripted(&metrics.tenant("acme", "x"), &clock);
+    metrics.queue(Some(Queue::default()));
     let scrape = Scrape::read(&metrics.scrape());
     let shown: BTreeMap<String, String> =
         scrape.names().into_iter().map(|(name, kind)| (name, kind.to_owned())).collect();
@@ -398,6 +399,7 @@ fn every_metric_is_documented_and_nothing_else_is() {
 fn every_metric_that_an_alert_names_exists_and_every_alert_says_what_to_do() {
     let (metrics, clock) = metrics(true);
     scripted(&metrics.tenant("acme", "x"), &clock);
+    metrics.queue(Some(Queue::default()));
     let scrape = Scrape::read(&metrics.scrape());
     let (names, samples) = (scrape.names(), scrape.samples.keys().map(|(name, _)| name.as_str()));
     let known: BTreeSet<&str> = names.keys().map(String::as_str).chain(samples).collect();

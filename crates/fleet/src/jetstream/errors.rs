@@ -53,7 +53,7 @@ pub(super) fn other_consumer(stream: &str, name: &str) -> EngineError {
 /// There is no fleet by this name.
 pub(super) fn no_fleet(fleet: &str, stream: &str) -> EngineError {
     EngineError::Refused(format!(
-        "there is no fleet {fleet} on these servers, as its stream {stream} is not there; `source-host fleet worker` makes one"
+        "there is no fleet by the name {fleet} on these servers, as its stream {stream} is not there; `source-host fleet worker` makes one"
     ))
 }
 

@@ -163,7 +163,7 @@ async fn whoever_looks_at_a_fleet_changes_nothing_of_it() {
     let mut mistyped = Layout::new("tset").unwrap();
     mistyped.make = false;
     let why = refusal(JetStream::open(client, mistyped)).await;
-    assert!(why.contains("there is no fleet tset") && is_one_sentence(&why), "{why}");
+    assert!(why.contains("there is no fleet by the name tset") && is_one_sentence(&why), "{why}");
     assert!(context.get_stream("tset-jobs").await.is_err());
 }
 

@@ -35,6 +35,22 @@ struct Shared {
     started: Duration,
     tenants: Mutex<Tenants>,
     audit: Mutex<Option<Audit>>,
+    queue: Mutex<Option<Queue>>,
+}
+
+/// The queue that hosts of a fleet share, as one of them has looked at it last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Jobs that wait for a worker.
+    pub waiting: u64,
+    /// Jobs that a worker has.
+    pub under_way: u64,
+    /// Tenants that sleep.
+    pub asleep: u64,
+    /// How long the oldest job has been there.
+    pub oldest_job: Duration,
+    /// Events that nobody has taken yet.
+    pub events: u64,
 }
 
 impl fmt::Debug for Shared {
@@ -75,6 +91,7 @@ impl Metrics {
             }),
             tenants: Mutex::new(Tenants { known: BTreeMap::new(), gone: [0; CELLS] }),
             audit: Mutex::default(),
+            queue: Mutex::default(),
         });
         let mut registry = Registry::with_prefix("source_host");
         registry.register_collector(Box::new(Arc::clone(&shared)));
@@ -108,6 +125,11 @@ impl Metrics {
     /// Tells how many audit lines were dropped as well.
     pub fn watch_audit(&self, audit: &Audit) {
         *locked(&self.shared.audit) = Some(audit.clone());
+    }
+
+    /// Tells of the queue of a fleet as well. None: it is not known any more.
+    pub fn queue(&self, queue: Option<Queue>) {
+        *locked(&self.shared.queue) = queue;
     }
 
     /// Everything, in the text format of `OpenMetrics` 1.0, which Prometheus reads. Takes as long as there are tenants: on a
@@ -237,9 +259,29 @@ impl Shared {
     }
 }
 
+impl Shared {
+    fn encode_queue(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(queue) = *locked(&self.queue) else { return Ok(()) };
+        let mut jobs =
+            encoder.encode_descriptor("fleet_jobs", "Jobs of a fleet by state.", None, MetricType::Gauge)?;
+        for (state, count) in
+            [("waiting", queue.waiting), ("under-way", queue.under_way), ("asleep", queue.asleep)]
+        {
+            jobs.encode_family(&Labels([None, Some(("state", state))]))?.encode_gauge(&count)?;
+        }
+        encoder
+            .encode_descriptor("fleet_oldest_job", "Of the oldest job.", SECONDS.as_ref(), MetricType::Gauge)?
+            .encode_gauge(&queue.oldest_job.as_secs_f64())?;
+        encoder
+            .encode_descriptor("fleet_events_waiting", "Events that wait.", None, MetricType::Gauge)?
+            .encode_gauge(&queue.events)
+    }
+}
+
 impl Collector for Shared {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (tenants, gone) = self.all();
+        self.encode_queue(&mut encoder)?;
         self.encode_process(&mut encoder, &tenants)?;
         self.encode_tenants(&mut encoder, &tenants, gone)
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::Value;
-use source_host::Options;
+use source_host::{Options, Plugin};
 use source_host_cli::schema;
 
 use super::exit::{Exit, say_json};
@@ -17,7 +17,11 @@ pub(crate) async fn run(component: &Path, cache: Option<&Path>) -> Result<ExitCo
 
 /// The schema of the whole file for a component.
 pub(super) async fn of(component: &Path, cache: Option<&Path>) -> Result<Value, Exit> {
-    let plugin = setup::load(cache, component).await?;
+    of_plugin(&setup::load(cache, component).await?).await
+}
+
+/// The same for one that is loaded.
+pub(super) async fn of_plugin(plugin: &Plugin) -> Result<Value, Exit> {
     let description = plugin.open(Options::default()).await?.describe().await?;
     let source = serde_json::from_str(&description.config_schema)
         .map_err(|e| Exit::failure(format!("the component's configuration schema is not JSON: {e}")))?;

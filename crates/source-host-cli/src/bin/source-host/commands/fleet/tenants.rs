@@ -12,7 +12,7 @@ use source_host_cli::config::{Config, Mistake};
 use source_host_cli::fleet::inline_secrets;
 
 use super::super::exit::{Exit, say_json};
-use super::super::schema;
+use super::super::{schema, setup};
 use crate::arguments::FleetTenantsCommand;
 
 /// What is shown of a tenant.
@@ -72,10 +72,11 @@ async fn read(path: &Path, cache: Option<&Path>) -> Result<(String, Vec<u8>), Ex
         let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
         Exit::mistakes(path, &lines)
     };
-    let wanted = Config::of_fleet(&text, folder).map_err(|wrong| mistakes(&wrong.found))?;
+    let (wanted, admission) = Config::of_fleet(&text, folder).map_err(|wrong| mistakes(&wrong.found))?;
     let bytes = std::fs::read(&wanted)
         .map_err(|error| Exit::mistake(format!("cannot read the component {}: {error}", wanted.display())))?;
-    let inline = inline_secrets(&schema::of(&wanted, cache).await?, &text);
+    let plugin = setup::runtime(cache)?.load(&wanted, &admission).await?;
+    let inline = inline_secrets(&schema::of_plugin(&plugin).await?, &text);
     if inline.is_empty() { Ok((text, bytes)) } else { Err(mistakes(&inline)) }
 }
 
