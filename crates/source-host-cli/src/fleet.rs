@@ -146,7 +146,7 @@ pub async fn work(
         Arc::clone(&sources),
         Arc::clone(&count),
     ));
-    around.spawn(sweep(engine.clone(), tenants.clone(), part_of(&name)));
+    around.spawn(sweep(engine.clone(), tenants.clone(), roster.clone(), name.clone()));
     around.spawn(listen(tenants));
     if settings.metrics.is_some() {
         around.spawn(look_at_queue(engine.clone(), metrics));
@@ -289,11 +289,18 @@ fn part_of(worker: &str) -> Duration {
     Duration::from_millis(hasher.finish() % 60_000)
 }
 
-async fn sweep(engine: JetStream, tenants: Tenants, part: Duration) {
+async fn sweep(engine: JetStream, tenants: Tenants, roster: Roster, worker: String) {
+    let part = part_of(&worker);
     sleep(part / 4).await;
     loop {
-        match engine.sweep(&tenants).await {
-            Ok(swept) => {
+        let swept = match roster.may_sweep(&worker).await {
+            Ok(true) => engine.sweep(&tenants).await.map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match swept {
+            Ok(None) => {}
+            Ok(Some(swept)) => {
                 for tenant in swept.woken {
                     tracing::warn!(tenant, "it had neither a job nor a schedule, and is polled now");
                 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::kv::{CreateErrorKind, Store};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,9 @@ use crate::engine::EngineError;
 
 /// After so long a worker that says nothing is not shown any more.
 const GONE: Duration = Duration::from_secs(60);
+
+/// Who looks whether anybody is forgotten. No worker has this name.
+const SWEEPER: &str = "sweeper";
 
 /// What a worker says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,6 +95,20 @@ impl Roster {
     pub async fn here(&self, presence: &Presence) -> Result<(), EngineError> {
         let text = serde_json::to_vec(presence).map_err(away)?;
         self.workers.put(&presence.worker, text.into()).await.map(drop).map_err(away)
+    }
+
+    /// Whether this worker is to look now whether anybody is forgotten: one of all does, once a minute, since it reads every name.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn may_sweep(&self, worker: &str) -> Result<bool, EngineError> {
+        // It goes by itself, as what a worker says does, also where this one dies half-way.
+        match self.workers.create(SWEEPER, worker.to_owned().into()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(away(error)),
+        }
     }
 
     /// A worker ends.

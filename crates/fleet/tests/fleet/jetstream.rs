@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleet::conformance::{ROOM, Rig, conforms};
 use fleet::{
     Checkpoint, CommitError, Components, Engine as _, EngineError, Event, JetStream, Layout, NotLoaded,
-    Record, Standing, Tenants, TimeRange, Wake,
+    Record, Roster, Standing, Tenants, TimeRange, Wake,
 };
 
 use crate::support::nats::{Servers, connect, program};
@@ -165,6 +165,17 @@ async fn whoever_looks_at_a_fleet_changes_nothing_of_it() {
     let why = refusal(JetStream::open(client, mistyped)).await;
     assert!(why.contains("there is no fleet by the name tset") && is_one_sentence(&why), "{why}");
     assert!(context.get_stream("tset-jobs").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_worker_of_all_looks_whether_anybody_is_forgotten_and_is_no_worker_for_that() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    let (one, other) = (Roster::open(&engine).await.unwrap(), Roster::open(&engine).await.unwrap());
+    assert!(one.may_sweep("one").await.unwrap());
+    assert!(!other.may_sweep("other").await.unwrap() && !one.may_sweep("one").await.unwrap());
+    assert_eq!(one.workers().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

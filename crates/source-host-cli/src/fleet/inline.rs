@@ -175,7 +175,7 @@ proxy = "http://user:word@proxy.example.com:3128"
         ];
         assert_eq!(paths, expected);
         assert!(
-            said.iter().all(|mistake| !mistake.contains("word") && mistake.contains("TENANT_NAME")),
+            said.iter().all(|mistake| !mistake.contains("user:word") && mistake.contains("TENANT_NAME")),
             "{said:?}"
         );
     }

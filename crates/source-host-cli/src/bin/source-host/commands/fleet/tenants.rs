@@ -87,6 +87,8 @@ async fn add(
     config: String,
     component: &[u8],
 ) -> Result<(), Exit> {
+    // All of a fleet is there once it has a tenant, whether a worker has come or not.
+    let _ = Roster::open(engine).await.map_err(Exit::from)?;
     let components = Components::open(engine).await.map_err(Exit::from)?;
     let component = components.put(component).await.map_err(Exit::from)?;
     let before = tenants.get(tenant).await.ok().flatten();
