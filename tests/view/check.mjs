@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { ATTACK, attack, collect, documents } from './events.mjs';
 import { facts } from './org.mjs';
-import { at, truth, valuesOf } from './truth.mjs';
+import { at, hours, truth, valuesOf } from './truth.mjs';
 
 const { values: options } = parseArgs({ options: { programs: { type: 'string' }, view: { type: 'string' }, component: { type: 'string' }, pictures: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } } });
 const work = new URL('work', import.meta.url).pathname;
@@ -75,7 +75,7 @@ function compared(panel, rows) {
   switch (panel.kind) {
     case 'events': return rows.map(([time]) => [time]);
     case 'beside': return rows.map((row) => [row[0], row[panel.columns.length + 2]]);
-    case 'files': return rows.map(([id, , , , here, listed, late]) => [id, here, listed, late]).sort();
+    case 'files':
     case 'heat': return rows.sort();
     case 'top': return panel.split ? rows.sort() : rows;
     default: return rows;
@@ -101,6 +101,11 @@ async function compare(page, all, dashboard, looked) {
       const right = row.length === expected[index].length && row.every((cell, column) => same(cell, expected[index][column]));
       assert.ok(right, `${where}: row ${index} is ${JSON.stringify(row)}, and should be ${JSON.stringify(expected[index])}`);
     });
+    if (panel.kind === 'files') {
+      const { summary, cells } = await (await fetch(new URL(`/api/panel?${new URLSearchParams({ dashboard: dashboard.name, panel: panel.id, q: looked.searches.map((one) => `(${one})`).join(' and ') })}`, page.url()))).json();
+      const told = { cells: cells.map(({ kind, at: start, state: like, files }) => [kind, start, like, files].join(' ')).sort(), summary };
+      assert.deepEqual(told, hours(all, dashboard, panel, looked), where);
+    }
     compare.panels += 1;
   }
 }
@@ -178,7 +183,7 @@ async function main() {
     await show(`/?dashboard=${dashboard}&filter=${own}${dashboard === 'completeness' ? '' : `&filter=${eventsAlone}`}`);
     for (const [panel, expected] of Object.entries(panels)) {
       const [, ...shown] = parse((await saved(page, panel, 'CSV')).toString());
-      const given = (panel === 'files' ? shown.map(([id, , , , here, listed]) => { assert.equal(here, listed); return [id, here]; }) : shown).sort();
+      const given = (panel === 'files' ? shown.map(([id, , , , here, , listed]) => { assert.equal(here, listed); return [id, here]; }) : shown).sort();
       const right = given.length === expected.length && expected.sort().every((row, index) => row.every((cell, column) => same(given[index][column], cell)));
       assert.ok(right, `${dashboard} / ${panel} is ${JSON.stringify(given)}, and the org says ${JSON.stringify(expected)}`);
       said += 1;

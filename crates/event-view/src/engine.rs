@@ -534,6 +534,56 @@ impl Engine {
         Ok(found)
     }
 
+    /// For each value of a field how many documents have it, those of the same id counted once, and how many came again. What has no id is counted as
+    /// it is. There may be as many ids as documents, so of each is kept a digest, and that for as long as this takes.
+    pub fn documents_once(
+        &self,
+        selection: &Selection,
+        field: &str,
+        id: &str,
+    ) -> io::Result<FxHashMap<Ordinal, (u64, u64)>> {
+        let digest = |bytes: &[u8]| {
+            let mut digest = [0; 16];
+            digest.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+            digest
+        };
+        let mut found: FxHashMap<Ordinal, (u64, Vec<[u8; 16]>)> = FxHashMap::default();
+        for (number, segment) in self.snapshot.segments.iter().enumerate() {
+            if selection.bits[number].iter().all(|word| *word == 0) {
+                continue;
+            }
+            let mut opened = self.open(segment, field)?;
+            let ids = segment.read(id)?;
+            let mut digests = Vec::new();
+            if let Some(texts) = &ids.texts {
+                let mut terms = texts.dictionary().stream()?;
+                while terms.advance() {
+                    digests.push(digest(terms.key()));
+                }
+            }
+            for row in selection.rows(number) {
+                let text = ids.texts.as_ref().and_then(|texts| texts.ords().first(row));
+                let own = match (text, first(&ids, row)) {
+                    (Some(text), _) => Some(digests[text as usize]),
+                    (None, Some(number)) => Some(digest(number.to_string().as_bytes())),
+                    (None, None) => None,
+                };
+                self.each(field, &mut opened, row, |value| {
+                    let (without, ids) = found.entry(value).or_default();
+                    *without += u64::from(own.is_none());
+                    ids.extend(own);
+                });
+            }
+        }
+        let counted = found.into_iter().map(|(value, (without, mut ids))| {
+            let all = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            (value, (without + ids.len() as u64, (all - ids.len()) as u64))
+        });
+        Ok(counted.collect())
+    }
+
     /// When each group was first, of all documents that match. It is the same for whatever is looked at, and so is found once.
     pub fn firsts(&self, query: &Query, by: &[Dimension]) -> io::Result<Arc<Vec<Group>>> {
         let name = format!("{by:?} {query:?}");

@@ -121,6 +121,64 @@ fn panels_say_what_is_in_the_documents() {
     assert_eq!(duration.as_array().unwrap().iter().filter(|value| !value.is_null()).count(), 5);
 }
 
+/// An event of a file, or its receipt if it tells of rows.
+fn of_file(file: &str, hour: u32, id: &str, user: &str, rows: Option<u32>) -> String {
+    let mut document = json!({
+        "@timestamp": format!("2026-11-27T{hour:02}:30:00.000Z"),
+        "event": { "id": id, "action": "login-attempt", "outcome": "success" },
+        "data_stream": { "dataset": "salesforce.login" },
+        "user": { "email": user },
+        "salesforce": { "event_log_file": {
+            "id": file, "interval": "Hourly", "log_date": format!("2026-11-27T{hour:02}:00:00.000Z"),
+            "created_date": format!("2026-11-27T{:02}:00:00.000Z", hour + 3),
+        } },
+    });
+    if let Some(rows) = rows {
+        document["event"]["action"] = "file-receipt".into();
+        document["data_stream"]["dataset"] = "salesforce.collector".into();
+        document["user"] = json!({});
+        document["salesforce"]["receipt"] = json!({ "event_type": "Login", "rows": rows });
+    }
+    document.to_string()
+}
+
+#[test]
+fn whether_a_file_is_complete_does_not_depend_on_what_is_searched_for() {
+    let files = Files::of(&[
+        of_file("whole", 1, "a", "ann@example.com", None),
+        of_file("whole", 1, "b", "bob@example.com", None),
+        of_file("whole", 1, "r1", "", Some(2)),
+        of_file("lacks", 2, "c", "ann@example.com", None),
+        of_file("lacks", 2, "c", "ann@example.com", None),
+        of_file("lacks", 2, "r2", "", Some(2)),
+        of_file("twice", 4, "d", "bob@example.com", None),
+        of_file("twice", 4, "d", "bob@example.com", None),
+        of_file("twice", 4, "r3", "", Some(1)),
+    ]);
+    let states = |search: &str| {
+        let answer = files.panel("completeness", "files", search);
+        let mut rows: Vec<String> = answer["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| format!("{} {} {}", row["id"], row["here"], row["state"]).replace('"', ""))
+            .collect();
+        rows.sort();
+        let cells: Vec<String> =
+            answer["cells"].as_array().unwrap().iter().map(|cell| cell["state"].to_string()).collect();
+        (rows, cells.join(" ").replace('"', ""), answer["summary"][2].clone())
+    };
+    let cells = "complete rows lack no file too many";
+    let (all, of_all, without) = states("");
+    assert_eq!(all, ["lacks 1 rows lack", "twice 1 too many", "whole 2 complete"]);
+    assert_eq!((of_all.as_str(), without), (cells, json!(["no file", 1])));
+    // Of each file there is a row of ann or bob, and of none its receipt.
+    let (anns, of_ann, without) = states("user.email:ann@example.com");
+    assert_eq!(anns, ["lacks 1 rows lack", "whole 2 complete"]);
+    assert_eq!((of_ann.as_str(), without), (cells, json!(["no file", 1])));
+    assert_eq!(states("user.email:nobody").0, [""; 0]);
+}
+
 #[test]
 fn what_is_no_document_is_told_and_the_rest_is_shown() {
     let mut files = Files::of(&five());

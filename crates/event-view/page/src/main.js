@@ -267,7 +267,10 @@ async function fill(panel, definition, answer) {
     return;
   }
   const parts = [];
-  if (definition.kind === 'files') parts.push(hours(answer));
+  if (definition.kind === 'files') {
+    parts.push(hours(answer));
+    if (answer.total > answer.rows.length) parts.push(note(`The worst ${number(answer.rows.length)} of ${number(answer.total)} files are listed.`));
+  }
   if (definition.kind === 'first' || definition.kind === 'beside') parts.push(note(`${number(answer.total)} in all${answer.total > answer.rows.length ? `, the newest ${number(answer.rows.length)} of them are shown` : ''}.`));
   body.replaceChildren(words, ...parts, table());
   if (definition.kind === 'events') body.append(pages(definition, answer));
@@ -314,18 +317,23 @@ function hours(answer) {
     return item;
   }));
   const rows = new Map();
-  for (const cell of answer.cells) rows.set(cell.kind, [...(rows.get(cell.kind) ?? []), cell]);
+  for (const cell of answer.cells) {
+    if (!rows.has(cell.kind)) rows.set(cell.kind, []);
+    rows.get(cell.kind).push(cell);
+  }
   const starts = [...new Set(answer.cells.map(({ at }) => at))].sort((a, b) => a - b);
   const scroll = document.createElement('div');
   scroll.className = 'scroll';
   scroll.tabIndex = 0;
   scroll.setAttribute('role', 'region');
-  scroll.setAttribute('aria-label', 'Each file in its hour, by kind');
+  const days = answer.cell >= 86400000;
+  scroll.setAttribute('aria-label', `Each file in its ${days ? 'day' : 'hour'}, by kind`);
   const table = document.createElement('table');
   const line = table.createTHead().insertRow();
   // The hour alone, so that all columns are as wide; the day stands where it begins.
   const hour = (at, index) => {
     const text = new Date(at).toISOString();
+    if (days) return text.slice(5, 10);
     return index === 0 || text.slice(11, 13) === '00' ? `${text.slice(8, 10)}. ${text.slice(11, 13)}` : text.slice(11, 13);
   };
   for (const name of ['kind', ...starts.map(hour)]) {
@@ -346,7 +354,7 @@ function hours(answer) {
       const cell = line.insertCell();
       const found = known.get(at);
       if (!found) continue;
-      cell.title = `${kind}, ${time(at)}: ${found.state}${found.files > 1 ? `, ${found.files} files` : ''}`;
+      cell.title = `${kind}, ${days ? time(at).slice(0, 10) : time(at)}: ${found.state}${found.files > 1 ? `, ${found.files} files` : ''}`;
       const sign = document.createElement('span');
       sign.setAttribute('aria-hidden', 'true');
       sign.textContent = SIGNS[found.state];

@@ -70,10 +70,10 @@ export function tabular(definition, answer) {
     }
     case 'files':
       return {
-        head: ['file', 'kind', 'covers from (UTC)', 'state', 'events here', 'rows by receipt', 'made after'],
+        head: ['file', 'kind', 'covers from (UTC)', 'state', 'events here', 'came again', 'rows by receipt', 'made after'],
         rows: answer.rows.map((row) => [
           link(definition.files.id, row.id), text(row.kind), at(row.covers), text(row.state, row.state, { bad: !['complete', 'no receipt'].includes(row.state) }),
-          value(row.here), value(row.listed), value(row.late === null ? null : row.late / 1000, 's'),
+          value(row.here), value(row.again), value(row.listed), value(row.late === null ? null : row.late / 1000, 's'),
         ]),
       };
     default:
