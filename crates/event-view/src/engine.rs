@@ -259,6 +259,23 @@ impl Engine {
         Self { snapshot, fields, selections: Mutex::default(), firsts: Mutex::default() }
     }
 
+    /// Of the snapshot that follows. The values of fields stay known, so that what has come is all that is read, unless a file has gone or was
+    /// replaced: then those that it alone had are to go as well.
+    pub fn next(&self, snapshot: Arc<Snapshot>) -> Self {
+        let less = self.snapshot.files.iter().any(|file| {
+            let now = snapshot.files.binary_search_by(|now| now.path.cmp(&file.path));
+            now.map_or(true, |place| snapshot.files[place].read < file.read)
+        });
+        if less {
+            return Self::new(snapshot, Fields::default());
+        }
+        let segments: FxHashSet<u64> = snapshot.segments.iter().map(|segment| segment.id).collect();
+        for terms in lock(&self.fields.0).values() {
+            lock(terms).dictionaries.retain(|segment, _| segments.contains(segment));
+        }
+        Self::new(snapshot, self.fields.clone())
+    }
+
     /// What it answers from.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
@@ -743,4 +760,44 @@ fn keep(rows: &mut [u64], values: &FieldValues, hits: &[bool], number: impl Fn(f
         texts.is_some_and(|ords| ords.values_for_doc(row).any(|ord| hits[ord as usize]))
             || numbers.is_some_and(|numbers| numbers.values_for_doc(row).any(&number))
     });
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::index::Index;
+    use std::{fs, io::Write};
+
+    #[test]
+    fn what_is_known_of_values_does_not_grow_with_segments_that_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        let append = |value: &str| {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+            writeln!(file, "{{\"@timestamp\":\"2026-11-27T01:00:00.000Z\",\"a\":\"{value}\"}}").unwrap();
+        };
+        append("first");
+        let mut index = Index::new(std::slice::from_ref(&path), None).unwrap();
+        let mut engine = Engine::new(Arc::default(), Fields::default());
+        let known = |engine: &Engine| {
+            let all = engine.select(&Query::All, &(i64::MIN / 4..i64::MAX / 4)).unwrap();
+            let groups = engine.groups(&all, &[Dimension::Field("a".into())], &[]).unwrap();
+            let terms = engine.terms("a");
+            let terms = lock(&terms);
+            (groups.iter().map(|group| group.count).sum::<u64>(), terms.dictionaries.len(), terms.texts.len())
+        };
+        for count in 1..40 {
+            index.refresh(&|_, _| {});
+            engine = engine.next(index.snapshot());
+            let segments = engine.snapshot().segments.len();
+            assert_eq!(known(&engine), (count, segments, count.min(2) as usize));
+            append("another");
+        }
+        // A file that begins again has other values.
+        fs::write(&path, "").unwrap();
+        append("last");
+        index.refresh(&|_, _| {});
+        assert_eq!(known(&engine.next(index.snapshot())), (1, 1, 1));
+    }
 }

@@ -447,8 +447,11 @@ impl Panels<'_> {
     }
 
     fn place(&self, place: Place) -> io::Result<Value> {
-        let segment = &self.engine.snapshot().segments[place.segment];
-        Ok(json!({ "file": segment.file, "offset": segment.offset(place.row)? }))
+        let snapshot = self.engine.snapshot();
+        let segment = &snapshot.segments[place.segment];
+        Ok(
+            json!({ "file": snapshot.files[segment.file].id, "offset": segment.offset(place.row)?, "at": place.at }),
+        )
     }
 
     fn events(&self, skip: usize) -> Result<Value> {
@@ -537,9 +540,8 @@ impl Panels<'_> {
         let mut kinds: BTreeMap<String, Covered> = BTreeMap::new();
         for (id, file) in &known {
             let length = file.length.max(HOUR);
-            let Some(covers) = file
-                .covers
-                .filter(|covers| *covers < seen.end && covers + length > seen.start)
+            let Some(covers) =
+                file.covers.filter(|covers| *covers < seen.end && covers + length > seen.start)
             else {
                 continue;
             };
@@ -562,7 +564,9 @@ impl Panels<'_> {
         let first = kinds.values().filter_map(|kind| kind.pieces.keys().next()).min().copied();
         let last = kinds.values().filter_map(|kind| kind.pieces.keys().next_back()).max().copied();
         let (Some(first), Some(last)) = (first, last) else {
-            return Ok(json!({ "total": 0, "rows": [], "cells": [], "cell": HOUR, "summary": [], "late_after": files.late_after }));
+            return Ok(
+                json!({ "total": 0, "rows": [], "cells": [], "cell": HOUR, "summary": [], "late_after": files.late_after }),
+            );
         };
         // Of more hours than can be told apart beside each other a cell is a day, with the worst of it.
         let cell = if (last - first) / HOUR < CELLS { HOUR } else { DAY };

@@ -258,8 +258,69 @@ fn an_index_that_is_there_is_used_and_one_that_is_spoilt_is_made_again() {
     assert_eq!(open(), (5, false));
 }
 
+#[test]
+fn what_was_made_of_a_file_goes_when_the_file_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, made) = (folder.path().join("logs"), folder.path().join("index"));
+    fs::create_dir(&logs).unwrap();
+    let line = |hour| format!("{}\n", login(hour, "ann@example.com", "success", "203.0.113.1", "DE"));
+    for hour in 1..=3 {
+        fs::write(logs.join(format!("{hour}.ndjson")), line(hour)).unwrap();
+    }
+    let mut index = Index::new(std::slice::from_ref(&logs), Some(made.clone())).unwrap();
+    index.refresh(&|_, _| {});
+    fs::write(made.join("other"), "").unwrap();
+    assert_eq!(columns(&made).len(), 3);
+    fs::remove_file(logs.join("1.ndjson")).unwrap();
+    index.refresh(&|_, _| {});
+    assert_eq!((columns(&made).len(), index.snapshot().files.len()), (2, 2));
+    // While the folder cannot be read its files may be there, and nothing of them goes.
+    let away = folder.path().join("away");
+    fs::rename(&logs, &away).unwrap();
+    index.refresh(&|_, _| {});
+    assert_eq!((columns(&made).len(), index.snapshot().files.len()), (2, 2));
+    assert!(index.snapshot().notices[0].text.contains("folder cannot be read"));
+    fs::rename(&away, &logs).unwrap();
+    index.refresh(&|_, _| {});
+    assert_eq!((columns(&made).len(), index.snapshot().notices.len()), (2, 0));
+    // And what is deleted while nobody looks goes at the next start, whichever files that is of.
+    drop(index);
+    fs::remove_file(logs.join("2.ndjson")).unwrap();
+    let other = folder.path().join("other.ndjson");
+    fs::write(&other, line(4)).unwrap();
+    Index::new(&[other], Some(made.clone())).unwrap();
+    assert_eq!(columns(&made).len(), 1);
+    assert!(made.join("other").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_with_several_names_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let text: String = five().iter().map(|line| format!("{line}\n")).collect();
+    fs::write(logs.join("events.ndjson"), &text).unwrap();
+    fs::write(folder.path().join("elsewhere.ndjson"), &text).unwrap();
+    for current in ["current.ndjson", "latest.ndjson"] {
+        std::os::unix::fs::symlink("events.ndjson", logs.join(current)).unwrap();
+    }
+    std::os::unix::fs::symlink("../elsewhere.ndjson", logs.join("z.ndjson")).unwrap();
+    let mut index = Index::new(std::slice::from_ref(&logs), None).unwrap();
+    let mut documents = || {
+        index.refresh(&|_, _| {});
+        let snapshot = index.snapshot();
+        (snapshot.files.len(), snapshot.segments.iter().map(|segment| segment.lines.documents).sum::<u32>())
+    };
+    assert_eq!(documents(), (2, 10));
+    // Whichever name comes first in the order of names.
+    fs::hard_link(logs.join("events.ndjson"), logs.join("archive.ndjson")).unwrap();
+    assert_eq!(documents(), (2, 10));
+}
+
 fn columns(folder: &Path) -> Vec<PathBuf> {
-    let folders = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let folders =
+        fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
     folders
         .flat_map(|folder| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "columns"))
@@ -366,9 +427,9 @@ fn ask(address: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(host).unwrap();
     let headers = headers.replace("OWN", host);
     write!(stream, "GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -395,10 +456,114 @@ async fn the_server_answers_its_own_page_alone() {
         assert!(mistake.starts_with("HTTP/1.1 400") && mistake.contains("at character 6"), "{mistake}");
         assert!(ask(&address, "/api/panel?dashboard=login&panel=none", own).starts_with("HTTP/1.1 404"));
         assert!(ask(&address, "/../../etc/passwd", own).starts_with("HTTP/1.1 404"));
-        // In the middle of a line no document begins.
-        assert!(ask(&address, "/api/document?file=0&offset=7&generation=0", own).starts_with("HTTP/1.1 404"));
+        // A link from anywhere opens the page, which holds no event; it does not open it in a frame, nor anything else.
+        let other = "Host: OWN\r\nSec-Fetch-Site: cross-site\r\n";
+        for (path, mode, to, status) in [
+            // Without Node there is no page to open, and that is said.
+            ("/?q=a", "navigate", "document", if event_view::server::has_page() { "200" } else { "404" }),
+            ("/?q=a", "navigate", "iframe", "403"),
+            ("/?q=a", "no-cors", "document", "403"),
+            ("/api/state", "navigate", "document", "403"),
+            ("/page.js", "navigate", "document", "403"),
+        ] {
+            let headers = format!("{other}Sec-Fetch-Mode: {mode}\r\nSec-Fetch-Dest: {to}\r\n");
+            let answer = ask(&address, path, &headers);
+            let answer = answer.lines().next().unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {mode} {to}: {answer}");
+        }
         drop(folder);
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_leads_to_its_document_or_to_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |hour| format!("{}\n", login(hour, "ann@example.com", "success", "203.0.113.1", "DE"));
+    let path = folder.path().join("m.ndjson");
+    fs::write(&path, line(1) + &line(2)).unwrap();
+    let index = Index::new(&[folder.path().to_owned()], None).unwrap();
+    let server = Server::bind(0, definitions::bundled().unwrap()).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(index, |_, _| {}));
+    tokio::task::spawn_blocking(move || {
+        let document = |place: &Value| {
+            let (file, offset, at) = (place["file"].as_str().unwrap(), &place["offset"], &place["at"]);
+            let path = format!("/api/document?file={file}&offset={offset}&at={at}");
+            ask(&address, &path, "Host: OWN\r\n")
+        };
+        let rows = || {
+            let answer = ask(&address, "/api/panel?dashboard=login&panel=table", "Host: OWN\r\n");
+            let body = answer.split("\r\n\r\n").nth(1).unwrap().to_owned();
+            serde_json::from_str::<Value>(&body).map_or(Value::Null, |body| body["rows"].clone())
+        };
+        let until = |count: usize| {
+            for _ in 0..200 {
+                if rows().as_array().is_some_and(|rows| rows.len() == count) {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            panic!("there are not {count} documents");
+        };
+        until(2);
+        let place = rows()[0]["place"].clone();
+        assert!(document(&place).contains("T02:30"), "{}", document(&place));
+        // A file that comes before it in the order of names does not change what a place leads to.
+        fs::write(folder.path().join("a.ndjson"), line(5) + &line(6)).unwrap();
+        until(4);
+        assert!(document(&place).contains("T02:30"), "{}", document(&place));
+        // In the middle of a line no document begins.
+        let mut middle = place.clone();
+        middle["offset"] = json!(7);
+        assert!(document(&middle).starts_with("HTTP/1.1 404"));
+        // Another document has come to stand there, and is not taken for it.
+        fs::write(&path, line(3) + &line(4)).unwrap();
+        assert!(document(&place).starts_with("HTTP/1.1 404"), "{}", document(&place));
+    })
+    .await
+    .unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn more_files_than_may_be_open_are_shown_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    for file in 0..100 {
+        fs::write(logs.join(format!("{file}.ndjson")), format!("{}\n", five()[0])).unwrap();
+    }
+    // First the limit can be raised, then it cannot; then once more from the index that was made.
+    for limit in ["ulimit -Sn 64", "ulimit -n 64", "ulimit -n 64"] {
+        let mut program = std::process::Command::new("sh")
+            .args(["-c", &format!("{limit}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_event-view")])
+            .args([
+                &logs,
+                Path::new("--port"),
+                Path::new("0"),
+                Path::new("--index"),
+                &folder.path().join(limit),
+            ])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(program.stdout.take().unwrap()), &mut line)
+            .unwrap();
+        let address = line.split(' ').next().unwrap().trim().to_owned();
+        let mut told = Value::Null;
+        for _ in 0..200 {
+            let answer = ask(&address, "/api/state", "Host: OWN\r\n");
+            told = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+            if told["ready"] == true {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        program.kill().unwrap();
+        program.wait().unwrap();
+        assert_eq!((&told["documents"], &told["notices"]), (&json!(100), &json!([])), "{limit}");
+    }
 }

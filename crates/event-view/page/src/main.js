@@ -393,8 +393,8 @@ function save(panel, definition, kind) {
 
 let whole = '';
 
-async function open({ file, offset }) {
-  const response = await fetch(`/api/document?file=${file}&offset=${offset}&generation=${state.generation}`);
+async function open(place) {
+  const response = await fetch(`/api/document?${new URLSearchParams(place)}`);
   whole = await response.text();
   const body = $('document-body');
   let parsed;
