@@ -113,12 +113,15 @@ function pieces(documents, starts) {
 
 const rankedAt = (list, percent) => list.sort((a, b) => a - b)[Math.max(1, Math.ceil((percent / 100) * list.length)) - 1];
 
-function band(values, length) {
+/** Of pieces that lie partly outside of what is looked at, and where there are fewer than four others, nothing is said. */
+function band(all, starts, length, view) {
+  const values = all.map((value, index) => (view.from <= starts[index] && starts[index] + length <= view.to ? value : null));
   const step = DAY % length === 0 ? DAY / length : 1;
   return values.map((_, index) => {
-    const others = (every) => values.filter((_, other) => other !== index && Math.abs(other - index) % every === 0);
+    const others = (every) => values.filter((value, other) => value !== null && other !== index && Math.abs(other - index) % every === 0);
     let usual = others(step);
     if (usual.length < 4) usual = others(1);
+    if (values[index] === null || usual.length < 4) return ['', ''];
     const middle = rankedAt([...usual], 50);
     const spread = Math.max(1.4826 * rankedAt(usual.map((one) => Math.abs(one - middle)), 50), Math.sqrt(middle), 1);
     return [Math.max(0, middle - 3 * spread), middle + 3 * spread];
@@ -205,7 +208,7 @@ export function truth(all, dashboard, panel, view, shown) {
         const value = metric(series, of);
         return value === '' && counted(series) ? 0 : value;
       }));
-      const usual = panel.band ? band(lines[0], starts[1] - starts[0]) : starts.map(() => []);
+      const usual = panel.band ? band(lines[0], starts, starts[1] - starts[0], view) : starts.map(() => []);
       return starts.map((start, index) => [iso(start), ...lines.map((line) => line[index]), ...usual[index]]);
     }
     case 'top': {

@@ -3,7 +3,7 @@
 
 use crate::{
     index::Snapshot,
-    query::{Comparison, Pattern, Query, number_or_time},
+    query::{Pattern, Query, number, times},
     segment::{FieldValues, Segment, TIME},
 };
 use columnar::{Column, StrColumn};
@@ -338,6 +338,12 @@ impl Engine {
 
     /// Leaves of some rows those that match.
     fn narrow(&self, segment: &Segment, query: &Query, rows: &mut [u64]) -> io::Result<()> {
+        if let Some(pattern) = query.field_pattern() {
+            let fields = names(segment)?;
+            let named =
+                fields.iter().filter(|field| pattern.matches(field)).map(|field| query.of_field(field));
+            return self.narrow(segment, &Query::Or(named.collect()), rows);
+        }
         match query {
             Query::All => {}
             Query::And(parts) => {
@@ -367,63 +373,66 @@ impl Engine {
                 });
             }
             Query::Is(field, pattern) if field == TIME => {
-                let Pattern::Exact(text) = pattern else {
-                    rows.fill(0);
-                    return Ok(());
+                let (from, to) = match pattern {
+                    Pattern::Time(times, _) => span_of(times),
+                    Pattern::Exact(text) => match times(text).as_ref().map(span_of) {
+                        Some(times) => times,
+                        None => number(text).map_or((f64::NAN, f64::NAN), |number| (number, number)),
+                    },
+                    _ => (f64::NAN, f64::NAN),
                 };
-                let at = number_or_time(text);
                 let values = segment.column(field)?;
-                retain(rows, |row| at.is_some() && first(&values, row) == at);
+                retain(rows, |row| first(&values, row).is_some_and(|at| from <= at && at <= to));
             }
             Query::Is(field, pattern) => {
                 let values = segment.column(field)?;
-                let number = match pattern {
-                    Pattern::Exact(text) => text.parse::<f64>().ok(),
-                    _ => None,
-                };
                 let hits = match &values.texts {
                     Some(texts) => matching(texts, |text| pattern.matches(text))?,
                     None => Vec::new(),
                 };
-                keep(rows, &values, &hits, |value| {
-                    number.map_or_else(|| pattern.matches(&value.to_string()), |number| value == number)
-                });
+                keep(rows, &values, &hits, pattern.number());
             }
             Query::Compares(field, comparison, value) => {
-                let Some(bound) = number_or_time(value) else {
-                    rows.fill(0);
-                    return Ok(());
+                // What may be both is a number to numbers, and a time to times.
+                let as_time = times(value).as_ref().map(span_of);
+                let as_number = number(value).map(|number| (number, number)).or(as_time);
+                let (as_time, as_number) = if field == TIME {
+                    (as_time.or(as_number), as_time.or(as_number))
+                } else {
+                    (as_time, as_number)
                 };
-                let holds = |value: f64| match comparison {
-                    Comparison::Less => value < bound,
-                    Comparison::LessOrEqual => value <= bound,
-                    Comparison::Greater => value > bound,
-                    Comparison::GreaterOrEqual => value >= bound,
-                };
+                let holds = |value: f64| as_number.is_some_and(|bound| comparison.holds(value, bound));
                 let values = segment.column(field)?;
                 let hits = match &values.texts {
-                    Some(texts) => matching(texts, |text| number_or_time(text).is_some_and(holds))?,
+                    Some(texts) => matching(texts, |text| match (number(text), times(text)) {
+                        (Some(value), _) => holds(value),
+                        (None, Some(times)) => {
+                            as_time.is_some_and(|bound| comparison.holds(times.start as f64, bound))
+                        }
+                        (None, None) => false,
+                    })?,
                     None => Vec::new(),
                 };
                 keep(rows, &values, &hits, holds);
             }
             Query::Text(pattern) => {
                 let mut sum = vec![0; rows.len()];
-                for (field, _) in segment.fields()? {
+                let (mut part, number) = (pattern.part(), pattern.number());
+                for field in names(segment)? {
                     if field == TIME {
                         continue;
                     }
                     // Not kept: these are columns that no panel may ever ask for.
                     let values = segment.read(&field)?;
                     let hits = match &values.texts {
-                        Some(texts) => matching(texts, |text| pattern.within(text))?,
+                        Some(texts) => matching(texts, &mut part)?,
                         None => Vec::new(),
                     };
                     if values.numbers.is_none() && !hits.contains(&true) {
                         continue;
                     }
                     let mut some = rows.to_vec();
-                    keep(&mut some, &values, &hits, |value| pattern.matches(&value.to_string()));
+                    keep(&mut some, &values, &hits, &number);
                     sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
                 }
                 rows.copy_from_slice(&sum);
@@ -709,6 +718,16 @@ impl Engine {
         }
         Ok(found)
     }
+}
+
+/// From the first to the last moment of a piece of time.
+fn span_of(times: &Range<i64>) -> (f64, f64) {
+    (times.start as f64, (times.end - 1) as f64)
+}
+
+/// The names of fields, each once.
+fn names(segment: &Segment) -> io::Result<std::collections::BTreeSet<String>> {
+    Ok(segment.fields()?.into_iter().map(|(name, _)| name).collect())
 }
 
 fn first(values: &FieldValues, row: u32) -> Option<f64> {

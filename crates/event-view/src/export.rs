@@ -478,7 +478,9 @@ fn lucene(query: &Query) -> String {
         Query::Or(parts) => joined(parts, " OR "),
         Query::Not(part) => format!("NOT ({})", lucene(part)),
         Query::Exists(field) => format!("_exists_:{field}"),
-        Query::Is(field, Pattern::Exact(text)) => format!("{field}:{}", quoted(text)),
+        Query::Is(field, Pattern::Exact(text) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
+            format!("{field}:{}", quoted(text))
+        }
         Query::Is(field, Pattern::Wildcard(pattern)) => {
             let special = "+-=&|!(){}[]^\"~:\\/ ";
             let text: String = pattern
@@ -495,7 +497,9 @@ fn lucene(query: &Query) -> String {
                 if value.parse::<f64>().is_ok() { value.clone() } else { quoted(value) }
             )
         }
-        Query::Text(Pattern::Exact(text)) => quoted(text),
+        Query::Text(Pattern::Exact(text) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
+            quoted(text)
+        }
         Query::Text(Pattern::Wildcard(pattern)) => pattern.iter().collect(),
         Query::Text(Pattern::Network(address, bits)) => format!("\"{address}/{bits}\""),
     }
@@ -608,6 +612,13 @@ fn logql(query: &Query, not: bool) -> String {
         Query::Exists(field) => format!("{}{}\"\"", label(field), if not { "=" } else { "!=" }),
         Query::Is(field, Pattern::Exact(text)) => {
             format!("{}{}{}", label(field), if not { "!=" } else { "=" }, quoted(text))
+        }
+        Query::Is(field, Pattern::Address(_, text)) => {
+            format!("{}{}ip({})", label(field), if not { "!=" } else { "=" }, quoted(text))
+        }
+        // Documents write times in one way, of which a day is the beginning.
+        Query::Is(field, Pattern::Time(_, text)) => {
+            format!("{}{}{}", label(field), if not { "!~" } else { "=~" }, quoted(&format!("{text}.*")))
         }
         Query::Is(field, Pattern::Wildcard(pattern)) => {
             let text: String = pattern

@@ -82,6 +82,11 @@ impl Pieces {
         Dimension::Time(self.from, self.interval)
     }
 
+    /// Whether all of a piece is looked at.
+    fn is_whole(&self, start: i64, times: &Range<i64>) -> bool {
+        times.start <= start && start + self.interval <= times.end
+    }
+
     fn starts(&self) -> Vec<i64> {
         (0..self.count as i64).map(|index| self.from + index * self.interval).collect()
     }
@@ -213,14 +218,17 @@ impl Panels<'_> {
             "starts": pieces.starts(), "interval": pieces.interval, "series": shown, "split": self.panel.split,
         });
         if self.panel.band {
-            let values: Vec<f64> = answer["series"][0]["values"]
+            let values: Vec<Option<f64>> = answer["series"][0]["values"]
                 .as_array()
-                .map(|values| values.iter().map(|value| value.as_f64().unwrap_or_default()).collect())
-                .unwrap_or_default();
+                .into_iter()
+                .flatten()
+                .zip(pieces.starts())
+                .map(|(value, start)| value.as_f64().filter(|_| pieces.is_whole(start, &self.view.times)))
+                .collect();
             let band = band(&values, pieces.interval);
             answer["band"] = json!({
-                "low": band.iter().map(|(low, _)| low).collect::<Vec<_>>(),
-                "high": band.iter().map(|(_, high)| high).collect::<Vec<_>>(),
+                "low": band.iter().map(|band| band.map(|(low, _)| low)).collect::<Vec<_>>(),
+                "high": band.iter().map(|band| band.map(|(_, high)| high)).collect::<Vec<_>>(),
             });
         }
         Ok(answer)
@@ -682,23 +690,24 @@ fn spread(
 }
 
 /// Where each value would usually lie: three usual deviations around the median of the other values, of the same time of day if there
-/// are four such.
-fn band(values: &[f64], interval: i64) -> Vec<(f64, f64)> {
+/// are four such. What is no value is not judged, and nothing is where there are fewer than four others.
+fn band(values: &[Option<f64>], interval: i64) -> Vec<Option<(f64, f64)>> {
     let day = if DAY % interval == 0 { (DAY / interval) as usize } else { 1 };
     (0..values.len())
         .map(|index| {
             let others = |step: usize| -> Vec<f64> {
                 (0..values.len())
                     .filter(|other| *other != index && (other.abs_diff(index)).is_multiple_of(step))
-                    .map(|other| values[other])
+                    .filter_map(|other| values[other])
                     .collect()
             };
+            values[index]?;
             let mut usual = others(day);
             if usual.len() < 4 {
                 usual = others(1);
             }
             if usual.len() < 4 {
-                return (0.0, f64::MAX);
+                return None;
             }
             let middle = crate::engine::percentile(&mut usual, 50.0).unwrap_or_default();
             let mut away: Vec<f64> = usual.iter().map(|value| (value - middle).abs()).collect();
@@ -707,7 +716,7 @@ fn band(values: &[f64], interval: i64) -> Vec<(f64, f64)> {
             let spread = (crate::engine::percentile(&mut away, 50.0).unwrap_or_default() * 1.4826)
                 .max(middle.sqrt())
                 .max(1.0);
-            ((middle - 3.0 * spread).max(0.0), middle + 3.0 * spread)
+            Some(((middle - 3.0 * spread).max(0.0), middle + 3.0 * spread))
         })
         .collect()
 }
@@ -730,12 +739,29 @@ mod tests {
 
     #[test]
     fn a_burst_leaves_the_band_and_what_comes_every_day_does_not() {
-        let mut values: Vec<f64> =
-            (0..24 * 7).map(|hour| if hour % 24 == 9 { 500.0 } else { 20.0 }).collect();
-        values[100] = 90.0;
+        let mut values: Vec<Option<f64>> =
+            (0..24 * 7).map(|hour| Some(if hour % 24 == 9 { 500.0 } else { 20.0 })).collect();
+        values[100] = Some(90.0);
         let band = band(&values, HOUR);
-        let out: Vec<usize> = (0..values.len()).filter(|index| values[*index] > band[*index].1).collect();
+        let out: Vec<usize> =
+            (0..values.len()).filter(|index| values[*index] > band[*index].map(|(_, high)| high)).collect();
         assert_eq!(out, [100]);
+    }
+
+    #[test]
+    fn few_values_have_no_band_and_what_is_none_is_not_judged() {
+        assert_eq!(band(&[Some(1.0), Some(900.0), Some(1.0), Some(1.0)], HOUR), [None; 4]);
+        let band = band(&[None, Some(20.0), Some(20.0), Some(20.0), Some(20.0), Some(20.0), None], HOUR);
+        assert_eq!((band[0], band[6]), (None, None));
+        assert!(band[1..6].iter().all(|band| band.is_some_and(|(low, high)| low > 6.0 && high < 34.0)));
+    }
+
+    #[test]
+    fn a_piece_that_is_cut_is_not_whole() {
+        let times = HOUR + 7..4 * HOUR;
+        let pieces = Pieces { from: HOUR, interval: HOUR, count: 3 };
+        let whole: Vec<bool> = pieces.starts().iter().map(|start| pieces.is_whole(*start, &times)).collect();
+        assert_eq!(whole, [false, true, true]);
     }
 
     #[test]

@@ -28,6 +28,15 @@ const LONGEST_VALUE: usize = 1024;
 /// Deeper objects are left out of the columns. The document is shown whole all the same.
 const DEEPEST: usize = 24;
 
+/// What of a value can be searched: its beginning.
+pub fn searched(value: &str) -> &str {
+    let mut end = value.len().min(LONGEST_VALUE);
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    &value[..end]
+}
+
 /// What a piece of a file held, besides documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lines {
@@ -192,11 +201,7 @@ impl<'de> Visitor<'de> for Values<'_> {
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
         // It has a column of its own, of numbers.
         if self.path != TIME {
-            let mut end = value.len().min(LONGEST_VALUE);
-            while !value.is_char_boundary(end) {
-                end -= 1;
-            }
-            self.writer.record_str(self.row, self.path, &value[..end]);
+            self.writer.record_str(self.row, self.path, searched(value));
         }
         Ok(())
     }

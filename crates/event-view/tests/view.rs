@@ -84,7 +84,9 @@ impl Files {
 
 #[test]
 fn a_search_finds_what_it_says_and_nothing_else() {
-    let files = Files::of(&five());
+    let mut lines = five();
+    lines[0] = lines[0].replace("\"event\":{", "\"event\":{\"start\":\"2026-11-27T01:29:59.123Z\",");
+    let files = Files::of(&lines);
     for (search, count) in [
         ("", 5),
         ("event.outcome:failure", 2),
@@ -99,9 +101,51 @@ fn a_search_finds_what_it_says_and_nothing_else() {
         ("198.51.100", 1),
         ("event.duration:3000000", 1),
         ("no.such.field:x", 0),
+        // As they are written elsewhere.
+        ("source.ip:\"2001:db8::/32\"", 1),
+        ("source.ip:\"203.0.113.0/24\"", 3),
+        ("source.ip:\"2001:0db8::5\"", 1),
+        ("source.ip:2001:0db8:0::5", 1),
+        ("2001:0db8::5", 1),
+        ("@timestamp:\"2026-11-27\"", 5),
+        ("@timestamp:2026-11-27", 5),
+        ("@timestamp:2026-11-27T02", 1),
+        ("@timestamp:\"2026-11-27T02:30\"", 1),
+        ("@timestamp:\"2026-11-27T02:31\"", 0),
+        ("@timestamp:2026", 5),
+        ("@timestamp >= \"2026\"", 5),
+        ("@timestamp > \"2026\"", 0),
+        ("@timestamp <= \"2026-11-27\"", 5),
+        ("@timestamp < \"2026-11-27\"", 0),
+        ("@timestamp > \"2026-11-27T02\"", 3),
+        ("@timestamp:1795746600000", 1),
+        ("event.start:2026-11-27", 1),
+        ("event.start >= 2026", 1),
+        ("event.duration >= 2026", 5),
+        ("*:*", 5),
+        ("*", 5),
+        ("*:\"203.0.113.1\"", 2),
+        ("source.*:203.0.113.1", 2),
+        ("source.*.country*:br", 1),
+        ("source.*:*", 5),
+        ("sourc.*:*", 0),
+        ("event.* >= 5000000", 1),
+        ("event.outcome: failure success", 5),
+        ("event.outcome: failure success user.email:ann@example.com", 3),
+        ("event.outcome:(failure success)", 5),
+        ("BOB@EXAMPLE", 2),
     ] {
         assert_eq!(files.count(search), count, "{search}");
     }
+}
+
+#[test]
+fn a_long_value_is_found_by_its_filter() {
+    let long = "ä".repeat(2000);
+    let line = five()[0].replace("ann@example.com", &long);
+    let files = Files::of(&[line, five()[1].clone()]);
+    assert_eq!(files.count(&format!("user.email:\"{long}\"")), 1);
+    assert_eq!(files.count(&format!("\"{long}\"")), 1);
 }
 
 #[test]
