@@ -174,6 +174,29 @@ export function hours(all, dashboard, panel, view) {
   return { cells: cells.sort(), summary: STATES.map((state) => [state, states.filter((one) => one === state).length]) };
 }
 
+/** The names of the columns that the CSV of a panel must have. */
+export function head(all, dashboard, panel, view) {
+  const titles = panel.series.map(({ title }) => title);
+  switch (panel.kind) {
+    case 'number': return [panel.title];
+    case 'time': {
+      if (!panel.split) return ['time (UTC)', ...titles, ...(panel.band ? ['usual from', 'usual to'] : [])];
+      const looked = (document) => [dashboard.filter, panel.filter, ...view.searches].every((one) => search(one)(document)) && at(document) >= view.from && at(document) < view.to;
+      const order = ranked(grouped(all.filter(looked), [panel.split]).map((group) => ({ ...group, value: group.documents.length }))).map(({ key }) => key[0]);
+      return ['time (UTC)', ...order.slice(0, 10), ...(order.length > 10 && panel.series[0].metric === 'count' ? [`${order.length - 10} others`] : [])];
+    }
+    case 'top': return [panel.field, ...(panel.split ? [panel.split] : []), titles[0]];
+    case 'table': return [...panel.by, ...titles];
+    case 'map': return [panel.country, 'events'];
+    case 'heat': return ['time (UTC)', panel.field, 'events'];
+    case 'first': return ['first (UTC)', panel.by[0], panel.field, 'events since'];
+    case 'events': return ['time (UTC)', ...panel.columns];
+    case 'beside': return ['time (UTC)', ...panel.columns, panel.by[0], 'before (UTC)', ...panel.other_columns.map((column) => `before: ${column}`)];
+    case 'files': return ['file', 'kind', 'covers from (UTC)', 'state', 'events here', 'came again', 'rows by receipt', 'made after'];
+    default: throw new Error(`no truth for ${panel.kind}`);
+  }
+}
+
 /** Rows that the CSV of a panel must have; `shown` are those that it has, of which the pieces of time are taken. */
 export function truth(all, dashboard, panel, view, shown) {
   const scope = (document) => search(dashboard.filter)(document) && search(panel.filter)(document);

@@ -440,6 +440,102 @@ fn kibana_gets_objects_that_refer_to_each_other_and_name_known_fields() {
 }
 
 #[test]
+fn kibana_shows_each_metric_once_and_orders_by_single_values() {
+    let dashboards = definitions::bundled().unwrap();
+    let text = export::kibana(&dashboards, None).unwrap();
+    let mut orders = 0;
+    for line in text.lines() {
+        let object: Value = serde_json::from_str(line).unwrap();
+        let Some(state) = object["attributes"]["visState"].as_str() else { continue };
+        let state: Value = serde_json::from_str(state).unwrap();
+        let aggregations = state["aggs"].as_array().unwrap();
+        let metrics: Vec<(Value, Value)> = aggregations
+            .iter()
+            .filter(|aggregation| aggregation["schema"] == "metric")
+            .map(|aggregation| {
+                let mut params = aggregation["params"].clone();
+                params.as_object_mut().unwrap().remove("customLabel");
+                (aggregation["type"].clone(), params)
+            })
+            .collect();
+        for (index, metric) in metrics.iter().enumerate() {
+            assert!(!metrics[..index].contains(metric), "{}: {metric:?} twice", state["title"]);
+        }
+        for terms in aggregations.iter().filter(|aggregation| aggregation["type"] == "terms") {
+            let order = terms["params"]["orderBy"].as_str().unwrap();
+            let (id, value) = order.split_once('.').map_or((order, None), |(id, value)| (id, Some(value)));
+            let metric = aggregations.iter().find(|aggregation| aggregation["id"] == id).unwrap();
+            let values = &metric["params"]["percents"];
+            let named = value.map_or(Value::Null, |value| json!([value.parse::<f64>().unwrap()]));
+            assert_eq!(*values, named, "{}", state["title"]);
+            orders += 1;
+        }
+    }
+    assert!(orders > 10);
+    let about = text.lines().find(|line| line.contains("event-view-login-about")).unwrap();
+    assert!(about.contains("Addresses, Failed"), "{about}");
+}
+
+#[test]
+fn grafana_is_told_units_axes_names_and_orders() {
+    let dashboards = definitions::bundled().unwrap();
+    let panels = |dashboard: &str, source| {
+        let text = export::grafana(&dashboards, Some(dashboard), source).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["panels"].clone()
+    };
+    let panel = |dashboard: &str, title: &str, source| {
+        let panels = panels(dashboard, source);
+        panels.as_array().unwrap().iter().find(|panel| panel["title"] == title).unwrap().clone()
+    };
+    use export::Source::{Elasticsearch, Loki};
+    // What is on the right axis is there, in its own unit and under its own name.
+    let time = panel("apex", "Requests, and how long they run", Elasticsearch);
+    let names: Vec<&Value> =
+        time["targets"].as_array().unwrap().iter().map(|target| &target["alias"]).collect();
+    assert_eq!(names, ["Requests", "Mean run time", "95 of 100 are below"]);
+    assert_eq!(
+        time["fieldConfig"]["overrides"][1],
+        json!({ "matcher": { "id": "byFrameRefID", "options": "B" }, "properties": [
+            { "id": "unit", "value": "ms" }, { "id": "custom.axisPlacement", "value": "right" },
+        ] })
+    );
+    assert_eq!(time["fieldConfig"]["defaults"]["unit"], "short");
+    // A table is ordered as it is in the page, and each column has its name and unit.
+    let table = panel("apex", "Slowest entry points", Elasticsearch);
+    assert_eq!(table["targets"][0]["bucketAggs"][0]["settings"]["orderBy"], "1[95.0]");
+    let column = |index: usize| table["fieldConfig"]["overrides"][index].to_string();
+    assert!(column(0).contains("/^p95(\\\\.0)? salesforce\\\\.apex\\\\.run_time$/"), "{}", column(0));
+    assert!(column(0).contains(r#""value":"ms""#) && column(5).contains(r#""value":"short""#));
+    let sums = panel("apex", "SOQL queries by entry point", Elasticsearch);
+    assert_eq!(sums["targets"][0]["bucketAggs"][0]["settings"]["orderBy"], "1");
+    for dashboard in &dashboards {
+        for source in [Elasticsearch, Loki] {
+            for panel in panels(&dashboard.name, source).as_array().unwrap() {
+                let many = panel["targets"].as_array().is_some_and(|targets| targets.len() > 1);
+                let told = format!("{}, {}", dashboard.name, panel["title"]);
+                assert_eq!(panel["type"] == "table" && many, panel["transformations"].is_array(), "{told}");
+                let reduced = &panel["options"]["reduceOptions"];
+                match panel["type"].as_str().unwrap() {
+                    "piechart" | "bargauge" => assert_eq!(reduced["values"], true, "{told}"),
+                    "stat"
+                        if source == Elasticsearch
+                            && panel["targets"][0]["metrics"][0]["type"] == "count" =>
+                    {
+                        assert_eq!(reduced["calcs"], json!(["sum"]), "{told}");
+                        assert_eq!(panel["fieldConfig"]["defaults"]["unit"], "short", "{told}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    // Over Loki, where a share is one, it is a column.
+    let addresses = panel("login", "Addresses", Loki);
+    assert_eq!(addresses["fieldConfig"]["overrides"][1]["matcher"]["options"], "Value #B");
+    assert_eq!(addresses["fieldConfig"]["overrides"][1]["properties"][1]["value"], "percentunit");
+}
+
+#[test]
 fn grafana_gets_each_dashboard_and_is_told_which_there_are() {
     let dashboards = definitions::bundled().unwrap();
     let known: Vec<String> = dashboards.iter().flat_map(definitions::Dashboard::fields).collect();
