@@ -782,7 +782,6 @@ fn keep(rows: &mut [u64], values: &FieldValues, hits: &[bool], number: impl Fn(f
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::index::Index;

@@ -114,6 +114,9 @@ struct Manifest {
     segments: Vec<Stored>,
 }
 
+/// Those of a file, in the order of its bytes, each with the file that it is stored in, if it is.
+type Segments = Vec<(Arc<Segment>, Option<Kept>)>;
+
 /// The last segment and how many there are, bytes that are not finished, and what is told.
 type Shown = (Option<u64>, usize, u64, Option<String>, Option<String>);
 
@@ -126,7 +129,7 @@ struct Followed {
     head: (String, u64),
     tail: String,
     seen: Option<(u64, std::time::SystemTime)>,
-    segments: Vec<(Arc<Segment>, Option<Kept>)>,
+    segments: Segments,
     unfinished: u64,
     /// Told until the file is replaced once more.
     happened: Option<String>,
@@ -683,7 +686,7 @@ impl Followed {
     }
 
     /// Takes away small segments at the end if there are many, and says from where is to be read, with what was taken.
-    fn joined(&mut self, begin: u64, end: u64) -> (u64, Vec<(Arc<Segment>, Option<Kept>)>) {
+    fn joined(&mut self, begin: u64, end: u64) -> (u64, Segments) {
         let small = |segment: &Segment| segment.end - segment.begin < PIECE / 4;
         let count = self.segments.iter().rev().take_while(|(segment, _)| small(segment)).count();
         let Some((first, _)) = self.segments.get(self.segments.len() - count) else {
@@ -791,7 +794,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     fn what_could_not_be_read_comes_again_and_what_was_there_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = fs::canonicalize(folder.path()).unwrap().join("events.ndjson");

@@ -224,6 +224,38 @@ fn whether_a_file_is_complete_does_not_depend_on_what_is_searched_for() {
 }
 
 #[test]
+fn of_many_hours_the_cells_are_days_and_of_many_files_the_worst_are_listed() {
+    let line = |file: usize| {
+        // Each hour has a file but the last one of the third day, and the second file of the second day has lost its row.
+        let at = |hour: usize| event_view::time::format(1_764_547_200_000 + hour as i64 * 3_600_000);
+        let receipt = of_file(&file.to_string(), 0, &format!("r{file}"), "", Some(1));
+        let event = of_file(&file.to_string(), 0, &format!("e{file}"), "ann@example.com", None);
+        let both = if file == 25 { receipt } else { format!("{event}\n{receipt}") };
+        both.replace("2026-11-27T00:00:00.000Z", &at(file)).replace("2026-11-27T03:00:00.000Z", &at(file + 3))
+    };
+    let files = Files::of(&(0..600).filter(|file| *file != 71).map(line).collect::<Vec<_>>());
+    let engine = Engine::new(files.index.snapshot(), Fields::default());
+    let dashboards = definitions::bundled().unwrap();
+    let dashboard = dashboards.iter().find(|known| known.name == "completeness").unwrap();
+    let view = View { query: Query::All, times: 0..i64::MAX / 8 };
+    let answer = panels::answer(&engine, dashboard, &dashboard.panels[0], &view, 0).unwrap();
+    assert_eq!((&answer["total"], answer["rows"].as_array().unwrap().len()), (&json!(599), 500));
+    assert_eq!(answer["rows"][0]["id"], "25");
+    let cells = answer["cells"].as_array().unwrap();
+    assert_eq!((cells.len(), &answer["cell"]), (25, &json!(86_400_000)));
+    let states: Vec<(&Value, &Value)> =
+        cells[..4].iter().map(|cell| (&cell["state"], &cell["files"])).collect();
+    let expected = [("complete", 24), ("rows lack", 24), ("no file", 23), ("complete", 24)];
+    assert_eq!(
+        states
+            .iter()
+            .map(|(state, files)| (state.as_str().unwrap(), files.as_u64().unwrap()))
+            .collect::<Vec<_>>(),
+        expected
+    );
+}
+
+#[test]
 fn what_is_no_document_is_told_and_the_rest_is_shown() {
     let mut files = Files::of(&five());
     let torn = login(6, "eve@example.com", "success", "203.0.113.3", "DE");
