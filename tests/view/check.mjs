@@ -17,7 +17,7 @@ import { chromium } from 'playwright-core';
 import { ATTACK, attack, collect, documents } from './events.mjs';
 import { facts } from './org.mjs';
 import { step, withUnit } from '../../crates/event-view/page/src/format.js';
-import { csv } from '../../crates/event-view/page/src/tables.js';
+import { csv, stacks } from '../../crates/event-view/page/src/tables.js';
 import { at, head, hours, truth, valuesOf } from './truth.mjs';
 
 const { values: options } = parseArgs({ options: { programs: { type: 'string' }, view: { type: 'string' }, component: { type: 'string' }, pictures: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } } });
@@ -154,6 +154,10 @@ function written() {
   for (const text of ['=1', '+1', '-1', '@a', ' =1', '\t=1', 'a;=1', 'a,@b', 'a\t-1', 'a\n=1', 'a; \r+1', ';="x"']) assert.equal(line(text), `"'${text.replaceAll('"', '""')}"`);
   for (const text of ['', 'a=1', '2026-11-27', 'a@b.example', 'a, b', '1+1']) assert.equal(line(text), `"${text}"`);
   assert.equal(line(-5), '-5');
+  const cells = Array.from({ length: 12 }, (_, part) => [['a', `${part}`, part], ['b', `${part}`, 100]]).flat();
+  const parts = stacks(['b', 'a'], cells);
+  assert.deepEqual([parts.length, parts[0], parts.at(-1)], [11, { name: '11', values: [100, 11] }, { name: '2 others', values: [200, 1], others: true }]);
+  told('of a bar more than ten parts are one, so that the bar is as long as all of them');
   told('a text of which any part would be a formula in a spreadsheet has an apostrophe before it, and every text is in quotes');
 }
 

@@ -119,15 +119,18 @@ impl Pattern {
 
     /// Says of texts whether one has this in it. What is needed for that is made ready once.
     pub fn part(&self) -> Box<dyn FnMut(&str) -> bool + '_> {
-        let (Self::Exact(text) | Self::Address(_, text) | Self::Time(_, text)) = self else {
-            return Box::new(|value| self.matches(value));
+        let text = match self {
+            Self::Exact(text) | Self::Address(_, text) | Self::Time(_, text) => small(text),
+            Self::Network(address, bits) => format!("{address}/{bits}"),
+            Self::Wildcard(_) => return Box::new(|value| self.matches(value)),
         };
-        let part = memmem::Finder::new(&small(text)).into_owned();
+        let is_address = matches!(self, Self::Address(..) | Self::Network(..));
+        let part = memmem::Finder::new(&text).into_owned();
         let mut lower = String::new();
         Box::new(move |value| {
             lower.clear();
             make_small(value, &mut lower);
-            part.find(lower.as_bytes()).is_some() || matches!(self, Self::Address(..)) && self.matches(value)
+            part.find(lower.as_bytes()).is_some() || is_address && self.matches(value)
         })
     }
 }

@@ -86,6 +86,7 @@ impl Files {
 fn a_search_finds_what_it_says_and_nothing_else() {
     let mut lines = five();
     lines[0] = lines[0].replace("\"event\":{", "\"event\":{\"start\":\"2026-11-27T01:29:59.123Z\",");
+    lines[1] = lines[1].replace("\"event\":{", "\"message\":\"203.0.113.0/24 was allowed\",\"event\":{");
     let files = Files::of(&lines);
     for (search, count) in [
         ("", 5),
@@ -107,6 +108,10 @@ fn a_search_finds_what_it_says_and_nothing_else() {
         ("source.ip:\"2001:0db8::5\"", 1),
         ("source.ip:2001:0db8:0::5", 1),
         ("2001:0db8::5", 1),
+        ("203.0.113.0/24", 3),
+        ("\"203.0.113.0/24\" and not source.ip:203.0.113.2", 2),
+        ("message:\"203.0.113.0/24 was allowed\"", 1),
+        ("\"113.0/24 was\"", 1),
         ("@timestamp:\"2026-11-27\"", 5),
         ("@timestamp:2026-11-27", 5),
         ("@timestamp:2026-11-27T02", 1),

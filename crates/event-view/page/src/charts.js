@@ -5,6 +5,7 @@ import { BarChart, HeatmapChart, LineChart, MapChart, PieChart, ScatterChart, Tr
 import { GeoComponent, GridComponent, LegendComponent, TooltipComponent, VisualMapComponent } from 'echarts/components';
 import { CanvasRenderer } from 'echarts/renderers';
 import { number, piece, step, withUnit } from './format.js';
+import { stacks } from './tables.js';
 import { is } from './view.js';
 
 echarts.use([
@@ -154,18 +155,9 @@ function top(definition, answer, color) {
   const keys = rows.map((row) => row.key).reverse();
   let series;
   if (answer.split) {
-    const sums = new Map();
-    for (const [, part, value] of answer.split.cells) sums.set(part, (sums.get(part) ?? 0) + value);
-    const parts = [...sums.keys()].sort((one, other) => sums.get(other) - sums.get(one) || (one < other ? -1 : 1));
-    const cells = new Map(answer.split.cells.map(([key, part, value]) => [`${key}\u0000${part}`, value]));
-    series = parts.slice(0, 10).map((part, index) => ({
-      name: part, type: 'bar', stack: 'all', data: keys.map((key) => cells.get(`${key}\u0000${part}`) ?? null), itemStyle: { color: meant(part, index, color) },
+    series = stacks(keys, answer.split.cells).map(({ name, values, others }, index) => ({
+      name, type: 'bar', stack: 'all', data: values, itemStyle: { color: others ? color.palette[10] : meant(name, index, color) },
     }));
-    const others = parts.slice(10);
-    if (others.length) {
-      const rest = (key) => others.reduce((sum, part) => sum + (cells.get(`${key}\u0000${part}`) ?? 0), 0);
-      series.push({ name: `${others.length} others`, type: 'bar', stack: 'all', data: keys.map(rest), itemStyle: { color: color.palette[10] } });
-    }
   } else {
     series = [{
       name: answer.name, type: 'bar', data: rows.map((row) => row.value).reverse(), barMaxWidth: 22,

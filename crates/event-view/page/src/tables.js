@@ -81,6 +81,22 @@ export function tabular(definition, answer) {
   }
 }
 
+/** Parts of values, the largest first: the name of each, and how much of it each value has. What goes beyond so many parts is one. */
+export function stacks(keys, cells, most = 10) {
+  const sums = new Map();
+  const known = new Map();
+  for (const [key, part, value] of cells) {
+    sums.set(part, (sums.get(part) ?? 0) + value);
+    known.set(JSON.stringify([key, part]), value);
+  }
+  const parts = [...sums.keys()].sort((one, other) => sums.get(other) - sums.get(one) || (one < other ? -1 : 1));
+  const of = (key, part) => known.get(JSON.stringify([key, part])) ?? null;
+  const found = parts.slice(0, most).map((part) => ({ name: part, values: keys.map((key) => of(key, part)) }));
+  const others = parts.slice(most);
+  if (others.length) found.push({ name: `${others.length} others`, values: keys.map((key) => others.reduce((sum, part) => sum + of(key, part), 0)), others: true });
+  return found;
+}
+
 /** In words, for who hears it. */
 export function summary(definition, answer) {
   const first = (rows) => rows.slice(0, 3).map((row) => `${row.key} ${withUnit(row.value, answer.unit)}`).join(', ');
