@@ -16,7 +16,9 @@ import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { ATTACK, attack, collect, documents } from './events.mjs';
 import { facts } from './org.mjs';
-import { at, truth, valuesOf } from './truth.mjs';
+import { step, withUnit } from '../../crates/event-view/page/src/format.js';
+import { csv, stacks } from '../../crates/event-view/page/src/tables.js';
+import { at, head, hours, truth, valuesOf } from './truth.mjs';
 
 const { values: options } = parseArgs({ options: { programs: { type: 'string' }, view: { type: 'string' }, component: { type: 'string' }, pictures: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } } });
 const work = new URL('work', import.meta.url).pathname;
@@ -75,7 +77,7 @@ function compared(panel, rows) {
   switch (panel.kind) {
     case 'events': return rows.map(([time]) => [time]);
     case 'beside': return rows.map((row) => [row[0], row[panel.columns.length + 2]]);
-    case 'files': return rows.map(([id, , , , here, listed, late]) => [id, here, listed, late]).sort();
+    case 'files':
     case 'heat': return rows.sort();
     case 'top': return panel.split ? rows.sort() : rows;
     default: return rows;
@@ -92,15 +94,21 @@ function same(one, other) {
 
 async function compare(page, all, dashboard, looked) {
   for (const panel of dashboard.panels) {
-    const [, ...shown] = parse((await saved(page, panel.id, 'CSV')).toString());
+    const [names, ...shown] = parse((await saved(page, panel.id, 'CSV')).toString());
     const expected = truth(all, dashboard, panel, looked, shown);
     const given = compared(panel, shown);
     const where = `${dashboard.name} / ${panel.id} of ${looked.searches.join(' and ') || 'everything'}`;
+    assert.deepEqual(names, head(all, dashboard, panel, looked), `${where}: the names of columns`);
     assert.equal(given.length, expected.length, `${where}: so many rows`);
     given.forEach((row, index) => {
       const right = row.length === expected[index].length && row.every((cell, column) => same(cell, expected[index][column]));
       assert.ok(right, `${where}: row ${index} is ${JSON.stringify(row)}, and should be ${JSON.stringify(expected[index])}`);
     });
+    if (panel.kind === 'files') {
+      const { summary, cells } = await (await fetch(new URL(`/api/panel?${new URLSearchParams({ dashboard: dashboard.name, panel: panel.id, q: looked.searches.map((one) => `(${one})`).join(' and ') })}`, page.url()))).json();
+      const told = { cells: cells.map(({ kind, at: start, state: like, files }) => [kind, start, like, files].join(' ')).sort(), summary };
+      assert.deepEqual(told, hours(all, dashboard, panel, looked), where);
+    }
     compare.panels += 1;
   }
 }
@@ -127,7 +135,34 @@ function asked(address, headers) {
   return new Promise((done, failed) => { request(new URL('/api/state', address), { headers }, (answer) => { answer.resume(); done(answer.statusCode); }).on('error', failed).end(); });
 }
 
+/** What needs no browser. */
+function written() {
+  for (const [unit, second] of [['ns', 1e9], ['ms', 1e3], ['s', 1], ['bytes', 1]]) {
+    for (let most = (unit === 'bytes' ? 1100 : 11) * second; most < 1e9 * second; most *= 1.07) {
+      for (const marks of [3, 6]) {
+        const interval = step(most, unit, marks);
+        const count = Math.ceil(most / interval);
+        assert.ok(count >= 1 && count <= marks, `${most} ${unit}: ${count} marks`);
+        for (let mark = 1; mark <= count; mark += 1) assert.match(withUnit(mark * interval, unit), unit === 'bytes' ? /^\d+(\.5|\.25)? (bytes|[KMG]iB)$/ : /^[\d,]+(\.5)? (s|min|h|d)$/);
+      }
+    }
+  }
+  assert.deepEqual([step(9, 's'), step(500, 'bytes'), step(0.4, 'percent'), step(70, '')], [undefined, undefined, undefined, undefined]);
+  assert.deepEqual([3600, 5400, 86400, 100000].map((seconds) => withUnit(seconds, 's')), ['1 h', '90 min', '1 d', '27.78 h']);
+  told('the marks of axes of times and bytes are whole ones of their units, or halves');
+  const line = (raw) => csv({ head: ['h'], rows: [[{ raw }]] }).slice(5, -2);
+  for (const text of ['=1', '+1', '-1', '@a', ' =1', '\t=1', 'a;=1', 'a,@b', 'a\t-1', 'a\n=1', 'a; \r+1', ';="x"']) assert.equal(line(text), `"'${text.replaceAll('"', '""')}"`);
+  for (const text of ['', 'a=1', '2026-11-27', 'a@b.example', 'a, b', '1+1']) assert.equal(line(text), `"${text}"`);
+  assert.equal(line(-5), '-5');
+  const cells = Array.from({ length: 12 }, (_, part) => [['a', `${part}`, part], ['b', `${part}`, 100]]).flat();
+  const parts = stacks(['b', 'a'], cells);
+  assert.deepEqual([parts.length, parts[0], parts.at(-1)], [11, { name: '11', values: [100, 11] }, { name: '2 others', values: [200, 1], others: true }]);
+  told('of a bar more than ten parts are one, so that the bar is as long as all of them');
+  told('a text of which any part would be a formula in a spreadsheet has an apostrophe before it, and every text is in quotes');
+}
+
 async function main() {
+  written();
   mkdirSync(work, { recursive: true });
   const folder = join(work, 'org');
   const events = join(work, 'events.ndjson');
@@ -155,6 +190,13 @@ async function main() {
 
   const browser = await chromium.launch({ executablePath: options.chromium, args: ['--no-sandbox'] });
   const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, acceptDownloads: true, colorScheme: 'light' });
+  await context.addInitScript(() => {
+    window.observers = 0;
+    window.ResizeObserver = class extends ResizeObserver {
+      constructor(...given) { super(...given); window.observers += 1; }
+      disconnect() { super.disconnect(); window.observers -= 1; }
+    };
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(20000);
   const problems = [];
@@ -172,13 +214,14 @@ async function main() {
   told(`every panel of ${dashboards.length} dashboards says what the ${all.length} documents say (${compare.panels} panels)`);
   const org = facts(collected.org);
   const own = encodeURIComponent('not event.id:attack');
+  const attacked = all.find((document) => document.event.id === 'attack').salesforce.event_log_file.id;
   const eventsAlone = encodeURIComponent('not data_stream.dataset:salesforce.collector');
   let said = 0;
   for (const [dashboard, panels] of Object.entries(org)) {
     await show(`/?dashboard=${dashboard}&filter=${own}${dashboard === 'completeness' ? '' : `&filter=${eventsAlone}`}`);
     for (const [panel, expected] of Object.entries(panels)) {
       const [, ...shown] = parse((await saved(page, panel, 'CSV')).toString());
-      const given = (panel === 'files' ? shown.map(([id, , , , here, listed]) => { assert.equal(here, listed); return [id, here]; }) : shown).sort();
+      const given = (panel === 'files' ? shown.map(([id, , , state, here, , listed]) => { const own = Number(here) - Number(id === attacked); assert.equal(own, Number(listed)); assert.equal(state === 'too many', id === attacked); return [id, own]; }) : shown).sort();
       const right = given.length === expected.length && expected.sort().every((row, index) => row.every((cell, column) => same(given[index][column], cell)));
       assert.ok(right, `${dashboard} / ${panel} is ${JSON.stringify(given)}, and the org says ${JSON.stringify(expected)}`);
       said += 1;
@@ -323,6 +366,62 @@ async function main() {
   assert.equal(await page.locator('#panel-events .value').textContent(), new Intl.NumberFormat('en').format(all.length + 1));
   told('what is appended to a file is shown without asking');
 
+  // While it follows, what somebody is at stays, and nothing piles up.
+  let count = all.length + 1;
+  const appended = async () => {
+    count += 1;
+    appendFileSync(events, `${JSON.stringify({ ...all[0], event: { ...all[0].event, id: `new ${count}` } })}\n`);
+    await page.waitForFunction((text) => document.querySelector('#panel-events .value').textContent === text, new Intl.NumberFormat('en').format(count));
+    await settled(page);
+  };
+  await page.locator('#query').fill('not sent yet');
+  await page.locator('#from').fill('2026-01-01T00:00:01');
+  const cell = page.locator('#panel-table tbody tr').nth(2).locator('button').nth(1);
+  await cell.focus();
+  const focused = await cell.textContent();
+  await page.evaluate(() => {
+    window.changed = [];
+    const watch = new MutationObserver((changes) => window.changed.push(...changes.map(({ target }) => target.id)));
+    for (const id of ['title', 'about', 'dashboards', 'filters', 'fields', 'notices', 'mistake']) watch.observe(document.getElementById(id), { childList: true, characterData: true, subtree: true });
+  });
+  await appended();
+  assert.deepEqual([await page.locator('#query').inputValue(), await page.locator('#from').inputValue()], ['not sent yet', '2026-01-01T00:00:01']);
+  assert.deepEqual(await page.evaluate(() => [document.activeElement.tagName, document.activeElement.textContent, window.changed.join()]), ['BUTTON', focused, '']);
+  told('while a file grows, what is written in the boxes and what has the focus stay, and what says the same is left alone');
+  const charts = () => page.evaluate(() => [window.observers, [...document.querySelectorAll('.chart')].filter((chart) => chart.querySelector('canvas')).length]);
+  const devtools = await context.newCDPSession(page);
+  const held = async () => {
+    await devtools.send('HeapProfiler.collectGarbage');
+    const { nodes, jsEventListeners } = await devtools.send('Memory.getDOMCounters');
+    return [nodes, jsEventListeners];
+  };
+  const around = async (times) => {
+    for (let time = 0; time < times; time += 1) {
+      for (const name of ['Login', 'Apex', 'Overview']) {
+        await page.locator('#dashboards').getByText(name, { exact: true }).click();
+        await settled(page);
+      }
+      await page.evaluate(() => { for (let twice = 0; twice < 2; twice += 1) document.querySelectorAll('.tools button[aria-pressed]').forEach((toggle) => toggle.click()); });
+      await appended();
+    }
+  };
+  await around(2);
+  const few = await held();
+  await around(5);
+  const many = await held();
+  const [observers, canvases] = await charts();
+  assert.equal(observers, canvases);
+  assert.ok(many.every((number, index) => number < few[index] * 1.2 + 50), `${few} became ${many} nodes and listeners`);
+  told('charts that are gone hold nothing: no observer, no listener, no node');
+
+  // Times beyond all bounds.
+  for (const [from, to] of [['99999999999999999', ''], ['-99999999999999999', '99999999999999999'], ['-8640000000000000', '8640000000000000'], ['8640000000000000', ''], ['99999999999999999999', '']]) {
+    await show(`/?dashboard=overview&from=${from}&to=${to}`);
+    assert.deepEqual([await page.locator('.error').count(), await page.locator('#mistake').textContent()], [0, '']);
+    assert.match(await page.locator('#status').textContent(), /events of/);
+  }
+  told('times beyond all bounds in an address are no reason to show nothing');
+
   // Opened again.
   assert.deepEqual(problems, []);
   await page.goto('about:blank');
@@ -330,7 +429,7 @@ async function main() {
   await once(program, 'exit');
   const again = await view(events, '--index', join(work, 'index'));
   const begun = performance.now();
-  await read(again.address, all.length + 1);
+  await read(again.address, count);
   const took = performance.now() - begun;
   told(`opened again, all is there after ${Math.round(took)} ms`);
 
@@ -384,11 +483,11 @@ async function main() {
   const mounted = ['unshare', '--map-root-user', '--mount', 'sh', '-c', 'mount -t tmpfs -o size=256k none "$0" && exec "$@"', small];
   if (spawnSync(mounted[0], [...mounted.slice(1), 'true']).status === 0) {
     const full = await started([...mounted, options.view, events, '--index', small]);
-    await read(full.address, all.length + 1);
+    await read(full.address, count);
     await page.goto(full.address);
     await settled(page);
     assert.match(await notices(), /index cannot be written.*No space left/s);
-    assert.equal(await page.locator('#panel-events .value').textContent(), new Intl.NumberFormat('en').format(all.length + 1));
+    assert.equal(await page.locator('#panel-events .value').textContent(), new Intl.NumberFormat('en').format(count));
     told('a disk that is full is told, and all events are shown');
   } else {
     console.log('--  a file system of its own cannot be mounted here: a disk that is full was not tried');

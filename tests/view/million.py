@@ -23,6 +23,8 @@ import urllib.request
 
 COUNT = 1_000_000
 FILTER = "event.outcome:failure and source.ip:203.0.113.0/24"
+# In no column in particular, so that all values of all columns are looked through. It has no target.
+TEXT = "203.0.113"
 
 
 def write(source, path):
@@ -102,16 +104,16 @@ def main():
         if seconds > 1:
             missed.append("opened again")
         dashboard = next(known for known in view.ask("api/state")["dashboards"] if known["name"] == "login")
-        for search in ["", FILTER]:
+        for search in ["", FILTER, TEXT]:
             slowest = []
             for panel in dashboard["panels"]:
-                # The first reads columns from the disk, and each keeps its selection: twice, of which the second counts.
+                # The first reads columns from the disk and makes the selection, which is kept: what somebody waits for is the first.
                 times = [view.ask("api/panel", dashboard="login", panel=panel["id"], q=search)["milliseconds"] for _ in range(2)]
                 slowest.append((times[1], times[0], panel["id"]))
-                if search and times[1] > 200:
-                    missed.append(f"{panel['id']} with a filter")
-            slowest.sort(reverse=True)
-            told = ", ".join(f"{name} {again:.0f} ms (first {first:.0f})" for again, first, name in slowest[:5])
+                if search == FILTER and max(times) > 200:
+                    missed.append(f"{panel['id']} with a filter ({times[0]:.0f} ms, then {times[1]:.0f} ms)")
+            slowest.sort(key=lambda one: max(one[:2]), reverse=True)
+            told = ", ".join(f"{name} {first:.0f} ms (again {again:.0f})" for again, first, name in slowest[:5])
             print(f"{search or 'everything'}: slowest of {len(slowest)} panels: {told}")
         print(f"memory         {view.memory('RssAnon'):6.0f} MiB, at most {view.memory('VmHWM'):.0f} MiB (target 200 MiB)")
         if view.memory("VmHWM") > 200:

@@ -1,6 +1,7 @@
 // What each panel must say, computed from the documents themselves, by other code than the program's.
 
 const DAY = 86400000;
+const HOUR = 3600000;
 
 export function valuesOf(document, field) {
   let found = [document];
@@ -112,16 +113,88 @@ function pieces(documents, starts) {
 
 const rankedAt = (list, percent) => list.sort((a, b) => a - b)[Math.max(1, Math.ceil((percent / 100) * list.length)) - 1];
 
-function band(values, length) {
+/** Of pieces that lie partly outside of what is looked at, and where there are fewer than four others, nothing is said. */
+function band(all, starts, length, view) {
+  const values = all.map((value, index) => (view.from <= starts[index] && starts[index] + length <= view.to ? value : null));
   const step = DAY % length === 0 ? DAY / length : 1;
   return values.map((_, index) => {
-    const others = (every) => values.filter((_, other) => other !== index && Math.abs(other - index) % every === 0);
+    const others = (every) => values.filter((value, other) => value !== null && other !== index && Math.abs(other - index) % every === 0);
     let usual = others(step);
     if (usual.length < 4) usual = others(1);
+    if (values[index] === null || usual.length < 4) return ['', ''];
     const middle = rankedAt([...usual], 50);
     const spread = Math.max(1.4826 * rankedAt(usual.map((one) => Math.abs(one - middle)), 50), Math.sqrt(middle), 1);
     return [Math.max(0, middle - 3 * spread), middle + 3 * spread];
   });
+}
+
+// The worst first.
+const STATES = ['given up', 'rows lack', 'no file', 'too many', 'late', 'no receipt', 'complete'];
+const worst = (states) => states.toSorted((one, other) => STATES.indexOf(one) - STATES.indexOf(other))[0];
+
+/** All files that cover some of what is looked at. A search only chooses which are listed: what is in them does not depend on it. */
+function filesOf(all, dashboard, panel, view) {
+  const { files } = panel;
+  const about = all.filter((document) => search(dashboard.filter)(document) && search(panel.filter)(document));
+  const receipt = search(files.receipts);
+  const by = (documents) => new Map(grouped(documents, [files.id]).map((group) => [group.key[0], group.documents]));
+  const events = by(about.filter((document) => !receipt(document)));
+  const receipts = by(about.filter(receipt));
+  const listed = by(about.filter((document) => view.searches.every((one) => search(one)(document))));
+  const value = (documents, field) => documents?.flatMap((document) => valuesOf(document, field))[0];
+  const most = (documents, field) => Math.max(0, ...documents.flatMap((document) => numbersOf(document, field)));
+  const found = [...new Set([...events.keys(), ...receipts.keys()])].map((id) => {
+    const [own, told] = [events.get(id) ?? [], receipts.get(id)];
+    const covers = Date.parse(value(own, files.covers) ?? value(told, files.covers));
+    const here = new Set(own.map((document) => document.event.id)).size;
+    const again = own.length - here;
+    const rows = told ? most(told, files.rows) - most(told, files.left_out) : '';
+    const late = Date.parse(value(own, files.made) ?? value(told, files.made)) - covers - HOUR;
+    const succeeded = told?.some((document) => document.event.outcome === 'success');
+    const state = told && !succeeded ? 'given up' : told && here < rows ? 'rows lack' : (told && here > rows) || again ? 'too many'
+      : late > files.late_after * HOUR ? 'late' : told ? 'complete' : 'no receipt';
+    return { id, own: value(own, files.group), named: value(told, files.receipt_group), covers, here, again, rows, late, state, listed: listed.has(id) };
+  }).filter(({ covers }) => covers < view.to && covers + HOUR > view.from);
+  const names = new Map(found.filter(({ own, named }) => own && named).map(({ own, named }) => [own, named]));
+  return found.map((file) => ({ ...file, kind: file.named ?? names.get(file.own) ?? file.own }));
+}
+
+/** Which hours of which kinds of file have what, as `kind start state number` each, and how many files there are of each state. */
+export function hours(all, dashboard, panel, view) {
+  const files = filesOf(all, dashboard, panel, view);
+  const [first, last] = [Math.min(...files.map(({ covers }) => covers)), Math.max(...files.map(({ covers }) => covers))];
+  const cells = [];
+  for (const kind of new Set(files.filter(({ listed }) => listed).map((file) => file.kind))) {
+    for (let start = first; start <= last; start += HOUR) {
+      const own = files.filter((file) => file.kind === kind && file.covers === start).map(({ state }) => state);
+      cells.push([kind, start, own.length ? worst(own) : 'no file', own.length].join(' '));
+    }
+  }
+  const states = [...files.filter(({ listed }) => listed).map(({ state }) => state), ...cells.filter((cell) => / no file 0$/.test(cell)).map(() => 'no file')];
+  return { cells: cells.sort(), summary: STATES.map((state) => [state, states.filter((one) => one === state).length]) };
+}
+
+/** The names of the columns that the CSV of a panel must have. */
+export function head(all, dashboard, panel, view) {
+  const titles = panel.series.map(({ title }) => title);
+  switch (panel.kind) {
+    case 'number': return [panel.title];
+    case 'time': {
+      if (!panel.split) return ['time (UTC)', ...titles, ...(panel.band ? ['usual from', 'usual to'] : [])];
+      const looked = (document) => [dashboard.filter, panel.filter, ...view.searches].every((one) => search(one)(document)) && at(document) >= view.from && at(document) < view.to;
+      const order = ranked(grouped(all.filter(looked), [panel.split]).map((group) => ({ ...group, value: group.documents.length }))).map(({ key }) => key[0]);
+      return ['time (UTC)', ...order.slice(0, 10), ...(order.length > 10 && panel.series[0].metric === 'count' ? [`${order.length - 10} others`] : [])];
+    }
+    case 'top': return [panel.field, ...(panel.split ? [panel.split] : []), titles[0]];
+    case 'table': return [...panel.by, ...titles];
+    case 'map': return [panel.country, 'events'];
+    case 'heat': return ['time (UTC)', panel.field, 'events'];
+    case 'first': return ['first (UTC)', panel.by[0], panel.field, 'events since'];
+    case 'events': return ['time (UTC)', ...panel.columns];
+    case 'beside': return ['time (UTC)', ...panel.columns, panel.by[0], 'before (UTC)', ...panel.other_columns.map((column) => `before: ${column}`)];
+    case 'files': return ['file', 'kind', 'covers from (UTC)', 'state', 'events here', 'came again', 'rows by receipt', 'made after'];
+    default: throw new Error(`no truth for ${panel.kind}`);
+  }
 }
 
 /** Rows that the CSV of a panel must have; `shown` are those that it has, of which the pieces of time are taken. */
@@ -158,7 +231,7 @@ export function truth(all, dashboard, panel, view, shown) {
         const value = metric(series, of);
         return value === '' && counted(series) ? 0 : value;
       }));
-      const usual = panel.band ? band(lines[0], starts[1] - starts[0]) : starts.map(() => []);
+      const usual = panel.band ? band(lines[0], starts, starts[1] - starts[0], view) : starts.map(() => []);
       return starts.map((start, index) => [iso(start), ...lines.map((line) => line[index]), ...usual[index]]);
     }
     case 'top': {
@@ -225,24 +298,9 @@ export function truth(all, dashboard, panel, view, shown) {
         return [iso(at(document)), before !== undefined && before >= at(document) - panel.hours * 3600000 ? iso(before) : ''];
       });
     }
-    case 'files': {
-      const { files } = panel;
-      const receipts = all.filter((document) => search(files.receipts)(document) && looked(document));
-      const events = all.filter((document) => !search(files.receipts)(document) && looked(document));
-      const here = new Map(grouped(events, [files.id]).map((group) => [group.key[0], group.documents]));
-      const told = new Map(grouped(receipts, [files.id]).map((group) => [group.key[0], group.documents]));
-      const rows = [];
-      for (const id of new Set([...here.keys(), ...told.keys()])) {
-        const one = (here.get(id) ?? told.get(id))[0];
-        const covers = Date.parse(valuesOf(one, files.covers)[0]);
-        if (covers >= view.to || covers + 3600000 <= view.from) continue;
-        const receipt = told.get(id);
-        const rowsTold = receipt ? Math.max(...receipt.flatMap((document) => numbersOf(document, files.rows))) - Math.max(0, ...receipt.flatMap((document) => numbersOf(document, files.left_out))) : '';
-        const late = Date.parse(valuesOf(one, files.made)[0]) - covers - 3600000;
-        rows.push([id, here.get(id)?.length ?? 0, rowsTold, late / 1000]);
-      }
-      return rows.sort();
-    }
+    case 'files':
+      return filesOf(all, dashboard, panel, view).filter((file) => file.listed)
+        .map((file) => [file.id, file.kind, iso(file.covers), file.state, file.here, file.again, file.rows, file.late / 1000]).sort();
     default: throw new Error(`no truth for ${panel.kind}`);
   }
 }

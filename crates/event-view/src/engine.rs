@@ -3,7 +3,7 @@
 
 use crate::{
     index::Snapshot,
-    query::{Comparison, Pattern, Query, number_or_time},
+    query::{Pattern, Query, number, times},
     segment::{FieldValues, Segment, TIME},
 };
 use columnar::{Column, StrColumn};
@@ -259,6 +259,23 @@ impl Engine {
         Self { snapshot, fields, selections: Mutex::default(), firsts: Mutex::default() }
     }
 
+    /// Of the snapshot that follows. The values of fields stay known, so that what has come is all that is read, unless a file has gone or was
+    /// replaced: then those that it alone had are to go as well.
+    pub fn next(&self, snapshot: Arc<Snapshot>) -> Self {
+        let less = self.snapshot.files.iter().any(|file| {
+            let now = snapshot.files.binary_search_by(|now| now.path.cmp(&file.path));
+            now.map_or(true, |place| snapshot.files[place].read < file.read)
+        });
+        if less {
+            return Self::new(snapshot, Fields::default());
+        }
+        let segments: FxHashSet<u64> = snapshot.segments.iter().map(|segment| segment.id).collect();
+        for terms in lock(&self.fields.0).values() {
+            lock(terms).dictionaries.retain(|segment, _| segments.contains(segment));
+        }
+        Self::new(snapshot, self.fields.clone())
+    }
+
     /// What it answers from.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
@@ -321,6 +338,12 @@ impl Engine {
 
     /// Leaves of some rows those that match.
     fn narrow(&self, segment: &Segment, query: &Query, rows: &mut [u64]) -> io::Result<()> {
+        if let Some(pattern) = query.field_pattern() {
+            let fields = names(segment)?;
+            let named =
+                fields.iter().filter(|field| pattern.matches(field)).map(|field| query.of_field(field));
+            return self.narrow(segment, &Query::Or(named.collect()), rows);
+        }
         match query {
             Query::All => {}
             Query::And(parts) => {
@@ -350,63 +373,66 @@ impl Engine {
                 });
             }
             Query::Is(field, pattern) if field == TIME => {
-                let Pattern::Exact(text) = pattern else {
-                    rows.fill(0);
-                    return Ok(());
+                let (from, to) = match pattern {
+                    Pattern::Time(times, _) => span_of(times),
+                    Pattern::Exact(text) => match times(text).as_ref().map(span_of) {
+                        Some(times) => times,
+                        None => number(text).map_or((f64::NAN, f64::NAN), |number| (number, number)),
+                    },
+                    _ => (f64::NAN, f64::NAN),
                 };
-                let at = number_or_time(text);
                 let values = segment.column(field)?;
-                retain(rows, |row| at.is_some() && first(&values, row) == at);
+                retain(rows, |row| first(&values, row).is_some_and(|at| from <= at && at <= to));
             }
             Query::Is(field, pattern) => {
                 let values = segment.column(field)?;
-                let number = match pattern {
-                    Pattern::Exact(text) => text.parse::<f64>().ok(),
-                    _ => None,
-                };
                 let hits = match &values.texts {
                     Some(texts) => matching(texts, |text| pattern.matches(text))?,
                     None => Vec::new(),
                 };
-                keep(rows, &values, &hits, |value| {
-                    number.map_or_else(|| pattern.matches(&value.to_string()), |number| value == number)
-                });
+                keep(rows, &values, &hits, pattern.number());
             }
             Query::Compares(field, comparison, value) => {
-                let Some(bound) = number_or_time(value) else {
-                    rows.fill(0);
-                    return Ok(());
+                // What may be both is a number to numbers, and a time to times.
+                let as_time = times(value).as_ref().map(span_of);
+                let as_number = number(value).map(|number| (number, number)).or(as_time);
+                let (as_time, as_number) = if field == TIME {
+                    (as_time.or(as_number), as_time.or(as_number))
+                } else {
+                    (as_time, as_number)
                 };
-                let holds = |value: f64| match comparison {
-                    Comparison::Less => value < bound,
-                    Comparison::LessOrEqual => value <= bound,
-                    Comparison::Greater => value > bound,
-                    Comparison::GreaterOrEqual => value >= bound,
-                };
+                let holds = |value: f64| as_number.is_some_and(|bound| comparison.holds(value, bound));
                 let values = segment.column(field)?;
                 let hits = match &values.texts {
-                    Some(texts) => matching(texts, |text| number_or_time(text).is_some_and(holds))?,
+                    Some(texts) => matching(texts, |text| match (number(text), times(text)) {
+                        (Some(value), _) => holds(value),
+                        (None, Some(times)) => {
+                            as_time.is_some_and(|bound| comparison.holds(times.start as f64, bound))
+                        }
+                        (None, None) => false,
+                    })?,
                     None => Vec::new(),
                 };
                 keep(rows, &values, &hits, holds);
             }
             Query::Text(pattern) => {
                 let mut sum = vec![0; rows.len()];
-                for (field, _) in segment.fields()? {
+                let (mut part, number) = (pattern.part(), pattern.number());
+                for field in names(segment)? {
                     if field == TIME {
                         continue;
                     }
                     // Not kept: these are columns that no panel may ever ask for.
                     let values = segment.read(&field)?;
                     let hits = match &values.texts {
-                        Some(texts) => matching(texts, |text| pattern.within(text))?,
+                        Some(texts) => matching(texts, &mut part)?,
                         None => Vec::new(),
                     };
                     if values.numbers.is_none() && !hits.contains(&true) {
                         continue;
                     }
                     let mut some = rows.to_vec();
-                    keep(&mut some, &values, &hits, |value| pattern.matches(&value.to_string()));
+                    keep(&mut some, &values, &hits, &number);
                     sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
                 }
                 rows.copy_from_slice(&sum);
@@ -534,6 +560,56 @@ impl Engine {
         Ok(found)
     }
 
+    /// For each value of a field how many documents have it, those of the same id counted once, and how many came again. What has no id is counted as
+    /// it is. There may be as many ids as documents, so of each is kept a digest, and that for as long as this takes.
+    pub fn documents_once(
+        &self,
+        selection: &Selection,
+        field: &str,
+        id: &str,
+    ) -> io::Result<FxHashMap<Ordinal, (u64, u64)>> {
+        let digest = |bytes: &[u8]| {
+            let mut digest = [0; 16];
+            digest.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+            digest
+        };
+        let mut found: FxHashMap<Ordinal, (u64, Vec<[u8; 16]>)> = FxHashMap::default();
+        for (number, segment) in self.snapshot.segments.iter().enumerate() {
+            if selection.bits[number].iter().all(|word| *word == 0) {
+                continue;
+            }
+            let mut opened = self.open(segment, field)?;
+            let ids = segment.read(id)?;
+            let mut digests = Vec::new();
+            if let Some(texts) = &ids.texts {
+                let mut terms = texts.dictionary().stream()?;
+                while terms.advance() {
+                    digests.push(digest(terms.key()));
+                }
+            }
+            for row in selection.rows(number) {
+                let text = ids.texts.as_ref().and_then(|texts| texts.ords().first(row));
+                let own = match (text, first(&ids, row)) {
+                    (Some(text), _) => Some(digests[text as usize]),
+                    (None, Some(number)) => Some(digest(number.to_string().as_bytes())),
+                    (None, None) => None,
+                };
+                self.each(field, &mut opened, row, |value| {
+                    let (without, ids) = found.entry(value).or_default();
+                    *without += u64::from(own.is_none());
+                    ids.extend(own);
+                });
+            }
+        }
+        let counted = found.into_iter().map(|(value, (without, mut ids))| {
+            let all = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            (value, (without + ids.len() as u64, (all - ids.len()) as u64))
+        });
+        Ok(counted.collect())
+    }
+
     /// When each group was first, of all documents that match. It is the same for whatever is looked at, and so is found once.
     pub fn firsts(&self, query: &Query, by: &[Dimension]) -> io::Result<Arc<Vec<Group>>> {
         let name = format!("{by:?} {query:?}");
@@ -644,6 +720,16 @@ impl Engine {
     }
 }
 
+/// From the first to the last moment of a piece of time.
+fn span_of(times: &Range<i64>) -> (f64, f64) {
+    (times.start as f64, (times.end - 1) as f64)
+}
+
+/// The names of fields, each once.
+fn names(segment: &Segment) -> io::Result<std::collections::BTreeSet<String>> {
+    Ok(segment.fields()?.into_iter().map(|(name, _)| name).collect())
+}
+
 fn first(values: &FieldValues, row: u32) -> Option<f64> {
     values.numbers.as_ref().and_then(|numbers| numbers.first(row))
 }
@@ -693,4 +779,43 @@ fn keep(rows: &mut [u64], values: &FieldValues, hits: &[bool], number: impl Fn(f
         texts.is_some_and(|ords| ords.values_for_doc(row).any(|ord| hits[ord as usize]))
             || numbers.is_some_and(|numbers| numbers.values_for_doc(row).any(&number))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Index;
+    use std::{fs, io::Write};
+
+    #[test]
+    fn what_is_known_of_values_does_not_grow_with_segments_that_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        let append = |value: &str| {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+            writeln!(file, "{{\"@timestamp\":\"2026-11-27T01:00:00.000Z\",\"a\":\"{value}\"}}").unwrap();
+        };
+        append("first");
+        let mut index = Index::new(std::slice::from_ref(&path), None).unwrap();
+        let mut engine = Engine::new(Arc::default(), Fields::default());
+        let known = |engine: &Engine| {
+            let all = engine.select(&Query::All, &(i64::MIN / 4..i64::MAX / 4)).unwrap();
+            let groups = engine.groups(&all, &[Dimension::Field("a".into())], &[]).unwrap();
+            let terms = engine.terms("a");
+            let terms = lock(&terms);
+            (groups.iter().map(|group| group.count).sum::<u64>(), terms.dictionaries.len(), terms.texts.len())
+        };
+        for count in 1..40 {
+            index.refresh(&|_, _| {});
+            engine = engine.next(index.snapshot());
+            let segments = engine.snapshot().segments.len();
+            assert_eq!(known(&engine), (count, segments, count.min(2) as usize));
+            append("another");
+        }
+        // A file that begins again has other values.
+        fs::write(&path, "").unwrap();
+        append("last");
+        index.refresh(&|_, _| {});
+        assert_eq!(known(&engine.next(index.snapshot())), (1, 1, 1));
+    }
 }

@@ -35,11 +35,36 @@ fn elsewhere(panel: &Panel) -> bool {
     !matches!(panel.kind, Kind::First | Kind::Beside | Kind::Files)
 }
 
-fn left_out(dashboard: &Dashboard) -> Option<String> {
-    let titles: Vec<_> =
-        dashboard.panels.iter().filter(|panel| !elsewhere(panel)).map(|panel| panel.title.as_str()).collect();
+/// Panels, and columns of panels, that are not shown elsewhere.
+fn left_out(dashboard: &Dashboard, shown: impl Fn(&Panel, &Series) -> bool) -> Option<String> {
+    let mut titles = Vec::new();
+    for panel in &dashboard.panels {
+        if !elsewhere(panel) {
+            titles.push(panel.title.clone());
+            continue;
+        }
+        let columns = panel.series.iter().filter(|series| !shown(panel, series));
+        titles.extend(columns.map(|series| format!("{}, {}", panel.title, series.title)));
+    }
     (!titles.is_empty())
         .then(|| format!("{} Shown by `event-view` alone: {}.", dashboard.about, titles.join("; ")))
+}
+
+/// What is told of documents where some of it cannot be: if nothing is left, how many there are.
+fn those_shown(panel: &Panel, shown: impl Fn(&Panel, &Series) -> bool) -> Vec<Series> {
+    let found: Vec<Series> = panel.series.iter().filter(|series| shown(panel, series)).cloned().collect();
+    if found.is_empty() { vec![counted()] } else { found }
+}
+
+/// Of a share Kibana shows a number's part and rest, and has no other place for it; nor has it one for series with searches of their own.
+fn in_kibana(panel: &Panel, series: &Series) -> bool {
+    let share = matches!(series.metric, Metric::Share { .. });
+    series.filter.is_empty() && (!share || panel.kind == Kind::Number)
+}
+
+/// In Grafana's tables over Elasticsearch the columns of two queries are called the same, so that each table is of one.
+fn in_grafana(panel: &Panel, series: &Series) -> bool {
+    panel.kind != Kind::Table || series.filter.is_empty() && !matches!(series.metric, Metric::Share { .. })
 }
 
 fn both(one: &str, other: &str) -> String {
@@ -74,7 +99,7 @@ pub fn kibana(dashboards: &[Dashboard], only: Option<&str>) -> Result<String> {
         for panel in dashboard.panels.iter().filter(|panel| elsewhere(panel)) {
             add(kibana_panel(dashboard, panel), place.next(u32::from(panel.width) * 4, panel), &mut objects);
         }
-        if let Some(text) = left_out(dashboard) {
+        if let Some(text) = left_out(dashboard, in_kibana) {
             let state = json!({ "title": "About", "type": "markdown", "aggs": [], "params": { "markdown": text, "fontSize": 12, "openLinksInNewTab": false } });
             let object = json!({
                 "type": "visualization", "id": format!("event-view-{}-about", dashboard.name), "references": [],
@@ -158,14 +183,13 @@ fn kibana_panel(dashboard: &Dashboard, panel: &Panel) -> Value {
 
 fn kibana_state(panel: &Panel) -> Value {
     let mut aggregations = Vec::new();
-    let counting = [counted()];
-    let series: &[Series] = if panel.series.is_empty() { &counting } else { &panel.series };
+    let series = those_shown(panel, in_kibana);
     let mut add = |kind: &str, schema: &str, params: Value| {
         let id = (aggregations.len() + 1).to_string();
         aggregations
             .push(json!({ "id": id, "enabled": true, "type": kind, "schema": schema, "params": params }));
     };
-    for series in series {
+    for series in &series {
         let label = &series.title;
         let (kind, params) = match &series.metric {
             Metric::Count | Metric::Share { .. } => ("count", json!({ "customLabel": label })),
@@ -194,7 +218,13 @@ fn kibana_state(panel: &Panel) -> Value {
             json!({ "filters": [filter(of.clone(), of), filter(format!("not ({of})"), "others")] }),
         );
     }
-    let terms = |field: &str, size: usize| json!({ "field": field, "size": size, "order": "desc", "orderBy": "1", "otherBucket": false, "missingBucket": false });
+    // The first metric decides the order; of percentiles that is one value of those that there might be.
+    let order = match &series[0].metric {
+        Metric::Percentile { percent, .. } if percent.fract() == 0.0 => format!("1.{percent}"),
+        Metric::Percentile { percent, .. } => format!("1['{percent}']"),
+        _ => "1".to_owned(),
+    };
+    let terms = |field: &str, size: usize| json!({ "field": field, "size": size, "order": "desc", "orderBy": order, "otherBucket": false, "missingBucket": false });
     let by_time = json!({ "field": "@timestamp", "interval": "auto", "useNormalizedEsInterval": true, "min_doc_count": 1 });
     let kind = match panel.kind {
         Kind::Number => "metric",
@@ -241,7 +271,7 @@ fn kibana_state(panel: &Panel) -> Value {
         "heatmap" => {
             json!({ "type": "heatmap", "addLegend": true, "addTooltip": true, "colorSchema": "Blues", "colorsNumber": 5, "valueAxes": [{ "id": "ValueAxis-1", "type": "value", "show": false, "scale": { "type": "linear" }, "labels": { "show": false } }] })
         }
-        _ => xy(panel, kind, series),
+        _ => xy(panel, kind, &series),
     };
     json!({ "title": panel.title, "type": kind, "aggs": aggregations, "params": params })
 }
@@ -312,7 +342,8 @@ pub fn grafana(dashboards: &[Dashboard], only: Option<&str>, source: Source) -> 
         made["gridPos"] = json!({ "x": x, "y": y, "w": w, "h": h });
         panels.push(made);
     }
-    if let Some(text) = left_out(dashboard) {
+    let shown = |panel: &Panel, series: &Series| source == Source::Loki || in_grafana(panel, series);
+    if let Some(text) = left_out(dashboard, shown) {
         let (x, y, w, h) = place.full(3);
         panels.push(json!({
             "id": panels.len() + 1, "type": "text", "title": "About", "gridPos": { "x": x, "y": y, "w": w, "h": h },
@@ -346,31 +377,40 @@ fn grafana_panel(dashboard: &Dashboard, panel: &Panel, source: Source) -> Result
         (Kind::Events, _) if source == Source::Loki => "logs",
         _ => "table",
     };
-    let counting = [counted()];
-    let series: &[Series] = if panel.series.is_empty() { &counting } else { &panel.series };
-    let unit = match series[0].unit.as_str() {
-        "percent" => "percentunit",
-        "ns" | "ms" | "s" | "bytes" => &series[0].unit,
-        "time" => "dateTimeFromNow",
-        _ => "short",
-    };
+    let series = those_shown(panel, |panel, series| source == Source::Loki || in_grafana(panel, series));
     let scope = Query::parse(&dashboard.filter)?.and(Query::parse(&panel.filter)?);
     let data =
         json!({ "type": if source == Source::Loki { "loki" } else { "elasticsearch" }, "uid": "${source}" });
     let mut targets = Vec::new();
     match source {
-        Source::Elasticsearch => elasticsearch(panel, series, &scope, &mut targets),
-        Source::Loki => loki(panel, series, &scope, &mut targets),
+        Source::Elasticsearch => elasticsearch(panel, &series, &scope, &mut targets),
+        Source::Loki => loki(panel, &series, &scope, &mut targets),
     }
-    for target in &mut targets {
+    for (target, _) in &mut targets {
         target["datasource"] = data.clone();
     }
+    let overrides: Vec<Value> = match (panel.kind, source) {
+        (Kind::Time, _) => targets.iter().filter_map(|(target, series)| {
+            let mut properties = vec![json!({ "id": "unit", "value": unit(series.as_ref()?, source) })];
+            if series.as_ref()?.right {
+                properties.push(json!({ "id": "custom.axisPlacement", "value": "right" }));
+            }
+            Some(json!({ "matcher": { "id": "byFrameRefID", "options": target["refId"] }, "properties": properties }))
+        }).collect(),
+        (Kind::Table, Source::Elasticsearch) => series.iter().map(|series| column(json!({ "id": "byRegexp", "options": column_name(&series.metric) }), series, source)).collect(),
+        (Kind::Table, Source::Loki) => targets.iter().filter_map(|(target, series)| {
+            let name = if targets.len() > 1 { format!("Value #{}", target["refId"].as_str()?) } else { "Value".to_owned() };
+            Some(column(json!({ "id": "byName", "options": name }), series.as_ref()?, source))
+        }).collect(),
+        _ => Vec::new(),
+    };
+    let asked: Vec<&Value> = targets.iter().map(|(target, _)| target).collect();
     let mut made = json!({
-        "type": kind, "title": panel.title, "description": panel.about, "datasource": data, "targets": targets,
-        "fieldConfig": { "defaults": { "unit": unit }, "overrides": [] },
+        "type": kind, "title": panel.title, "description": panel.about, "datasource": data, "targets": asked,
+        "fieldConfig": { "defaults": { "unit": if panel.kind == Kind::Table { "short" } else { unit(&series[0], source) } }, "overrides": overrides },
     });
-    // A table of one query for each column is one table.
-    if kind == "table" && source == Source::Loki {
+    // A table of several queries is one table.
+    if kind == "table" && targets.len() > 1 {
         made["transformations"] = json!([{ "id": "merge", "options": {} }]);
     }
     let bars = panel.kind == Kind::Time && panel.look == Look::Bar || panel.kind == Kind::Heat;
@@ -378,91 +418,157 @@ fn grafana_panel(dashboard: &Dashboard, panel: &Panel, source: Source) -> Result
         made["fieldConfig"]["defaults"]["custom"] =
             json!({ "drawStyle": "bars", "fillOpacity": 80, "stacking": { "mode": "normal" } });
     }
-    if kind == "bargauge" {
-        made["options"] =
-            json!({ "orientation": "horizontal", "reduceOptions": { "values": true, "limit": panel.size } });
+    // Each row is a value, and not all of them one.
+    let each = json!({ "values": true, "calcs": ["lastNotNull"], "fields": "", "limit": panel.size });
+    match kind {
+        "bargauge" => made["options"] = json!({ "orientation": "horizontal", "reduceOptions": each }),
+        "piechart" => made["options"] = json!({ "pieType": "donut", "reduceOptions": each }),
+        "stat" => {
+            // The pieces of time of which a number is made may be two.
+            let sum = match (&series[0].metric, source) {
+                (_, Source::Loki) => "lastNotNull",
+                (Metric::Count | Metric::Sum { .. } | Metric::Share { .. }, _) => "sum",
+                (Metric::Min { .. } | Metric::First, _) => "min",
+                (Metric::Max { .. } | Metric::Last, _) => "max",
+                _ => "lastNotNull",
+            };
+            made["options"] = json!({ "reduceOptions": { "values": false, "calcs": [sum], "fields": "" } });
+        }
+        _ => {}
     }
     Ok(made)
 }
 
-fn elasticsearch(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value>) {
+/// As Grafana calls it. Over Elasticsearch a share is two numbers of documents.
+fn unit(series: &Series, source: Source) -> &str {
+    match (series.unit.as_str(), &series.metric) {
+        (_, Metric::Share { .. }) if source == Source::Elasticsearch => "short",
+        ("percent", _) => "percentunit",
+        ("ns" | "ms" | "s" | "bytes", _) => &series.unit,
+        ("time", _) => "dateTimeFromNow",
+        _ => "short",
+    }
+}
+
+fn column(matcher: Value, series: &Series, source: Source) -> Value {
+    json!({ "matcher": matcher, "properties": [
+        { "id": "displayName", "value": series.title }, { "id": "unit", "value": unit(series, source) },
+    ] })
+}
+
+/// What Grafana calls a column of a table over Elasticsearch: it names the field only if there are several of the kind.
+fn column_name(metric: &Metric) -> String {
+    let of = |name: &str, field: &str| format!("/^{name}( {})?$/", field.replace('.', "\\."));
+    match metric {
+        Metric::Count | Metric::Share { .. } => "/^Count$/".to_owned(),
+        Metric::Unique { field } => of("Unique Count", field),
+        Metric::Sum { field } => of("Sum", field),
+        Metric::Average { field } => of("Average", field),
+        Metric::Min { field } => of("Min", field),
+        Metric::Max { field } => of("Max", field),
+        Metric::Percentile { field, percent } => {
+            format!("/^p{}(\\.0)? {}$/", percent.to_string().replace('.', "\\."), field.replace('.', "\\."))
+        }
+        Metric::First => of("Min", "@timestamp"),
+        Metric::Last => of("Max", "@timestamp"),
+    }
+}
+
+/// What is asked, and for which series if it is for one.
+type Targets = Vec<(Value, Option<Series>)>;
+
+fn elasticsearch(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Targets) {
     let reference = |index: usize| char::from(b'A' + index as u8 % 26).to_string();
     if panel.kind == Kind::Events {
-        targets.push(json!({
+        let target = json!({
             "refId": "A", "query": lucene(scope), "timeField": "@timestamp", "bucketAggs": [],
             "metrics": [{ "id": "1", "type": "raw_data", "settings": { "size": "100" } }],
-        }));
-        return;
+        });
+        return targets.push((target, None));
     }
-    let terms = |id: &str, field: &str, size: usize| json!({ "id": id, "type": "terms", "field": field, "settings": { "size": size.to_string(), "order": "desc", "orderBy": "_count", "min_doc_count": "1" } });
-    let by_time = json!({ "id": "90", "type": "date_histogram", "field": "@timestamp", "settings": { "interval": "auto", "min_doc_count": "0" } });
+    // Each series over time is a query of its own, which has a name and an axis. Elsewhere the first one is all that is shown, or all are columns.
+    let shown: Vec<&[Series]> = match panel.kind {
+        Kind::Time => series.chunks(1).collect(),
+        Kind::Table => vec![series],
+        _ => vec![&series[..1]],
+    };
+    let single = panel.split.is_empty() && matches!(panel.kind, Kind::Time | Kind::Number);
+    for series in shown {
+        let buckets = grafana_buckets(panel, &series[0].metric);
+        let metrics: Vec<Value> =
+            series.iter().enumerate().map(|(index, series)| grafana_metric(index, &series.metric)).collect();
+        let part = scope.clone().and(Query::parse(&series[0].filter).unwrap_or(Query::All));
+        let mut add = |alias: Option<&str>, query: &Query| {
+            let mut target = json!({
+                "refId": reference(targets.len()), "query": lucene(query), "timeField": "@timestamp", "bucketAggs": buckets, "metrics": metrics,
+            });
+            if let Some(alias) = alias {
+                target["alias"] = json!(alias);
+            }
+            targets.push((target, (series.len() == 1).then(|| series[0].clone())));
+        };
+        let alias = single.then_some(series[0].title.as_str());
+        match &series[0].metric {
+            // How many of them match, in a query of its own: the part and the whole stand beside each other.
+            Metric::Share { of } => {
+                add(alias, &part.clone().and(Query::parse(of).unwrap_or(Query::All)));
+                add(Some("of"), &part);
+            }
+            _ => add(alias, &part),
+        }
+    }
+}
+
+fn grafana_buckets(panel: &Panel, first: &Metric) -> Vec<Value> {
+    // The first metric decides the order; of percentiles it is one value of several.
+    let order = match first {
+        Metric::Count | Metric::Share { .. } => "_count".to_owned(),
+        Metric::Percentile { percent, .. } => format!("1[{percent:?}]"),
+        _ => "1".to_owned(),
+    };
+    let terms = |id: usize, field: &str, size: usize| json!({ "id": id.to_string(), "type": "terms", "field": field, "settings": { "size": size.to_string(), "order": "desc", "orderBy": order, "min_doc_count": "1" } });
+    let by_time = |interval: &str| json!({ "id": "90", "type": "date_histogram", "field": "@timestamp", "settings": { "interval": interval, "min_doc_count": "0" } });
     let mut buckets = Vec::new();
     match panel.kind {
         Kind::Time | Kind::Heat => {
             let split = if panel.kind == Kind::Heat { &panel.field } else { &panel.split };
             if !split.is_empty() {
-                buckets.push(terms("91", split, panel.size));
+                buckets.push(terms(91, split, panel.size));
             }
-            buckets.push(by_time);
+            buckets.push(by_time("auto"));
         }
         Kind::Top => {
-            buckets.push(terms("91", &panel.field, panel.size));
+            buckets.push(terms(91, &panel.field, panel.size));
             if !panel.split.is_empty() {
-                buckets.push(terms("92", &panel.split, 10));
+                buckets.push(terms(92, &panel.split, 10));
             }
         }
         Kind::Table => {
-            for (index, field) in panel.by.iter().enumerate() {
-                buckets.push(terms(&(91 + index).to_string(), field, panel.size));
-            }
+            buckets.extend(
+                panel.by.iter().enumerate().map(|(index, field)| terms(91 + index, field, panel.size)),
+            );
         }
-        Kind::Map => buckets.push(terms("91", &panel.country, 50)),
-        // A number over all of what is looked at is the only piece of one that is long enough.
-        _ => buckets.push(json!({ "id": "90", "type": "date_histogram", "field": "@timestamp", "settings": { "interval": "1000d", "min_doc_count": "0" } })),
+        Kind::Map => buckets.push(terms(91, &panel.country, 50)),
+        // A number over all of what is looked at is one of a piece that is long enough.
+        _ => buckets.push(by_time("1000d")),
     }
-    let mut measured = Vec::new();
-    for (index, series) in series.iter().enumerate() {
-        let id = (index + 1).to_string();
-        let metric = match &series.metric {
-            Metric::Count | Metric::Share { .. } => json!({ "id": id, "type": "count" }),
-            Metric::Unique { field } => json!({ "id": id, "type": "cardinality", "field": field }),
-            Metric::Sum { field } => json!({ "id": id, "type": "sum", "field": field }),
-            Metric::Average { field } => json!({ "id": id, "type": "avg", "field": field }),
-            Metric::Min { field } => json!({ "id": id, "type": "min", "field": field }),
-            Metric::Max { field } => json!({ "id": id, "type": "max", "field": field }),
-            Metric::Percentile { field, percent } => {
-                json!({ "id": id, "type": "percentiles", "field": field, "settings": { "percents": [percent.to_string()] } })
-            }
-            Metric::First => json!({ "id": id, "type": "min", "field": "@timestamp" }),
-            Metric::Last => json!({ "id": id, "type": "max", "field": "@timestamp" }),
-        };
-        match &series.metric {
-            // How many of them match, in a query of its own: the part and the whole stand beside each other.
-            Metric::Share { of } => {
-                let part = scope.clone().and(Query::parse(of).unwrap_or(Query::All));
-                targets.push(json!({
-                    "refId": reference(targets.len()), "alias": series.title, "query": lucene(&part), "timeField": "@timestamp",
-                    "bucketAggs": buckets, "metrics": [metric],
-                }));
-                targets.push(json!({
-                    "refId": reference(targets.len()), "alias": "of", "query": lucene(scope), "timeField": "@timestamp",
-                    "bucketAggs": buckets, "metrics": [metric],
-                }));
-            }
-            _ if !series.filter.is_empty() => {
-                let part = scope.clone().and(Query::parse(&series.filter).unwrap_or(Query::All));
-                targets.push(json!({
-                    "refId": reference(targets.len()), "alias": series.title, "query": lucene(&part), "timeField": "@timestamp",
-                    "bucketAggs": buckets, "metrics": [metric],
-                }));
-            }
-            _ => measured.push(metric),
+    buckets
+}
+
+fn grafana_metric(index: usize, metric: &Metric) -> Value {
+    let id = (index + 1).to_string();
+    match metric {
+        Metric::Count | Metric::Share { .. } => json!({ "id": id, "type": "count" }),
+        Metric::Unique { field } => json!({ "id": id, "type": "cardinality", "field": field }),
+        Metric::Sum { field } => json!({ "id": id, "type": "sum", "field": field }),
+        Metric::Average { field } => json!({ "id": id, "type": "avg", "field": field }),
+        Metric::Min { field } => json!({ "id": id, "type": "min", "field": field }),
+        Metric::Max { field } => json!({ "id": id, "type": "max", "field": field }),
+        Metric::Percentile { field, percent } => {
+            json!({ "id": id, "type": "percentiles", "field": field, "settings": { "percents": [percent.to_string()] } })
         }
-    }
-    if !measured.is_empty() {
-        targets.push(json!({
-            "refId": reference(targets.len()), "query": lucene(scope), "timeField": "@timestamp", "bucketAggs": buckets, "metrics": measured,
-        }));
+        Metric::First => json!({ "id": id, "type": "min", "field": "@timestamp" }),
+        Metric::Last => json!({ "id": id, "type": "max", "field": "@timestamp" }),
     }
 }
 
@@ -478,7 +584,9 @@ fn lucene(query: &Query) -> String {
         Query::Or(parts) => joined(parts, " OR "),
         Query::Not(part) => format!("NOT ({})", lucene(part)),
         Query::Exists(field) => format!("_exists_:{field}"),
-        Query::Is(field, Pattern::Exact(text)) => format!("{field}:{}", quoted(text)),
+        Query::Is(field, Pattern::Exact(text) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
+            format!("{field}:{}", quoted(text))
+        }
         Query::Is(field, Pattern::Wildcard(pattern)) => {
             let special = "+-=&|!(){}[]^\"~:\\/ ";
             let text: String = pattern
@@ -495,7 +603,9 @@ fn lucene(query: &Query) -> String {
                 if value.parse::<f64>().is_ok() { value.clone() } else { quoted(value) }
             )
         }
-        Query::Text(Pattern::Exact(text)) => quoted(text),
+        Query::Text(Pattern::Exact(text) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
+            quoted(text)
+        }
         Query::Text(Pattern::Wildcard(pattern)) => pattern.iter().collect(),
         Query::Text(Pattern::Network(address, bits)) => format!("\"{address}/{bits}\""),
     }
@@ -515,7 +625,7 @@ fn label(field: &str) -> String {
     field.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value>) {
+fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Targets) {
     let lines = |query: &Query| {
         let filter = logql(query, false);
         if filter.is_empty() { "$streams | json".to_owned() } else { format!("$streams | json | {filter}") }
@@ -539,15 +649,16 @@ fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value
     // What lacks the field is in no group.
     let there: String = by.iter().map(|field| format!(" | {field}!=\"\"")).collect();
     let grouped = format!("by ({})", by.join(", "));
-    let mut add = |expression: String, title: &str| {
+    let mut add = |expression: String, title: &str, series: Option<&Series>| {
         let reference = char::from(b'A' + targets.len() as u8 % 26).to_string();
-        targets.push(json!({
+        let target = json!({
             "refId": reference, "expr": expression, "queryType": if over_time || panel.kind == Kind::Events { "range" } else { "instant" },
             "legendFormat": if by.is_empty() { title.to_owned() } else { by.iter().map(|field| format!("{{{{{field}}}}}")).collect::<Vec<_>>().join(" ") },
-        }));
+        });
+        targets.push((target, series.cloned()));
     };
     if panel.kind == Kind::Events {
-        return add(lines(scope), &panel.title);
+        return add(lines(scope), &panel.title, None);
     }
     for series in series {
         let part = scope.clone().and(Query::parse(&series.filter).unwrap_or(Query::All));
@@ -589,7 +700,7 @@ fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Vec<Value
         };
         let expression =
             if panel.kind == Kind::Top { format!("topk({}, {expression})", panel.size) } else { expression };
-        add(expression, &series.title);
+        add(expression, &series.title, Some(series));
     }
 }
 
@@ -608,6 +719,13 @@ fn logql(query: &Query, not: bool) -> String {
         Query::Exists(field) => format!("{}{}\"\"", label(field), if not { "=" } else { "!=" }),
         Query::Is(field, Pattern::Exact(text)) => {
             format!("{}{}{}", label(field), if not { "!=" } else { "=" }, quoted(text))
+        }
+        Query::Is(field, Pattern::Address(_, text)) => {
+            format!("{}{}ip({})", label(field), if not { "!=" } else { "=" }, quoted(text))
+        }
+        // Documents write times in one way, of which a day is the beginning.
+        Query::Is(field, Pattern::Time(_, text)) => {
+            format!("{}{}{}", label(field), if not { "!~" } else { "=~" }, quoted(&format!("{text}.*")))
         }
         Query::Is(field, Pattern::Wildcard(pattern)) => {
             let text: String = pattern

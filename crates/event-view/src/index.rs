@@ -1,19 +1,24 @@
 //! The index of some files: which pieces of them are read, and into which segments. It follows files that grow, notices those that
 //! are replaced, and keeps what it made in a folder, so that the next look begins at once.
 //!
-//! Nothing in the folder is needed: what lacks or does not fit is made anew. Where the disk is full, segments stay in memory.
+//! Nothing in the folder is needed: what lacks or does not fit is made anew. Where the disk is full, segments stay in memory. What was made
+//! of a file that is no more is removed: it tells of people, and whoever deletes a log wants it gone.
+//!
+//! Why do segments keep their files open, and the limit for such is raised? A segment that was joined with others or whose file was replaced is
+//! removed while somebody may still ask it, and another program may look at the same folder: an open file stays what it was. Half of
+//! the limit is for segments; more of them are read into memory.
 
 use crate::segment::{self, Lines, Segment};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -28,6 +33,11 @@ const LONGEST_LINE: u64 = PIECE;
 const FINGERPRINT: u64 = 4096;
 /// What is written in the folder has this form.
 const FORM: u32 = 1;
+/// What knows the segments of a file.
+const MANIFEST: &str = "index.json";
+/// So many files may be open, if the system lets us: macOS refuses more.
+#[cfg(unix)]
+const OPEN: u64 = 10_240;
 
 /// Something that is told in the page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,6 +51,8 @@ pub struct Notice {
 /// One of the files.
 #[derive(Clone, Debug, Serialize)]
 pub struct FileState {
+    /// What it is known by: the same for the same path, whichever other files there are.
+    pub id: String,
     /// Where it is.
     pub path: PathBuf,
     /// How much of it is read.
@@ -102,13 +114,22 @@ struct Manifest {
     segments: Vec<Stored>,
 }
 
+/// Those of a file, in the order of its bytes, each with the file that it is stored in, if it is.
+type Segments = Vec<(Arc<Segment>, Option<Kept>)>;
+
+/// The last segment and how many there are, bytes that are not finished, and what is told.
+type Shown = (Option<u64>, usize, u64, Option<String>, Option<String>);
+
 struct Followed {
+    id: String,
     path: PathBuf,
+    /// Which of the sources it is of.
+    source: usize,
     folder: PathBuf,
     head: (String, u64),
     tail: String,
     seen: Option<(u64, std::time::SystemTime)>,
-    segments: Vec<(Arc<Segment>, Option<Kept>)>,
+    segments: Segments,
     unfinished: u64,
     /// Told until the file is replaced once more.
     happened: Option<String>,
@@ -116,10 +137,17 @@ struct Followed {
     unreadable: Option<String>,
 }
 
+struct Source {
+    path: PathBuf,
+    is_folder: bool,
+}
+
 /// The files and what is made of them.
 pub struct Index {
-    sources: Vec<PathBuf>,
+    sources: Vec<Source>,
     folder: Option<PathBuf>,
+    /// So many segments may have a file open.
+    most_open: usize,
     files: BTreeMap<PathBuf, Followed>,
     next: AtomicU64,
     generation: u64,
@@ -141,17 +169,93 @@ fn read_at(file: &mut fs::File, at: u64, length: u64) -> io::Result<Vec<u8>> {
 
 /// Whether a folder's file is one of events: not a lock, a key, a state or a report beside them.
 fn of_events(path: &Path) -> bool {
+    const OTHERS: [&str; 16] = [
+        "lock",
+        "unfinished",
+        "gz",
+        "tgz",
+        "zst",
+        "bz2",
+        "xz",
+        "lz4",
+        "lz",
+        "lzma",
+        "lzo",
+        "br",
+        "z",
+        "sz",
+        "zip",
+        "7z",
+    ];
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let base = name.trim_end_matches(|c: char| c.is_ascii_digit() || ".-".contains(c));
     [".ndjson", ".jsonl"].iter().any(|end| {
         base.ends_with(end) || name.contains(&format!("{end}.")) || name.contains(&format!("{end}-"))
-    }) && ![".lock", ".gz", ".zst", ".unfinished"].iter().any(|end| name.ends_with(end))
+    }) && !name.rsplit_once('.').is_some_and(|(_, end)| OTHERS.contains(&end))
+}
+
+/// What is the same for all names of a file: symbolic and hard links.
+fn identity(path: &Path) -> (u64, u64, PathBuf) {
+    #[cfg(unix)]
+    if let Ok(metadata) = fs::metadata(path) {
+        use std::os::unix::fs::MetadataExt;
+        return (metadata.dev(), metadata.ino(), PathBuf::new());
+    }
+    (0, 0, path.to_owned())
+}
+
+/// How many segments may have a file open. Raises what the process may open.
+fn most_open() -> usize {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current: Some(current), maximum } = getrlimit(Resource::Nofile) else {
+            return usize::MAX;
+        };
+        let wanted = maximum.unwrap_or(OPEN).min(OPEN).max(current);
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+        (if raised.is_ok() { wanted } else { current } / 2) as usize
+    }
+    #[cfg(not(unix))]
+    usize::MAX
+}
+
+/// Removes what was made of a file that is no more. Whatever else somebody has in the folder stays.
+fn forget(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == MANIFEST || name.ends_with(".columns") || name.ends_with(".unfinished") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    let _ = fs::remove_dir(folder);
+}
+
+/// Of files that were deleted while nobody looked.
+fn forget_gone(folder: &Path) {
+    #[derive(Deserialize)]
+    struct Named {
+        path: PathBuf,
+    }
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(text) = fs::read(entry.path().join(MANIFEST)) else { continue };
+        let Ok(Named { path }) = serde_json::from_slice(&text) else { continue };
+        let gone = fs::metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if gone && entry.file_name().to_string_lossy() == id_of(&path) {
+            forget(&entry.path());
+        }
+    }
+}
+
+fn id_of(path: &Path) -> String {
+    hash(path.as_os_str().as_encoded_bytes())
 }
 
 impl Index {
     /// Of files, and of folders whose files of events are taken, those that come later as well. `folder` holds what is made; without
-    /// one all stays in memory.
+    /// one all stays in memory. Raises how many files this process may have open.
     pub fn new(sources: &[PathBuf], folder: Option<PathBuf>) -> Result<Self> {
+        let mut known = Vec::new();
         for source in sources {
             let kind = fs::metadata(source).with_context(|| {
                 format!("cannot read {}. Name a file of events, or a folder with such", source.display())
@@ -162,11 +266,15 @@ impl Index {
             if kind.is_file() {
                 fs::File::open(source).with_context(|| format!("cannot read {}", source.display()))?;
             }
+            known.push(Source { path: fs::canonicalize(source)?, is_folder: kind.is_dir() });
         }
-        let sources = sources.iter().map(fs::canonicalize).collect::<io::Result<_>>()?;
+        if let Some(folder) = &folder {
+            forget_gone(folder);
+        }
         Ok(Self {
-            sources,
+            sources: known,
             folder,
+            most_open: most_open(),
             files: BTreeMap::new(),
             next: AtomicU64::new(1),
             generation: 0,
@@ -183,66 +291,40 @@ impl Index {
 
     /// Reads what is new. `progress` is called with how many bytes of how many are read. Says whether anything has changed.
     pub fn refresh(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> bool {
-        let mut changed = false;
-        let mut paths = Vec::new();
-        let mut notices = Vec::new();
-        for source in &self.sources {
-            match fs::read_dir(source) {
-                Ok(entries) => {
-                    let found = entries
-                        .flatten()
-                        .map(|entry| entry.path())
-                        .filter(|path| of_events(path) && path.is_file());
-                    paths.extend(found);
-                }
-                Err(_) => paths.push(source.clone()),
-            }
-        }
-        paths.sort();
-        paths.dedup();
-        if paths.is_empty() {
-            notices.push(Notice {
-                file: None,
-                text: "There is no file of events here yet (*.ndjson or *.jsonl). It will be shown when it comes.".into(),
-            });
-        }
-        let gone: Vec<PathBuf> = self.files.keys().filter(|path| !paths.contains(path)).cloned().collect();
+        let before = self.shown();
+        let (paths, notices) = self.found();
+        let gone: Vec<PathBuf> =
+            self.files.keys().filter(|path| !paths.contains_key(*path)).cloned().collect();
         for path in gone {
-            self.files.remove(&path);
-            changed = true;
+            if let Some(followed) = self.files.remove(&path)
+                && self.folder.is_some()
+            {
+                forget(&followed.folder);
+            }
         }
         let mut jobs = Vec::new();
-        for path in paths {
+        for (path, source) in paths {
             if !self.files.contains_key(&path) {
-                let followed = self.begin(&path);
+                let followed = self.begin(&path, source);
                 self.files.insert(path.clone(), followed);
-                changed = true;
             }
-            if let Some(followed) = self.files.get_mut(&path) {
-                let before = followed.segments.len();
-                match followed.look() {
-                    Ok(found) => {
-                        changed |= followed.unreadable.take().is_some() || followed.segments.len() != before;
-                        if let Some((begin, end)) = found {
-                            jobs.push((path, begin, end));
-                        }
-                    }
-                    Err(error) => {
-                        let text = format!("It cannot be read: {error}. What was read before is shown.");
-                        changed |= followed.unreadable.as_ref() != Some(&text);
-                        followed.unreadable = Some(text);
-                    }
+            let Some(followed) = self.files.get_mut(&path) else { continue };
+            match followed.look() {
+                Ok(found) => {
+                    followed.unreadable = None;
+                    jobs.extend(found.map(|(begin, end)| (path, begin, end)));
                 }
+                Err(error) => followed.unreadable = Some(unreadable(&error)),
             }
         }
         let total: u64 = jobs.iter().map(|(_, begin, end)| end - begin).sum();
         let done = AtomicU64::new(0);
         for (path, begin, end) in jobs {
-            changed |= self.read(&path, begin, end, &|bytes| {
+            self.read(&path, begin, end, &|bytes| {
                 progress(done.fetch_add(bytes, Ordering::Relaxed) + bytes, total);
             });
         }
-        if changed || notices != self.said || self.generation == 0 {
+        if self.shown() != before || notices != self.said || self.generation == 0 {
             self.said.clone_from(&notices);
             self.publish(notices);
             return true;
@@ -250,12 +332,65 @@ impl Index {
         false
     }
 
+    /// The files that there are, each once whichever names it has, with the place of its source; and what is to be told of folders.
+    fn found(&self) -> (BTreeMap<PathBuf, usize>, Vec<Notice>) {
+        let mut notices = Vec::new();
+        let mut names = Vec::new();
+        for (number, source) in self.sources.iter().enumerate() {
+            if !source.is_folder {
+                names.push((source.path.clone(), number));
+                continue;
+            }
+            let entries = fs::read_dir(&source.path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+            match entries {
+                Ok(entries) => names.extend(
+                    entries
+                        .into_iter()
+                        .map(|entry| entry.path())
+                        .filter(|path| of_events(path) && path.is_file())
+                        .map(|path| (fs::canonicalize(&path).unwrap_or(path), number)),
+                ),
+                Err(error) => {
+                    let known = self.files.values().filter(|followed| followed.source == number);
+                    names.extend(known.map(|followed| (followed.path.clone(), number)));
+                    notices.push(Notice {
+                        file: Some(source.path.display().to_string()),
+                        text: format!("This folder cannot be read: {error}. What was read before is shown."),
+                    });
+                }
+            }
+        }
+        if names.is_empty() && notices.is_empty() {
+            notices.push(Notice {
+                file: None,
+                text: "There is no file of events here yet (*.ndjson or *.jsonl). It will be shown when it comes.".into(),
+            });
+        }
+        // What is followed already keeps its name.
+        names.sort_by_cached_key(|(path, _)| (!self.files.contains_key(path), path.clone()));
+        let mut known = BTreeSet::new();
+        names.retain(|(path, _)| known.insert(identity(path)));
+        (names.into_iter().collect(), notices)
+    }
+
+    /// What of the files a snapshot is made of: if it is the same, so is the snapshot.
+    fn shown(&self) -> Vec<(PathBuf, Shown)> {
+        self.files.iter().map(|(path, followed)| (path.clone(), followed.shown())).collect()
+    }
+
+    fn open(&self) -> usize {
+        let segments = self.files.values().flat_map(|followed| &followed.segments);
+        segments.filter(|(segment, _)| segment.has_file).count()
+    }
+
     /// What the folder has of a file, if it is still the file that it is of.
-    fn begin(&self, path: &Path) -> Followed {
-        let name = hash(path.as_os_str().as_encoded_bytes());
-        let folder = self.folder.as_ref().map(|folder| folder.join(name)).unwrap_or_default();
+    fn begin(&self, path: &Path, source: usize) -> Followed {
+        let id = id_of(path);
+        let folder = self.folder.as_ref().map(|folder| folder.join(&id)).unwrap_or_default();
         let mut followed = Followed {
+            id,
             path: path.to_owned(),
+            source,
             folder,
             head: Default::default(),
             tail: String::new(),
@@ -273,7 +408,7 @@ impl Index {
     }
 
     fn restore(&self, followed: &mut Followed) -> Result<()> {
-        let manifest: Manifest = serde_json::from_slice(&fs::read(followed.folder.join("index.json"))?)?;
+        let manifest: Manifest = serde_json::from_slice(&fs::read(followed.folder.join(MANIFEST))?)?;
         if manifest.form != FORM || manifest.path != followed.path {
             bail!("it is of another form, or of another file");
         }
@@ -285,12 +420,18 @@ impl Index {
             followed.head = Default::default();
             bail!("the file is another one");
         }
+        let room = self.most_open.saturating_sub(self.open());
         for stored in manifest.segments {
             let path = followed.folder.join(&stored.kept.name);
+            let in_memory = followed.segments.len() >= room;
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             let opened = stored.kept.is_whole(&followed.folder).and_then(|whole| {
                 if !whole {
                     return Err(io::Error::other("the index is not whole"));
+                }
+                if in_memory {
+                    let built = segment::Built { bytes: fs::read(&path)?, lines: stored.lines };
+                    return Segment::of(built, id, 0, stored.begin, stored.end);
                 }
                 Segment::open(&path, id, 0, stored.begin, stored.end, stored.lines)
             });
@@ -306,17 +447,20 @@ impl Index {
         Ok(())
     }
 
-    /// Reads a piece into segments, several at a time. Says whether it made any.
-    fn read(&mut self, path: &Path, begin: u64, end: u64, progress: &(dyn Fn(u64) + Sync)) -> bool {
-        let Some(followed) = self.files.get_mut(path) else { return false };
-        let begin = followed.joined(begin, end);
+    /// Reads a piece into segments, several at a time. What could not be read comes again.
+    fn read(&mut self, path: &Path, begin: u64, end: u64, progress: &(dyn Fn(u64) + Sync)) {
+        let room = AtomicUsize::new(self.most_open.saturating_sub(self.open()));
+        let Some(followed) = self.files.get_mut(path) else { return };
+        let known = followed.end();
+        let (begin, joined) = followed.joined(begin, end);
         let stored = self.folder.is_some();
-        if stored && let Err(error) = private_folder(&followed.folder) {
+        if stored && let Err(error) = followed.make_folder() {
             full(&self.full, &error);
         }
         let work = Mutex::new(Work { at: begin, end, made: Vec::new(), error: None });
         let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
-        let (folder, next, problem) = (&followed.folder, &self.next, &self.full);
+        let keeper = Keeper { folder: stored.then_some(&*followed.folder), room: &room, problem: &self.full };
+        let next = &self.next;
         thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
@@ -325,7 +469,7 @@ impl Index {
                             let id = next.fetch_add(1, Ordering::Relaxed);
                             let built = segment::build(&piece)?;
                             drop(piece);
-                            let made = keep(built, folder, stored, problem, id, at, after)?;
+                            let made = keeper.keep(built, id, at, after)?;
                             progress(after - at);
                             lock(&work).made.push(made);
                         }
@@ -339,33 +483,25 @@ impl Index {
         });
         let mut work = work.into_inner().unwrap_or_else(PoisonError::into_inner);
         work.made.sort_by_key(|(segment, _)| segment.begin);
-        let mut made = false;
+        let before = followed.segments.len();
         for (segment, name) in work.made {
-            // Behind a piece that could not be read nothing is taken: it comes again.
+            // Behind a piece that could not be read nothing is taken.
             if segment.begin != followed.end().max(begin) {
                 break;
             }
             followed.segments.push((Arc::new(segment), name));
-            made = true;
         }
-        followed.unreadable =
-            work.error.map(|error| format!("It cannot be read: {error}. What was read before is shown."));
+        let marked = if followed.end() < known { Ok(()) } else { followed.mark() };
+        if followed.end() < known || marked.is_err() {
+            // Nothing is lost that was there, and the marks of the file are those of what is read of it.
+            followed.segments.truncate(before);
+            followed.segments.extend(joined);
+        }
+        followed.unreadable = work.error.or(marked.err()).as_ref().map(unreadable);
         followed.unfinished = end - followed.end();
-        let after = fs::File::open(path).and_then(|mut file| {
-            if followed.head.1 < FINGERPRINT {
-                let head = read_at(&mut file, 0, FINGERPRINT.min(followed.end()))?;
-                followed.head = (hash(&head), head.len() as u64);
-            }
-            followed.tail = tail(&mut file, followed.end())?;
-            Ok(())
-        });
-        if let Err(error) = after {
-            followed.unreadable = Some(format!("It cannot be read: {error}."));
-        }
         if stored && let Err(error) = followed.store() {
             full(&self.full, &error);
         }
-        made || followed.unfinished > 0
     }
 
     fn publish(&mut self, mut notices: Vec<Notice>) {
@@ -378,6 +514,7 @@ impl Index {
                 snapshot.segments.push(Segment::of_file(segment, number));
             }
             snapshot.files.push(FileState {
+                id: followed.id.clone(),
                 path: followed.path.clone(),
                 read: followed.end(),
                 lines,
@@ -402,6 +539,10 @@ impl Index {
     }
 }
 
+fn unreadable(error: &io::Error) -> String {
+    format!("It cannot be read: {error}. What was read before is shown.")
+}
+
 fn full(problem: &Mutex<Option<String>>, error: &io::Error) {
     *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
 }
@@ -419,27 +560,39 @@ fn private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Stores a segment, or keeps it in memory if that cannot be done.
-fn keep(
-    built: segment::Built,
-    folder: &Path,
-    stored: bool,
-    problem: &Mutex<Option<String>>,
-    id: u64,
-    begin: u64,
-    end: u64,
-) -> io::Result<(Segment, Option<Kept>)> {
-    if stored {
+/// Where segments go.
+struct Keeper<'a> {
+    /// The folder of the file; without one they stay in memory.
+    folder: Option<&'a Path>,
+    /// So many more of them may have a file open.
+    room: &'a AtomicUsize,
+    problem: &'a Mutex<Option<String>>,
+}
+
+impl Keeper<'_> {
+    /// Stores a segment, or keeps it in memory if that cannot be done.
+    fn keep(
+        &self,
+        built: segment::Built,
+        id: u64,
+        begin: u64,
+        end: u64,
+    ) -> io::Result<(Segment, Option<Kept>)> {
+        let Some(folder) = self.folder else { return Ok((Segment::of(built, id, 0, begin, end)?, None)) };
         let name = format!("{begin:012x}-{end:012x}.columns");
         let path = folder.join(&name);
-        match segment::store(&path, &built.bytes)
-            .and_then(|()| Segment::open(&path, id, 0, begin, end, built.lines))
-        {
-            Ok(segment) => return Ok((segment, Some(Kept::of(name, &built.bytes)))),
-            Err(error) => full(problem, &error),
+        if let Err(error) = segment::store(&path, &built.bytes) {
+            full(self.problem, &error);
+            return Ok((Segment::of(built, id, 0, begin, end)?, None));
         }
+        let kept = Kept::of(name, &built.bytes);
+        let room =
+            self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(1)).is_ok();
+        if room && let Ok(segment) = Segment::open(&path, id, 0, begin, end, built.lines) {
+            return Ok((segment, Some(kept)));
+        }
+        Ok((Segment::of(built, id, 0, begin, end)?, Some(kept)))
     }
-    Ok((Segment::of(built, id, 0, begin, end)?, None))
 }
 
 /// What is still to be read of a file, from which each thread takes a piece of whole lines.
@@ -514,7 +667,8 @@ impl Followed {
         let mut file = fs::File::open(&self.path)?;
         let metadata = file.metadata()?;
         let now = (metadata.len(), metadata.modified()?);
-        if self.seen == Some(now) {
+        // What could not be read comes again, even if the file is as it was then.
+        if self.seen == Some(now) && self.unreadable.is_none() {
             return Ok(None);
         }
         let end = self.end();
@@ -531,17 +685,40 @@ impl Followed {
         Ok((now.0 > begin).then_some((begin, now.0)))
     }
 
-    /// Takes away small segments at the end if there are many, and says from where is to be read.
-    fn joined(&mut self, begin: u64, end: u64) -> u64 {
+    /// Takes away small segments at the end if there are many, and says from where is to be read, with what was taken.
+    fn joined(&mut self, begin: u64, end: u64) -> (u64, Segments) {
         let small = |segment: &Segment| segment.end - segment.begin < PIECE / 4;
         let count = self.segments.iter().rev().take_while(|(segment, _)| small(segment)).count();
-        let Some((first, _)) = self.segments.get(self.segments.len() - count) else { return begin };
+        let Some((first, _)) = self.segments.get(self.segments.len() - count) else {
+            return (begin, Vec::new());
+        };
         if count < SMALL_ONES || end - first.begin > 4 * PIECE {
-            return begin;
+            return (begin, Vec::new());
         }
-        let begin = first.begin;
-        self.segments.truncate(self.segments.len() - count);
-        begin
+        (first.begin, self.segments.split_off(self.segments.len() - count))
+    }
+
+    /// Keeps by what the file is known again.
+    fn mark(&mut self) -> io::Result<()> {
+        let mut file = fs::File::open(&self.path)?;
+        let tail = tail(&mut file, self.end())?;
+        if self.head.1 < FINGERPRINT {
+            let head = read_at(&mut file, 0, FINGERPRINT.min(self.end()))?;
+            self.head = (hash(&head), head.len() as u64);
+        }
+        self.tail = tail;
+        Ok(())
+    }
+
+    fn shown(&self) -> Shown {
+        let last = self.segments.last().map(|(segment, _)| segment.id);
+        (last, self.segments.len(), self.unfinished, self.happened.clone(), self.unreadable.clone())
+    }
+
+    /// With its manifest, so that whatever comes into it is known to be of this file.
+    fn make_folder(&self) -> io::Result<()> {
+        private_folder(&self.folder)?;
+        if self.folder.join(MANIFEST).exists() { Ok(()) } else { self.store() }
     }
 
     fn store(&self) -> io::Result<()> {
@@ -557,16 +734,17 @@ impl Followed {
             });
         }
         let end = segments.last().map_or(0, |segment| segment.end);
-        let mut file = fs::File::open(&self.path)?;
+        let tail =
+            if end == self.end() { self.tail.clone() } else { tail(&mut fs::File::open(&self.path)?, end)? };
         let manifest = Manifest {
             form: FORM,
             path: self.path.clone(),
             head: self.head.0.clone(),
             head_length: self.head.1,
-            tail: tail(&mut file, end)?,
+            tail,
             segments,
         };
-        segment::store(&self.folder.join("index.json"), &serde_json::to_vec(&manifest)?)?;
+        segment::store(&self.folder.join(MANIFEST), &serde_json::to_vec(&manifest)?)?;
         for entry in fs::read_dir(&self.folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.ends_with(".columns") && !manifest.segments.iter().any(|stored| stored.kept.name == name)
@@ -604,5 +782,70 @@ impl Followed {
             ));
         }
         notices
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents(index: &Index) -> u32 {
+        index.snapshot().segments.iter().map(|segment| segment.lines.documents).sum()
+    }
+
+    #[test]
+    fn what_could_not_be_read_comes_again_and_what_was_there_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fs::canonicalize(folder.path()).unwrap().join("events.ndjson");
+        let away = folder.path().join("away");
+        let line = "{\"@timestamp\":\"2026-11-27T01:00:00.000Z\"}\n";
+        let nothing = |_: u64| {};
+        let append = |count: usize| {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+            io::Write::write_all(&mut file, line.repeat(count).as_bytes()).unwrap();
+        };
+        append(1);
+        let mut index = Index::new(std::slice::from_ref(&path), Some(folder.path().join("index"))).unwrap();
+        for count in 1..=20 {
+            index.refresh(&|_, _| {});
+            assert_eq!(documents(&index), count);
+            // Each time the file is not there when it is to be read, as if it could not be opened; at times many segments were to be joined.
+            append(1);
+            let (begin, end) = index.files.get_mut(&path).unwrap().look().unwrap().unwrap();
+            fs::rename(&path, &away).unwrap();
+            index.read(&path, begin, end, &nothing);
+            fs::rename(&away, &path).unwrap();
+            index.publish(Vec::new());
+            assert_eq!(documents(&index), count);
+            assert!(index.snapshot().notices.iter().any(|notice| notice.text.contains("cannot be read")));
+        }
+        index.refresh(&|_, _| {});
+        assert_eq!(documents(&index), 21);
+        assert_eq!(index.snapshot().notices, []);
+        assert!(!index.refresh(&|_, _| {}));
+    }
+
+    #[test]
+    fn what_is_compressed_or_no_events_is_left_out() {
+        let taken = [
+            "a.ndjson",
+            "a.jsonl.1",
+            "a.ndjson.2026-11-27",
+            "a.ndjson-20261127",
+            "a-1.ndjson",
+            "A.NDJSON.old",
+        ];
+        let others = [
+            "a.json",
+            "a.ndjson.gz",
+            "a.ndjson.1.bz2",
+            "a.jsonl.xz",
+            "a.ndjson.lz4",
+            "a.ndjson.zip",
+            "a.ndjson.1.ZST",
+            "a.ndjson.lock",
+        ];
+        assert!(taken.iter().all(|name| of_events(Path::new(name))));
+        assert!(others.iter().all(|name| !of_events(Path::new(name))));
     }
 }

@@ -9,7 +9,12 @@ use crate::{
 };
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, io, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    ops::Range,
+    sync::Arc,
+};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -39,6 +44,12 @@ const PIECES: i64 = 120;
 const SERIES: usize = 10;
 /// So many events are looked at for what stands beside them.
 const BESIDE: usize = 200;
+/// So many files are listed, the worst first.
+const FILES: usize = 500;
+/// So many hours are told apart beside each other; more are days.
+const CELLS: i64 = 200;
+/// What an event is known by, wherever it comes again.
+const EVENT: &str = "event.id";
 
 /// What is looked at.
 pub struct View {
@@ -69,6 +80,11 @@ impl Pieces {
 
     fn dimension(&self) -> Dimension {
         Dimension::Time(self.from, self.interval)
+    }
+
+    /// Whether all of a piece is looked at.
+    fn is_whole(&self, start: i64, times: &Range<i64>) -> bool {
+        times.start <= start && start + self.interval <= times.end
     }
 
     fn starts(&self) -> Vec<i64> {
@@ -202,14 +218,17 @@ impl Panels<'_> {
             "starts": pieces.starts(), "interval": pieces.interval, "series": shown, "split": self.panel.split,
         });
         if self.panel.band {
-            let values: Vec<f64> = answer["series"][0]["values"]
+            let values: Vec<Option<f64>> = answer["series"][0]["values"]
                 .as_array()
-                .map(|values| values.iter().map(|value| value.as_f64().unwrap_or_default()).collect())
-                .unwrap_or_default();
+                .into_iter()
+                .flatten()
+                .zip(pieces.starts())
+                .map(|(value, start)| value.as_f64().filter(|_| pieces.is_whole(start, &self.view.times)))
+                .collect();
             let band = band(&values, pieces.interval);
             answer["band"] = json!({
-                "low": band.iter().map(|(low, _)| low).collect::<Vec<_>>(),
-                "high": band.iter().map(|(_, high)| high).collect::<Vec<_>>(),
+                "low": band.iter().map(|band| band.map(|(low, _)| low)).collect::<Vec<_>>(),
+                "high": band.iter().map(|band| band.map(|(_, high)| high)).collect::<Vec<_>>(),
             });
         }
         Ok(answer)
@@ -436,8 +455,11 @@ impl Panels<'_> {
     }
 
     fn place(&self, place: Place) -> io::Result<Value> {
-        let segment = &self.engine.snapshot().segments[place.segment];
-        Ok(json!({ "file": segment.file, "offset": segment.offset(place.row)? }))
+        let snapshot = self.engine.snapshot();
+        let segment = &snapshot.segments[place.segment];
+        Ok(
+            json!({ "file": snapshot.files[segment.file].id, "offset": segment.offset(place.row)?, "at": place.at }),
+        )
     }
 
     fn events(&self, skip: usize) -> Result<Value> {
@@ -453,21 +475,23 @@ impl Panels<'_> {
 
     fn files(&self, files: &Files) -> Result<Value> {
         let receipts = Query::parse(&files.receipts)?;
-        // A file stands where its hour does, whichever time its receipt has: all of its events and its receipt count.
+        // A file stands where its hour does, whichever time its receipt has: all of its events and its receipt count. What is searched for
+        // only chooses which files are listed: their events held against their receipts are the same whatever is looked at.
         let always = i64::MIN / 4..i64::MAX / 4;
         let field = |field: &str| Dimension::Field(field.to_owned());
-        let events =
-            self.scope.clone().and(Query::Not(Box::new(receipts.clone()))).and(self.view.query.clone());
+        let events = self.scope.clone().and(Query::Not(Box::new(receipts.clone())));
         let mut known: BTreeMap<Arc<str>, File> = BTreeMap::new();
         let events = self.engine.select(&events, &always)?;
+        let here = self.engine.documents_once(&events, &files.id, EVENT)?;
         for group in self.engine.groups(&events, &[field(&files.id), field(&files.group)], &[])? {
             let file = known.entry(self.engine.text(&files.id, group.key[0])).or_default();
-            file.here += group.count;
             file.kind = self.engine.text(&files.group, group.key[1]).to_string();
         }
-        // Receipts know nothing of users and addresses, so a search that names one leaves them out, and what lacks cannot be told.
-        let receipts =
-            self.engine.select(&receipts.and(self.scope.clone()).and(self.view.query.clone()), &always)?;
+        for (ordinal, count) in here {
+            let file = known.entry(self.engine.text(&files.id, ordinal)).or_default();
+            (file.here, file.again) = count;
+        }
+        let receipts = self.engine.select(&receipts.and(self.scope.clone()), &always)?;
         let told: Vec<(Metric, Option<Arc<Selection>>)> =
             [&files.rows, &files.left_out].map(|field| (Metric::Max { field: field.clone() }, None)).into();
         for group in self.engine.groups(&receipts, &[field(&files.id)], &told)? {
@@ -512,50 +536,74 @@ impl Panels<'_> {
             .filter(|file| !file.named.is_empty() && !file.kind.is_empty())
             .map(|file| (file.kind.clone(), file.named.clone()))
             .collect();
+        let matching = self.engine.select(&self.scope.clone().and(self.view.query.clone()), &always)?;
+        let listed: BTreeSet<Arc<str>> = self
+            .engine
+            .groups(&matching, &[field(&files.id)], &[])?
+            .iter()
+            .map(|group| self.engine.text(&files.id, group.key[0]))
+            .collect();
         let seen = self.view.times.clone();
         let mut rows = Vec::new();
-        let mut kinds: BTreeMap<String, (i64, BTreeMap<i64, Vec<&'static str>>)> = BTreeMap::new();
+        let mut kinds: BTreeMap<String, Covered> = BTreeMap::new();
         for (id, file) in &known {
-            let Some(covers) = file
-                .covers
-                .filter(|covers| *covers < seen.end && covers + file.length.max(HOUR) > seen.start)
+            let length = file.length.max(HOUR);
+            let Some(covers) =
+                file.covers.filter(|covers| *covers < seen.end && covers + length > seen.start)
             else {
                 continue;
             };
             let kind =
                 if file.named.is_empty() { names.get(&file.kind).unwrap_or(&file.kind) } else { &file.named };
-            let late = file.made.map(|made| made - covers - file.length.max(HOUR));
+            let late = file.made.map(|made| made - covers - length);
             let state = file.state(late, files.late_after);
-            let entry = kinds.entry(kind.clone()).or_insert((file.length.max(HOUR), BTreeMap::new()));
-            entry.0 = entry.0.min(file.length.max(HOUR));
-            entry.1.entry(covers).or_default().push(state);
-            rows.push(json!({
-                "id": &**id, "kind": kind, "covers": covers, "here": file.here, "listed": file.listed, "late": late, "state": state,
-            }));
-        }
-        // Between the first and the last piece of time that any file covers each kind has one for each.
-        let first = kinds.values().filter_map(|(_, hours)| hours.keys().next()).min().copied();
-        let last = kinds.values().filter_map(|(_, hours)| hours.keys().next_back()).max().copied();
-        let mut gaps = Vec::new();
-        let mut cells = Vec::new();
-        for (kind, (length, hours)) in &kinds {
-            let (Some(first), Some(last)) = (first, last) else { break };
-            let own = hours.keys().next().copied().unwrap_or(first);
-            // Daily files begin at whole days, whatever hourly ones of another kind do.
-            let mut at = if *length == DAY { own } else { first };
-            while at <= last {
-                match hours.get(&at) {
-                    Some(states) => cells.push(
-                        json!({ "kind": kind, "at": at, "state": worst(states), "files": states.len() }),
-                    ),
-                    None => {
-                        gaps.push(json!({ "kind": kind, "at": at }));
-                        cells.push(json!({ "kind": kind, "at": at, "state": "no file", "files": 0 }));
-                    }
-                }
-                at += *length;
+            let entry = kinds.entry(kind.clone()).or_default();
+            entry.length = entry.length.map_or(Some(length), |known| Some(known.min(length)));
+            entry.pieces.entry(covers).or_default().push(state);
+            if listed.contains(id) {
+                entry.listed = true;
+                rows.push(json!({
+                    "id": &**id, "kind": kind, "covers": covers, "here": file.here, "again": file.again, "listed": file.listed,
+                    "late": late, "state": state,
+                }));
             }
         }
+        // Between the first and the last piece of time that any file covers each kind has one for each.
+        let first = kinds.values().filter_map(|kind| kind.pieces.keys().next()).min().copied();
+        let last = kinds.values().filter_map(|kind| kind.pieces.keys().next_back()).max().copied();
+        let (Some(first), Some(last)) = (first, last) else {
+            return Ok(
+                json!({ "total": 0, "rows": [], "cells": [], "cell": HOUR, "summary": [], "late_after": files.late_after }),
+            );
+        };
+        // Of more hours than can be told apart beside each other a cell is a day, with the worst of it.
+        let cell = if (last - first) / HOUR < CELLS { HOUR } else { DAY };
+        let mut without = 0;
+        let mut cells: BTreeMap<(&String, i64), Vec<&'static str>> = BTreeMap::new();
+        for (kind, covered) in kinds.iter().filter(|(_, covered)| covered.listed) {
+            let length = covered.length.unwrap_or(HOUR);
+            let own = covered.pieces.keys().next().copied().unwrap_or(first);
+            // Daily files begin at whole days, whatever hourly ones of another kind do.
+            let mut at = if length == DAY { own } else { first };
+            while at <= last {
+                let states = cells.entry((kind, at.div_euclid(cell) * cell)).or_default();
+                match covered.pieces.get(&at) {
+                    Some(known) => states.extend(known),
+                    None => {
+                        without += 1;
+                        states.push("no file");
+                    }
+                }
+                at += length;
+            }
+        }
+        let cells: Vec<Value> = cells
+            .iter()
+            .map(|((kind, at), states)| {
+                let files = states.iter().filter(|state| **state != "no file").count();
+                json!({ "kind": kind, "at": at, "state": worst(states), "files": files })
+            })
+            .collect();
         rows.sort_by_key(|row| {
             let state = row["state"].as_str().unwrap_or_default();
             (severity(state), row["covers"].as_i64(), row["id"].as_str().map(str::to_owned))
@@ -563,12 +611,12 @@ impl Panels<'_> {
         let count = |name: &str| rows.iter().filter(|row| row["state"] == name).count();
         let summary: Vec<Value> = STATES
             .iter()
-            .map(|state| json!([state, if *state == "no file" { gaps.len() } else { count(state) }]))
+            .map(|state| json!([state, if *state == "no file" { without } else { count(state) }]))
             .collect();
         let total = rows.len();
-        rows.truncate(500);
+        rows.truncate(FILES);
         Ok(
-            json!({ "total": total, "rows": rows, "cells": cells, "gaps": gaps, "summary": summary, "late_after": files.late_after }),
+            json!({ "total": total, "rows": rows, "cells": cells, "cell": cell, "summary": summary, "late_after": files.late_after }),
         )
     }
 }
@@ -584,11 +632,21 @@ fn worst<'s>(states: &[&'s str]) -> &'s str {
     states.iter().copied().min_by_key(|state| severity(state)).unwrap_or("no file")
 }
 
+/// A kind of file: how much time one covers, what there is of each piece of time, and whether one of them is listed.
+#[derive(Default)]
+struct Covered {
+    length: Option<i64>,
+    pieces: BTreeMap<i64, Vec<&'static str>>,
+    listed: bool,
+}
+
 #[derive(Default)]
 struct File {
     kind: String,
     named: String,
+    /// Its events, each once, and how many came again.
     here: u64,
+    again: u64,
     listed: Option<u64>,
     succeeded: bool,
     covers: Option<i64>,
@@ -603,6 +661,7 @@ impl File {
             Some(_) if !self.succeeded => "given up",
             Some(listed) if self.here < listed => "rows lack",
             Some(listed) if self.here > listed => "too many",
+            _ if self.again > 0 => "too many",
             _ if late => "late",
             Some(_) => "complete",
             None => "no receipt",
@@ -631,23 +690,24 @@ fn spread(
 }
 
 /// Where each value would usually lie: three usual deviations around the median of the other values, of the same time of day if there
-/// are four such.
-fn band(values: &[f64], interval: i64) -> Vec<(f64, f64)> {
+/// are four such. What is no value is not judged, and nothing is where there are fewer than four others.
+fn band(values: &[Option<f64>], interval: i64) -> Vec<Option<(f64, f64)>> {
     let day = if DAY % interval == 0 { (DAY / interval) as usize } else { 1 };
     (0..values.len())
         .map(|index| {
             let others = |step: usize| -> Vec<f64> {
                 (0..values.len())
                     .filter(|other| *other != index && (other.abs_diff(index)).is_multiple_of(step))
-                    .map(|other| values[other])
+                    .filter_map(|other| values[other])
                     .collect()
             };
+            values[index]?;
             let mut usual = others(day);
             if usual.len() < 4 {
                 usual = others(1);
             }
             if usual.len() < 4 {
-                return (0.0, f64::MAX);
+                return None;
             }
             let middle = crate::engine::percentile(&mut usual, 50.0).unwrap_or_default();
             let mut away: Vec<f64> = usual.iter().map(|value| (value - middle).abs()).collect();
@@ -656,7 +716,7 @@ fn band(values: &[f64], interval: i64) -> Vec<(f64, f64)> {
             let spread = (crate::engine::percentile(&mut away, 50.0).unwrap_or_default() * 1.4826)
                 .max(middle.sqrt())
                 .max(1.0);
-            ((middle - 3.0 * spread).max(0.0), middle + 3.0 * spread)
+            Some(((middle - 3.0 * spread).max(0.0), middle + 3.0 * spread))
         })
         .collect()
 }
@@ -679,12 +739,29 @@ mod tests {
 
     #[test]
     fn a_burst_leaves_the_band_and_what_comes_every_day_does_not() {
-        let mut values: Vec<f64> =
-            (0..24 * 7).map(|hour| if hour % 24 == 9 { 500.0 } else { 20.0 }).collect();
-        values[100] = 90.0;
+        let mut values: Vec<Option<f64>> =
+            (0..24 * 7).map(|hour| Some(if hour % 24 == 9 { 500.0 } else { 20.0 })).collect();
+        values[100] = Some(90.0);
         let band = band(&values, HOUR);
-        let out: Vec<usize> = (0..values.len()).filter(|index| values[*index] > band[*index].1).collect();
+        let out: Vec<usize> =
+            (0..values.len()).filter(|index| values[*index] > band[*index].map(|(_, high)| high)).collect();
         assert_eq!(out, [100]);
+    }
+
+    #[test]
+    fn few_values_have_no_band_and_what_is_none_is_not_judged() {
+        assert_eq!(band(&[Some(1.0), Some(900.0), Some(1.0), Some(1.0)], HOUR), [None; 4]);
+        let band = band(&[None, Some(20.0), Some(20.0), Some(20.0), Some(20.0), Some(20.0), None], HOUR);
+        assert_eq!((band[0], band[6]), (None, None));
+        assert!(band[1..6].iter().all(|band| band.is_some_and(|(low, high)| low > 6.0 && high < 34.0)));
+    }
+
+    #[test]
+    fn a_piece_that_is_cut_is_not_whole() {
+        let times = HOUR + 7..4 * HOUR;
+        let pieces = Pieces { from: HOUR, interval: HOUR, count: 3 };
+        let whole: Vec<bool> = pieces.starts().iter().map(|start| pieces.is_whole(*start, &times)).collect();
+        assert_eq!(whole, [false, true, true]);
     }
 
     #[test]

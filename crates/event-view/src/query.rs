@@ -4,13 +4,22 @@
 //! |---|---|
 //! | `event.outcome:failure` | a field has a value; `*` and `?` in it stand for any text and any character |
 //! | `source.ip:203.0.113.0/24` | an address lies in a network |
-//! | `user.roles:(Guest or Partner)` | one of several values |
+//! | `user.roles:(Guest or Partner)`, `user.roles:Guest Partner` | one of several values |
 //! | `event.duration >= 5000000000` | a number, or a time such as `@timestamp < "2026-11-27T08:00"` |
+//! | `@timestamp:2026-11-27` | a time, as long as it is precise: here a day |
 //! | `error.message:*` | the field is there |
+//! | `source.*:203.0.113.9` | one of the fields with such a name has the value |
 //! | `203.0.113.9` | any field has it, as a part of its text |
 //! | `and`, `or`, `not`, `( )`, `" "` | as everywhere; two terms beside each other are joined by `and` |
+//!
+//! What other languages write otherwise, and would find nothing here, is told as a mistake with what to write instead.
 
-use std::{fmt, net::IpAddr};
+use crate::{
+    segment::{TIME, searched},
+    time,
+};
+use memchr::memmem;
+use std::{fmt, net::IpAddr, ops::Range};
 
 /// What a document must be like.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,40 +62,91 @@ pub enum Pattern {
     Exact(String),
     /// Text with `*` and `?`, in small letters.
     Wildcard(Vec<char>),
-    /// Addresses that share their first so many bits.
+    /// Addresses that share their first so many bits, or the very network as a text.
     Network(IpAddr, u8),
+    /// An address, however it is written, and how it was written.
+    Address(IpAddr, String),
+    /// From when on and before when, in milliseconds since 1970, and how it was written.
+    Time(Range<i64>, String),
 }
 
 impl Pattern {
     fn new(text: &str, quoted: bool) -> Self {
-        if !quoted {
-            if let Some(network) = network(text) {
-                return network;
-            }
-            if text.contains(['*', '?']) {
-                return Self::Wildcard(text.to_lowercase().chars().collect());
-            }
+        if let Some(network) = network(text) {
+            return network;
         }
-        Self::Exact(text.to_owned())
+        if !quoted && text.contains(['*', '?']) {
+            return Self::Wildcard(small(text).chars().collect());
+        }
+        if let Ok(address) = text.parse() {
+            return Self::Address(address, text.to_owned());
+        }
+        // A year or a month alone may as well be a number or a text.
+        match times(text) {
+            Some(times) if text.len() >= DAY_LONG => Self::Time(times, text.to_owned()),
+            _ => Self::Exact(searched(text).to_owned()),
+        }
     }
 
     /// Whether a value is like this.
     pub fn matches(&self, value: &str) -> bool {
         match self {
             Self::Exact(text) => text == value || same_letters(text, value),
-            Self::Wildcard(pattern) => wildcard(pattern, &value.to_lowercase()),
-            Self::Network(network, bits) => {
-                value.parse().is_ok_and(|address| within(*network, *bits, address))
+            Self::Wildcard(pattern) => wildcard(pattern, &small(value)),
+            Self::Network(address, bits) => match value.parse() {
+                Ok(other) => within(*address, *bits, other),
+                Err(_) => network(value).as_ref() == Some(self),
+            },
+            Self::Address(address, _) => value.parse().is_ok_and(|other: IpAddr| other == *address),
+            Self::Time(own, text) => {
+                value == text
+                    || times(value).is_some_and(|other| own.start <= other.start && other.end <= own.end)
             }
         }
     }
 
-    /// Whether a text has this in it.
-    pub fn within(&self, text: &str) -> bool {
+    /// Says of numbers whether one is like this. What is needed for that is made ready once.
+    pub fn number(&self) -> Box<dyn Fn(f64) -> bool + '_> {
         match self {
-            Self::Exact(part) => text.to_lowercase().contains(&part.to_lowercase()),
-            other => other.matches(text),
+            Self::Exact(text) => match text.parse::<f64>() {
+                Ok(number) => Box::new(move |value| value == number),
+                Err(_) => Box::new(|_| false),
+            },
+            Self::Wildcard(_) => Box::new(|value| self.matches(&value.to_string())),
+            Self::Network(..) | Self::Address(..) | Self::Time(..) => Box::new(|_| false),
         }
+    }
+
+    /// Says of texts whether one has this in it. What is needed for that is made ready once.
+    pub fn part(&self) -> Box<dyn FnMut(&str) -> bool + '_> {
+        let text = match self {
+            Self::Exact(text) | Self::Address(_, text) | Self::Time(_, text) => small(text),
+            Self::Network(address, bits) => format!("{address}/{bits}"),
+            Self::Wildcard(_) => return Box::new(|value| self.matches(value)),
+        };
+        let is_address = matches!(self, Self::Address(..) | Self::Network(..));
+        let part = memmem::Finder::new(&text).into_owned();
+        let mut lower = String::new();
+        Box::new(move |value| {
+            lower.clear();
+            make_small(value, &mut lower);
+            part.find(lower.as_bytes()).is_some() || is_address && self.matches(value)
+        })
+    }
+}
+
+fn small(text: &str) -> String {
+    let mut lower = String::new();
+    make_small(text, &mut lower);
+    lower
+}
+
+fn make_small(text: &str, lower: &mut String) {
+    if text.is_ascii() {
+        lower.push_str(text);
+        lower.make_ascii_lowercase();
+    } else {
+        lower.extend(text.chars().flat_map(char::to_lowercase));
     }
 }
 
@@ -200,7 +260,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
                 }
                 Token::Word(word, true)
             }
-            _ => {
+            first => {
                 let mut word = String::new();
                 // A colon ends a field's name, but an address of version 6 has several.
                 let address = address_at(&chars[at..]);
@@ -213,6 +273,9 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
                     at += 1;
                 }
                 at -= 1;
+                if let Some(what) = foreign(first, &word) {
+                    return Err(Mistake { at: begun, what: what.to_owned() });
+                }
                 Token::Word(word, false)
             }
         };
@@ -220,6 +283,19 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
         tokens.push((begun, token));
     }
     Ok(tokens)
+}
+
+/// What other languages write and this one does not.
+fn foreign(first: char, word: &str) -> Option<&'static str> {
+    match word {
+        "&&" => Some("here && is written and; in quotes it is a text"),
+        "||" => Some("here || is written or; in quotes it is a text"),
+        "=" | "==" => Some("that a field has a value is written with a colon, such as event.outcome:failure"),
+        _ if first == '!' => {
+            Some("here ! is written not, such as not event.outcome:failure; in quotes it is a text")
+        }
+        _ => None,
+    }
 }
 
 /// How many characters of an address of version 6, or of a network of such, stand here.
@@ -275,6 +351,27 @@ impl Query {
             Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::fields).collect(),
             Self::Not(part) => part.fields(),
             Self::Is(field, _) | Self::Compares(field, ..) | Self::Exists(field) => vec![field],
+        }
+    }
+
+    /// The name with `*` of the field that this is about, if it has one.
+    pub fn field_pattern(&self) -> Option<Pattern> {
+        match self {
+            Self::Is(field, _) | Self::Compares(field, ..) | Self::Exists(field) if field.contains('*') => {
+                Some(Pattern::Wildcard(small(field).chars().collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same about another field.
+    pub fn of_field(&self, field: &str) -> Self {
+        let field = field.to_owned();
+        match self.clone() {
+            Self::Is(_, pattern) => Self::Is(field, pattern),
+            Self::Compares(_, comparison, value) => Self::Compares(field, comparison, value),
+            Self::Exists(_) => Self::Exists(field),
+            other => other,
         }
     }
 }
@@ -335,7 +432,6 @@ impl Parser {
     }
 
     fn bare(&mut self, field: Option<&str>) -> Result<Query, Mistake> {
-        let begun = self.at;
         match self.peek().cloned() {
             Some(Token::Open) => {
                 self.at += 1;
@@ -346,72 +442,170 @@ impl Parser {
                 self.at += 1;
                 Ok(query)
             }
+            Some(Token::Word(word, false)) if is_keyword(&word) => {
+                Err(self
+                    .mistake("something to search for is missing here; as a text this word stands in quotes"))
+            }
             Some(Token::Word(word, quoted)) => {
-                self.at += 1;
                 if let Some(field) = field {
-                    return Ok(is(field, &word, quoted));
+                    return self.values(field, true);
                 }
+                self.at += 1;
                 match self.peek().cloned() {
                     Some(Token::Colon) => {
                         self.at += 1;
-                        match self.peek().cloned() {
-                            Some(Token::Open) => self.bare(Some(&word)),
-                            Some(Token::Word(value, quoted)) => {
-                                self.at += 1;
-                                Ok(is(&word, &value, quoted))
-                            }
-                            _ => Err(self.mistake(&format!("the value of {word} is missing here"))),
-                        }
+                        self.of_field(&word)
                     }
                     Some(Token::Compare(comparison)) => {
                         self.at += 1;
                         let Some(Token::Word(value, _)) = self.peek().cloned() else {
-                            return Err(
-                                self.mistake(&format!("what {word} is compared with is missing here"))
-                            );
-                        };
-                        if number_or_time(&value).is_none() {
                             return Err(self.mistake(&format!(
-                                "\"{value}\" is neither a number nor a time such as \"2026-11-27T08:00\""
+                                "the value that {word} is compared with is missing here"
                             )));
+                        };
+                        if number(&value).is_none() && times(&value).is_none() {
+                            return Err(self.mistake(&format!("{value} is neither a number nor a time")));
                         }
                         self.at += 1;
+                        self.no_colon(&word)?;
                         Ok(Query::Compares(word, comparison, value))
                     }
+                    _ if word == "*" && !quoted => Ok(Query::All),
                     _ => Ok(Query::Text(Pattern::new(&word, quoted))),
                 }
             }
-            Some(Token::Close) => Err(self.mistake("something to search for is missing before this bracket")),
             Some(Token::Colon | Token::Compare(_)) => {
                 Err(self.mistake("the name of a field is missing before this"))
             }
-            None => {
-                self.at = begun;
-                Err(self.mistake("something to search for is missing here"))
+            Some(Token::Close) | None => Err(self.mistake("something to search for is missing here")),
+        }
+    }
+
+    /// Behind the colon of a field.
+    fn of_field(&mut self, field: &str) -> Result<Query, Mistake> {
+        match self.peek().cloned() {
+            Some(Token::Word(word, _)) if field == "_exists_" => {
+                Err(self.mistake(&format!("that a field is there is written {word}:*")))
             }
+            Some(Token::Word(word, false)) if is_keyword(&word) => Err(self.mistake(&format!(
+                "the value of {field} is missing here; as a value this word stands in quotes"
+            ))),
+            Some(Token::Word(..)) => self.values(field, false),
+            Some(Token::Open) => self.bare(Some(field)),
+            Some(Token::Compare(_)) => Err(self.mistake(&format!("a comparison has no colon: {field} > 5"))),
+            _ => Err(self.mistake(&format!("the value of {field} is missing here"))),
+        }
+    }
+
+    /// One value or several: words that stand beside each other without quotes are any of them, and in brackets all that do.
+    fn values(&mut self, field: &str, in_brackets: bool) -> Result<Query, Mistake> {
+        let mut parts = Vec::new();
+        while let Some(Token::Word(word, quoted)) = self.peek().cloned() {
+            let names = matches!(self.tokens.get(self.at + 1), Some((_, Token::Colon | Token::Compare(_))));
+            let ends = is_keyword(&word) && !quoted || names || quoted && !in_brackets;
+            if ends && !parts.is_empty() {
+                break;
+            }
+            parts.push(self.value(field, &word, quoted)?);
+            self.at += 1;
+            self.no_colon(field)?;
+            if quoted && !in_brackets {
+                break;
+            }
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Query::Or(parts) })
+    }
+
+    fn value(&self, field: &str, word: &str, quoted: bool) -> Result<Query, Mistake> {
+        let next = self.tokens.get(self.at + 1);
+        if !quoted
+            && word.starts_with(['[', '{'])
+            && matches!(next, Some((_, Token::Word(to, false))) if to == "TO")
+        {
+            return Err(self.mistake(&format!("a range is written {field} >= 1 and {field} <= 5")));
+        }
+        if !quoted && word.starts_with("//") {
+            return Err(
+                self.mistake("a value that has a colon stands in quotes, such as \"https://example.com\"")
+            );
+        }
+        if !quoted && word == "*" {
+            return Ok(if field == "*" { Query::All } else { Query::Exists(field.to_owned()) });
+        }
+        let pattern = Pattern::new(word, quoted);
+        let is_time = match &pattern {
+            Pattern::Time(..) => true,
+            Pattern::Exact(text) => number(text).is_some() || times(text).is_some(),
+            _ => false,
+        };
+        if field == TIME && !is_time {
+            return Err(self.mistake(&format!("{word} is no time; {TIME}:2026-11-27 is all of that day")));
+        }
+        Ok(Query::Is(field.to_owned(), pattern))
+    }
+
+    /// A colon behind a value is one that belongs to it.
+    fn no_colon(&self, field: &str) -> Result<(), Mistake> {
+        match self.peek() {
+            Some(Token::Colon) => Err(self.mistake(&format!(
+                "a value that has a colon stands in quotes: that of {field} goes on here"
+            ))),
+            _ => Ok(()),
         }
     }
 }
 
-fn is(field: &str, value: &str, quoted: bool) -> Query {
-    if value == "*" && !quoted {
-        Query::Exists(field.to_owned())
-    } else {
-        Query::Is(field.to_owned(), Pattern::new(value, quoted))
+fn is_keyword(word: &str) -> bool {
+    ["and", "or", "not"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword))
+}
+
+impl Comparison {
+    /// Whether a value compares so with what reaches from one number to another.
+    pub fn holds(self, value: f64, (from, to): (f64, f64)) -> bool {
+        match self {
+            Self::Less => value < from,
+            Self::LessOrEqual => value <= to,
+            Self::Greater => value > to,
+            Self::GreaterOrEqual => value >= from,
+        }
     }
 }
 
-/// A number, or a time in milliseconds since 1970.
-pub fn number_or_time(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|number: &f64| number.is_finite()).or_else(|| {
-        let whole = match text.len() {
-            10 => format!("{text}T00:00:00Z"),
-            16 => format!("{text}:00Z"),
-            19 => format!("{text}Z"),
-            _ => text.to_owned(),
-        };
-        crate::time::parse(&whole).map(|at| at as f64)
-    })
+/// A number that a text is.
+pub fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// How long a day is, written.
+const DAY_LONG: usize = "2026-11-27".len();
+
+/// The time that a text tells, as long as it is precise: a year, a month, a day, an hour, a minute, a second or a millisecond. In
+/// milliseconds since 1970, by UTC unless it tells another zone.
+pub fn times(text: &str) -> Option<Range<i64>> {
+    if !text.is_ascii() || !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let zone =
+        text.find('T').and_then(|at| Some(at + text[at..].find(['Z', '+', '-'])?)).unwrap_or(text.len());
+    let (text, zone) = text.split_at(zone);
+    let (rest, length) = match text.len() {
+        4 => ("-01-01T00:00:00", 0),
+        7 => ("-01T00:00:00", 0),
+        DAY_LONG => ("T00:00:00", 24 * 3_600_000),
+        13 => (":00:00", 3_600_000),
+        16 => (":00", 60_000),
+        19 => ("", 1000),
+        20.. => ("", 1),
+        _ => return None,
+    };
+    let at = time::parse(&format!("{text}{rest}{}", if zone.is_empty() { "Z" } else { zone }))?;
+    let months = match text.len() {
+        4 => 12,
+        7 => 1,
+        _ => return Some(at..at + length),
+    };
+    let begin = chrono::DateTime::from_timestamp_millis(at)?;
+    Some(at..begin.checked_add_months(chrono::Months::new(months))?.timestamp_millis())
 }
 
 #[cfg(test)]
@@ -435,7 +629,10 @@ mod tests {
     fn an_address_of_version_6_is_one_word() {
         assert_eq!(
             read("source.ip:2001:db8::1"),
-            Query::Is("source.ip".into(), Pattern::Exact("2001:db8::1".into()))
+            Query::Is(
+                "source.ip".into(),
+                Pattern::Address("2001:db8::1".parse().unwrap(), "2001:db8::1".into())
+            )
         );
         let Query::Is(_, pattern) = read("source.ip:2001:db8::/32") else { panic!() };
         assert!(pattern.matches("2001:db8:1::9") && !pattern.matches("2001:db9::1"));
@@ -453,6 +650,13 @@ mod tests {
 
     #[test]
     fn one_field_can_have_one_of_several_values() {
+        let either = read("a:x or a:y");
+        for same in ["a:x y", "a:(x y)", "a:(x or y)", "a:(\"x\" \"y\")", "a:(x \"y\")"] {
+            assert_eq!(read(same), either, "{same}");
+        }
+        assert_eq!(read("a:x y b:z"), read("(a:x or a:y) and b:z"));
+        assert_eq!(read("a:x and y"), read("a:x and \"y\""));
+        assert_eq!(read("a:\"x\" y"), read("a:\"x\" and \"y\""));
         assert_eq!(
             read("user.roles:(Guest or \"Power Custom\")"),
             read("user.roles:Guest or user.roles:\"Power Custom\"")
@@ -469,6 +673,30 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_as_long_as_it_is_precise() {
+        for (text, from, to) in [
+            ("2026", "2026-01-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"),
+            ("2024-02", "2024-02-01T00:00:00.000Z", "2024-03-01T00:00:00.000Z"),
+            ("2026-11-27", "2026-11-27T00:00:00.000Z", "2026-11-28T00:00:00.000Z"),
+            ("2026-11-27T08", "2026-11-27T08:00:00.000Z", "2026-11-27T09:00:00.000Z"),
+            ("2026-11-27T08:30", "2026-11-27T08:30:00.000Z", "2026-11-27T08:31:00.000Z"),
+            ("2026-11-27T08:30Z", "2026-11-27T08:30:00.000Z", "2026-11-27T08:31:00.000Z"),
+            ("2026-11-27T08:30+01:00", "2026-11-27T07:30:00.000Z", "2026-11-27T07:31:00.000Z"),
+            ("2026-11-27T08:30:01", "2026-11-27T08:30:01.000Z", "2026-11-27T08:30:02.000Z"),
+            ("2026-11-27T08:30:01.5", "2026-11-27T08:30:01.500Z", "2026-11-27T08:30:01.501Z"),
+        ] {
+            assert_eq!(
+                times(text).map(|times| (time::format(times.start), time::format(times.end))),
+                Some((from.into(), to.into())),
+                "{text}"
+            );
+        }
+        for text in ["", "12", "abcd", "2026-13", "2026-11-27T25", "2026-11-27T08:00x", "20261127"] {
+            assert_eq!(times(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn a_mistake_says_where_it_is() {
         for (text, at, what) in [
             ("a and", 5, "missing here"),
@@ -478,6 +706,22 @@ mod tests {
             ("x > soon", 4, "neither a number nor a time"),
             ("\"a", 0, "not closed"),
             (":a", 0, "name of a field"),
+            ("a && b", 2, "written and"),
+            ("a || b", 2, "written or"),
+            ("!event.outcome:failure", 0, "written not"),
+            ("event.outcome:!failure", 14, "written not"),
+            ("event.outcome = failure", 14, "with a colon"),
+            ("event.outcome:or", 14, "in quotes"),
+            ("a or or b", 5, "missing here"),
+            ("event.duration:[1 TO 5]", 15, "event.duration >= 1 and event.duration <= 5"),
+            ("event.duration:>5", 15, "has no colon"),
+            ("_exists_:error.message", 9, "error.message:*"),
+            ("url.full:https://example.com", 14, "in quotes"),
+            ("https://example.com", 6, "in quotes"),
+            ("a:(x or https://example.com)", 13, "in quotes"),
+            ("@timestamp >= 2026-11-27T08:00", 27, "in quotes"),
+            ("@timestamp:2026-11-27*", 11, "is no time"),
+            ("@timestamp:yesterday", 11, "is no time"),
         ] {
             let mistake = Query::parse(text).unwrap_err();
             assert!(mistake.at == at && mistake.what.contains(what), "{text}: {mistake}");

@@ -28,6 +28,15 @@ const LONGEST_VALUE: usize = 1024;
 /// Deeper objects are left out of the columns. The document is shown whole all the same.
 const DEEPEST: usize = 24;
 
+/// What of a value can be searched: its beginning.
+pub fn searched(value: &str) -> &str {
+    let mut end = value.len().min(LONGEST_VALUE);
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    &value[..end]
+}
+
 /// What a piece of a file held, besides documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lines {
@@ -104,13 +113,19 @@ enum LeftOut {
     OtherKind,
 }
 
+#[derive(Deserialize)]
+struct Timed<'a> {
+    #[serde(rename = "@timestamp", borrow, default)]
+    timestamp: Option<std::borrow::Cow<'a, str>>,
+}
+
+/// When the document of a line was.
+pub fn time_of(line: &[u8]) -> Option<i64> {
+    serde_json::from_slice::<Timed>(line).ok()?.timestamp.as_deref().and_then(time::parse)
+}
+
 /// A line is looked through before anything of it is recorded: what was recorded cannot be taken back.
 fn read(line: &[u8], row: u32, writer: &mut ColumnarWriter, path: &mut String) -> Result<(), LeftOut> {
-    #[derive(Deserialize)]
-    struct Timed<'a> {
-        #[serde(rename = "@timestamp", borrow, default)]
-        timestamp: Option<std::borrow::Cow<'a, str>>,
-    }
     // A list would do for what is asked of it below: its first value as the first field.
     if line.first() != Some(&b'{') {
         return Err(LeftOut::NotJson);
@@ -186,11 +201,7 @@ impl<'de> Visitor<'de> for Values<'_> {
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
         // It has a column of its own, of numbers.
         if self.path != TIME {
-            let mut end = value.len().min(LONGEST_VALUE);
-            while !value.is_char_boundary(end) {
-                end -= 1;
-            }
-            self.writer.record_str(self.row, self.path, &value[..end]);
+            self.writer.record_str(self.row, self.path, searched(value));
         }
         Ok(())
     }
@@ -242,6 +253,8 @@ pub struct Segment {
     pub end: u64,
     /// What its lines were.
     pub lines: Lines,
+    /// Whether it has a file open; else it is in memory.
+    pub has_file: bool,
     reader: ColumnarReader,
     columns: Arc<Mutex<FxHashMap<String, Arc<FieldValues>>>>,
 }
@@ -250,7 +263,7 @@ impl Segment {
     /// Opens one that is stored.
     pub fn open(path: &Path, id: u64, file: usize, begin: u64, end: u64, lines: Lines) -> io::Result<Self> {
         let slice = FileSlice::new(Arc::new(WrapFile::new(fs::File::open(path)?)?));
-        Self::new(ColumnarReader::open(slice)?, id, file, begin, end, lines)
+        Ok(Self { has_file: true, ..Self::new(ColumnarReader::open(slice)?, id, file, begin, end, lines)? })
     }
 
     /// Takes one that is in memory alone.
@@ -270,7 +283,7 @@ impl Segment {
         if reader.num_docs() != lines.rows {
             return Err(io::Error::other("the index has another number of documents than it says"));
         }
-        Ok(Self { id, file, begin, end, lines, reader, columns: Arc::default() })
+        Ok(Self { id, file, begin, end, lines, has_file: false, reader, columns: Arc::default() })
     }
 
     /// The same as of a file with this number.

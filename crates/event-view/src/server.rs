@@ -11,6 +11,7 @@ use crate::{
     index::{Index, Snapshot},
     panels::{self, View},
     query::{Mistake, Query},
+    segment,
 };
 use anyhow::{Context, Result};
 use axum::{
@@ -55,7 +56,6 @@ pub fn has_page() -> bool {
 
 struct Shown {
     dashboards: Vec<Dashboard>,
-    fields: Fields,
     engine: RwLock<Arc<Engine>>,
     read: AtomicU64,
     total: AtomicU64,
@@ -83,11 +83,9 @@ impl Server {
             format!("cannot listen on 127.0.0.1:{port}; --port names another one, 0 takes any that is free")
         })?;
         let address = listener.local_addr()?;
-        let fields = Fields::default();
         let shown = Arc::new(Shown {
             dashboards,
-            engine: RwLock::new(Arc::new(Engine::new(Arc::new(Snapshot::default()), fields.clone()))),
-            fields,
+            engine: RwLock::new(Arc::new(Engine::new(Arc::new(Snapshot::default()), Fields::default()))),
             read: AtomicU64::new(0),
             total: AtomicU64::new(0),
             begun: AtomicBool::new(false),
@@ -114,7 +112,7 @@ impl Server {
                     told(read, total);
                 });
                 if changed {
-                    let engine = Arc::new(Engine::new(index.snapshot(), shown.fields.clone()));
+                    let engine = Arc::new(shown.engine().next(index.snapshot()));
                     *shown.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
                 }
                 shown.begun.store(true, Ordering::Relaxed);
@@ -134,17 +132,21 @@ impl Server {
     }
 }
 
-/// Whether a request comes from the page, or from what was typed.
-fn allowed(port: u16, headers: &HeaderMap) -> bool {
+/// Whether a request comes from the page, or from what was typed. The page itself holds no event: a link to it may be followed from anywhere, as
+/// long as it is opened for itself and not in a frame.
+fn allowed(port: u16, path: &str, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let own = |host: &str| host == format!("127.0.0.1:{port}") || host == format!("localhost:{port}");
     text(header::HOST).is_some_and(own)
         && text(header::ORIGIN).is_none_or(|origin| origin.strip_prefix("http://").is_some_and(own))
-        && headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
+        && (headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
+            || path == "/"
+                && headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
+                && headers.get("sec-fetch-dest").is_some_and(|to| to == "document"))
 }
 
 async fn guarded(port: u16, request: Request, next: Next) -> Response {
-    let mut response = if allowed(port, request.headers()) {
+    let mut response = if allowed(port, request.uri().path(), request.headers()) {
         next.run(request).await
     } else {
         error(
@@ -299,24 +301,27 @@ async fn panel(State(shown): State<Arc<Shown>>, Parameters(asked): Parameters<As
 
 #[derive(Deserialize)]
 struct Wanted {
-    file: usize,
+    file: String,
     offset: u64,
-    generation: u64,
+    /// When the document is said to be of, so that another one that has come to stand there is not taken for it.
+    at: i64,
 }
 
 /// The line as it stands in the file, as text: the page shows it and does not believe it.
 async fn document(State(shown): State<Arc<Shown>>, Parameters(wanted): Parameters<Wanted>) -> Response {
     let engine = shown.engine();
     let snapshot = engine.snapshot();
-    let Some(file) = snapshot.files.get(wanted.file) else {
-        return error(StatusCode::NOT_FOUND, "There is no such file.");
+    let Some(file) = snapshot.files.iter().find(|file| file.id == wanted.file) else {
+        return error(StatusCode::NOT_FOUND, "There is no such file any more.");
     };
-    if snapshot.generation < wanted.generation || wanted.offset >= file.read {
-        return error(StatusCode::NOT_FOUND, "There is no such document: the files have changed.");
+    if wanted.offset >= file.read {
+        return error(StatusCode::NOT_FOUND, "There is no such document: the file has changed.");
     }
     match line(&file.path, wanted.offset) {
-        Ok(Some(line)) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], line).into_response(),
-        Ok(None) => error(StatusCode::NOT_FOUND, "No document begins there: the file has changed."),
+        Ok(Some(line)) if segment::time_of(&line) == Some(wanted.at) => {
+            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], line).into_response()
+        }
+        Ok(_) => error(StatusCode::NOT_FOUND, "This document is not there any more: the file has changed."),
         Err(problem) => {
             error(StatusCode::INTERNAL_SERVER_ERROR, &format!("The file cannot be read: {problem}"))
         }

@@ -84,7 +84,10 @@ impl Files {
 
 #[test]
 fn a_search_finds_what_it_says_and_nothing_else() {
-    let files = Files::of(&five());
+    let mut lines = five();
+    lines[0] = lines[0].replace("\"event\":{", "\"event\":{\"start\":\"2026-11-27T01:29:59.123Z\",");
+    lines[1] = lines[1].replace("\"event\":{", "\"message\":\"203.0.113.0/24 was allowed\",\"event\":{");
+    let files = Files::of(&lines);
     for (search, count) in [
         ("", 5),
         ("event.outcome:failure", 2),
@@ -99,9 +102,55 @@ fn a_search_finds_what_it_says_and_nothing_else() {
         ("198.51.100", 1),
         ("event.duration:3000000", 1),
         ("no.such.field:x", 0),
+        // As they are written elsewhere.
+        ("source.ip:\"2001:db8::/32\"", 1),
+        ("source.ip:\"203.0.113.0/24\"", 3),
+        ("source.ip:\"2001:0db8::5\"", 1),
+        ("source.ip:2001:0db8:0::5", 1),
+        ("2001:0db8::5", 1),
+        ("203.0.113.0/24", 3),
+        ("\"203.0.113.0/24\" and not source.ip:203.0.113.2", 2),
+        ("message:\"203.0.113.0/24 was allowed\"", 1),
+        ("\"113.0/24 was\"", 1),
+        ("@timestamp:\"2026-11-27\"", 5),
+        ("@timestamp:2026-11-27", 5),
+        ("@timestamp:2026-11-27T02", 1),
+        ("@timestamp:\"2026-11-27T02:30\"", 1),
+        ("@timestamp:\"2026-11-27T02:31\"", 0),
+        ("@timestamp:2026", 5),
+        ("@timestamp >= \"2026\"", 5),
+        ("@timestamp > \"2026\"", 0),
+        ("@timestamp <= \"2026-11-27\"", 5),
+        ("@timestamp < \"2026-11-27\"", 0),
+        ("@timestamp > \"2026-11-27T02\"", 3),
+        ("@timestamp:1795746600000", 1),
+        ("event.start:2026-11-27", 1),
+        ("event.start >= 2026", 1),
+        ("event.duration >= 2026", 5),
+        ("*:*", 5),
+        ("*", 5),
+        ("*:\"203.0.113.1\"", 2),
+        ("source.*:203.0.113.1", 2),
+        ("source.*.country*:br", 1),
+        ("source.*:*", 5),
+        ("sourc.*:*", 0),
+        ("event.* >= 5000000", 1),
+        ("event.outcome: failure success", 5),
+        ("event.outcome: failure success user.email:ann@example.com", 3),
+        ("event.outcome:(failure success)", 5),
+        ("BOB@EXAMPLE", 2),
     ] {
         assert_eq!(files.count(search), count, "{search}");
     }
+}
+
+#[test]
+fn a_long_value_is_found_by_its_filter() {
+    let long = "ä".repeat(2000);
+    let line = five()[0].replace("ann@example.com", &long);
+    let files = Files::of(&[line, five()[1].clone()]);
+    assert_eq!(files.count(&format!("user.email:\"{long}\"")), 1);
+    assert_eq!(files.count(&format!("\"{long}\"")), 1);
 }
 
 #[test]
@@ -119,6 +168,96 @@ fn panels_say_what_is_in_the_documents() {
     assert_eq!(rows[0]["values"], json!([2.0, 0.5, 2.0]));
     let duration = files.panel("login", "duration", "")["series"][1]["values"].clone();
     assert_eq!(duration.as_array().unwrap().iter().filter(|value| !value.is_null()).count(), 5);
+}
+
+/// An event of a file, or its receipt if it tells of rows.
+fn of_file(file: &str, hour: u32, id: &str, user: &str, rows: Option<u32>) -> String {
+    let mut document = json!({
+        "@timestamp": format!("2026-11-27T{hour:02}:30:00.000Z"),
+        "event": { "id": id, "action": "login-attempt", "outcome": "success" },
+        "data_stream": { "dataset": "salesforce.login" },
+        "user": { "email": user },
+        "salesforce": { "event_log_file": {
+            "id": file, "interval": "Hourly", "log_date": format!("2026-11-27T{hour:02}:00:00.000Z"),
+            "created_date": format!("2026-11-27T{:02}:00:00.000Z", hour + 3),
+        } },
+    });
+    if let Some(rows) = rows {
+        document["event"]["action"] = "file-receipt".into();
+        document["data_stream"]["dataset"] = "salesforce.collector".into();
+        document["user"] = json!({});
+        document["salesforce"]["receipt"] = json!({ "event_type": "Login", "rows": rows });
+    }
+    document.to_string()
+}
+
+#[test]
+fn whether_a_file_is_complete_does_not_depend_on_what_is_searched_for() {
+    let files = Files::of(&[
+        of_file("whole", 1, "a", "ann@example.com", None),
+        of_file("whole", 1, "b", "bob@example.com", None),
+        of_file("whole", 1, "r1", "", Some(2)),
+        of_file("lacks", 2, "c", "ann@example.com", None),
+        of_file("lacks", 2, "c", "ann@example.com", None),
+        of_file("lacks", 2, "r2", "", Some(2)),
+        of_file("twice", 4, "d", "bob@example.com", None),
+        of_file("twice", 4, "d", "bob@example.com", None),
+        of_file("twice", 4, "r3", "", Some(1)),
+    ]);
+    let states = |search: &str| {
+        let answer = files.panel("completeness", "files", search);
+        let mut rows: Vec<String> = answer["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| format!("{} {} {}", row["id"], row["here"], row["state"]).replace('"', ""))
+            .collect();
+        rows.sort();
+        let cells: Vec<String> =
+            answer["cells"].as_array().unwrap().iter().map(|cell| cell["state"].to_string()).collect();
+        (rows, cells.join(" ").replace('"', ""), answer["summary"][2].clone())
+    };
+    let cells = "complete rows lack no file too many";
+    let (all, of_all, without) = states("");
+    assert_eq!(all, ["lacks 1 rows lack", "twice 1 too many", "whole 2 complete"]);
+    assert_eq!((of_all.as_str(), without), (cells, json!(["no file", 1])));
+    // Of each file there is a row of ann or bob, and of none its receipt.
+    let (anns, of_ann, without) = states("user.email:ann@example.com");
+    assert_eq!(anns, ["lacks 1 rows lack", "whole 2 complete"]);
+    assert_eq!((of_ann.as_str(), without), (cells, json!(["no file", 1])));
+    assert_eq!(states("user.email:nobody").0, [""; 0]);
+}
+
+#[test]
+fn of_many_hours_the_cells_are_days_and_of_many_files_the_worst_are_listed() {
+    let line = |file: usize| {
+        // Each hour has a file but the last one of the third day, and the second file of the second day has lost its row.
+        let at = |hour: usize| event_view::time::format(1_764_547_200_000 + hour as i64 * 3_600_000);
+        let receipt = of_file(&file.to_string(), 0, &format!("r{file}"), "", Some(1));
+        let event = of_file(&file.to_string(), 0, &format!("e{file}"), "ann@example.com", None);
+        let both = if file == 25 { receipt } else { format!("{event}\n{receipt}") };
+        both.replace("2026-11-27T00:00:00.000Z", &at(file)).replace("2026-11-27T03:00:00.000Z", &at(file + 3))
+    };
+    let files = Files::of(&(0..600).filter(|file| *file != 71).map(line).collect::<Vec<_>>());
+    let engine = Engine::new(files.index.snapshot(), Fields::default());
+    let dashboards = definitions::bundled().unwrap();
+    let dashboard = dashboards.iter().find(|known| known.name == "completeness").unwrap();
+    let view = View { query: Query::All, times: 0..i64::MAX / 8 };
+    let answer = panels::answer(&engine, dashboard, &dashboard.panels[0], &view, 0).unwrap();
+    assert_eq!((&answer["total"], answer["rows"].as_array().unwrap().len()), (&json!(599), 500));
+    assert_eq!(answer["rows"][0]["id"], "25");
+    let cells = answer["cells"].as_array().unwrap();
+    assert_eq!((cells.len(), &answer["cell"]), (25, &json!(86_400_000)));
+    let states: Vec<(&Value, &Value)> =
+        cells[..4].iter().map(|cell| (&cell["state"], &cell["files"])).collect();
+    let expected = [("complete", 24), ("rows lack", 24), ("no file", 23), ("complete", 24)];
+    assert_eq!(
+        states
+            .iter()
+            .map(|(state, files)| (state.as_str().unwrap(), files.as_u64().unwrap()))
+            .collect::<Vec<_>>(),
+        expected
+    );
 }
 
 #[test]
@@ -200,8 +339,69 @@ fn an_index_that_is_there_is_used_and_one_that_is_spoilt_is_made_again() {
     assert_eq!(open(), (5, false));
 }
 
+#[test]
+fn what_was_made_of_a_file_goes_when_the_file_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, made) = (folder.path().join("logs"), folder.path().join("index"));
+    fs::create_dir(&logs).unwrap();
+    let line = |hour| format!("{}\n", login(hour, "ann@example.com", "success", "203.0.113.1", "DE"));
+    for hour in 1..=3 {
+        fs::write(logs.join(format!("{hour}.ndjson")), line(hour)).unwrap();
+    }
+    let mut index = Index::new(std::slice::from_ref(&logs), Some(made.clone())).unwrap();
+    index.refresh(&|_, _| {});
+    fs::write(made.join("other"), "").unwrap();
+    assert_eq!(columns(&made).len(), 3);
+    fs::remove_file(logs.join("1.ndjson")).unwrap();
+    index.refresh(&|_, _| {});
+    assert_eq!((columns(&made).len(), index.snapshot().files.len()), (2, 2));
+    // While the folder cannot be read its files may be there, and nothing of them goes.
+    let away = folder.path().join("away");
+    fs::rename(&logs, &away).unwrap();
+    index.refresh(&|_, _| {});
+    assert_eq!((columns(&made).len(), index.snapshot().files.len()), (2, 2));
+    assert!(index.snapshot().notices[0].text.contains("folder cannot be read"));
+    fs::rename(&away, &logs).unwrap();
+    index.refresh(&|_, _| {});
+    assert_eq!((columns(&made).len(), index.snapshot().notices.len()), (2, 0));
+    // And what is deleted while nobody looks goes at the next start, whichever files that is of.
+    drop(index);
+    fs::remove_file(logs.join("2.ndjson")).unwrap();
+    let other = folder.path().join("other.ndjson");
+    fs::write(&other, line(4)).unwrap();
+    Index::new(&[other], Some(made.clone())).unwrap();
+    assert_eq!(columns(&made).len(), 1);
+    assert!(made.join("other").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_with_several_names_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let text: String = five().iter().map(|line| format!("{line}\n")).collect();
+    fs::write(logs.join("events.ndjson"), &text).unwrap();
+    fs::write(folder.path().join("elsewhere.ndjson"), &text).unwrap();
+    for current in ["current.ndjson", "latest.ndjson"] {
+        std::os::unix::fs::symlink("events.ndjson", logs.join(current)).unwrap();
+    }
+    std::os::unix::fs::symlink("../elsewhere.ndjson", logs.join("z.ndjson")).unwrap();
+    let mut index = Index::new(std::slice::from_ref(&logs), None).unwrap();
+    let mut documents = || {
+        index.refresh(&|_, _| {});
+        let snapshot = index.snapshot();
+        (snapshot.files.len(), snapshot.segments.iter().map(|segment| segment.lines.documents).sum::<u32>())
+    };
+    assert_eq!(documents(), (2, 10));
+    // Whichever name comes first in the order of names.
+    fs::hard_link(logs.join("events.ndjson"), logs.join("archive.ndjson")).unwrap();
+    assert_eq!(documents(), (2, 10));
+}
+
 fn columns(folder: &Path) -> Vec<PathBuf> {
-    let folders = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let folders =
+        fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
     folders
         .flat_map(|folder| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "columns"))
@@ -277,6 +477,102 @@ fn kibana_gets_objects_that_refer_to_each_other_and_name_known_fields() {
 }
 
 #[test]
+fn kibana_shows_each_metric_once_and_orders_by_single_values() {
+    let dashboards = definitions::bundled().unwrap();
+    let text = export::kibana(&dashboards, None).unwrap();
+    let mut orders = 0;
+    for line in text.lines() {
+        let object: Value = serde_json::from_str(line).unwrap();
+        let Some(state) = object["attributes"]["visState"].as_str() else { continue };
+        let state: Value = serde_json::from_str(state).unwrap();
+        let aggregations = state["aggs"].as_array().unwrap();
+        let metrics: Vec<(Value, Value)> = aggregations
+            .iter()
+            .filter(|aggregation| aggregation["schema"] == "metric")
+            .map(|aggregation| {
+                let mut params = aggregation["params"].clone();
+                params.as_object_mut().unwrap().remove("customLabel");
+                (aggregation["type"].clone(), params)
+            })
+            .collect();
+        for (index, metric) in metrics.iter().enumerate() {
+            assert!(!metrics[..index].contains(metric), "{}: {metric:?} twice", state["title"]);
+        }
+        for terms in aggregations.iter().filter(|aggregation| aggregation["type"] == "terms") {
+            let order = terms["params"]["orderBy"].as_str().unwrap();
+            let (id, value) = order.split_once('.').map_or((order, None), |(id, value)| (id, Some(value)));
+            let metric = aggregations.iter().find(|aggregation| aggregation["id"] == id).unwrap();
+            let values = &metric["params"]["percents"];
+            let named = value.map_or(Value::Null, |value| json!([value.parse::<f64>().unwrap()]));
+            assert_eq!(*values, named, "{}", state["title"]);
+            orders += 1;
+        }
+    }
+    assert!(orders > 10);
+    let about = text.lines().find(|line| line.contains("event-view-login-about")).unwrap();
+    assert!(about.contains("Addresses, Failed"), "{about}");
+}
+
+#[test]
+fn grafana_is_told_units_axes_names_and_orders() {
+    let dashboards = definitions::bundled().unwrap();
+    let panels = |dashboard: &str, source| {
+        let text = export::grafana(&dashboards, Some(dashboard), source).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["panels"].clone()
+    };
+    let panel = |dashboard: &str, title: &str, source| {
+        let panels = panels(dashboard, source);
+        panels.as_array().unwrap().iter().find(|panel| panel["title"] == title).unwrap().clone()
+    };
+    use export::Source::{Elasticsearch, Loki};
+    // What is on the right axis is there, in its own unit and under its own name.
+    let time = panel("apex", "Requests, and how long they run", Elasticsearch);
+    let names: Vec<&Value> =
+        time["targets"].as_array().unwrap().iter().map(|target| &target["alias"]).collect();
+    assert_eq!(names, ["Requests", "Mean run time", "95 of 100 are below"]);
+    assert_eq!(
+        time["fieldConfig"]["overrides"][1],
+        json!({ "matcher": { "id": "byFrameRefID", "options": "B" }, "properties": [
+            { "id": "unit", "value": "ms" }, { "id": "custom.axisPlacement", "value": "right" },
+        ] })
+    );
+    assert_eq!(time["fieldConfig"]["defaults"]["unit"], "short");
+    // A table is ordered as it is in the page, and each column has its name and unit.
+    let table = panel("apex", "Slowest entry points", Elasticsearch);
+    assert_eq!(table["targets"][0]["bucketAggs"][0]["settings"]["orderBy"], "1[95.0]");
+    let column = |index: usize| table["fieldConfig"]["overrides"][index].to_string();
+    assert!(column(0).contains("/^p95(\\\\.0)? salesforce\\\\.apex\\\\.run_time$/"), "{}", column(0));
+    assert!(column(0).contains(r#""value":"ms""#) && column(5).contains(r#""value":"short""#));
+    let sums = panel("apex", "SOQL queries by entry point", Elasticsearch);
+    assert_eq!(sums["targets"][0]["bucketAggs"][0]["settings"]["orderBy"], "1");
+    for dashboard in &dashboards {
+        for source in [Elasticsearch, Loki] {
+            for panel in panels(&dashboard.name, source).as_array().unwrap() {
+                let many = panel["targets"].as_array().is_some_and(|targets| targets.len() > 1);
+                let told = format!("{}, {}", dashboard.name, panel["title"]);
+                assert_eq!(panel["type"] == "table" && many, panel["transformations"].is_array(), "{told}");
+                let reduced = &panel["options"]["reduceOptions"];
+                match panel["type"].as_str().unwrap() {
+                    "piechart" | "bargauge" => assert_eq!(reduced["values"], true, "{told}"),
+                    "stat"
+                        if source == Elasticsearch
+                            && panel["targets"][0]["metrics"][0]["type"] == "count" =>
+                    {
+                        assert_eq!(reduced["calcs"], json!(["sum"]), "{told}");
+                        assert_eq!(panel["fieldConfig"]["defaults"]["unit"], "short", "{told}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    // Over Loki, where a share is one, it is a column.
+    let addresses = panel("login", "Addresses", Loki);
+    assert_eq!(addresses["fieldConfig"]["overrides"][1]["matcher"]["options"], "Value #B");
+    assert_eq!(addresses["fieldConfig"]["overrides"][1]["properties"][1]["value"], "percentunit");
+}
+
+#[test]
 fn grafana_gets_each_dashboard_and_is_told_which_there_are() {
     let dashboards = definitions::bundled().unwrap();
     let known: Vec<String> = dashboards.iter().flat_map(definitions::Dashboard::fields).collect();
@@ -308,9 +604,9 @@ fn ask(address: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(host).unwrap();
     let headers = headers.replace("OWN", host);
     write!(stream, "GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -337,10 +633,114 @@ async fn the_server_answers_its_own_page_alone() {
         assert!(mistake.starts_with("HTTP/1.1 400") && mistake.contains("at character 6"), "{mistake}");
         assert!(ask(&address, "/api/panel?dashboard=login&panel=none", own).starts_with("HTTP/1.1 404"));
         assert!(ask(&address, "/../../etc/passwd", own).starts_with("HTTP/1.1 404"));
-        // In the middle of a line no document begins.
-        assert!(ask(&address, "/api/document?file=0&offset=7&generation=0", own).starts_with("HTTP/1.1 404"));
+        // A link from anywhere opens the page, which holds no event; it does not open it in a frame, nor anything else.
+        let other = "Host: OWN\r\nSec-Fetch-Site: cross-site\r\n";
+        for (path, mode, to, status) in [
+            // Without Node there is no page to open, and that is said.
+            ("/?q=a", "navigate", "document", if event_view::server::has_page() { "200" } else { "404" }),
+            ("/?q=a", "navigate", "iframe", "403"),
+            ("/?q=a", "no-cors", "document", "403"),
+            ("/api/state", "navigate", "document", "403"),
+            ("/page.js", "navigate", "document", "403"),
+        ] {
+            let headers = format!("{other}Sec-Fetch-Mode: {mode}\r\nSec-Fetch-Dest: {to}\r\n");
+            let answer = ask(&address, path, &headers);
+            let answer = answer.lines().next().unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {mode} {to}: {answer}");
+        }
         drop(folder);
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_leads_to_its_document_or_to_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |hour| format!("{}\n", login(hour, "ann@example.com", "success", "203.0.113.1", "DE"));
+    let path = folder.path().join("m.ndjson");
+    fs::write(&path, line(1) + &line(2)).unwrap();
+    let index = Index::new(&[folder.path().to_owned()], None).unwrap();
+    let server = Server::bind(0, definitions::bundled().unwrap()).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(index, |_, _| {}));
+    tokio::task::spawn_blocking(move || {
+        let document = |place: &Value| {
+            let (file, offset, at) = (place["file"].as_str().unwrap(), &place["offset"], &place["at"]);
+            let path = format!("/api/document?file={file}&offset={offset}&at={at}");
+            ask(&address, &path, "Host: OWN\r\n")
+        };
+        let rows = || {
+            let answer = ask(&address, "/api/panel?dashboard=login&panel=table", "Host: OWN\r\n");
+            let body = answer.split("\r\n\r\n").nth(1).unwrap().to_owned();
+            serde_json::from_str::<Value>(&body).map_or(Value::Null, |body| body["rows"].clone())
+        };
+        let until = |count: usize| {
+            for _ in 0..200 {
+                if rows().as_array().is_some_and(|rows| rows.len() == count) {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            panic!("there are not {count} documents");
+        };
+        until(2);
+        let place = rows()[0]["place"].clone();
+        assert!(document(&place).contains("T02:30"), "{}", document(&place));
+        // A file that comes before it in the order of names does not change what a place leads to.
+        fs::write(folder.path().join("a.ndjson"), line(5) + &line(6)).unwrap();
+        until(4);
+        assert!(document(&place).contains("T02:30"), "{}", document(&place));
+        // In the middle of a line no document begins.
+        let mut middle = place.clone();
+        middle["offset"] = json!(7);
+        assert!(document(&middle).starts_with("HTTP/1.1 404"));
+        // Another document has come to stand there, and is not taken for it.
+        fs::write(&path, line(3) + &line(4)).unwrap();
+        assert!(document(&place).starts_with("HTTP/1.1 404"), "{}", document(&place));
+    })
+    .await
+    .unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn more_files_than_may_be_open_are_shown_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    for file in 0..100 {
+        fs::write(logs.join(format!("{file}.ndjson")), format!("{}\n", five()[0])).unwrap();
+    }
+    // First the limit can be raised, then it cannot; then once more from the index that was made.
+    for limit in ["ulimit -Sn 64", "ulimit -n 64", "ulimit -n 64"] {
+        let mut program = std::process::Command::new("sh")
+            .args(["-c", &format!("{limit}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_event-view")])
+            .args([
+                &logs,
+                Path::new("--port"),
+                Path::new("0"),
+                Path::new("--index"),
+                &folder.path().join(limit),
+            ])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(program.stdout.take().unwrap()), &mut line)
+            .unwrap();
+        let address = line.split(' ').next().unwrap().trim().to_owned();
+        let mut told = Value::Null;
+        for _ in 0..200 {
+            let answer = ask(&address, "/api/state", "Host: OWN\r\n");
+            told = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+            if told["ready"] == true {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        program.kill().unwrap();
+        program.wait().unwrap();
+        assert_eq!((&told["documents"], &told["notices"]), (&json!(100), &json!([])), "{limit}");
+    }
 }

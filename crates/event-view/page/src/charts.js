@@ -4,7 +4,8 @@ import * as echarts from 'echarts/core';
 import { BarChart, HeatmapChart, LineChart, MapChart, PieChart, ScatterChart, TreemapChart } from 'echarts/charts';
 import { GeoComponent, GridComponent, LegendComponent, TooltipComponent, VisualMapComponent } from 'echarts/components';
 import { CanvasRenderer } from 'echarts/renderers';
-import { number, piece, withUnit } from './format.js';
+import { number, piece, step, withUnit } from './format.js';
+import { stacks } from './tables.js';
 import { is } from './view.js';
 
 echarts.use([
@@ -63,6 +64,13 @@ const axis = (color) => ({
   splitLine: { lineStyle: { color: color.line } }, nameTextStyle: { color: color.soft },
 });
 
+/** An axis whose marks are whole ones of its unit. */
+function scale(values, unit, marks) {
+  const most = values.reduce((a, b) => Math.max(a, b), 0);
+  const interval = values.some((value) => value < 0) ? undefined : step(most, unit, marks);
+  return interval ? { interval, max: Math.ceil(most / interval) * interval } : {};
+}
+
 function overTime(definition, answer, color) {
   const { starts, interval, series, band } = answer;
   const rights = series.filter((one) => one.right);
@@ -84,13 +92,19 @@ function overTime(definition, answer, color) {
     const edge = { type: 'line', symbol: 'none', stack: 'band', lineStyle: { opacity: 0 }, silent: true, tooltip: { show: false }, z: 0 };
     drawn.push({ ...edge, name: 'below', data: band.low });
     drawn.push({
-      ...edge, name: 'usual', data: band.high.map((high, index) => high - band.low[index]),
+      ...edge, name: 'usual', data: band.high.map((high, index) => (high === null ? null : high - band.low[index])),
       areaStyle: { color: color.mark, opacity: 0.18 }, itemStyle: { color: color.mark },
     });
-    const out = series[0].values.map((value, index) => (value > band.high[index] || value < band.low[index] ? value : null));
+    const out = series[0].values.map((value, index) => (band.high[index] !== null && (value > band.high[index] || value < band.low[index]) ? value : null));
     drawn.push({ name: 'unusual', type: 'scatter', data: out, symbolSize: 10, itemStyle: { color: color.bad }, z: 5 });
   }
-  const value = (list) => ({ ...axis(color), type: 'value', axisLabel: { color: color.soft, formatter: (at) => withUnit(at, unit(list)) } });
+  const value = (list) => {
+    const tops = starts.map((_, index) => {
+      const values = list.map((one) => one.values[index] ?? 0);
+      return stacked ? values.reduce((a, b) => a + b, 0) : Math.max(...values, band?.high[index] ?? 0);
+    });
+    return { ...axis(color), type: 'value', ...scale(tops, unit(list)), axisLabel: { color: color.soft, formatter: (at) => withUnit(at, unit(list)) } };
+  };
   const units = new Map(series.map((one) => [one.name, one.unit]));
   const names = [...series.map((one) => one.name), ...(band ? ['usual', 'unusual'] : [])];
   return {
@@ -101,7 +115,7 @@ function overTime(definition, answer, color) {
         piece(starts[points[0].dataIndex], interval),
         ...points.filter((point) => !['below', 'usual', 'unusual'].includes(point.seriesName) && point.value !== null)
           .map((point) => `${short(point.seriesName, 60)}: ${withUnit(point.value, units.get(point.seriesName))}`),
-        ...(band ? [`usual: ${number(Math.floor(band.low[points[0].dataIndex]))} to ${number(Math.ceil(band.high[points[0].dataIndex]))}`] : []),
+        ...(band && band.low[points[0].dataIndex] !== null ? [`usual: ${number(Math.floor(band.low[points[0].dataIndex]))} to ${number(Math.ceil(band.high[points[0].dataIndex]))}`] : []),
       ].join('\n'),
     },
     legend: {
@@ -141,10 +155,8 @@ function top(definition, answer, color) {
   const keys = rows.map((row) => row.key).reverse();
   let series;
   if (answer.split) {
-    const parts = [...new Set(answer.split.cells.map(([, part]) => part))];
-    const cells = new Map(answer.split.cells.map(([key, part, value]) => [`${key}\u0000${part}`, value]));
-    series = parts.slice(0, 10).map((part, index) => ({
-      name: part, type: 'bar', stack: 'all', data: keys.map((key) => cells.get(`${key}\u0000${part}`) ?? null), itemStyle: { color: meant(part, index, color) },
+    series = stacks(keys, answer.split.cells).map(({ name, values, others }, index) => ({
+      name, type: 'bar', stack: 'all', data: values, itemStyle: { color: others ? color.palette[10] : meant(name, index, color) },
     }));
   } else {
     series = [{
@@ -156,7 +168,7 @@ function top(definition, answer, color) {
     ...base(color),
     tooltip: { ...base(color).tooltip, formatter: ({ name, seriesName, value }) => `${short(name, 90)}\n${seriesName}: ${withUnit(value, answer.unit)}` },
     grid: { left: 4, right: 56, top: 4, bottom: 4, containLabel: true },
-    xAxis: { ...axis(color), type: 'value', splitNumber: 3, axisLabel: { color: color.soft, formatter: (at) => withUnit(at, answer.unit) } },
+    xAxis: { ...axis(color), type: 'value', splitNumber: 3, ...scale(keys.map((_, index) => series.reduce((sum, one) => sum + (one.data[index] ?? 0), 0)), answer.unit, 3), axisLabel: { color: color.soft, formatter: (at) => withUnit(at, answer.unit) } },
     yAxis: { ...axis(color), type: 'category', data: keys, axisLabel: { color: color.text, formatter: (key) => short(key, 26) } },
     series,
   };
@@ -215,7 +227,9 @@ export async function draw(element, definition, answer, { filter, times }) {
   const option = definition.kind === 'time' ? overTime(definition, answer, color)
     : definition.kind === 'top' ? top(definition, answer, color)
       : definition.kind === 'heat' ? heat(answer, color) : await map(answer, color);
-  const chart = echarts.getInstanceByDom(element) ?? echarts.init(element);
+  // While a map came, another dashboard may have been chosen.
+  if (!element.isConnected) return;
+  const chart = echarts.getInstanceByDom(element) ?? begin(element);
   chart.setOption(option, true);
   chart.off('click');
   chart.on('click', (event) => {
@@ -235,8 +249,22 @@ export async function draw(element, definition, answer, { filter, times }) {
     }
   });
   if (definition.kind === 'time' || definition.kind === 'heat') brush(element, chart, answer, times);
-  new ResizeObserver(() => chart.resize()).observe(element);
+}
+
+function begin(element) {
+  const chart = echarts.init(element);
+  element.observer = new ResizeObserver(() => chart.resize());
+  element.observer.observe(element);
   return chart;
+}
+
+/** What charts hold goes before they do. */
+export function release(within) {
+  for (const element of within.querySelectorAll('.chart')) {
+    element.brushing?.abort();
+    element.observer?.disconnect();
+    echarts.getInstanceByDom(element)?.dispose();
+  }
 }
 
 /** A piece of time is chosen by drawing over it. */

@@ -1,7 +1,7 @@
 // The page: what is looked at, and its panels.
 
-import { draw, drawn, picture as chartPicture } from './charts.js';
-import { number, piece, time, withUnit } from './format.js';
+import { draw, drawn, picture as chartPicture, release } from './charts.js';
+import { iso, number, time, withUnit } from './format.js';
 import { csv, element as tableElement, picture as tablePicture, summary, tabular } from './tables.js';
 import { address, asked, is, read, view } from './view.js';
 
@@ -17,7 +17,7 @@ function go(changes) {
   skips.clear();
   Object.assign(view, changes);
   history.pushState(null, '', address());
-  show();
+  show(true);
 }
 
 function filter(search) {
@@ -26,17 +26,13 @@ function filter(search) {
 
 const times = (from, to) => go({ from, to });
 
-addEventListener('popstate', () => { read(); skips.clear(); show(); });
+addEventListener('popstate', () => { read(); skips.clear(); show(true); });
 
 $('search').addEventListener('submit', (event) => {
   event.preventDefault();
-  const at = (id) => ($(id).value ? Date.parse(`${$(id).value}Z`) : null);
-  // Untouched boxes show whole seconds of what is finer.
-  const kept = (id, known) => ($(id).value === shownTime(known) ? known : at(id));
-  const span = state?.span ?? [null, null];
-  const from = kept('from', view.from ?? span[0]);
-  const to = kept('to', view.to ?? span[1]);
-  go({ query: $('query').value.trim(), from: from === span[0] ? null : from, to: to === span[1] ? null : to });
+  // Untouched boxes show whole seconds of what is finer, and the ends of what may grow.
+  const chosen = (id, known) => ($(id).value === $(id).filled ? known : $(id).value ? Date.parse(`${$(id).value}Z`) : null);
+  go({ query: $('query').value.trim(), from: chosen('from', view.from), to: chosen('to', view.to) });
 });
 
 $('whole').addEventListener('click', () => go({ from: null, to: null }));
@@ -52,7 +48,7 @@ addEventListener('keydown', (event) => {
   }
 });
 
-const shownTime = (at) => (at === null || at === undefined ? '' : new Date(at).toISOString().slice(0, 19));
+const shownTime = (at) => (at === null || at === undefined ? '' : iso(at).slice(0, 19));
 
 // ---- light and dark ----------------------------------------------------------------------------
 
@@ -75,13 +71,39 @@ preference.addEventListener('change', () => { paint(); show(); });
 
 // ---- the frame ---------------------------------------------------------------------------------
 
-function frame() {
+// Files may grow every second. What says the same as before is left alone: somebody may be at it, or have it read out.
+
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Makes what is in an element anew if it is to be about something else than it is. */
+function renew(element, about, make) {
+  const now = JSON.stringify(about);
+  if (element.about === now) return;
+  element.about = now;
+  element.replaceChildren(...make());
+}
+
+/** What somebody writes there stays until the next choice. */
+function form(anew) {
+  if (anew) $('query').value = view.query;
+  for (const [id, at] of [['from', view.from ?? state.span?.[0]], ['to', view.to ?? state.span?.[1]]]) {
+    const box = $(id);
+    box.filled ??= '';
+    if (!anew && (box.value !== box.filled || document.activeElement === box)) continue;
+    box.value = shownTime(at);
+    box.filled = box.value;
+  }
+}
+
+function frame(anew) {
   const dashboard = state.dashboards.find(({ name }) => name === view.dashboard) ?? state.dashboards[0];
   view.dashboard = dashboard.name;
   document.title = `${dashboard.title} – event-view`;
-  $('title').textContent = dashboard.title;
-  $('about').textContent = dashboard.about;
-  $('dashboards').replaceChildren(...state.dashboards.map(({ name, title }) => {
+  say($('title'), dashboard.title);
+  say($('about'), dashboard.about);
+  renew($('dashboards'), [state.dashboards.map(({ name, title }) => [name, title]), address()], () => state.dashboards.map(({ name, title }) => {
     const link = document.createElement('a');
     link.href = address({ dashboard: name });
     link.textContent = title;
@@ -95,21 +117,22 @@ function frame() {
     });
     return link;
   }));
-  if (document.activeElement !== $('query')) $('query').value = view.query;
-  $('from').value = shownTime(view.from ?? state.span?.[0]);
-  $('to').value = shownTime(view.to ?? state.span?.[1]);
+  form(anew);
   $('whole').hidden = view.from === null && view.to === null;
-  $('filters').replaceChildren(...view.filters.map((search) => {
+  renew($('filters'), view.filters, () => view.filters.map((search) => {
     const item = document.createElement('li');
     const button = document.createElement('button');
     button.type = 'button';
     button.textContent = `${search} ✕`;
     button.setAttribute('aria-label', `Remove the filter ${search}`);
-    button.addEventListener('click', () => go({ filters: view.filters.filter((known) => known !== search) }));
+    button.addEventListener('click', () => {
+      go({ filters: view.filters.filter((known) => known !== search) });
+      ($('filters').querySelector('button') ?? $('query')).focus();
+    });
     item.append(button);
     return item;
   }));
-  $('fields').replaceChildren(...state.fields.map((field) => {
+  renew($('fields'), state.fields, () => state.fields.map((field) => {
     const option = document.createElement('option');
     option.value = `${field}:`;
     return option;
@@ -120,30 +143,30 @@ function frame() {
 
 function notices() {
   $('notices').hidden = state.notices.length === 0;
-  $('notices').replaceChildren(...state.notices.map(({ file, text }) => {
+  renew($('notices'), state.notices, () => state.notices.map(({ file, text }) => {
     const line = document.createElement('p');
     line.textContent = file ? `${file}: ${text}` : text;
     return line;
   }));
   const [done, total] = state.progress;
   const files = state.files.length === 1 ? '1 file' : `${number(state.files.length)} files`;
-  $('status').textContent = !state.ready
+  say($('status'), !state.ready
     ? `Reading: ${withUnit(done, 'bytes')} of ${withUnit(total, 'bytes')}. The first time takes a while; the next time the index is there.`
-    : `${number(state.documents)} events of ${files}${state.span ? `, from ${time(state.span[0])} to ${time(state.span[1])} UTC` : ''}.`;
+    : `${number(state.documents)} events of ${files}${state.span ? `, from ${time(state.span[0])} to ${time(state.span[1])} UTC` : ''}.`);
 }
 
 // ---- panels ------------------------------------------------------------------------------------
 
 let shownDashboard = null;
 
-function show() {
+function show(anew = false) {
   if (!state) return;
-  const dashboard = frame();
+  const dashboard = frame(anew);
   if (shownDashboard !== dashboard.name) {
+    release($('grid'));
     $('grid').replaceChildren(...dashboard.panels.map(build));
     shownDashboard = dashboard.name;
   }
-  $('mistake').textContent = '';
   asking += 1;
   for (const definition of dashboard.panels) load(definition, asking);
 }
@@ -207,16 +230,36 @@ async function load(definition, question) {
   }
   if (question !== asking) return;
   panel.answer = answer.error ? null : answer;
-  if (answer.error) {
-    const line = document.createElement('p');
-    line.className = 'error';
-    line.textContent = answer.error;
-    panel.querySelector('.body').replaceChildren(line);
-    if (answer.at !== undefined) $('mistake').textContent = answer.error;
-  } else {
-    await fill(panel, definition, answer);
+  say($('mistake'), answer.at === undefined ? '' : answer.error);
+  const { generation, milliseconds, from, to, ...content } = answer;
+  const now = JSON.stringify([document.documentElement.dataset.theme, content]);
+  if (panel.shows !== now) {
+    panel.shows = now;
+    if (answer.error) {
+      const line = document.createElement('p');
+      line.className = 'error';
+      line.textContent = answer.error;
+      replace(panel.querySelector('.body'), line);
+    } else {
+      await fill(panel, definition, answer);
+    }
   }
   panel.removeAttribute('aria-busy');
+}
+
+/** What has the focus keeps it, if there is something that says the same, and what is scrolled stays so. */
+function replace(body, ...nodes) {
+  const all = (selector) => [...body.querySelectorAll(selector)];
+  const within = 'button, [tabindex]';
+  const at = all(within).indexOf(document.activeElement);
+  const said = document.activeElement?.textContent;
+  const scrolled = all('.scroll').map(({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop]);
+  release(body);
+  body.replaceChildren(...nodes);
+  all('.scroll').forEach((scroll, index) => scroll.scrollTo(...(scrolled[index] ?? [0, 0])));
+  if (at < 0) return;
+  const now = all(within);
+  (now.find((one, index) => index >= at && one.textContent === said) ?? now[Math.min(at, now.length - 1)])?.focus({ preventScroll: true });
 }
 
 const empty = (answer) => answer.rows?.length === 0 || answer.names?.length === 0 || answer.series?.length === 0;
@@ -231,14 +274,14 @@ async function fill(panel, definition, answer) {
     const value = document.createElement('p');
     value.className = answer.unit === 'time' ? 'value small' : 'value';
     value.textContent = withUnit(answer.value, answer.unit);
-    body.replaceChildren(value);
+    replace(body, value);
     return;
   }
   if (empty(answer) && !(definition.kind === 'map' && answer.without)) {
     const line = document.createElement('p');
     line.className = 'empty';
     line.textContent = 'There is nothing of this in what is looked at.';
-    body.replaceChildren(line);
+    replace(body, line);
     return;
   }
   const table = () => {
@@ -256,7 +299,7 @@ async function fill(panel, definition, answer) {
       chart = document.createElement('div');
       chart.className = definition.kind === 'map' || definition.width > 8 ? 'chart tall' : 'chart';
       chart.setAttribute('role', 'img');
-      body.replaceChildren(chart, words);
+      replace(body, chart, words);
     } else {
       body.querySelector('.sr')?.replaceWith(words);
       body.querySelector('.note')?.remove();
@@ -267,10 +310,12 @@ async function fill(panel, definition, answer) {
     return;
   }
   const parts = [];
-  if (definition.kind === 'files') parts.push(hours(answer));
+  if (definition.kind === 'files') {
+    parts.push(hours(answer));
+    if (answer.total > answer.rows.length) parts.push(note(`The worst ${number(answer.rows.length)} of ${number(answer.total)} files are listed.`));
+  }
   if (definition.kind === 'first' || definition.kind === 'beside') parts.push(note(`${number(answer.total)} in all${answer.total > answer.rows.length ? `, the newest ${number(answer.rows.length)} of them are shown` : ''}.`));
-  body.replaceChildren(words, ...parts, table());
-  if (definition.kind === 'events') body.append(pages(definition, answer));
+  replace(body, words, ...parts, table(), ...(definition.kind === 'events' ? [pages(definition, answer)] : []));
   rest(body, definition, answer);
 }
 
@@ -314,18 +359,23 @@ function hours(answer) {
     return item;
   }));
   const rows = new Map();
-  for (const cell of answer.cells) rows.set(cell.kind, [...(rows.get(cell.kind) ?? []), cell]);
+  for (const cell of answer.cells) {
+    if (!rows.has(cell.kind)) rows.set(cell.kind, []);
+    rows.get(cell.kind).push(cell);
+  }
   const starts = [...new Set(answer.cells.map(({ at }) => at))].sort((a, b) => a - b);
   const scroll = document.createElement('div');
   scroll.className = 'scroll';
   scroll.tabIndex = 0;
   scroll.setAttribute('role', 'region');
-  scroll.setAttribute('aria-label', 'Each file in its hour, by kind');
+  const days = answer.cell >= 86400000;
+  scroll.setAttribute('aria-label', `Each file in its ${days ? 'day' : 'hour'}, by kind`);
   const table = document.createElement('table');
   const line = table.createTHead().insertRow();
   // The hour alone, so that all columns are as wide; the day stands where it begins.
   const hour = (at, index) => {
-    const text = new Date(at).toISOString();
+    const text = iso(at);
+    if (days) return text.slice(5, 10);
     return index === 0 || text.slice(11, 13) === '00' ? `${text.slice(8, 10)}. ${text.slice(11, 13)}` : text.slice(11, 13);
   };
   for (const name of ['kind', ...starts.map(hour)]) {
@@ -346,7 +396,7 @@ function hours(answer) {
       const cell = line.insertCell();
       const found = known.get(at);
       if (!found) continue;
-      cell.title = `${kind}, ${time(at)}: ${found.state}${found.files > 1 ? `, ${found.files} files` : ''}`;
+      cell.title = `${kind}, ${days ? time(at).slice(0, 10) : time(at)}: ${found.state}${found.files > 1 ? `, ${found.files} files` : ''}`;
       const sign = document.createElement('span');
       sign.setAttribute('aria-hidden', 'true');
       sign.textContent = SIGNS[found.state];
@@ -385,8 +435,8 @@ function save(panel, definition, kind) {
 
 let whole = '';
 
-async function open({ file, offset }) {
-  const response = await fetch(`/api/document?file=${file}&offset=${offset}&generation=${state.generation}`);
+async function open(place) {
+  const response = await fetch(`/api/document?${new URLSearchParams(place)}`);
   whole = await response.text();
   const body = $('document-body');
   let parsed;
@@ -435,15 +485,24 @@ $('copy').addEventListener('click', () => navigator.clipboard?.writeText(whole.t
 
 async function look() {
   try {
-    const next = await (await fetch('/api/state')).json();
-    const changed = next.generation !== state?.generation || next.ready !== state?.ready;
-    state = next;
-    if (changed) show();
-    else notices();
-  } catch {
-    $('status').textContent = 'event-view does not answer. Is it still running?';
+    await follow();
+  } finally {
+    setTimeout(look, state?.ready ? 2000 : 500);
   }
-  setTimeout(look, state?.ready ? 2000 : 500);
+}
+
+async function follow() {
+  let next;
+  try {
+    next = await (await fetch('/api/state')).json();
+  } catch {
+    next = { error: 'event-view does not answer. Is it still running?' };
+  }
+  if (next.error) return say($('status'), next.error);
+  const before = state;
+  state = next;
+  if (state.generation !== before?.generation || state.ready !== before?.ready) show(before === null);
+  else notices();
 }
 
 read();

@@ -1,11 +1,11 @@
 // Every panel as a table: what is shown to those who do not see the chart, and what becomes CSV.
 
-import { piece, time, withUnit } from './format.js';
+import { iso, piece, time, withUnit } from './format.js';
 import { is } from './view.js';
 
 const text = (raw, shown = raw ?? '', more = {}) => ({ raw: raw ?? '', shown, ...more });
 const value = (raw, unit) => ({ raw: raw ?? '', shown: withUnit(raw, unit), number: unit !== 'time', time: unit === 'time' });
-const at = (raw) => ({ raw: new Date(raw).toISOString(), shown: time(raw), time: true });
+const at = (raw) => ({ raw: iso(raw), shown: time(raw), time: true });
 const link = (field, raw) => text(raw, raw, raw === '' || raw === null ? {} : { filter: is(field, raw) });
 
 /** What an answer says: `head` names its columns, `rows` are their cells. */
@@ -16,7 +16,7 @@ export function tabular(definition, answer) {
     case 'time': {
       const head = ['time (UTC)', ...answer.series.map(({ name }) => name), ...(answer.band ? ['usual from', 'usual to'] : [])];
       const rows = answer.starts.map((start, index) => [
-        { raw: new Date(start).toISOString(), shown: piece(start, answer.interval), time: true, times: [start, start + answer.interval] },
+        { raw: iso(start), shown: piece(start, answer.interval), time: true, times: [start, start + answer.interval] },
         ...answer.series.map((series) => value(series.values[index], series.unit)),
         ...(answer.band ? [value(answer.band.low[index]), value(answer.band.high[index])] : []),
       ]);
@@ -45,7 +45,7 @@ export function tabular(definition, answer) {
       return {
         head: ['time (UTC)', answer.field, 'events'],
         rows: answer.cells.map(([x, y, count]) => [
-          { raw: new Date(answer.starts[x]).toISOString(), shown: piece(answer.starts[x], answer.interval), time: true, times: [answer.starts[x], answer.starts[x] + answer.interval] },
+          { raw: iso(answer.starts[x]), shown: piece(answer.starts[x], answer.interval), time: true, times: [answer.starts[x], answer.starts[x] + answer.interval] },
           link(answer.field, answer.names[y]), value(count),
         ]),
       };
@@ -70,15 +70,31 @@ export function tabular(definition, answer) {
     }
     case 'files':
       return {
-        head: ['file', 'kind', 'covers from (UTC)', 'state', 'events here', 'rows by receipt', 'made after'],
+        head: ['file', 'kind', 'covers from (UTC)', 'state', 'events here', 'came again', 'rows by receipt', 'made after'],
         rows: answer.rows.map((row) => [
           link(definition.files.id, row.id), text(row.kind), at(row.covers), text(row.state, row.state, { bad: !['complete', 'no receipt'].includes(row.state) }),
-          value(row.here), value(row.listed), value(row.late === null ? null : row.late / 1000, 's'),
+          value(row.here), value(row.again), value(row.listed), value(row.late === null ? null : row.late / 1000, 's'),
         ]),
       };
     default:
       return { head: [], rows: [] };
   }
+}
+
+/** Parts of values, the largest first: the name of each, and how much of it each value has. What goes beyond so many parts is one. */
+export function stacks(keys, cells, most = 10) {
+  const sums = new Map();
+  const known = new Map();
+  for (const [key, part, value] of cells) {
+    sums.set(part, (sums.get(part) ?? 0) + value);
+    known.set(JSON.stringify([key, part]), value);
+  }
+  const parts = [...sums.keys()].sort((one, other) => sums.get(other) - sums.get(one) || (one < other ? -1 : 1));
+  const of = (key, part) => known.get(JSON.stringify([key, part])) ?? null;
+  const found = parts.slice(0, most).map((part) => ({ name: part, values: keys.map((key) => of(key, part)) }));
+  const others = parts.slice(most);
+  if (others.length) found.push({ name: `${others.length} others`, values: keys.map((key) => others.reduce((sum, part) => sum + of(key, part), 0)), others: true });
+  return found;
 }
 
 /** In words, for who hears it. */
@@ -104,15 +120,12 @@ export function summary(definition, answer) {
   }
 }
 
-// A spreadsheet takes what begins so for a formula, and runs it.
-const formula = /^[=+\-@\t\r]/;
+// A spreadsheet takes what begins so for a formula, and runs it. Which character it ends cells by is its own choice, so what stands behind one counts
+// as a beginning as well.
+const formula = /(^|[;,\t\r\n])\s*[=+\-@]/;
 
 export function csv({ head, rows }) {
-  const field = (raw) => {
-    let content = String(raw);
-    if (typeof raw === 'string' && formula.test(content)) content = `'${content}`;
-    return /[",\r\n]/.test(content) ? `"${content.replaceAll('"', '""')}"` : content;
-  };
+  const field = (raw) => (typeof raw === 'string' ? `"${formula.test(raw) ? "'" : ''}${raw.replaceAll('"', '""')}"` : String(raw));
   return [head, ...rows.map((row) => row.map((cell) => cell.raw))].map((row) => row.map(field).join(',')).join('\r\n') + '\r\n';
 }
 

@@ -1,10 +1,12 @@
 // What is looked at, as it stands in the address: a copied address shows the same.
 
+import { LATEST } from './format.js';
+
 export const view = { dashboard: '', query: '', filters: [], from: null, to: null };
 
 export function read() {
   const from = new URLSearchParams(location.search);
-  const at = (name) => (/^-?\d+$/.test(from.get(name) ?? '') ? Number(from.get(name)) : null);
+  const at = (name) => (/^-?\d+$/.test(from.get(name) ?? '') && Math.abs(from.get(name)) <= LATEST ? Number(from.get(name)) : null);
   view.dashboard = from.get('dashboard') ?? '';
   view.query = from.get('q') ?? '';
   view.filters = from.getAll('filter').filter((filter) => filter !== '');
