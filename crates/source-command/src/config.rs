@@ -60,7 +60,7 @@ pub(crate) fn read(given: Given<'_>) -> Result<Config, Vec<String>> {
         let variables = environment::get_environment().into_iter();
         variables.rev().find(|(key, _)| key == name).map(|(_, value)| OsString::from(value))
     };
-    let vault = || Vault { base: given.folder, env: &env, read: &files::read };
+    let vault = || Vault { base: given.folder, env: &env, confined: false, read: &files::read };
     let mut reader = Reader { vault: vault(), lines: Lines::default(), mistakes: Vec::new() };
     let config = if is_json(given.text) {
         document(&mut reader, vault(), given.text).map(|source| {

@@ -3,4 +3,4 @@
 #[path = "../../source-host-cli/src/secrets.rs"]
 mod of_source_host;
 
-pub(crate) use of_source_host::{Secret, Vault, join};
+pub(crate) use of_source_host::{NOT_BELOW, Secret, Vault, is_below, join};
