@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -21,12 +22,14 @@ import time
 import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PATIENCE = 300.0  # seconds that one run may take
 FILES = 24
+# What hosts.toml may call an output, and what the configuration says of it.
+OUTPUTS = {"file": 'kind = "file"\npath = "events.ndjson"', "stdout": 'kind = "stdout"'}
 
 
 class Mistake(Exception):
@@ -56,7 +59,9 @@ class Org:
         self.process.wait()
 
 
-def configuration(folder: Path, component: Path, url: str, org: Org) -> Path:
+def configuration(folder: Path, component: Path, url: str, org: Org, host: dict[str, Any]) -> Path:
+    # A host may see nothing but this folder.
+    shutil.copy(org.key, folder)
     path = folder / "source.toml"
     path.write_text(
         f"""component = {json.dumps(str(component))}
@@ -67,14 +72,13 @@ flow = "jwt-bearer"
 client_id = {json.dumps(org.about["client_id"])}
 username = {json.dumps(org.about["username"])}
 audience = {json.dumps(org.about["audience"])}
-private_key = {{ file = {json.dumps(str(org.key))} }}
+private_key = {{ file = {json.dumps(org.key.name)} }}
 [source.streams.login]
 event_log_file = {{ interval = "1h", log_file_interval = "hourly" }}
 [state]
 path = "state.json"
 [output]
-kind = "file"
-path = "events.ndjson"
+{OUTPUTS[host.get("output", "file")]}
 [egress]
 allow = [{json.dumps(url.removeprefix("http://"))}]
 """
@@ -82,20 +86,32 @@ allow = [{json.dumps(url.removeprefix("http://"))}]
     return path
 
 
-def command(host: dict[str, list[str]], toml: Path, *more: str) -> list[str]:
+def command(host: dict[str, Any], toml: Path, *more: str) -> list[str]:
     """How it is started: as it is measured, where hosts.toml says so, or as it is tried."""
     parts, more = (host["measured"], ()) if "measured" in host else (host["command"], more)
     return [part.format(root=ROOT, toml=toml, folder=toml.parent) for part in parts] + list(more)
 
 
-def collect(host: dict[str, list[str]], component: Path, org: Org, rows: int) -> Collected:
+def run(host: dict[str, Any], toml: Path, *more: str) -> subprocess.Popen[bytes]:
+    """Starts it; what it says is in `said.txt` beside the configuration, its events are in `events.ndjson`."""
+    folder = toml.parent
+    with open(folder / "said.txt", "wb") as said, open(folder / "events.ndjson", "ab") as events:
+        out = events if host.get("output") == "stdout" else said
+        return subprocess.Popen(command(host, toml, *more), stdout=out, stderr=said)
+
+
+def said_in(folder: Path) -> str:
+    """The last that a host said, as a cell of a table."""
+    return " ".join((folder / "said.txt").read_text(errors="replace")[-500:].split()).replace("|", "/")
+
+
+def collect(host: dict[str, Any], component: Path, org: Org, rows: int) -> Collected:
     """One whole collection, into a file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        toml = configuration(folder, component, org.about["url"], org)
+        toml = configuration(folder, component, org.about["url"], org, host)
         begin = time.monotonic()
-        with open(folder / "said.txt", "wb") as said:
-            process = subprocess.Popen(command(host, toml, "--until-caught-up"), stdout=said, stderr=said)
+        process = run(host, toml, "--until-caught-up")
         timer = threading.Timer(PATIENCE, process.kill)
         timer.start()
         _, status, used = os.wait4(process.pid, 0)
@@ -103,8 +119,7 @@ def collect(host: dict[str, list[str]], component: Path, org: Org, rows: int) ->
         wall = time.monotonic() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
-            text = (folder / "said.txt").read_text(errors="replace")[-500:]
-            raise Mistake(f"it ended with {process.returncode}: {text}")
+            raise Mistake(f"it ended with {process.returncode}: {said_in(folder)}")
         with open(folder / "events.ndjson", "rb") as events:
             lines = sum(1 for _ in events)
         if lines != rows:
@@ -112,7 +127,7 @@ def collect(host: dict[str, list[str]], component: Path, org: Org, rows: int) ->
         return Collected(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
-def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
+def start(host: dict[str, Any], component: Path, org: Org) -> float:
     """Seconds until it sends a request."""
     asked = threading.Event()
 
@@ -128,10 +143,12 @@ def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
 
     with tempfile.TemporaryDirectory() as name, HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        toml = configuration(Path(name), component, f"http://127.0.0.1:{server.server_port}", org)
+        toml = configuration(Path(name), component, f"http://127.0.0.1:{server.server_port}", org, host)
         begin = time.monotonic()
-        process = subprocess.Popen(command(host, toml), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        came = asked.wait(PATIENCE)
+        process = run(host, toml)
+        # A host that has ended sends nothing any more.
+        while not asked.wait(0.1) and process.poll() is None and time.monotonic() - begin < PATIENCE:
+            pass
         took = time.monotonic() - begin
         process.send_signal(signal.SIGTERM)
         try:
@@ -140,8 +157,8 @@ def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
             process.kill()
             process.wait()
         server.shutdown()
-        if not came:
-            raise Mistake("it sends no request")
+        if not asked.is_set():
+            raise Mistake(f"it sends no request: {said_in(Path(name))}")
         return took
 
 
@@ -166,12 +183,12 @@ def main() -> int:
         org = Org(options.simulator, Path(name), options.rows)
         try:
             for host in hosts:
-                run = known[host]
+                about = known[host]
                 try:
                     # What is compiled once is compiled here.
-                    start(run, options.component, org)
-                    runs = [collect(run, options.component, org, options.rows) for _ in range(options.rounds)]
-                    starts = [start(run, options.component, org) for _ in range(options.rounds)]
+                    start(about, options.component, org)
+                    runs = [collect(about, options.component, org, options.rows) for _ in range(options.rounds)]
+                    starts = [start(about, options.component, org) for _ in range(options.rounds)]
                 except (Mistake, OSError) as error:
                     print(f"| {host} | {error} | | | |", flush=True)
                     status = 1
