@@ -156,14 +156,16 @@ impl NatsSettings {
     }
 
     /// A connection with these settings, for who does more with the servers than deliver to them. It is kept up by itself: where
-    /// it is lost it is made anew, for as long as that takes, and what is asked meanwhile waits.
+    /// it is lost it is made anew, for as long as that takes, and what is asked meanwhile waits. Answers come below `inbox`: whoever
+    /// may subscribe to that sees them.
     ///
     /// # Errors
     ///
     /// Why there is none: the settings, the credentials, or that nobody answers.
-    pub async fn connect(&self, name: &str) -> Result<Client, OutputError> {
+    pub async fn connect(&self, name: &str, inbox: &str) -> Result<Client, OutputError> {
         self.validate().map_err(|error| OutputError::refused(error.to_string()))?;
-        self.connected(ConnectOptions::new().name(name).ping_interval(PING)).await
+        let options = ConnectOptions::new().name(name).ping_interval(PING).custom_inbox_prefix(inbox);
+        self.connected(options).await
     }
 
     async fn connected(&self, options: ConnectOptions) -> Result<Client, OutputError> {

@@ -38,6 +38,7 @@ pub async fn conforms<R: Rig>(rig: &R) {
     a_commit_is_where_the_next_job_goes_on(rig).await;
     a_checkpoint_is_replaced_by_its_revision_alone(rig).await;
     whoever_is_late_with_its_acknowledgement_makes_nobody_forgotten(rig).await;
+    whoever_is_late_changes_nothing_of_what_another_has_done_and_planned(rig).await;
     a_tenant_sleeps_as_long_as_it_was_told(rig).await;
     events_that_come_again_are_one(rig).await;
     a_tenant_without_room_does_not_hold_up_another(rig).await;
@@ -136,6 +137,28 @@ async fn whoever_is_late_with_its_acknowledgement_makes_nobody_forgotten<R: Rig>
     let again = next(rig).await;
     assert_eq!(again.tenant, "five");
     rest(rig, &again).await;
+}
+
+async fn whoever_is_late_changes_nothing_of_what_another_has_done_and_planned<R: Rig>(rig: &R) {
+    let engine = rig.engine();
+    rig.wake("eleven").await;
+    let late = next(rig).await;
+    let job = next(rig).await;
+    let first = checkpoint("new", 1, "second");
+    let at = engine.commit(&job.lease, &[event("a")], &first, job.revision).await.expect("committed");
+    let wake = Wake { after: Duration::from_secs(3), failures: 0 };
+    engine.sleep_until(&job.lease, wake).await.expect("it sleeps");
+    // It comes to itself in the middle of a poll. Whether the extension is answered is the engine's affair.
+    let _ = engine.extend(&late.lease).await;
+    let old = checkpoint("old", 1, "first");
+    let lost = engine.commit(&late.lease, &[event("b")], &old, late.revision).await;
+    assert_eq!(lost, Err(CommitError::Fenced(at)));
+    assert_eq!(rig.published("eleven").await, [event("a").text], "ids may be forgotten by then");
+    let wake = Wake { after: Duration::from_secs(3600), failures: 9 };
+    assert_eq!(engine.sleep_until(&late.lease, wake).await, Err(CommitError::Fenced(at)));
+    let job = next(rig).await;
+    assert_eq!((&*job.tenant, job.failures, job.revision), ("eleven", 0, at));
+    rest(rig, &job).await;
 }
 
 async fn a_tenant_sleeps_as_long_as_it_was_told<R: Rig>(rig: &R) {

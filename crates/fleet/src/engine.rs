@@ -33,12 +33,13 @@ pub trait Engine: Send + Sync {
     ) -> impl Future<Output = Result<Revision, CommitError>> + Send;
 
     /// Is done with the job, and has the tenant's next one come later. It cannot happen that the one is done and the other is not
-    /// in such a way that the tenant is forgotten.
+    /// in such a way that the tenant is forgotten. Who is late is told that it is fenced, where another has committed meanwhile: when
+    /// the tenant wakes is the other's to say.
     fn sleep_until(
         &self,
         lease: &Self::Lease,
         wake: Wake,
-    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
     /// How long a lease holds that is not extended.
     fn lease_time(&self) -> Duration;

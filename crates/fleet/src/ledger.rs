@@ -41,6 +41,22 @@ pub enum Refusal {
     Refused(String),
 }
 
+/// What whoever may be late looks at before it does anything: fenced, if another has replaced the checkpoint that it knows. If what it
+/// wants to write is there already, the revision of that.
+pub(crate) async fn look<L: Ledger>(
+    ledger: &L,
+    tenant: &str,
+    mine: Option<&Checkpoint>,
+    known: Revision,
+) -> Result<Option<Revision>, CommitError> {
+    let (found, at) = ledger.read(tenant).await?;
+    match found {
+        Some(found) if mine == Some(&found) => Ok(Some(at)),
+        _ if at > known => Err(CommitError::Fenced(at)),
+        _ => Ok(None),
+    }
+}
+
 /// Replaces the checkpoint that has this revision, or finds that it is replaced already.
 ///
 /// # Errors

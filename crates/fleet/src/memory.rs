@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::engine::{CommitError, Engine, EngineError, has_room};
 use crate::job::{Checkpoint, Event, Job, Revision, Wake};
-use crate::ledger::{Ledger, Refusal, replace};
+use crate::ledger::{Ledger, Refusal, look, replace};
 
 /// At which step of a call something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +95,28 @@ pub struct Stored {
 pub struct Lease {
     tenant: String,
     number: u64,
+    /// How often the job had been handed out.
+    delivery: u64,
+    /// The checkpoint that was read, or written since.
+    known: Arc<Mutex<Revision>>,
 }
 
 impl Lease {
     /// Whose job it is.
     pub fn tenant(&self) -> &str {
         &self.tenant
+    }
+
+    fn known(&self) -> MutexGuard<'_, Revision> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether another has got the job meanwhile.
+    fn is_late(&self, state: &State) -> bool {
+        state
+            .jobs
+            .get(&self.tenant)
+            .is_none_or(|queued| (queued.number, queued.deliveries) != (self.number, self.delivery))
     }
 }
 
@@ -281,7 +297,12 @@ impl Engine for Memory {
             checkpoint,
             unreadable: None,
             revision,
-            lease: Lease { tenant: tenant.clone(), number: queued.number },
+            lease: Lease {
+                tenant: tenant.clone(),
+                number: queued.number,
+                delivery: queued.deliveries,
+                known: Arc::new(Mutex::new(revision)),
+            },
             tenant,
         })
     }
@@ -305,28 +326,36 @@ impl Engine for Memory {
         checkpoint: &Checkpoint,
         revision: Revision,
     ) -> Result<Revision, CommitError> {
+        if lease.is_late(&self.state())
+            && let Some(at) = look(self, &lease.tenant, Some(checkpoint), revision).await?
+        {
+            return Ok(at);
+        }
         let room = self.shared.room;
         let waiting = self.state().waiting.get(&lease.tenant).copied().unwrap_or_default();
         has_room(events.len() as u64, waiting as u64, room as u64)?;
         for event in events {
             self.publish(&lease.tenant, event).await?;
         }
-        replace(self, &lease.tenant, checkpoint, revision).await
+        let new = replace(self, &lease.tenant, checkpoint, revision).await?;
+        *lease.known() = new;
+        Ok(new)
     }
 
-    async fn sleep_until(&self, lease: &Lease, wake: Wake) -> Result<(), EngineError> {
+    async fn sleep_until(&self, lease: &Lease, wake: Wake) -> Result<(), CommitError> {
+        if lease.is_late(&self.state()) {
+            let known = *lease.known();
+            look(self, &lease.tenant, None, known).await?;
+        }
         let sleep = |state: &mut State| {
             state.last += 1;
             let number = state.last;
-            // Whoever is late acknowledges the job of another: an engine cannot tell, and the commit already has.
-            if let Some(queued) = state.jobs.get_mut(&lease.tenant)
-                && queued.number == lease.number
-            {
-                let due = Instant::now() + wake.after;
-                *queued = Queued { number, due, failures: wake.failures, woken: false, deliveries: 0 };
-            }
+            let due = Instant::now() + wake.after;
+            let queued = Queued { number, due, failures: wake.failures, woken: false, deliveries: 0 };
+            // Whoever is late and does not know acknowledges the job of another, or takes the place of what it planned.
+            state.jobs.insert(lease.tenant.clone(), queued);
         };
-        self.step(Moment::Sleep, sleep).await
+        Ok(self.step(Moment::Sleep, sleep).await?)
     }
 
     fn lease_time(&self) -> Duration {

@@ -13,6 +13,8 @@ const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const EMPTY_PROMISES: u32 = 10;
 /// For how long.
 const REST: Duration = Duration::from_secs(1);
+/// A tenant that is not to be polled is looked at again after so long. Who puts it back has it woken, but may not be heard.
+const ABSENCE: Duration = Duration::from_secs(3600);
 /// Where an engine does not answer.
 const ENGINE_AWAY: Duration = Duration::from_secs(1);
 
@@ -42,7 +44,7 @@ pub trait Sources: Sync {
         async {}
     }
 
-    /// The tenant has been put to sleep. A change that came while it was polled has woken nobody, so it is looked for now.
+    /// The tenant has been put to sleep, or may have been. A change that came while it was polled has woken nobody, so it is looked for now.
     fn slept(&self, _tenant: &str) -> impl Future<Output = ()> + Send {
         async {}
     }
@@ -117,7 +119,7 @@ pub enum Done {
         /// How often in a row.
         failures: u32,
     },
-    /// Another worker has it. Nothing of this one was committed, and its job was left alone.
+    /// Another worker has it. Nothing of this one was committed since, and its job was left alone.
     Fenced,
     /// It is paused or gone.
     Absent,
@@ -135,7 +137,7 @@ pub struct Worker<'a, E, S> {
 }
 
 impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
-    /// A worker by this name, which no other run has.
+    /// A worker by this name, which nothing else has that takes jobs.
     pub fn new(engine: &'a E, sources: &'a S, name: &'a str, settings: Settings) -> Self {
         Self { engine, sources, settings, name }
     }
@@ -185,16 +187,16 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
             done = self.poll(&job) => done,
             () = extend => unreachable!("it goes on for ever"),
         };
-        if matches!(done, Done::Slept { .. } | Done::Failed { .. } | Done::Absent) {
-            self.sources.slept(&job.tenant).await;
-        }
+        // However it ended: an answer that was lost may have been the one that it sleeps.
+        self.sources.slept(&job.tenant).await;
         done
     }
 
     async fn poll(&self, job: &Job<E::Lease>) -> Done {
         if job.deliveries > self.settings.deliveries {
             let why = format!(
-                "the job was handed out {} times and nobody came to an end with it: the tenant's source seems to end its worker",
+                "the job was handed out {} times and nobody came to an end with it: each time its worker ended over it, or could not \
+                 reach the servers",
                 job.deliveries
             );
             return self.failed(job, job.failures.saturating_add(1), why, None).await;
@@ -205,10 +207,9 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
         let mut source = match self.sources.open(&job.tenant).await {
             Ok(Some(source)) => source,
             Ok(None) => {
-                return match self.engine.sleep_until(&job.lease, self.far_away()).await {
-                    Ok(()) => Done::Absent,
-                    Err(error) => Done::Left(error.to_string()),
-                };
+                let wake = Wake { after: ABSENCE, failures: 0 };
+                let slept = self.engine.sleep_until(&job.lease, wake).await;
+                return slept.map_or_else(not_slept, |()| Done::Absent);
             }
             Err(error) => {
                 let failures = job.failures.saturating_add(1);
@@ -270,11 +271,9 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
             }
             let wait = wait.min(self.settings.longest_sleep);
             let slept = self.engine.sleep_until(&job.lease, Wake { after: wait, failures: 0 }).await;
-            let may_be_in_trouble = job.failures > 0 || job.woken;
-            let done = match slept {
-                Ok(()) => Done::Slept { events, polls, wait, may_be_in_trouble },
-                Err(error) => Done::Left(error.to_string()),
-            };
+            let may_be_in_trouble = job.failures > 0 || job.woken || job.deliveries > 1;
+            let done =
+                slept.map_or_else(not_slept, |()| Done::Slept { events, polls, wait, may_be_in_trouble });
             return (done, true);
         }
     }
@@ -290,15 +289,8 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
         let back_off = FIRST_BACK_OFF.saturating_mul(1 << failures.clamp(1, 20).saturating_sub(1));
         let wait = back_off.min(settings.longest_back_off).max(retry_after.unwrap_or_default());
         let wait = wait.min(settings.longest_sleep);
-        match self.engine.sleep_until(&job.lease, Wake { after: wait, failures }).await {
-            Ok(()) => Done::Failed { why, wait, failures },
-            Err(error) => Done::Left(error.to_string()),
-        }
-    }
-
-    /// For a tenant that is not to be polled. Who puts it back has it woken.
-    fn far_away(&self) -> Wake {
-        Wake { after: self.settings.longest_sleep, failures: 0 }
+        let slept = self.engine.sleep_until(&job.lease, Wake { after: wait, failures }).await;
+        slept.map_or_else(not_slept, |()| Done::Failed { why, wait, failures })
     }
 
     fn say(&self, tenant: &str, done: &Done) {
@@ -318,6 +310,13 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
                 tracing::warn!(worker, tenant, "the job is left until its lease runs out: {why}")
             }
         }
+    }
+}
+
+fn not_slept(error: CommitError) -> Done {
+    match error {
+        CommitError::Fenced(_) => Done::Fenced,
+        error => Done::Left(error.to_string()),
     }
 }
 

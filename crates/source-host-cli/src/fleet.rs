@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use event_output::OutputError;
 use fleet::{
-    Components, Done, EngineError, JetStream, Layout, Presence, Roster, Settings as WorkSettings, Tenants,
-    Trouble, Worker,
+    Components, Done, Engine as _, EngineError, JetStream, Layout, Presence, Roster,
+    Settings as WorkSettings, Tenants, Trouble, Worker,
 };
 use source_host::Runtime;
 use tokio::task::JoinSet;
@@ -153,13 +153,17 @@ pub async fn work(
     }
 
     let mut places = JoinSet::new();
+    let begun = AtomicU64::new(0);
     let place = || {
         let (engine, sources, name) = (engine.clone(), Arc::clone(&sources), name.clone());
+        // What two places of a process write is told apart, as is that of two processes.
+        let writer = format!("{name}/{}", begun.fetch_add(1, Relaxed));
         let (count, roster, stop) = (Arc::clone(&count), roster.clone(), stop.clone());
         let work = WorkSettings { slice: settings.slice, ..WorkSettings::default() };
         async move {
-            let worker = Worker::new(&engine, &*sources, &name, work);
-            let told = |tenant: &str, done: &Done| tell(&count, &roster, &name, tenant, done);
+            let worker = Worker::new(&engine, &*sources, &writer, work);
+            let again = engine.lease_time();
+            let told = |tenant: &str, done: &Done| tell(&count, &roster, &name, tenant, done, again);
             worker.run(stop.cancelled(), told).await;
         }
     };
@@ -216,9 +220,15 @@ where
     }
 }
 
-/// Counts how a job ended, and has it known who is in trouble.
-fn tell(count: &Count, roster: &Roster, worker: &str, tenant: &str, done: &Done) {
+/// Counts how a job ended, and has it known who is in trouble. A job that was left comes again after a lease.
+fn tell(count: &Count, roster: &Roster, worker: &str, tenant: &str, done: &Done, lease: Duration) {
     count.jobs.fetch_add(1, Relaxed);
+    let trouble = |why: &str, failures: u32, wait: Duration| Trouble {
+        why: why.to_owned(),
+        failures,
+        again_in_s: wait.as_secs(),
+        worker: worker.to_owned(),
+    };
     let trouble = match done {
         Done::Slept { events, polls, may_be_in_trouble, .. } => {
             count.polls.fetch_add(*polls, Relaxed);
@@ -230,18 +240,14 @@ fn tell(count: &Count, roster: &Roster, worker: &str, tenant: &str, done: &Done)
         }
         Done::Failed { why, wait, failures } => {
             count.failed.fetch_add(1, Relaxed);
-            Some(Trouble {
-                why: why.clone(),
-                failures: *failures,
-                again_in_s: wait.as_secs(),
-                worker: worker.to_owned(),
-            })
+            Some(trouble(why, *failures, *wait))
         }
+        Done::Left(why) => Some(trouble(why, 1, lease)),
+        Done::Absent => None,
         Done::Fenced => {
             count.fenced.fetch_add(1, Relaxed);
             return;
         }
-        Done::Absent | Done::Left(_) => return,
     };
     let (roster, tenant) = (roster.clone(), tenant.to_owned());
     // The next job need not wait for it.
@@ -306,6 +312,10 @@ async fn sweep(engine: JetStream, tenants: Tenants, roster: Roster, worker: Stri
                 }
                 for tenant in swept.removed {
                     tracing::info!(tenant, "its jobs are removed, as it is gone");
+                    // A poll that was under way may have told of some after it was removed.
+                    if let Err(error) = roster.trouble(&tenant, None).await {
+                        tracing::debug!(tenant, %error, "its trouble is not taken back");
+                    }
                 }
             }
             Err(error) => tracing::debug!(%error, "not swept"),

@@ -1,19 +1,19 @@
 //! The four verbs.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use async_nats::jetstream::consumer::{Consumer, pull};
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::jetstream::message::{AckKind, Acker, PublishMessage};
+use async_nats::jetstream::message::{AckKind, Acker, PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::clock::ServerClock;
@@ -21,7 +21,7 @@ use super::errors::{answer, away, no_jetstream, not_published, other_consumer};
 use super::layout::{Layout, OLDEST_SERVER, patiently, stream};
 use crate::engine::{CommitError, Engine, EngineError, has_room};
 use crate::job::{Checkpoint, Event, Job, Revision, Wake};
-use crate::ledger::{Ledger, Refusal, replace};
+use crate::ledger::{Ledger, Refusal, look, replace};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,8 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PULL: Duration = Duration::from_secs(5);
 /// Events of one commit that are sent before the first was acknowledged.
 const IN_FLIGHT: usize = 256;
-/// The same of all commits of this process.
-const ALL_IN_FLIGHT: usize = 4096;
+/// The same of all commits of this process. A server that syncs each to its disk takes a few hundred a second on a slow one, and all
+/// of them have to be acknowledged within [`PATIENCE`].
+const ALL_IN_FLIGHT: usize = 1024;
+/// How much else may be sent and not acknowledged: a checkpoint or a schedule of each place.
+const OTHERS_IN_FLIGHT: usize = 4096;
 /// How long a job rests whose checkpoint could not be read.
 const UNREAD: Duration = Duration::from_secs(1);
 
@@ -57,20 +60,40 @@ pub(super) struct Inner {
     checkpoints: Stream<()>,
     events: Stream<()>,
     clock: ServerClock,
+    /// Room for events that are not acknowledged yet.
+    in_flight: Semaphore,
 }
 
 /// A job of [`JetStream`].
 pub struct JobLease {
     tenant: String,
     acker: Acker,
-    /// When it was known to hold.
-    held: Mutex<Instant>,
+    known: Mutex<Known>,
+}
+
+/// What a worker knows of its job.
+#[derive(Clone, Copy)]
+struct Known {
+    /// When the lease was known to hold.
+    held: Instant,
+    /// The checkpoint that was read, or written since.
+    revision: Revision,
 }
 
 impl JobLease {
     /// Whose job it is.
     pub fn tenant(&self) -> &str {
         &self.tenant
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing that holds it panics half-way.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether another may have got the job meanwhile.
+    fn is_late(&self, lease_time: Duration) -> bool {
+        self.known().held.elapsed() > lease_time
     }
 }
 
@@ -116,7 +139,7 @@ impl JetStream {
         let context = ContextBuilder::new()
             .timeout(PATIENCE)
             .ack_timeout(PATIENCE)
-            .max_ack_inflight(ALL_IN_FLIGHT)
+            .max_ack_inflight(ALL_IN_FLIGHT + OTHERS_IN_FLIGHT)
             .backpressure_on_inflight(true)
             .build(client);
         let configs = [layout.jobs_config(), layout.events_config(), layout.bucket_config("checkpoints")];
@@ -139,7 +162,8 @@ impl JetStream {
         let checkpoints = format!("KV_{}", layout.bucket("checkpoints"));
         let checkpoints = context.get_stream_no_info(checkpoints).await.map_err(away)?;
         let events = context.get_stream_no_info(layout.events()).await.map_err(away)?;
-        let inner = Inner { context, layout, consumer, checkpoints, events, clock: ServerClock::default() };
+        let (clock, in_flight) = (ServerClock::default(), Semaphore::new(ALL_IN_FLIGHT));
+        let inner = Inner { context, layout, consumer, checkpoints, events, clock, in_flight };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -148,16 +172,17 @@ impl JetStream {
         &self.inner.layout
     }
 
-    /// Has a tenant polled now, unless a job of it waits or is under way.
+    /// Has a tenant polled now, unless a job of it waits or is under way. Returns whether there was none.
     ///
     /// # Errors
     ///
     /// If the server does not take it.
-    pub async fn wake(&self, tenant: &str) -> Result<(), EngineError> {
+    pub async fn wake(&self, tenant: &str) -> Result<bool, EngineError> {
         let message = order(&Order { failures: 0, woken: true })?.expected_last_subject_sequence(0);
         match self.publish(self.inner.layout.job(tenant), message).await {
-            Err(error) if answer(&error).is_some_and(is_wrong_sequence) => Ok(()),
-            other => other.map_err(|error| away(format!("{tenant} cannot be woken: {error}"))),
+            Ok(()) => Ok(true),
+            Err(error) if answer(&error).is_some_and(is_wrong_sequence) => Ok(false),
+            Err(error) => Err(away(format!("{tenant} cannot be woken: {error}"))),
         }
     }
 
@@ -183,6 +208,21 @@ impl JetStream {
                 Err(error) => return Err(away(format!("the events of {tenant} cannot be read: {error}"))),
             }
         }
+    }
+
+    /// What lies there as a job's checkpoint, whatever it is.
+    async fn last_of(&self, job: &str) -> Result<Option<StreamMessage>, EngineError> {
+        let key = self.inner.layout.checkpoint(job);
+        match self.inner.checkpoints.get_last_raw_message_by_subject(&key).await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(away(format!("the checkpoint of {job} cannot be read: {error}"))),
+        }
+    }
+
+    /// The revision of that. Zero: there is none.
+    pub(super) async fn last_revision(&self, job: &str) -> Result<Revision, EngineError> {
+        Ok(self.last_of(job).await?.map_or(Revision(0), |message| Revision(message.sequence)))
     }
 
     pub(super) async fn publish(
@@ -247,14 +287,13 @@ impl JetStream {
     async fn publish_all(&self, tenant: &str, events: &[Event]) -> Result<(), CommitError> {
         let subject = self.inner.layout.events_of(tenant);
         let of = tenant.split('.').next().unwrap_or(tenant);
-        let mut rest = events.iter();
-        let mut waiting = VecDeque::with_capacity(IN_FLIGHT.min(events.len()));
-        let mut failed = None;
-        loop {
-            while failed.is_none()
-                && waiting.len() < IN_FLIGHT
-                && let Some(event) = rest.next()
-            {
+        for part in events.chunks(IN_FLIGHT) {
+            // Room for all of a part before the first is sent: who has some and waits for more keeps it from others who do the same.
+            let room = u32::try_from(part.len()).unwrap_or(u32::MAX);
+            let _room = self.inner.in_flight.acquire_many(room).await.map_err(away)?;
+            let mut waiting = Vec::with_capacity(part.len());
+            let mut failed = None;
+            for event in part {
                 let mut message =
                     PublishMessage::build().payload(Bytes::copy_from_slice(event.text.as_bytes()));
                 // What a header cannot hold identifies nothing.
@@ -262,17 +301,24 @@ impl JetStream {
                     message = message.header(NATS_MESSAGE_ID, format!("{of}:{id}"));
                 }
                 match self.inner.context.send_publish(subject.clone(), message).await {
-                    Ok(ack) => waiting.push_back(ack),
-                    Err(error) => failed = Some(not_published(&subject, &error)),
+                    Ok(ack) => waiting.push(ack),
+                    Err(error) => {
+                        failed = Some(not_published(&subject, &error));
+                        break;
+                    }
                 }
             }
-            let Some(ack) = waiting.pop_front() else { break };
             // Those behind one that was refused are waited for: they are not to arrive later than what comes next.
-            if let Err(error) = ack.await {
-                failed.get_or_insert(not_published(&subject, &error));
+            for ack in waiting {
+                if let Err(error) = ack.await {
+                    failed.get_or_insert(not_published(&subject, &error));
+                }
+            }
+            if let Some(failed) = failed {
+                return Err(failed);
             }
         }
-        failed.map_or(Ok(()), Err)
+        Ok(())
     }
 }
 
@@ -282,7 +328,7 @@ fn is_new_enough(version: &str) -> bool {
         (Some(Some(major)), Some(Some(minor))) if (major, minor) >= OLDEST_SERVER)
 }
 
-fn is_wrong_sequence(answer: &async_nats::jetstream::Error) -> bool {
+pub(super) fn is_wrong_sequence(answer: &async_nats::jetstream::Error) -> bool {
     let code = answer.error_code();
     code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE || code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
 }
@@ -302,13 +348,7 @@ fn order(order: &Order) -> Result<PublishMessage, EngineError> {
 
 impl Ledger for JetStream {
     async fn read(&self, tenant: &str) -> Result<(Option<Checkpoint>, Revision), EngineError> {
-        let key = self.inner.layout.checkpoint(tenant);
-        let found = self.inner.checkpoints.get_last_raw_message_by_subject(&key).await;
-        let message = match found {
-            Ok(message) => message,
-            Err(error) if is_absent(&error) => return Ok((None, Revision(0))),
-            Err(error) => return Err(away(format!("the checkpoint of {tenant} cannot be read: {error}"))),
-        };
+        let Some(message) = self.last_of(tenant).await? else { return Ok((None, Revision(0))) };
         let revision = Revision(message.sequence);
         if message.headers.get(OPERATION).is_some() {
             return Ok((None, revision));
@@ -393,7 +433,7 @@ impl Engine for JetStream {
                 return Err(error);
             }
         };
-        let lease = JobLease { tenant: tenant.clone(), acker, held: Mutex::new(held) };
+        let lease = JobLease { tenant: tenant.clone(), acker, known: Mutex::new(Known { held, revision }) };
         Ok(Job {
             tenant,
             failures: order.failures,
@@ -409,7 +449,11 @@ impl Engine for JetStream {
     async fn extend(&self, lease: &JobLease) -> Result<(), EngineError> {
         let asked = Instant::now();
         lease.acker.double_ack_with(AckKind::Progress).await.map_err(away)?;
-        *lease.held.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        let mut known = lease.known();
+        // The server says the same to whoever has lost the job, so who was late once stays it.
+        if asked.duration_since(known.held) <= self.lease_time() {
+            known.held = asked;
+        }
         Ok(())
     }
 
@@ -420,36 +464,38 @@ impl Engine for JetStream {
         checkpoint: &Checkpoint,
         revision: Revision,
     ) -> Result<Revision, CommitError> {
-        let held = *lease.held.lock().unwrap_or_else(PoisonError::into_inner);
         // Another may have published the same events so long ago that their ids are forgotten. It is no fence: the update is.
-        if held.elapsed() > self.inner.layout.lease {
-            let (found, at) = self.read(&lease.tenant).await?;
-            if found.as_ref() == Some(checkpoint) {
-                return Ok(at);
-            }
-            if at > revision {
-                return Err(CommitError::Fenced(at));
-            }
+        if lease.is_late(self.lease_time())
+            && let Some(at) = look(self, &lease.tenant, Some(checkpoint), revision).await?
+        {
+            return Ok(at);
         }
         self.would_take(&lease.tenant, events, checkpoint).await?;
         self.publish_all(&lease.tenant, events).await?;
-        replace(self, &lease.tenant, checkpoint, revision).await
+        let new = replace(self, &lease.tenant, checkpoint, revision).await?;
+        lease.known().revision = new;
+        Ok(new)
     }
 
-    async fn sleep_until(&self, lease: &JobLease, wake: Wake) -> Result<(), EngineError> {
+    async fn sleep_until(&self, lease: &JobLease, wake: Wake) -> Result<(), CommitError> {
+        // What is published here takes the place of what another has planned.
+        if lease.is_late(self.lease_time()) {
+            let known = lease.known().revision;
+            look(self, &lease.tenant, None, known).await?;
+        }
         let layout = &self.inner.layout;
         let message = order(&Order { failures: wake.failures, woken: false })?;
         let failed = |error| away(format!("{} cannot be put to sleep: {error}", lease.tenant));
         if wake.after.is_zero() {
             // It takes the place of the job that is held, at the end of the queue.
-            return self.publish(layout.job(&lease.tenant), message).await.map_err(failed);
+            return Ok(self.publish(layout.job(&lease.tenant), message).await.map_err(failed)?);
         }
         let at = self.inner.clock.after(&self.inner.context, &layout.jobs(), wake.after).await?;
         let message = message
             .header(async_nats::header::NATS_SCHEDULE, format!("@at {at}"))
             .header(async_nats::header::NATS_SCHEDULE_TARGET, layout.job(&lease.tenant));
         self.publish(layout.wake(&lease.tenant), message).await.map_err(failed)?;
-        lease.acker.double_ack().await.map_err(away)
+        Ok(lease.acker.double_ack().await.map_err(away)?)
     }
 
     fn lease_time(&self) -> Duration {

@@ -15,6 +15,8 @@ pub const OLDEST_SERVER: (u32, u32) = (2, 14);
 
 /// The most jobs that all workers together have under way.
 const UNDER_WAY: i64 = 100_000;
+/// The most places of all workers together that wait for a job.
+const WAITING: i64 = 16_384;
 /// How long servers that start are waited for.
 const START: Duration = Duration::from_secs(30);
 const START_AGAIN: Duration = Duration::from_millis(500);
@@ -153,6 +155,7 @@ impl Layout {
             filter_subject: self.job(">"),
             max_ack_pending: UNDER_WAY,
             max_deliver: -1,
+            max_waiting: WAITING,
             ..pull::Config::default()
         }
     }

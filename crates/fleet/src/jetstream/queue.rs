@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use async_nats::header::{HeaderMap, NATS_ROLLUP};
+use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_ROLLUP};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use futures_util::StreamExt as _;
 
 use super::bucket::entries;
-use super::engine::{JetStream, is_absent};
-use super::errors::away;
+use super::engine::{JetStream, is_absent, is_wrong_sequence};
+use super::errors::{answer, away};
 use super::tenants::Tenants;
 use crate::engine::EngineError;
-use crate::job::Checkpoint;
+use crate::job::{Checkpoint, Revision};
 
 /// How deep the queue is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,8 +146,10 @@ impl JetStream {
         let wanted: BTreeSet<String> = tenants.jobs().await?.into_iter().collect();
         let mut swept = Swept::default();
         for tenant in wanted.difference(&queued) {
-            self.wake(tenant).await?;
-            swept.woken.push(tenant.clone());
+            // Its schedule may have become a job between the two looks.
+            if self.wake(tenant).await? {
+                swept.woken.push(tenant.clone());
+            }
         }
         for tenant in queued.difference(&wanted) {
             // What was read may come from a server that lies behind. This one is asked of the one that leads.
@@ -171,12 +173,27 @@ impl JetStream {
     /// Removes the jobs of a tenant, and how far it had come.
     pub(super) async fn forget(&self, tenant: &str) -> Result<(), EngineError> {
         self.drop_jobs(tenant).await?;
+        self.forget_progress(tenant, None).await.map(drop)
+    }
+
+    /// Removes how far a job has come; if a revision is named, only while that is the last. Returns whether it was.
+    pub(super) async fn forget_progress(
+        &self,
+        job: &str,
+        last: Option<Revision>,
+    ) -> Result<bool, EngineError> {
         // A mark stays in its place, so that whoever holds an older one finds another revision.
         let mut headers = HeaderMap::new();
         headers.insert("KV-Operation", "PURGE");
         headers.insert(NATS_ROLLUP, "sub");
+        if let Some(Revision(last)) = last {
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
+        }
         let mark = PublishMessage::build().headers(headers);
-        let sent = self.publish(self.layout().checkpoint(tenant), mark).await;
-        sent.map_err(|error| away(format!("how far {tenant} has come cannot be removed: {error}")))
+        match self.publish(self.layout().checkpoint(job), mark).await {
+            Ok(()) => Ok(true),
+            Err(error) if last.is_some() && answer(&error).is_some_and(is_wrong_sequence) => Ok(false),
+            Err(error) => Err(away(format!("how far {job} has come cannot be removed: {error}"))),
+        }
     }
 }

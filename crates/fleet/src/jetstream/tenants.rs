@@ -5,7 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use async_nats::jetstream::kv::{Operation, Store};
+use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKind};
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
@@ -81,8 +82,8 @@ impl Tenants {
     /// # Errors
     ///
     /// If it cannot be read, or is none.
-    pub async fn get(&self, tenant: &str) -> Result<Option<(Record, u64)>, EngineError> {
-        let tenant = tenant.strip_suffix(BACKFILL).unwrap_or(tenant);
+    pub async fn get(&self, job: &str) -> Result<Option<(Record, u64)>, EngineError> {
+        let tenant = tenant_of(job);
         let entry = self.records.entry(tenant).await.map_err(away)?;
         let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) else { return Ok(None) };
         parse(tenant, &entry.value).map(|record| Some((record, entry.revision)))
@@ -122,29 +123,41 @@ impl Tenants {
         Ok(())
     }
 
+    /// The same, but only if its record still has this revision, as [`Tenants::version`] tells it. Returns whether it had.
+    ///
+    /// # Errors
+    ///
+    /// If its name is none, or the server does not take it.
+    pub async fn replace(&self, tenant: &str, record: &Record, revision: u64) -> Result<bool, EngineError> {
+        check_name("a tenant", tenant)?;
+        let text = serde_json::to_vec(record).map_err(away)?;
+        match self.records.update(tenant, text.into(), revision).await {
+            Ok(_) => {}
+            // Somebody else has changed it meanwhile.
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => return Ok(false),
+            Err(error) => return Err(away(error)),
+        }
+        if !record.paused {
+            self.engine.wake(tenant).await?;
+        }
+        Ok(true)
+    }
+
     /// Has a tenant polled no more, or again. Returns whether there is one.
     ///
     /// # Errors
     ///
     /// If the server does not take it.
     pub async fn pause(&self, tenant: &str, paused: bool) -> Result<bool, EngineError> {
+        check_name("a tenant", tenant)?;
         loop {
-            let Some((mut record, revision)) = self.get(tenant).await? else { return Ok(false) };
-            record.paused = paused;
-            let text = serde_json::to_vec(&record).map_err(away)?;
-            match self.records.update(tenant, text.into(), revision).await {
-                Ok(_) => break,
-                // Somebody else has changed it meanwhile.
-                Err(error)
-                    if error.kind() == async_nats::jetstream::kv::UpdateErrorKind::WrongLastRevision => {}
-                Err(error) => return Err(away(error)),
+            let Some((record, revision)) = self.get(tenant).await? else { return Ok(false) };
+            if self.replace(tenant, &Record { paused, ..record }, revision).await? {
+                break;
             }
         }
-        if !paused {
-            self.engine.wake(tenant).await?;
-            if self.backfill(tenant).await?.is_some() {
-                self.engine.wake(&Self::backfill_of(tenant)).await?;
-            }
+        if !paused && self.backfill(tenant).await?.is_some() {
+            self.engine.wake(&Self::backfill_of(tenant)).await?;
         }
         Ok(true)
     }
@@ -156,7 +169,7 @@ impl Tenants {
     /// If the server does not take it.
     pub async fn remove(&self, tenant: &str) -> Result<bool, EngineError> {
         check_name("a tenant", tenant)?;
-        let was_there = self.get(tenant).await.is_ok_and(|found| found.is_some());
+        let was_there = self.has_job(tenant).await?;
         self.records.purge(tenant).await.map_err(away)?;
         self.backfills.purge(tenant).await.map_err(away)?;
         self.engine.forget(tenant).await?;
@@ -174,15 +187,25 @@ impl Tenants {
         tenant: &str,
         range: TimeRange,
     ) -> Result<Option<TimeRange>, EngineError> {
-        if let Some(under_way) = self.backfill(tenant).await? {
-            return Ok(Some(under_way));
+        check_name("a tenant", tenant)?;
+        let job = Self::backfill_of(tenant);
+        let text = Bytes::from(serde_json::to_vec(&range).map_err(away)?);
+        loop {
+            let revision = self.engine.last_revision(&job).await?;
+            if let Some(under_way) = self.backfill(tenant).await? {
+                return Ok(Some(under_way));
+            }
+            // What one left that ended: its state belongs to its range. Whoever began another meanwhile has done this already.
+            if !self.engine.forget_progress(&job, Some(revision)).await? {
+                continue;
+            }
+            match self.backfills.create(tenant, text.clone()).await {
+                Ok(_) => break,
+                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
+                Err(error) => return Err(away(error)),
+            }
         }
-        let line = Self::backfill_of(tenant);
-        // What one left that ended: its state belongs to its range.
-        self.engine.forget(&line).await?;
-        let text = serde_json::to_vec(&range).map_err(away)?;
-        self.backfills.put(tenant, text.into()).await.map_err(away)?;
-        self.engine.wake(&line).await?;
+        self.engine.wake(&job).await?;
         Ok(None)
     }
 
@@ -191,8 +214,8 @@ impl Tenants {
     /// # Errors
     ///
     /// If the server does not take it.
-    pub async fn complete_backfill(&self, tenant: &str, range: TimeRange) -> Result<(), EngineError> {
-        let tenant = tenant.strip_suffix(BACKFILL).unwrap_or(tenant);
+    pub async fn complete_backfill(&self, job: &str, range: TimeRange) -> Result<(), EngineError> {
+        let tenant = tenant_of(job);
         let entry = self.backfills.entry(tenant).await.map_err(away)?;
         let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) else { return Ok(()) };
         if serde_json::from_slice(&entry.value).ok() != Some(range) {
@@ -207,7 +230,7 @@ impl Tenants {
     ///
     /// If the server does not take it.
     pub async fn end_backfill(&self, tenant: &str) -> Result<Option<TimeRange>, EngineError> {
-        let tenant = tenant.strip_suffix(BACKFILL).unwrap_or(tenant);
+        check_name("a tenant", tenant)?;
         let found = self.backfill(tenant).await?;
         self.backfills.purge(tenant).await.map_err(away)?;
         Ok(found)
@@ -218,8 +241,8 @@ impl Tenants {
     /// # Errors
     ///
     /// If it cannot be read.
-    pub async fn backfill(&self, tenant: &str) -> Result<Option<TimeRange>, EngineError> {
-        let tenant = tenant.strip_suffix(BACKFILL).unwrap_or(tenant);
+    pub async fn backfill(&self, job: &str) -> Result<Option<TimeRange>, EngineError> {
+        let tenant = tenant_of(job);
         let Some(text) = self.backfills.get(tenant).await.map_err(away)? else { return Ok(None) };
         serde_json::from_slice(&text).map(Some).map_err(|error| {
             EngineError::Refused(format!("the backfill of {tenant} is no range of time: {error}"))
@@ -256,7 +279,7 @@ impl Tenants {
     ///
     /// If it cannot be read.
     pub async fn version(&self, job: &str) -> Result<(u64, u64), EngineError> {
-        let tenant = job.strip_suffix(BACKFILL).unwrap_or(job);
+        let tenant = tenant_of(job);
         let of = |entry: Option<async_nats::jetstream::kv::Entry>| entry.map_or(0, |entry| entry.revision);
         let record = of(self.records.entry(tenant).await.map_err(away)?);
         let range =
@@ -270,7 +293,7 @@ impl Tenants {
     ///
     /// If the server does not take it.
     pub async fn wake(&self, job: &str) -> Result<(), EngineError> {
-        self.engine.wake(job).await
+        self.engine.wake(job).await.map(drop)
     }
 
     /// The jobs that there should be.
@@ -310,6 +333,11 @@ impl Tenants {
         }
         Err(away("the watch has ended"))
     }
+}
+
+/// Whose job it is, by its name.
+fn tenant_of(job: &str) -> &str {
+    job.strip_suffix(BACKFILL).unwrap_or(job)
 }
 
 fn parse(tenant: &str, text: &[u8]) -> Result<Record, EngineError> {

@@ -238,12 +238,15 @@ async fn judge(
     }
     assert_eq!(last.len(), tenants.len(), "checkpoints were seen of all");
     // Who was overtaken says so, and claims nothing.
-    let mut claims: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut claims: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for said in said.iter().filter(|said| said.words[0] == "commit") {
-        let claim = (&*said.words[1], &*said.words[2]);
-        if let Some(other) = claims.insert(claim, said.worker) {
-            assert_eq!(other, said.worker, "seed {seed}: two workers claim the commit {claim:?}");
+        let (claim, writer) = ((&*said.words[1], &*said.words[2]), &*said.words[4]);
+        if let Some(other) = claims.insert(claim, writer) {
+            assert_eq!(other, writer, "seed {seed}: two workers claim the commit {claim:?}");
         }
+    }
+    if size.nodes > 1 {
+        assert!(said.iter().any(|said| said.words[0] == "fenced"), "seed {seed}: nobody was overtaken");
     }
 }
 

@@ -256,6 +256,91 @@ async fn a_range_that_takes_the_place_of_another_begins_at_its_own_beginning() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_ranges_that_are_begun_at_once_one_is_taken_and_a_job_is_no_tenant() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    let tenants = Tenants::open(&engine).await.unwrap();
+    let record = Record { config: "x = 1".to_owned(), component: "sha256:0".to_owned(), paused: true };
+    tenants.put("acme", &record).await.unwrap();
+    let range = |day: u32| TimeRange {
+        from: format!("2026-11-{day:02}T00:00:00Z").parse().unwrap(),
+        until: "2026-11-28T00:00:00Z".parse().unwrap(),
+    };
+    let begun = (1..=8).map(|day| tenants.begin_backfill("acme", range(day)));
+    let begun = futures_util::future::join_all(begun).await;
+    let there = tenants.backfill("acme").await.unwrap().unwrap();
+    let taken: Vec<usize> =
+        (0..begun.len()).filter(|number| begun[*number].as_ref().unwrap().is_none()).collect();
+    let [taken] = taken[..] else { panic!("{begun:?}") };
+    assert_eq!(there, range(u32::try_from(taken).unwrap() + 1));
+    assert!(begun.iter().all(|other| matches!(other, Ok(None)) || *other == Ok(Some(there))), "{begun:?}");
+    assert_eq!(engine.next_job().await.unwrap().tenant, "acme.backfill");
+    // `status` names jobs. Who takes one for a tenant is told so.
+    let refused = [
+        tenants.pause("acme.backfill", true).await.err(),
+        tenants.begin_backfill("acme.backfill", range(9)).await.err(),
+        tenants.end_backfill("acme.backfill").await.err(),
+        tenants.remove("acme.backfill").await.err(),
+    ];
+    let is_told =
+        |why: &Option<EngineError>| matches!(why, Some(EngineError::Refused(why)) if is_one_sentence(why));
+    assert!(refused.iter().all(is_told), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_places_publish_at_once_all_of_them_come_to_an_end() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let mut layout = layout(&servers);
+    layout.waiting_events = 1000;
+    let engine = JetStream::open(servers.connect().await, layout).await.unwrap();
+    let events: Vec<Event> =
+        (0..300).map(|number| Event { id: Some(number.to_string()), text: "{}".to_owned() }).collect();
+    let mut jobs = Vec::new();
+    for number in 0..24 {
+        engine.wake(&format!("tenant-{number}")).await.unwrap();
+        jobs.push(engine.next_job().await.unwrap());
+    }
+    let commits = jobs.into_iter().map(|job| {
+        let (engine, events) = (engine.clone(), events.clone());
+        tokio::spawn(async move {
+            let at =
+                Checkpoint { state: "s".to_owned(), commits: 1, events: 300, writer: job.tenant.clone() };
+            engine.commit(&job.lease, &events, &at, job.revision).await.map(drop)
+        })
+    });
+    let commits = futures_util::future::join_all(commits);
+    let commits =
+        tokio::time::timeout(Duration::from_secs(60), commits).await.expect("they hold each other up");
+    assert!(commits.iter().all(|commit| matches!(commit, Ok(Ok(())))), "{commits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_changes_only_if_it_is_still_the_one_that_was_read() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let client = servers.connect().await;
+    let engine = JetStream::open(client.clone(), layout(&servers)).await.unwrap();
+    let tenants = Tenants::open(&engine).await.unwrap();
+    let record = Record { config: "x = 1".to_owned(), component: "sha256:0".to_owned(), paused: false };
+    assert!(tenants.replace("acme", &record, 0).await.unwrap());
+    let (read, _) = tenants.version("acme").await.unwrap();
+    assert!(tenants.pause("acme", true).await.unwrap());
+    assert!(!tenants.replace("acme", &record, read).await.unwrap(), "somebody has paused it meanwhile");
+    assert!(tenants.get("acme").await.unwrap().unwrap().0.paused);
+    // Removed, and added anew.
+    assert!(tenants.remove("acme").await.unwrap());
+    let (gone, _) = tenants.version("acme").await.unwrap();
+    assert!(gone > read && tenants.replace("acme", &record, gone).await.unwrap());
+    // What is no record is there, until it is removed.
+    let bucket = async_nats::jetstream::new(client).get_key_value("test-tenants").await.unwrap();
+    bucket.put("broken", "no record".into()).await.unwrap();
+    assert!(tenants.remove("broken").await.unwrap() && !tenants.remove("broken").await.unwrap());
+    assert!(!engine.wake("acme").await.unwrap(), "its job waits already");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tenants_are_added_paused_removed_and_found_when_they_are_forgotten() {
     let Some(program) = program() else { return };
     let servers = Servers::start(&program, 1);

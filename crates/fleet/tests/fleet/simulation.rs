@@ -97,7 +97,7 @@ impl Engine for Mistaken {
         }
     }
 
-    async fn sleep_until(&self, lease: &Self::Lease, wake: Wake) -> Result<(), EngineError> {
+    async fn sleep_until(&self, lease: &Self::Lease, wake: Wake) -> Result<(), CommitError> {
         self.engine.sleep_until(lease, wake).await
     }
 

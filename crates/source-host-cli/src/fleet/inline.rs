@@ -9,23 +9,28 @@ use toml::Value as Toml;
 use crate::config::{Config, Mistake};
 use crate::secrets::join;
 
-/// Each secret of a configuration that stands in it and not elsewhere. What is a secret, the `schema` of the whole file says: `writeOnly`.
+const SECRET: &str = "a secret stands in the file itself, and would lie in NATS as it stands; put it into a file below the workers' \
+    --secrets and write { file = \"NAME\" }, or into a variable of theirs and write { env = \"TENANT_NAME\" }";
+const UNKNOWN: &str = "the component knows no such setting, so whether this is a secret is not known, and it would lie in NATS as it \
+    stands; `source-host schema` shows the settings that there are";
+
+/// Each secret of a configuration that stands in it and not elsewhere, and what of `source` may be one, as no part of the `schema` of the
+/// whole file speaks of it. What is a secret, that says: `writeOnly`.
 #[must_use]
 pub fn inline_secrets(schema: &Value, text: &str) -> Vec<Mistake> {
     let Ok(table) = text.parse().map(Toml::Table) else { return Vec::new() };
-    let mut search = Search { root: schema, seen: HashSet::new(), found: Vec::new() };
+    let mut search = Search { root: schema, seen: HashSet::new(), known: HashSet::new(), found: Vec::new() };
     search.look(schema, &table, "");
+    if let Some(source) = table.get("source") {
+        search.look_for_unknown(source, "source");
+    }
     let mut found = search.found;
     found.sort();
     found.dedup();
-    let mistake = |path: String| {
-        Mistake {
+    let mistake = |(path, message): (String, &str)| Mistake {
         line: Config::line_of(text, &path),
         path,
-        message: "a secret stands in the file itself, and would lie in NATS as it stands; put it into a file below the workers' --secrets \
-            and write { file = \"NAME\" }, or into a variable of theirs and write { env = \"TENANT_NAME\" }"
-            .to_owned(),
-    }
+        message: message.to_owned(),
     };
     let mut mistakes: Vec<Mistake> = found.into_iter().map(mistake).collect();
     mistakes.sort_by_key(|mistake| mistake.line);
@@ -36,13 +41,19 @@ struct Search<'s> {
     root: &'s Value,
     /// Which part of the schema was held against which value: schemas may go round in circles.
     seen: HashSet<(*const Value, *const Toml)>,
-    found: Vec<String>,
+    /// The values of which a part of the schema speaks.
+    known: HashSet<*const Toml>,
+    found: Vec<(String, &'static str)>,
 }
 
 impl<'s> Search<'s> {
     fn look(&mut self, schema: &'s Value, value: &Toml, path: &str) {
         if !self.seen.insert((from_ref(schema), from_ref(value))) {
             return;
+        }
+        // `true` and `false` say of nothing what it is.
+        if schema.is_object() {
+            self.known.insert(from_ref(value));
         }
         if schema.get("writeOnly").and_then(Value::as_bool) == Some(true) {
             self.note(value, path);
@@ -92,12 +103,11 @@ impl<'s> Search<'s> {
         }
     }
 
-    /// Notes a text that is secret, and each text in what is. A table of one key `file` or `env` says where it lies.
+    /// Notes a value that is secret, and each value in what is. A table of one key `file` or `env` says where it lies.
     fn note(&mut self, value: &Toml, path: &str) {
         match value {
             // The address of a proxy is no secret, but for the name and the password in it.
             Toml::String(text) if path == "egress.proxy" && !text.contains('@') => {}
-            Toml::String(_) => self.found.push(path.to_owned()),
             Toml::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.note(item, &format!("{path}[{index}]"));
@@ -108,7 +118,29 @@ impl<'s> Search<'s> {
                     self.note(value, &join(path, key));
                 }
             }
-            _ => {}
+            Toml::Table(_) => {}
+            // A password may be written as a number.
+            _ => self.found.push((path.to_owned(), SECRET)),
+        }
+    }
+
+    /// Notes each value of which the schema does not speak, nor of what it is in where that is secret.
+    fn look_for_unknown(&mut self, value: &Toml, path: &str) {
+        match value {
+            Toml::Table(table) if is_reference(table) => {}
+            Toml::Table(table) => {
+                for (key, value) in table {
+                    self.look_for_unknown(value, &join(path, key));
+                }
+            }
+            Toml::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.look_for_unknown(item, &format!("{path}[{index}]"));
+                }
+            }
+            _ if self.known.contains(&from_ref(value))
+                || self.found.iter().any(|(found, _)| found == path) => {}
+            _ => self.found.push((path.to_owned(), UNKNOWN)),
         }
     }
 }
@@ -178,6 +210,31 @@ proxy = "http://user:word@proxy.example.com:3128"
             said.iter().all(|mistake| !mistake.contains("user:word") && mistake.contains("TENANT_NAME")),
             "{said:?}"
         );
+    }
+
+    #[test]
+    fn what_the_component_does_not_know_may_be_a_secret_and_a_number_may_be_a_password() {
+        let secret = json!({"type": "string", "writeOnly": true});
+        let source = json!({"type": "object", "additionalProperties": false, "properties": {
+            "client_secret": secret,
+            "pins": {"type": "array", "items": secret},
+            "limits": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "open": {"type": "object", "additionalProperties": true},
+        }});
+        let said = found(
+            source,
+            "component = \"c.wasm\"\n[source]\nclient_secert = \"s3cret\"\nclient_secret = 12345678\npins = [1, { env = \"TENANT_PIN\" }]\n\
+             mistyped = { file = \"k\" }\nlimits.any = 5\nopen.x = [\"y\"]\n",
+        );
+        let short: Vec<&str> = said.iter().map(|mistake| mistake.split([',', ';']).next().unwrap()).collect();
+        let expected = [
+            "line 3: source.client_secert: the component knows no such setting",
+            "line 4: source.client_secret: a secret stands in the file itself",
+            "line 5: source.pins[0]: a secret stands in the file itself",
+            "line 8: source.open.x[0]: the component knows no such setting",
+        ];
+        assert_eq!(short, expected);
+        assert!(!said.concat().contains("s3cret") && !said.concat().contains("12345678"), "{said:?}");
     }
 
     #[test]

@@ -175,12 +175,32 @@ impl Hosted {
         Ok(plugin)
     }
 
+    /// Forgets what was kept of a job that is not to be polled.
+    fn give_up(&self, job: &str) {
+        locked(&self.kept).sources.remove(job);
+        self.metrics.remove(job);
+    }
+
     async fn make(
         &self,
         tenant: &str,
         record: &Record,
         revision: u64,
         range: Option<TimeRange>,
+    ) -> Result<HostedSource, PollError> {
+        let metrics = self.metrics.tenant(tenant, "");
+        let made = self.made(tenant, record, revision, range, &metrics).await;
+        // It is due again when it says so, and not before.
+        made.inspect_err(|_| metrics.left())
+    }
+
+    async fn made(
+        &self,
+        tenant: &str,
+        record: &Record,
+        revision: u64,
+        range: Option<TimeRange>,
+        metrics: &Arc<TenantMetrics>,
     ) -> Result<HostedSource, PollError> {
         let text = &record.config;
         let of = |found: Vec<String>| wrong(format!("the configuration of {tenant}: {}", found.join("; ")));
@@ -193,8 +213,7 @@ impl Hosted {
         admission.digest = Some(digest);
         let plugin = self.plugin(&record.component, admission).await?;
         let name = name_of(tenant);
-        let metrics = self.metrics.tenant(name, "");
-        let mut observers = vec![Arc::clone(&metrics) as Arc<dyn Observer>];
+        let mut observers = vec![Arc::clone(metrics) as Arc<dyn Observer>];
         if let Some(audit) = &self.audit {
             observers.push(audit.tenant(name, &record.component));
         }
@@ -235,7 +254,7 @@ impl Hosted {
         let tenant = tenant.to_owned();
         Ok(HostedSource {
             configured,
-            metrics,
+            metrics: Arc::clone(metrics),
             revision,
             backfill,
             tenant,
@@ -253,17 +272,18 @@ impl Sources for Hosted {
         let busy = Busy::new(&self.busy);
         let version = self.tenants.version(tenant).await.map_err(wrong)?;
         locked(&self.opened).insert(tenant.to_owned(), version);
-        let Some((record, revision)) = self.tenants.get(tenant).await.map_err(wrong)? else {
+        let found = self.tenants.get(tenant).await.map_err(wrong)?;
+        let Some((record, revision)) = found.filter(|(record, _)| !record.paused) else {
+            self.give_up(tenant);
             return Ok(None);
         };
-        if record.paused {
-            return Ok(None);
-        }
         let range = if Tenants::is_backfill(tenant) {
-            match self.tenants.backfill(tenant).await.map_err(wrong)? {
-                None => return Ok(None),
-                range => range,
+            let range = self.tenants.backfill(tenant).await.map_err(wrong)?;
+            if range.is_none() {
+                self.give_up(tenant);
+                return Ok(None);
             }
+            range
         } else {
             None
         };
@@ -286,7 +306,7 @@ impl Sources for Hosted {
         }
         source.metrics.left();
         if source.is_spent {
-            self.metrics.remove(name_of(tenant));
+            self.metrics.remove(tenant);
             return;
         }
         source._busy = None;
@@ -299,7 +319,7 @@ impl Sources for Hosted {
                 kept.sources.iter().min_by_key(|(_, (at, _))| *at).map(|(name, _)| name.clone())
         {
             kept.sources.remove(&oldest);
-            self.metrics.remove(name_of(&oldest));
+            self.metrics.remove(&oldest);
         }
         kept.sources.insert(tenant.to_owned(), (now, source));
     }

@@ -137,12 +137,18 @@ impl Engine for Telling {
     ) -> Result<Revision, CommitError> {
         let done = self.0.commit(lease, events, checkpoint, revision).await;
         if done.is_ok() {
-            say(format_args!("commit {} {} {}", lease.tenant(), checkpoint.commits, events.len()));
+            say(format_args!(
+                "commit {} {} {} {}",
+                lease.tenant(),
+                checkpoint.commits,
+                events.len(),
+                checkpoint.writer
+            ));
         }
         done
     }
 
-    async fn sleep_until(&self, lease: &JobLease, wake: Wake) -> Result<(), EngineError> {
+    async fn sleep_until(&self, lease: &JobLease, wake: Wake) -> Result<(), CommitError> {
         self.0.sleep_until(lease, wake).await
     }
 
@@ -199,10 +205,11 @@ fn this_is_a_worker() {
         let client = connect(&task.urls).await;
         let engine = Telling(JetStream::open(client, task.layout()).await.unwrap());
         let sources = Logs(task.clone());
-        let name = format!("worker-{}", std::process::id());
         say(format_args!("ready"));
-        let place = || async {
-            let worker = Worker::new(&engine, &sources, &name, Settings::default());
+        let (engine, sources) = (&engine, &sources);
+        let place = |number: usize| async move {
+            let name = format!("worker-{}/{number}", std::process::id());
+            let worker = Worker::new(engine, sources, &name, Settings::default());
             let told = |tenant: &str, done: &Done| match done {
                 Done::Slept { polls, events, .. } => say(format_args!("slept {tenant} {polls} {events}")),
                 Done::Fenced => say(format_args!("fenced {tenant}")),
@@ -212,6 +219,6 @@ fn this_is_a_worker() {
             };
             worker.run(std::future::pending(), told).await;
         };
-        futures_util::future::join_all((0..task.places).map(|_| place())).await;
+        futures_util::future::join_all((0..task.places).map(place)).await;
     });
 }

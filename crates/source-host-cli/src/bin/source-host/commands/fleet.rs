@@ -17,6 +17,8 @@ use super::{serve, setup};
 use crate::arguments::{FleetArgs, FleetCommand, FleetTenantsCommand, WorkerArgs};
 
 const PASSWORD: &str = "SOURCE_HOST_NATS_PASSWORD";
+/// Below it come the servers' answers. No reader of events may subscribe to it: they have configurations and checkpoints of all tenants.
+const INBOX: &str = "_INBOX_FLEET";
 
 pub(crate) async fn run(args: FleetArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
     let mut layout = Layout::new(&args.fleet).map_err(Exit::from)?;
@@ -62,7 +64,7 @@ async fn connect(args: &FleetArgs) -> Result<fleet::Client, Exit> {
         }
         (None, None) => NatsAuthentication::None,
     };
-    settings.connect("source-host fleet").await.map_err(|error| match error.kind() {
+    settings.connect("source-host fleet", INBOX).await.map_err(|error| match error.kind() {
         OutputErrorKind::Unavailable => Exit::failure(error),
         _ => Exit::mistake(error),
     })

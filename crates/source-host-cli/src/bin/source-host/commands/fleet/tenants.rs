@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use fleet::{Components, JetStream, Progress, Record, Roster, Standing, Tenants, TimeRange};
+use fleet::{Components, EngineError, JetStream, Progress, Record, Roster, Standing, Tenants, TimeRange};
 use serde::Serialize;
 use source_host::{grouped, printable};
 use source_host_cli::config::{Config, Mistake};
@@ -52,11 +52,12 @@ pub(super) async fn run(
             backfill(engine, &tenants, &tenant, range.times()).await
         }
         FleetTenantsCommand::Remove { tenant } => {
-            if !tenants.remove(&tenant).await.map_err(Exit::from)? {
-                return Err(unknown(&tenant));
-            }
+            let was_there = tenants.remove(&tenant).await.map_err(Exit::from)?;
             well(engine, &tenant).await?;
             well(engine, &Tenants::backfill_of(&tenant)).await?;
+            if !was_there {
+                return Err(unknown(&tenant));
+            }
             say!("{tenant} is removed; its events that wait are still there")
         }
     }
@@ -91,14 +92,24 @@ async fn add(
     let _ = Roster::open(engine).await.map_err(Exit::from)?;
     let components = Components::open(engine).await.map_err(Exit::from)?;
     let component = components.put(component).await.map_err(Exit::from)?;
-    let before = tenants.get(tenant).await.ok().flatten();
-    let paused = before.as_ref().is_some_and(|(record, _)| record.paused);
-    let record = Record { config, component, paused };
-    tenants.put(tenant, &record).await.map_err(Exit::from)?;
-    match before {
-        None => say!("{tenant} is added, with {}", record.component),
-        Some(_) if paused => say!("{tenant} is changed, and still paused"),
-        Some(_) => say!("{tenant} is changed, with {}", record.component),
+    loop {
+        let (revision, _) = tenants.version(tenant).await.map_err(Exit::from)?;
+        let before = match tenants.get(tenant).await {
+            // What lies there is no record, and this takes its place.
+            Err(EngineError::Refused(_)) => None,
+            other => other.map_err(Exit::from)?.map(|(record, _)| record),
+        };
+        let paused = before.as_ref().is_some_and(|record| record.paused);
+        let record = Record { config: config.clone(), component: component.clone(), paused };
+        // Somebody else may have paused it meanwhile.
+        if !tenants.replace(tenant, &record, revision).await.map_err(Exit::from)? {
+            continue;
+        }
+        return match before {
+            None => say!("{tenant} is added, with {component}"),
+            Some(_) if paused => say!("{tenant} is changed, and still paused"),
+            Some(_) => say!("{tenant} is changed, with {component}"),
+        };
     }
 }
 
