@@ -258,7 +258,7 @@ test: setup lint build transpile test-python-short test-node test-hosts-short ch
 .PHONY: test-versions
 test-versions: build ## Builds older components (tests/versions.txt), and has them and this one take over each other's states.
 	@CARGO="$(CARGO)" tests/versions.sh
-	@$(CARGO) test $(NATIVE) --test hosted versions:: -- --nocapture
+	@OLDER_COMPONENTS=all $(CARGO) test $(NATIVE) --test hosted versions:: -- --nocapture
 
 .PHONY: test-alerts
 test-alerts: ## Tries the alert rules of docs/alerts.yml with promtool, which comes with Prometheus.
@@ -437,7 +437,7 @@ deny: $(DENY) ## Checks licences, sources and advisories of all dependencies; in
 
 # A CycloneDX document for each thing that is handed out: the two components, and the program.
 .PHONY: sbom
-sbom: $(CYCLONEDX) ## Writes what the components and the program consist of to dist/*.cdx.json (CycloneDX 1.5); installs cargo-cyclonedx first.
+sbom: native $(CYCLONEDX) ## Writes what the components and the program consist of to dist/*.cdx.json (CycloneDX 1.5); installs cargo-cyclonedx first.
 	@target/release/xtask sbom $(CYCLONEDX) dist
 
 .PHONY: sizes

@@ -7,8 +7,8 @@ grep -v '^#' tests/versions.txt | while read -r commit what; do
 	component=target/versions/$commit.wasm
 	if [ -e "$component" ]; then continue; fi
 	if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
-		echo "This clone has no commit $commit ($what), so that component is left out. A shallow clone gets it with: git fetch --unshallow"
-		continue
+		echo "This clone has no commit $commit ($what). A shallow clone gets it with: git fetch --unshallow"
+		exit 1
 	fi
 	echo "Building the component of $commit: $what"
 	sources=target/versions/sources

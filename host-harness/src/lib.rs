@@ -59,7 +59,7 @@ pub use component::compiler::Compiler;
 pub use component::cpu::Scheduler;
 pub use component::digest::{Digest, DigestError};
 pub use component::following::Following;
-pub use component::keys::{PublicKey, PublicKeyError, SigningKey, SigningKeyError};
+pub use component::keys::{PublicKey, PublicKeyError, SIGNATURE, SIGNATURES, SigningKey, SigningKeyError};
 pub use component::limits::Limits;
 pub use component::options::{Clock, Options};
 pub use component::plugin::Plugin;

@@ -10,7 +10,8 @@ flock -w 5 9 || { echo "the state $state is in use by another host"; exit 2; }
 trap 'kill "$child" 2>/dev/null; wait "$child"; exit 0' TERM
 while :; do
 	setpriv --pdeathsig KILL "$runner" run -S http --dir "$folder::/data" "$command" --follow --quiet \
-		--state "/data/$(basename "$state")" --allow "$allow" "/data/$(basename "$config")" >>"$output" &
+		--state "/data/$(basename "$state")" --output "/data/$(basename "$output")" --allow "$allow" \
+		"/data/$(basename "$config")" &
 	child=$!
 	wait "$child"
 	[ $? -eq 2 ] && exit 2

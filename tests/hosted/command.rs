@@ -158,6 +158,96 @@ async fn a_command_and_source_host_go_on_where_the_other_was_killed() {
     }
 }
 
+const FILE: &str = "kind = \"file\"\npath = \"events.ndjson\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_appends_to_the_file_of_source_host_and_cuts_off_a_torn_line() {
+    let org = TestOrg::start(org_of(8_000)).await.expect("an org");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config =
+        org.write_config(folder.path(), FILE, "[source.batch]\nmax_events = 700\n").expect("a configuration");
+    let events = folder.path().join("events.ndjson");
+    // It has been compiled before the files that it may write are bounded.
+    assert!(collector(&config).arg("--describe").output().expect("the command").status.success());
+    // The system ends it in the middle of a line: a file of more than so many blocks of 512 bytes may not be written.
+    let mut program = collector(&config);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -c 0; ulimit -f 5000; exec \"$@\"", "sh"]).arg(program.get_program());
+    limited.args(program.get_args()).envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let ended = limited.output().expect("the command");
+    assert!(!ended.status.success(), "{}", said(&ended));
+    let torn = fs::read(&events).expect("events");
+    assert!(
+        !torn.is_empty() && torn.last() != Some(&b'\n'),
+        "half a line stands there: {} bytes",
+        torn.len()
+    );
+    let mut host = crate::host();
+    host.arg("run").arg(&config).args(["--until-caught-up", "-q"]);
+    let rest = program.output().expect("the command");
+    assert!(rest.status.success() && rest.stdout.is_empty(), "{}", said(&rest));
+    assert!(
+        said(&rest).contains("cutting off a line of /data/events.ndjson that was torn"),
+        "{}",
+        said(&rest)
+    );
+    let mut delivered = Delivered::default();
+    let text = fs::read_to_string(&events).expect("events");
+    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    delivered.read(text.as_bytes()).expect("events");
+    let comparison = delivered.compare(org.simulator.org(), Interval::Hourly);
+    assert!(comparison.is_complete() && delivered.changed().is_none(), "{comparison}");
+    // The other host goes on with both, and has nothing to add.
+    assert!(host.status().expect("the host").success());
+    assert_eq!(fs::read_to_string(&events).expect("events"), text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_rotated_or_another_writes_to_or_that_is_of_something_else_is_noticed() {
+    let org = TestOrg::start(org_of(400)).await.expect("an org");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = org.write_config(folder.path(), FILE, "").expect("a configuration");
+    let events = folder.path().join("events.ndjson");
+    let state = folder.path().join("state.json");
+    let refused = |part: &str| {
+        let ended = collector(&config).output().expect("the command");
+        assert_eq!(ended.status.code(), Some(2), "{}", said(&ended));
+        assert!(said(&ended).contains(part), "{part}: {}", said(&ended));
+    };
+    fs::write(&events, "a text without an end").expect("written");
+    refused("does not end with a line of events; it is left as it is");
+    assert_eq!(fs::read_to_string(&events).expect("a text"), "a text without an end");
+    fs::remove_file(&events).expect("removed");
+    fs::create_dir(&events).expect("a folder");
+    refused("cannot write events to /data/events.ndjson: Is a directory");
+    fs::remove_dir(&events).expect("removed");
+    assert!(!state.exists(), "nothing was collected");
+    // The last event, whole but for the end of its line, stays.
+    fs::write(&events, "{\"event\":{\"id\":\"another\"}}").expect("written");
+    let ended = collector(&config).output().expect("the command");
+    assert!(ended.status.success(), "{}", said(&ended));
+    let text = fs::read_to_string(&events).expect("events");
+    assert!(text.starts_with("{\"event\":{\"id\":\"another\"}}\n{"), "{}", &text[..100]);
+    assert_eq!(text.lines().count(), 401);
+    // By --output it goes to a file as well.
+    fs::remove_file(&events).expect("removed");
+    let document = org.source().expect("a configuration").to_string();
+    fs::write(folder.path().join("source.json"), document).expect("written");
+    let mut command = runner(folder.path());
+    command.arg(dist("salesforce-command.wasm"));
+    command.args([
+        "--output",
+        "/data/events.ndjson",
+        "--state",
+        "/data/other.json",
+        "--allow",
+        org.authority(),
+    ]);
+    let ended = command.arg("/data/source.json").output().expect("the command");
+    assert!(ended.status.success() && ended.stdout.is_empty(), "{}", said(&ended));
+    assert_eq!(fs::read_to_string(&events).expect("events").lines().count(), 400);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_goes_ends_a_command_well_and_loses_nothing() {
     let org = TestOrg::start(org_of(8_000)).await.expect("an org");
@@ -275,7 +365,7 @@ async fn every_mistake_in_a_configuration_is_named_at_once_in_the_words_of_sourc
     }
     // What is source-host's alone.
     let more = "ca_file = \"ca.pem\"\n[limits]\nmemory = \"64MiB\"\n[admission]\nwasi_0_3 = true\n";
-    let text = good.replace(STDOUT, "kind = \"file\"\npath = \"events.ndjson\"") + more;
+    let text = good.replace(STDOUT, "kind = \"syslog\"\nserver = \"logs\"") + more;
     fs::write(&config, text.replace("allow = [\"127", "allow = [\"https://x\", \"*.com\", \"127"))
         .expect("written");
     let refused = collector(&config).output().expect("the command");
@@ -283,7 +373,7 @@ async fn every_mistake_in_a_configuration_is_named_at_once_in_the_words_of_sourc
     let said = said(&refused);
     for part in [
         "has 6 mistakes",
-        "output.kind: \"stdout\" is expected",
+        "output.kind: \"stdout\" or \"file\" is expected",
         "limits: is for source-host",
         "admission: is for source-host",
         "egress.ca_file: is for source-host",

@@ -34,6 +34,12 @@ fn older() -> Vec<(PathBuf, &'static str)> {
             let target = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/versions"));
             let component = target.join(format!("{commit}.wasm"));
             if !component.is_file() {
+                // What `make test-versions` sets, which builds them first.
+                assert!(
+                    std::env::var_os("OLDER_COMPONENTS").is_none(),
+                    "{} is not there",
+                    component.display()
+                );
                 println!("left out, as `make test-versions` has not built it: {commit} ({what})");
                 return None;
             }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use source_host::Digest;
+use source_host::{Digest, SIGNATURE, SIGNATURES};
 
 use crate::error::Error;
 use crate::reference::Reference;
@@ -116,7 +116,7 @@ impl Lock {
         let _alone = alone.map_err(Error::file("write", &guard))?;
         self.entries = Self::read(&self.folder)?.entries;
         if let Some(signature) = signature {
-            replace(&path.with_extension("wasm.sig"), signature)?;
+            add_signature(&path.with_extension("wasm.sig"), signature)?;
         }
         replace(&path, content)?;
         self.entries.retain(|one| one.reference != entry.reference);
@@ -127,6 +127,23 @@ impl Lock {
         replace(&self.folder.join(NAME), format!("{HEADING}{text}").as_bytes())?;
         Ok(path)
     }
+}
+
+/// Puts a signature behind those of other keys: two configurations of a folder may ask for one each, of the same component.
+fn add_signature(path: &Path, signature: &[u8]) -> Result<(), Error> {
+    let mut all = match fs::read(path) {
+        Ok(all) => all,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Error::file("read", path)(error)),
+    };
+    // What is none, a killed program or a person has left there.
+    if all.len() % SIGNATURE != 0 || all.len() > SIGNATURE * (SIGNATURES - 1) {
+        all.clear();
+    }
+    if !all.chunks(SIGNATURE).any(|one| one == signature) {
+        all.extend_from_slice(signature);
+    }
+    replace(path, &all)
 }
 
 /// Writes a file as a whole or not at all.
@@ -224,6 +241,11 @@ mod tests {
             (read.path_of(newer.component).as_path(), &b"new"[..])
         );
         assert_eq!(fs::read(path.with_extension("wasm.sig")).unwrap(), [7; 64]);
+        // That of another key, and each of them once more.
+        for signature in [[8; 64], [7; 64], [8; 64]] {
+            lock.put(newer.clone(), b"new", Some(&signature)).unwrap();
+        }
+        assert_eq!(fs::read(path.with_extension("wasm.sig")).unwrap(), [[7; 64], [8; 64]].concat());
         let text = fs::read_to_string(folder.path().join(NAME)).unwrap();
         assert!(text.starts_with("# Written by"), "{text}");
     }

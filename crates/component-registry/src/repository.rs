@@ -25,7 +25,7 @@ const MANIFEST_BYTES: u64 = 4 << 20;
 /// Bytes of what is attached.
 const ATTACHED_BYTES: u64 = 4 << 20;
 /// How many of what is attached are looked at.
-const ATTACHED: usize = 16;
+const ATTACHED: usize = 64;
 /// When an artifact was made, unless somebody says: the same component gives the same artifact.
 const CREATED: &str = "1970-01-01T00:00:00Z";
 
@@ -143,36 +143,45 @@ impl Repository {
         self.within(self.blob(&artifact.component.to_string(), artifact.size, "the component")).await
     }
 
-    /// What of a type is attached to an artifact: the first 16. Each is what somebody put there who may push to the repository.
+    /// What of a type is attached to an artifact: the first 64. Each is what somebody put there who may push to the repository; what is not
+    /// what its digest says is left out, so that it hides none of the others.
     ///
     /// # Errors
     ///
-    /// If the registry does not say, or sends something else than it says.
+    /// If the registry does not say.
     pub async fn attached(&self, artifact: &Artifact, kind: &str) -> Result<Vec<Attached>, Error> {
         self.within(async {
             let mut found = Vec::new();
             let all = self.referrers(artifact).await?;
             let fits = |one: &&Descriptor| one.artifact_type.as_deref() == Some(kind);
             for one in all.manifests.iter().filter(fits).take(ATTACHED) {
-                let Some((content, _)) = self.manifest(&one.digest).await? else { continue };
-                if Digest::of(&content).to_string() != one.digest {
-                    return Err(
-                        self.refused("what is attached to it is something else than its digest says".into())
-                    );
+                match self.attachment(artifact, one).await {
+                    Ok(attached) => found.extend(attached),
+                    Err(error @ (Error::Refused { .. } | Error::Missing(_))) => {
+                        tracing::debug!(digest = one.digest, %error, "what is attached is left out");
+                    }
+                    Err(error) => return Err(error),
                 }
-                let manifest: Manifest = self.parsed(&content, "a manifest")?;
-                let is_of_it =
-                    manifest.subject.as_ref().is_some_and(|it| it.digest == artifact.subject.digest);
-                let [layer] = &manifest.layers[..] else { continue };
-                if !is_of_it || layer.size > ATTACHED_BYTES {
-                    continue;
-                }
-                let content = self.blob(&layer.digest, layer.size, "what is attached").await?;
-                found.push(Attached { content, annotations: manifest.annotations });
             }
             Ok(found)
         })
         .await
+    }
+
+    async fn attachment(&self, artifact: &Artifact, one: &Descriptor) -> Result<Option<Attached>, Error> {
+        let Some((content, _)) = self.manifest(&one.digest).await? else { return Ok(None) };
+        if Digest::of(&content).to_string() != one.digest {
+            return Err(self.refused("what is attached to it is something else than its digest says".into()));
+        }
+        let manifest: Manifest = self.parsed(&content, "a manifest")?;
+        let is_of_it = manifest.subject.as_ref().is_some_and(|it| it.digest == artifact.subject.digest);
+        match &manifest.layers[..] {
+            [layer] if is_of_it && layer.size <= ATTACHED_BYTES => {
+                let content = self.blob(&layer.digest, layer.size, "what is attached").await?;
+                Ok(Some(Attached { content, annotations: manifest.annotations }))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The artifact that a push of this would make. Nothing is sent.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// What `--help` prints.
-pub(crate) const HELP: &str = r#"Collects the events of the source that it is composed with, and writes them to standard output as NDJSON.
+pub(crate) const HELP: &str = r#"Collects the events of the source that it is composed with, and writes them to standard output, or into a file, as NDJSON.
 
 Usage: wasmtime run -S http --dir FOLDER::NAME ... COMPONENT [OPTIONS] CONFIG
 
@@ -19,13 +19,16 @@ in which paths are relative to it:
   token = { env = "LOGS_TOKEN" }          # or { file = "token.txt" }
   [state]
   path = "/state/state.json"              # how far collection has come; shared with source-host
+  [output]
+  kind = "file"                           # or "stdout", which is the default
+  path = "/events/events.ndjson"          # a last line that a killed program left is cut off; nobody else writes there
   [egress]
   allow = ["logs.example.com"]            # or "*.example.com", "host:port"; nothing else
 
-or the JSON document that stands under [source], with --state and --allow. For example:
+or the JSON document that stands under [source], with --state, --output and --allow. For example:
 
-  wasmtime run -S http --dir ./config::/config --dir ./state::/state --env LOGS_TOKEN \
-      COMPONENT /config/source.toml >> events.ndjson
+  wasmtime run -S http --dir ./config::/config --dir ./state::/state --dir ./events::/events --env LOGS_TOKEN \
+      COMPONENT /config/source.toml
 
 Options:
       --until-caught-up        End when nothing is left to read; the default
@@ -38,6 +41,7 @@ Options:
       --check                  Try each thing that collecting needs, and say how to mend what fails
       --describe               Print name, version, streams and the schema of the configuration as JSON
       --state FILE             With JSON: remembers how far collection has come
+      --output FILE            With JSON: appends events to a file [default: standard output]
       --allow HOST             With JSON: a host, host:port or *.suffix that may be contacted; may be given several
                                times
       --tenant NAME            Whose state it is [default: the name of CONFIG without its ending]
@@ -73,6 +77,7 @@ pub(crate) struct Arguments {
     pub(crate) range: Option<(SystemTime, SystemTime)>,
     pub(crate) give_up_after: Duration,
     pub(crate) state: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
     pub(crate) allow: Vec<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) is_json_log: bool,
@@ -94,6 +99,7 @@ pub(crate) fn parse(arguments: Vec<String>) -> Result<Arguments, String> {
         range: None,
         give_up_after: Duration::from_secs(300),
         state: None,
+        output: None,
         allow: Vec::new(),
         tenant: None,
         is_json_log: false,
@@ -118,6 +124,7 @@ pub(crate) fn parse(arguments: Vec<String>) -> Result<Arguments, String> {
                 read.give_up_after = value(&mut parser, "--give-up-after", parse_time)?;
             }
             Arg::Long("state") => read.state = Some(value(&mut parser, "--state", text)?.into()),
+            Arg::Long("output") => read.output = Some(value(&mut parser, "--output", text)?.into()),
             Arg::Long("allow") => read.allow.push(value(&mut parser, "--allow", text)?),
             Arg::Long("tenant") => read.tenant = Some(value(&mut parser, "--tenant", text)?),
             Arg::Long("log") => read.is_json_log = value(&mut parser, "--log", log)?,

@@ -10,8 +10,9 @@ mod event;
 mod figures;
 
 use crate::bindings::pipeline::source::source::{self, Batch, Failure, Problem, ProblemKind};
+use crate::output::Output;
 use crate::state::StateFile;
-use crate::streams::{self, WriteError};
+use crate::streams::WriteError;
 use crate::{clock, log, words};
 use event::Checker;
 use figures::{bytes, grouped};
@@ -131,6 +132,7 @@ impl fmt::Display for Report {
 /// A run of one source.
 pub(crate) struct Collection {
     state: StateFile,
+    output: Output,
     policy: Policy,
     progress_at: Duration,
     /// Whether a poll has brought a batch that was written.
@@ -149,9 +151,10 @@ enum Next {
 }
 
 impl Collection {
-    pub(crate) fn new(state: StateFile, policy: Policy) -> Self {
+    pub(crate) fn new(state: StateFile, output: Output, policy: Policy) -> Self {
         Self {
             state,
+            output,
             policy,
             progress_at: clock::elapsed(),
             has_worked: false,
@@ -192,13 +195,8 @@ impl Collection {
                            written: report it to the source's author";
             return Err(Stop { message: message.to_owned(), is_users: false });
         }
-        match streams::write_lines(batch.events.iter().map(String::as_str)) {
-            Ok(()) => {}
-            Err(WriteError::Closed) => return Ok(Next::End(End::ReaderGone)),
-            Err(WriteError::Failed(why)) => {
-                let message = format!("cannot write to standard output: {why}");
-                return Err(Stop { message, is_users: false });
-            }
+        if !self.write(&batch.events)? {
+            return Ok(Next::End(End::ReaderGone));
         }
         let has_changed = self.state.text() != Some(&batch.state);
         self.save(&batch.state)?;
@@ -212,6 +210,24 @@ impl Collection {
         ));
         batch.problems.iter().for_each(tell);
         self.after(batch)
+    }
+
+    /// Brings events to where they are safe. Returns whether somebody still reads them.
+    fn write(&mut self, events: &[String]) -> Result<bool, Stop> {
+        let mut back_off = FIRST_BACK_OFF;
+        loop {
+            match self.output.write(events) {
+                Ok(()) => return Ok(true),
+                Err(WriteError::Closed) => return Ok(false),
+                Err(WriteError::Failed(message)) => return Err(Stop { message, is_users: false }),
+                Err(WriteError::Passes(message)) => {
+                    self.check_patience(back_off, || message.clone())?;
+                    log::error(&format!("{message}; again in {} s", back_off.as_secs()));
+                    clock::sleep(back_off);
+                    back_off = (back_off * 2).min(LONGEST_BACK_OFF);
+                }
+            }
+        }
     }
 
     /// Saves a state. The events are safe and it is not: nothing is read until it can be saved.

@@ -38,6 +38,8 @@ pub(crate) struct Given<'a> {
     pub(crate) folder: &'a Path,
     /// Of a JSON document: the file of the state.
     pub(crate) state: Option<PathBuf>,
+    /// Of a JSON document: the file for the events.
+    pub(crate) output: Option<PathBuf>,
     /// Of a JSON document: where the source may connect to.
     pub(crate) allow: Vec<String>,
 }
@@ -48,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) source: Secret,
     /// The file of the state.
     pub(crate) state: Option<PathBuf>,
+    /// The file for the events; none is standard output.
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Reads a configuration, and gives the rules of it to the gate.
@@ -65,10 +69,14 @@ pub(crate) fn read(given: Given<'_>) -> Result<Config, Vec<String>> {
     let config = if is_json(given.text) {
         document(&mut reader, vault(), given.text).map(|source| {
             rules(&mut reader, given.allow, "--allow");
-            Config { source, state: given.state }
+            Config { source, state: given.state, output: given.output }
         })
     } else {
-        let beside = [("--state", given.state.is_some()), ("--allow", !given.allow.is_empty())];
+        let beside = [
+            ("--state", given.state.is_some()),
+            ("--output", given.output.is_some()),
+            ("--allow", !given.allow.is_empty()),
+        ];
         for (option, _) in beside.iter().filter(|(_, is_given)| *is_given) {
             reader.note(String::new(), format!("{option} is for JSON; a TOML file says it itself"));
         }
@@ -116,7 +124,7 @@ fn table(reader: &mut Reader<'_>, vault: Vault<'_>, text: &str) -> Option<Config
         None => reader.missing("state.path", "the file that remembers how far collection has come"),
         Some(path) => reader.path(path, "state.path"),
     });
-    output(reader, &root);
+    let output = output(reader, &root);
     for (table, whose) in [
         (
             "limits",
@@ -133,23 +141,32 @@ fn table(reader: &mut Reader<'_>, vault: Vault<'_>, text: &str) -> Option<Config
     }
     let allow = allowed(reader, &root);
     rules(reader, allow, "egress.allow");
-    Some(Config { source: source?, state })
+    Some(Config { source: source?, state, output })
 }
 
-/// `kind = "stdout"`, or none at all.
-fn output(reader: &mut Reader<'_>, root: &Table) {
-    let Some(Value::Table(output)) = root.get("output") else {
-        if root.contains_key("output") {
-            reader.note("output".to_owned(), "a table is expected: [output]".to_owned());
-        }
-        return;
+/// The file for the events; none for `kind = "stdout"`, or no output at all.
+fn output(reader: &mut Reader<'_>, root: &Table) -> Option<PathBuf> {
+    let output = match root.get("output")? {
+        Value::Table(output) => output,
+        _ => return reader.wrong("output", "a table is expected: [output]"),
     };
-    if output.get("kind").is_some_and(|kind| kind.as_str() != Some("stdout")) {
-        let message = "\"stdout\" is expected: this program writes to standard output alone; the other outputs are those of \
-                       source-host";
-        reader.note("output.kind".to_owned(), message.to_owned());
-    } else {
-        reader.known(output, "output", &["kind"]);
+    match output.get("kind").map(Value::as_str) {
+        Some(Some("file")) => {
+            reader.known(output, "output", &["kind", "path"]);
+            match output.get("path") {
+                None => reader.missing("output.path", "the file for the events"),
+                Some(path) => reader.path(path, "output.path"),
+            }
+        }
+        None | Some(Some("stdout")) => {
+            reader.known(output, "output", &["kind"]);
+            None
+        }
+        _ => {
+            let message = "\"stdout\" or \"file\" is expected: this program writes to standard output or into a file; the other outputs \
+                           are those of source-host";
+            reader.wrong("output.kind", message)
+        }
     }
 }
 

@@ -83,29 +83,89 @@ pub(crate) fn kind(path: &Path) -> io::Result<Option<DescriptorType>> {
     }
 }
 
+/// Whether it is a file. Asked before it is opened: opening a pipe would wait for ever.
+fn is_file(folder: &Descriptor, path: &str) -> io::Result<()> {
+    match folder.stat_at(PathFlags::SYMLINK_FOLLOW, path).map_err(error)?.type_ {
+        DescriptorType::RegularFile => Ok(()),
+        DescriptorType::Directory => Err(error(ErrorCode::IsDirectory)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
+    }
+}
+
 /// Reads a file, but no more than so many bytes of it.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let Place { folder, path } = find(path)?;
-    // Asked before it is opened: opening a pipe would wait for ever.
-    match folder.stat_at(PathFlags::SYMLINK_FOLLOW, &path).map_err(error)?.type_ {
-        DescriptorType::RegularFile => {}
-        DescriptorType::Directory => return Err(error(ErrorCode::IsDirectory)),
-        _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
-    }
+    is_file(&folder, &path)?;
     let file = folder
         .open_at(PathFlags::SYMLINK_FOLLOW, &path, OpenFlags::empty(), DescriptorFlags::READ)
         .map_err(error)?;
+    read_from(&file, 0, most)
+}
+
+/// What a file has from here on, but no more than so many bytes of it.
+fn read_from(file: &Descriptor, start: u64, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
         let left = most.saturating_sub(bytes.len() as u64);
         if left == 0 {
             return Ok(bytes);
         }
-        let (more, is_end) = file.read(left.min(64 << 10), bytes.len() as u64).map_err(error)?;
+        let (more, is_end) = file.read(left.min(64 << 10), start + bytes.len() as u64).map_err(error)?;
         bytes.extend(more);
         if is_end {
             return Ok(bytes);
         }
+    }
+}
+
+/// A file that stays open, and grows.
+pub(crate) struct LogFile {
+    folder: Descriptor,
+    path: String,
+    file: Descriptor,
+}
+
+impl LogFile {
+    /// Opens one, or makes it.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let Place { folder, path } = find(path)?;
+        match is_file(&folder, &path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
+        let file =
+            folder.open_at(PathFlags::SYMLINK_FOLLOW, &path, OpenFlags::CREATE, flags).map_err(error)?;
+        // The name of a new one has to survive as well, or its events are lost and the state is kept.
+        sync_folder_of(&folder, &path)?;
+        Ok(Self { folder, path, file })
+    }
+
+    /// Whether its name still leads to it.
+    pub(crate) fn is_in_place(&self) -> bool {
+        let there = self.folder.metadata_hash_at(PathFlags::SYMLINK_FOLLOW, &self.path);
+        let own = self.file.metadata_hash();
+        matches!((there, own), (Ok(there), Ok(own)) if (there.lower, there.upper) == (own.lower, own.upper))
+    }
+
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        Ok(self.file.stat().map_err(error)?.size)
+    }
+
+    pub(crate) fn read(&self, start: u64, most: u64) -> io::Result<Vec<u8>> {
+        read_from(&self.file, start, most)
+    }
+
+    pub(crate) fn write(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
+        write_to(&self.file, start, bytes)
+    }
+
+    pub(crate) fn cut(&self, length: u64) -> io::Result<()> {
+        self.file.set_size(length).map_err(error)
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data().map_err(error)
     }
 }
 
@@ -137,12 +197,18 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
 fn write(folder: &Descriptor, path: &str, bytes: &[u8]) -> io::Result<()> {
     let flags = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
     let file = folder.open_at(PathFlags::empty(), path, flags, DescriptorFlags::WRITE).map_err(error)?;
+    write_to(&file, 0, bytes)?;
+    file.sync().map_err(error)
+}
+
+fn write_to(file: &Descriptor, start: u64, bytes: &[u8]) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
-        let written = file.write(&bytes[done..], done as u64).map_err(error)?;
+        let part = &bytes[done..bytes.len().min(done + (64 << 10))];
+        let written = file.write(part, start + done as u64).map_err(error)?;
         done += usize::try_from(written).unwrap_or_default();
     }
-    file.sync().map_err(error)
+    Ok(())
 }
 
 fn remove(folder: &Descriptor, path: &str) -> io::Result<()> {

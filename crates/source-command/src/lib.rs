@@ -20,6 +20,7 @@ mod collect;
 mod config;
 mod files;
 mod log;
+mod output;
 mod program;
 mod secrets;
 mod state;

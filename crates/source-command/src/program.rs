@@ -6,6 +6,7 @@ use crate::bindings::pipeline::source::source::{self, Description, Finding, Time
 use crate::bindings::wasi::cli0_2_0::environment;
 use crate::collect::{Collection, Policy, Stop};
 use crate::config::{self, Config, Given};
+use crate::output::{EventFile, Output};
 use crate::state::StateFile;
 use crate::streams::{self, WriteError};
 use crate::words::printable;
@@ -42,11 +43,11 @@ impl From<Stop> for Exit {
 
 impl From<WriteError> for Exit {
     fn from(error: WriteError) -> Self {
-        let why = match error {
-            WriteError::Closed => String::from("its reader has gone"),
-            WriteError::Failed(why) => why,
+        let message = match error {
+            WriteError::Closed => String::from("cannot write to standard output: its reader has gone"),
+            WriteError::Failed(message) | WriteError::Passes(message) => message,
         };
-        Self { status: FAILURE, message: format!("cannot write to standard output: {why}") }
+        Self { status: FAILURE, message }
     }
 }
 
@@ -124,6 +125,7 @@ fn with_source(arguments: Arguments) -> Result<u8, Exit> {
         text: &text,
         folder: if name == "-" { Path::new("") } else { path.parent().unwrap_or(Path::new("")) },
         state: arguments.state.clone(),
+        output: arguments.output.clone(),
         allow: arguments.allow.clone(),
     };
     let config = config::read(given).map_err(|mistakes| listed(shown, &mistakes))?;
@@ -146,7 +148,7 @@ fn with_source(arguments: Arguments) -> Result<u8, Exit> {
                     ),
                 })
             })?;
-            collect(&arguments, state, owner)
+            collect(&arguments, state, config.output, owner)
         }
     }
 }
@@ -237,7 +239,12 @@ fn check(state: Option<PathBuf>, owner: Owner) -> Result<u8, Exit> {
     Ok(if has_failed { FAILURE } else { 0 })
 }
 
-fn collect(arguments: &Arguments, mut state: PathBuf, mut owner: Owner) -> Result<u8, Exit> {
+fn collect(
+    arguments: &Arguments,
+    mut state: PathBuf,
+    output: Option<PathBuf>,
+    mut owner: Owner,
+) -> Result<u8, Exit> {
     let patience = arguments.give_up_after;
     let policy = match arguments.range {
         None if arguments.follow => Policy::Follow,
@@ -259,7 +266,11 @@ fn collect(arguments: &Arguments, mut state: PathBuf, mut owner: Owner) -> Resul
     let state = StateFile::open(state, owner).map_err(stop)?;
     // Before anything is collected that could not be remembered.
     state.check().map_err(stop)?;
-    let mut collection = Collection::new(state, policy);
+    let output = match output {
+        None => Output::Stream,
+        Some(path) => Output::File(EventFile::open(path).map_err(Exit::mistake)?),
+    };
+    let mut collection = Collection::new(state, output, policy);
     let end = collection.run();
     let how = end.as_ref().map_or_else(|_| String::from("failed"), ToString::to_string);
     let seconds = clock::elapsed().saturating_sub(started).as_secs_f64();

@@ -13,13 +13,17 @@ pub(crate) enum WriteError {
     Closed,
     /// In words.
     Failed(String),
+    /// The same of what passes by itself, or once somebody has made room.
+    Passes(String),
 }
 
 impl From<StreamError> for WriteError {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Closed => Self::Closed,
-            StreamError::LastOperationFailed(error) => Self::Failed(error.to_debug_string()),
+            StreamError::LastOperationFailed(error) => {
+                Self::Failed(format!("cannot write to standard output: {}", error.to_debug_string()))
+            }
         }
     }
 }

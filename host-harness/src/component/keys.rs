@@ -12,6 +12,11 @@ use zeroize::Zeroizing;
 
 use super::digest::Digest;
 
+/// The bytes of a signature.
+pub const SIGNATURE: usize = 64;
+/// How many of them a file may hold.
+pub const SIGNATURES: usize = 64;
+
 /// An Ed25519 key that components are signed with (RFC 8032).
 ///
 /// ```
@@ -68,17 +73,21 @@ impl PublicKey {
         [&Self::PREFIX[..], &self.0].concat()
     }
 
-    /// Whether this key made that signature of that content.
+    /// Whether this key made one of these signatures of that content: of 64 bytes each, one behind the other.
     ///
     /// ```
     /// let key = source_host::SigningKey::generate()?;
     /// let signature = key.sign(b"a component");
     /// assert!(key.public().has_signed(b"a component", &signature));
     /// assert!(!key.public().has_signed(b"another", &signature));
+    /// let another = source_host::SigningKey::generate()?.sign(b"a component");
+    /// assert!(key.public().has_signed(b"a component", &[another, signature].concat()));
     /// # Ok::<(), source_host::SigningKeyError>(())
     /// ```
-    pub fn has_signed(&self, content: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.0).verify(content, signature).is_ok()
+    pub fn has_signed(&self, content: &[u8], signatures: &[u8]) -> bool {
+        let key = UnparsedPublicKey::new(&ED25519, self.0);
+        let mut all = signatures.chunks(SIGNATURE).take(SIGNATURES);
+        all.any(|signature| key.verify(content, signature).is_ok())
     }
 }
 

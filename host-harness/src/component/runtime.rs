@@ -12,6 +12,7 @@ use wasmtime::component::Component;
 use super::admission::{self, Admission, Contract, Inspected};
 use super::cache::Cache;
 use super::compiler::{self, Compiler, off_the_executor};
+use super::keys::{SIGNATURE, SIGNATURES};
 use super::platform::Platform;
 use super::plugin::{self, Plugin};
 use super::refusals::Refusals;
@@ -211,7 +212,6 @@ pub(crate) fn component_file(
     path: &Path,
     admission: &Admission,
 ) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
-    const SIGNATURE: u64 = 64;
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |reason| Error::Unreadable { path, reason }
@@ -226,7 +226,9 @@ pub(crate) fn component_file(
     beside.push(".sig");
     let beside = PathBuf::from(beside);
     let mut signature = Vec::new();
-    match File::open(&beside).and_then(|file| file.take(SIGNATURE + 1).read_to_end(&mut signature)) {
+    match File::open(&beside)
+        .and_then(|file| file.take((SIGNATURE * SIGNATURES) as u64).read_to_end(&mut signature))
+    {
         Ok(_) => Ok((content, Some(signature))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((content, None)),
         Err(error) => Err(unreadable(&beside)(error)),

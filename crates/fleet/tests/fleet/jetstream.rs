@@ -39,9 +39,11 @@ fn layout(servers: &Servers) -> Layout {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_over_jetstream_conforms() {
     let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
-    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
-    conforms(&OverJetStream(engine)).await;
+    for nodes in [1, 3] {
+        let servers = Servers::start(&program, nodes);
+        let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+        conforms(&OverJetStream(engine)).await;
+    }
 }
 
 async fn refusal(opened: impl Future<Output = Result<JetStream, EngineError>>) -> String {

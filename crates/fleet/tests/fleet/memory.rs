@@ -77,5 +77,8 @@ async fn a_tenant_that_its_workers_die_of_is_put_off_without_a_poll() {
         assert!(tokio::time::timeout(lease / 10, worker.work(job)).await.is_err(), "it dies");
     }
     let done = worker.work(engine.next_job().await.unwrap()).await;
-    assert!(matches!(&done, Done::Failed { why, .. } if why.contains("its worker ended over it")), "{done:?}");
+    assert!(
+        matches!(&done, Done::Failed { why, .. } if why.contains("its worker ended over it")),
+        "{done:?}"
+    );
 }
