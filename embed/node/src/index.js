@@ -1,5 +1,6 @@
 import { versionProblem } from './version.js';
 import { moduleOf } from './transpile.js';
+import { parseRules } from './authority.js';
 import { documentOf } from './config.js';
 import { ComponentError } from './errors.js';
 import { Instance } from './instance.js';
@@ -37,9 +38,10 @@ async function prepared(component, options) {
 /** @type {typeof api.open} */
 export async function open(component, config, options = {}) {
   const document = documentOf(config);
+  const rules = options.allow && parseRules(options.allow);
   const { limits, digest, load } = await prepared(component, options);
   const store = typeof options.state === 'string' ? fileStore(options.state) : options.state;
-  const source = new Source(load, document, { ...options, limits, store });
+  const source = new Source(load, document, { ...options, limits, rules, store });
   try {
     await source.begin(digest);
   } catch (error) {
