@@ -11,7 +11,7 @@ export const GUARDED = Symbol.for('pipeline-source.guarded');
 const NEVER = list(
   wrapped([
     '0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '255.255.255.255/32', '100.100.100.200/32', '168.63.129.16/32', '::/128',
-    'fe80::/10', 'ff00::/8', 'fd00:ec2::/32', 'fd20:ce::/32',
+    'fe80::/10', 'ff00::/8', 'fd00:ec2::/32', 'fd20:ce::/32', 'fd00:c1::a9fe:a9fe/128',
   ]),
   // NAT64 of a network's own. Where in it the IPv4 address stands, nobody else knows.
   ['64:ff9b:1::/48'],
