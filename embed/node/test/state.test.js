@@ -81,6 +81,8 @@ test('a file that holds no state says why, and is left as it is', async () => {
     await store.close();
     assert.equal((await stat(path)).size, content.length);
   }
+  await symlink(join(place, 'nowhere'), join(place, 'link'));
+  await assert.rejects(fileStore(join(place, 'link')).load(), isState(/is a link that leads nowhere/));
   await mkdir(join(place, 'folder'));
   await assert.rejects(fileStore(join(place, 'folder')).load(), isState(/it is not a file/));
   await assert.rejects(fileStore(join(place, 'nowhere', 'state.json')).load(), isState(/no such file or folder/));

@@ -19,6 +19,7 @@ export const COMPONENT_P3 = built('SOURCE_COMPONENT_P3', 'dist/salesforce-source
 export const HOSTILE_P3 = built('HOSTILE_COMPONENT_P3', 'dist/hostile-source-p3.wasm');
 export const HOSTILE = built('HOSTILE_COMPONENT', 'dist/hostile-source.wasm');
 export const REFERENCE = built('REFERENCE_COMPONENT', 'dist/reference-source.wasm');
+export const SOURCE_HOST = built('SOURCE_HOST', 'target/release/source-host');
 const SIMULATOR = built('SALESFORCE_SIM', 'target/release/salesforce-sim');
 export const PROGRAM = fileURLToPath(new URL('../bin/pipeline-source.js', import.meta.url));
 
