@@ -75,6 +75,7 @@ export function fileStore(given, { lock: wantsLock = true, tenant = 'default' } 
       try {
         await replace(path, seal(owner, revision + 1, state));
       } catch (error) {
+        if (error instanceof Unfit) throw refuse(`${given}: a state ${error.message}`);
         throw refuse(`${given}: cannot store the state: ${reason(error)}`, undefined, error);
       }
       revision += 1;

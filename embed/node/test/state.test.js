@@ -119,6 +119,22 @@ test('a state that stands in its file alone is taken over, and goes into the fil
   await store.close();
 });
 
+test('what could not be loaded again is not stored, and the state before is kept', async () => {
+  const path = join(await folder(), 'state.json');
+  const store = fileStore(path);
+  await store.load();
+  // In bytes, not in characters.
+  const largest = 'ü'.repeat(1 << 19);
+  await store.save(largest);
+  for (const state of ['', `${largest}x`, 'ü'.repeat((1 << 19) + 1)]) {
+    await assert.rejects(store.save(state), isState(/a state has 1 byte to 1 MiB; the one stored before is kept/));
+  }
+  await store.close();
+  const next = fileStore(path);
+  assert.equal(await next.load(), largest);
+  await next.close();
+});
+
 test('a lock that is removed meanwhile ends the storing of states', async () => {
   const path = join(await folder(), 'state.json');
   const store = fileStore(path);
