@@ -1,4 +1,4 @@
-import { versionProblem } from './version.js';
+import { vectorProblem, versionProblem } from './version.js';
 import { moduleOf } from './transpile.js';
 import { parseRules } from './authority.js';
 import { documentOf } from './config.js';
@@ -28,7 +28,7 @@ const LIMITS = {
 
 /** @param {string | URL | Uint8Array} component @param {api.LoadOptions & { allow?: string[] }} options */
 async function prepared(component, options) {
-  const problem = versionProblem(process.versions.node);
+  const problem = versionProblem(process.versions.node) ?? vectorProblem();
   if (problem) throw new ComponentError({ kind: 'config', message: problem });
   const limits = { ...LIMITS, ...options.limits };
   const { module, digest, isAsync } = await moduleOf(component, options);

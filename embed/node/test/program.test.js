@@ -156,6 +156,12 @@ test('what is not allowed is said before the first poll, as it stands in the fil
   assert.equal(stderr, `config: egress.allow: does not allow what the source has to contact: ${there.authority} (if it may, add it)\n`);
 });
 
+test('a Node without vectors is told so in a sentence', { ...needsHostile, ...(process.arch !== 'x64' && { skip: 'there is no flag for it here' }) }, async () => {
+  const { status, stderr } = await program([HOSTILE, '--describe'], {}, ['--no-enable-ssse3']).ended;
+  assert.deepEqual([status, stderr.split('\n').length], [2, 2], stderr);
+  assert.match(stderr, /^config: this Node has no vectors \(SIMD\) for WebAssembly, which sources need: /);
+});
+
 test('what is wrong on the command line is told with 2, and --help teaches', async () => {
   for (const args of [[], ['--nonsense'], ['source.wasm'], ['a', 'b', 'c'], ['x.toml', '--state', 's'], ['nowhere.toml']]) {
     const { status, stdout, stderr } = await run(...args);

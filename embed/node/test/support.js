@@ -140,8 +140,8 @@ export async function readEvents(path) {
 }
 
 /** Starts the program; `ended` resolves to {status, signal, stdout, stderr}. */
-export function program(args, options = {}) {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+export function program(args, options = {}, flags = []) {
+  const child = spawn(process.execPath, [...flags, PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   const said = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (said[name] += text));
   const ended = once(child, 'close').then(([status, signal]) => ({ status, signal, ...said }));

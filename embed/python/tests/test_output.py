@@ -51,7 +51,7 @@ def test_it_and_source_host_exclude_each_other(
 ) -> None:
     toml, path, link = start_org().toml_file(tmp_path, component_path), tmp_path / "events.ndjson", tmp_path / "link"
     link.symlink_to(path)
-    command = [source_host, "--quiet", "run", toml]
+    command: list[str | Path] = [source_host, "--quiet", "run", toml]
     with EventFile(path):
         refused = subprocess.run([*command, "--until-caught-up"], capture_output=True, text=True, timeout=60)
         assert refused.returncode != 0 and "is in use by another host" in refused.stderr, refused.stderr
