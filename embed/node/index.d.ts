@@ -139,8 +139,9 @@ export interface Options extends LoadOptions {
   /** Ends the loop after the batch at hand, without an error. */
   signal?: AbortSignal;
   /**
-   * Authorities that the component may contact, of those that it says its configuration needs: `host`, `host:port` or
-   * `*.domain`. Default: all of these.
+   * Authorities that the component may contact, of those that it says its configuration needs: `host`, `host:port`,
+   * `*.domain` or `*.domain:port`, without a scheme; where a rule has no port, the usual one is meant. What is no rule, and a
+   * configuration that needs more than they cover, is refused by `open`. Default: all of these.
    */
   allow?: string[];
   /** Crashes in a row that are recovered from. Default 5. */
@@ -188,7 +189,7 @@ export interface Source extends AsyncIterable<Batch>, AsyncDisposable {
  * @param config The document that `configure` takes, as an object or as JSON. Secrets stand in it as plain texts; see
  *   `readConfig`.
  * @throws {ComponentError} if it cannot be loaded
- * @throws {ConfigurationError} if the configuration is refused, with all `problems`
+ * @throws {ConfigurationError} if the configuration is refused, with all `problems`, or `allow` does not cover what it needs
  * @throws {StateError} if the state cannot be used
  * @throws {CrashError} if the component crashes
  */

@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -517,8 +518,13 @@ def commands(names: list[str]) -> dict[str, list[str]]:
     known = tomllib.loads((HERE / "hosts.toml").read_text())
     unknown = [name for name in names if name not in known]
     if unknown:
-        sys.exit(f"error: there is no host {unknown[0]!r} in hosts.toml; there are {', '.join(known)}")
+        print(f"error: there is no host {unknown[0]!r} in hosts.toml; there are {', '.join(known)}", file=sys.stderr)
+        sys.exit(2)
     return {name: [part.replace("{root}", str(ROOT)) for part in known[name]["command"]] for name in names or known}
+
+
+def is_there(program: str) -> bool:
+    return shutil.which(program) is not None
 
 
 def main() -> int:
@@ -531,6 +537,8 @@ def main() -> int:
     own = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     arguments = parser.parse_args(sys.argv[1:own])
     command = sys.argv[own + 1 :]
+    if own < len(sys.argv) and (not command or arguments.host):
+        parser.error("behind -- a command is expected, and before it no name of a host")
     if not arguments.component.is_file():
         print(f"error: {arguments.component} is not there; run `make build`", file=sys.stderr)
         return 2
@@ -539,10 +547,15 @@ def main() -> int:
     if not chosen:
         print(f"error: no trial has {arguments.only!r} in its name", file=sys.stderr)
         return 2
+    missing = {name: parts[0] for name, parts in hosts.items() if not is_there(parts[0])}
+    if missing and (command or arguments.host):
+        # It was asked for, so that leaving it out would be taken for a pass.
+        print(*(f"error: {program} is not there or no program, so {name} is not tried" for name, program in missing.items()), sep="\n", file=sys.stderr)
+        return 2
     passed = failed = 0
     for name, parts in hosts.items():
-        if not (os.path.isfile(parts[0]) or any(os.access(Path(folder, parts[0]), os.X_OK) for folder in os.get_exec_path())):
-            print(f"{name}: left out, for {parts[0]} is not there")
+        if name in missing:
+            print(f"{name}: left out, for {missing[name]} is not there")
             continue
         for function in chosen:
             started = time.monotonic()
@@ -553,6 +566,9 @@ def main() -> int:
             if wrong is not None:
                 print(f"    {wrong}", flush=True)
     print(f"\n{passed} passed, {failed} failed")
+    if not passed + failed:
+        print("error: nothing was tried", file=sys.stderr)
+        return 2
     return 1 if failed else 0
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import tomllib
@@ -160,6 +163,29 @@ def write(output: Path, events: list[str]) -> None:
         os.fsync(file.fileno())
 
 
+# What tries nothing, and so must not end as if all were well; beside a hosts.toml whose one host, `absent`, is not there.
+NOTHING = {
+    "a command that is not there": ["--", "./no-such-host", "{toml}"],
+    "no command behind --": ["--"],
+    "a name and a command": ["absent", "--", sys.executable],
+    "a name that is not in hosts.toml": ["no-such-host"],
+    "a named host that is not there": ["absent"],
+    "all hosts, of which none is there": [],
+    "a trial that is not there": ["--only", "no such trial", "--", sys.executable],
+}
+
+
+def tries_nothing(arguments: list[str]) -> str | None:
+    """What is wrong with how run.py ends, if anything is."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = shutil.copy(Path(__file__).with_name("run.py"), folder)
+        Path(folder, "hosts.toml").write_text('[absent]\ncommand = ["/nowhere/host", "{toml}"]\n')
+        command = [sys.executable, program, "--component", program, *arguments]  # of components it wants a file
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    is_right = ended.returncode == 2 and "error: " in ended.stderr
+    return None if is_right else f"it ends with {ended.returncode}: {ended.stdout}{ended.stderr}"
+
+
 def main() -> int:
     import run
 
@@ -179,7 +205,13 @@ def main() -> int:
         found = run.attempt(function, [*good[:3], fault, "{toml}"], component)
         wrong += found is None
         print(f"{fault}: {title} ... {'noticed' if found else 'NOT NOTICED'}", flush=True)
-    print(f"\n{len(run.TRIALS) + len(FAULTS) - wrong} passed, {wrong} failed")
+    for title, arguments in NOTHING.items():
+        found = tries_nothing(arguments)
+        wrong += found is not None
+        print(f"{title}: ends with 2 ... {'ok' if found is None else 'FAILED'}", flush=True)
+        if found is not None:
+            print(f"    {found}")
+    print(f"\n{len(run.TRIALS) + len(FAULTS) + len(NOTHING) - wrong} passed, {wrong} failed")
     return 1 if wrong else 0
 
 

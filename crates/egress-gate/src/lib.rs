@@ -9,7 +9,7 @@
 //! | a request to a host nobody meant | the authority must be one that `configure` named, in full, and a rule must cover it, for every request |
 //! | a look-alike: `evil-example.com`, `example.com@evil.net` | rules compare whole labels; an authority is a host and a port, nothing else |
 //! | an address in disguise: `0x7f.1`, `2130706433`, `127.1` | such a host is neither a name nor an address here |
-//! | the address of a metadata service | link-local, multicast, unspecified and known metadata addresses are refused even where a rule lists them |
+//! | the address of a metadata service | link-local, multicast, unspecified and known metadata addresses are refused even where a rule lists them, and what wraps such a one in IPv6 |
 //! | reading credentials on the wire | plain `http` reaches loopback only |
 //! | opening the gate from within | the source does not import what sets the rules: in the composition only the command does |
 //!

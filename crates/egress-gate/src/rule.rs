@@ -44,17 +44,41 @@ impl Host {
     pub(crate) fn is_never_allowed(&self) -> bool {
         match self {
             Self::Name(_) => false,
-            Self::Address(address) if address.is_multicast() || address.is_unspecified() => true,
-            Self::Address(IpAddr::V4(address)) => {
-                address.is_link_local()
-                    || matches!(address.octets(), [100, 100, 100, 200] | [168, 63, 129, 16])
-            }
+            Self::Address(IpAddr::V4(address)) => is_never_allowed_v4(*address),
             Self::Address(IpAddr::V6(address)) => {
-                address.is_unicast_link_local()
-                    || matches!(address.segments(), [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..])
+                address.is_multicast()
+                    || address.is_unspecified()
+                    || address.is_unicast_link_local()
+                    || matches!(
+                        address.segments(),
+                        [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..] | [0xfd00, 0x00c1, .., 0xa9fe, 0xa9fe]
+                    )
+                    // NAT64 of a network's own. Where in it the IPv4 address stands, nobody else knows.
+                    || matches!(address.segments(), [0x64, 0xff9b, 1, ..])
+                    || wrapped(address).is_some_and(is_never_allowed_v4)
             }
         }
     }
+}
+
+fn is_never_allowed_v4(address: Ipv4Addr) -> bool {
+    address.is_multicast()
+        || address.is_broadcast()
+        || address.is_link_local()
+        || matches!(address.octets(), [0, ..] | [100, 100, 100, 200] | [168, 63, 129, 16])
+}
+
+/// The IPv4 address that an IPv6 one leads to: by NAT64, by 6to4, or as it was once compatible. A mapped one is unwrapped already.
+fn wrapped(address: &Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match address.segments() {
+        _ if address.is_loopback() => return None,
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            (high, low)
+        }
+        _ => return None,
+    };
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Some(Ipv4Addr::new(a, b, c, d))
 }
 
 /// A host and a port, as a request has them.
@@ -124,6 +148,61 @@ impl Rule {
                 .strip_suffix(suffix.as_str())
                 .is_some_and(|front| front.len() > 1 && front.ends_with('.')),
             (own, host) => !self.is_suffix && own == host,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_never_allowed(text: &str) -> bool {
+        Authority::parse(text).unwrap_or_else(|| panic!("{text}")).host.is_never_allowed()
+    }
+
+    #[test]
+    fn some_addresses_are_never_allowed_in_whatever_an_address_of_ipv4_is_wrapped() {
+        for address in [
+            "169.254.169.254",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "100.100.100.200",
+            "168.63.129.16",
+            "[::]",
+            "[ff02::1]",
+            "[fe80::1]",
+            "[fd00:ec2::254]",
+            "[fd20:ce::254]",
+            "[fd00:c1::a9fe:a9fe]",
+            "[::ffff:169.254.169.254]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[64:ff9b::100.100.100.200]",
+            "[64:ff9b:1::a9fe:a9fe]",
+            "[64:ff9b:1:a9fe:a9:fe00::]",
+            "[2002:a9fe:a9fe::1]",
+            "[2002:a83f:8110::1]",
+            "[::a9fe:a9fe]",
+            "[::168.63.129.16]",
+        ] {
+            assert!(is_never_allowed(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn other_hosts_are_allowed_where_they_are_listed() {
+        for host in [
+            "logs.example.com",
+            "93.184.216.34",
+            "10.1.2.3",
+            "127.0.0.1",
+            "[::1]",
+            "[2606:2800:220:1::1]",
+            "[64:ff9b::5db8:d822]",
+            "[2002:5db8:d822::1]",
+        ] {
+            assert!(!is_never_allowed(host), "{host}");
         }
     }
 }

@@ -65,7 +65,7 @@ export function description({ name, version, configSchema, streams }) {
 
 /** @param {any} given */
 export function grants({ authorities, warnings }) {
-  return { authorities: fits(authorities, 'authorities').map(String), warnings: problems(warnings) };
+  return { authorities: fits(authorities, 'authorities').map(printable), warnings: problems(warnings) };
 }
 
 /** @param {any[]} given */

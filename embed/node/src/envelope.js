@@ -23,7 +23,10 @@ const checksum = (body) => createHash('sha256').update(body).digest('hex');
 
 /** @param {Owner} owner @param {number} revision @param {string} state */
 export function seal(owner, revision, state) {
-  const label = { ...owner, revision, saved_at: Date.now(), bytes: Buffer.byteLength(state) };
+  const bytes = Buffer.byteLength(state);
+  // What no run could load again.
+  if (bytes === 0 || bytes > LARGEST_STATE) throw new Unfit('has 1 byte to 1 MiB; the one stored before is kept');
+  const label = { ...owner, revision, saved_at: Date.now(), bytes };
   const body = Buffer.from(`${JSON.stringify(label)}\n${state}`);
   return Buffer.concat([MAGIC, FORMAT, Buffer.from(`${checksum(body)}\n`), body]);
 }

@@ -1,5 +1,6 @@
-import { versionProblem } from './version.js';
+import { vectorProblem, versionProblem } from './version.js';
 import { moduleOf } from './transpile.js';
+import { parseRules } from './authority.js';
 import { documentOf } from './config.js';
 import { ComponentError } from './errors.js';
 import { Instance } from './instance.js';
@@ -27,7 +28,7 @@ const LIMITS = {
 
 /** @param {string | URL | Uint8Array} component @param {api.LoadOptions & { allow?: string[] }} options */
 async function prepared(component, options) {
-  const problem = versionProblem(process.versions.node);
+  const problem = versionProblem(process.versions.node) ?? vectorProblem();
   if (problem) throw new ComponentError({ kind: 'config', message: problem });
   const limits = { ...LIMITS, ...options.limits };
   const { module, digest, isAsync } = await moduleOf(component, options);
@@ -37,9 +38,10 @@ async function prepared(component, options) {
 /** @type {typeof api.open} */
 export async function open(component, config, options = {}) {
   const document = documentOf(config);
+  const rules = options.allow && parseRules(options.allow);
   const { limits, digest, load } = await prepared(component, options);
   const store = typeof options.state === 'string' ? fileStore(options.state) : options.state;
-  const source = new Source(load, document, { ...options, limits, store });
+  const source = new Source(load, document, { ...options, limits, rules, store });
   try {
     await source.begin(digest);
   } catch (error) {

@@ -1,6 +1,6 @@
 // Where the program writes events: a line each.
 
-import { open } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { ConfigurationError, reason } from './errors.js';
 import { NoLocks, lock } from './lock.js';
@@ -31,9 +31,10 @@ export function standardOutput() {
 export async function fileOutput(path) {
   let file, held;
   try {
-    held = await lock(`${path}.lock`);
-    if (!held) throw refuse(`${path}: another process writes to this file; stop it, or choose another file`);
     file = await open(path, 'a+', 0o600);
+    // One file, one lock: whichever links lead to it.
+    held = await lock(`${await realpath(path)}.lock`);
+    if (!held) throw refuse(`${path}: another process writes to this file; stop it, or choose another file`);
     await cutTornLine(file, path);
   } catch (error) {
     await file?.close();

@@ -135,7 +135,10 @@ async function run(args) {
 
 /** Paths as they stand in the TOML file. @param {SourceError} error */
 function inSource(error) {
-  const problems = error.problems.map((problem) => (problem.path ? { ...problem, path: `source.${problem.path}` } : problem));
+  const problems = error.problems.map((problem) => {
+    const { path } = problem;
+    return path ? { ...problem, path: path === 'allow' ? 'egress.allow' : `source.${path}` } : problem;
+  });
   return new SourceError(problems[0], { problems });
 }
 

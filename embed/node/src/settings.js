@@ -3,6 +3,7 @@
 
 import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
+import { parseRule } from './authority.js';
 import { readText, resolved } from './config.js';
 import { ConfigurationError } from './errors.js';
 
@@ -68,6 +69,14 @@ export async function readSettings(path) {
   const { allow = [] } = part('egress', ['allow']);
   if (!Array.isArray(allow) || !allow.every((rule) => typeof rule === 'string')) {
     note('egress.allow', 'a list of texts is expected: allow = ["logs.example.com"]');
+  } else {
+    for (const [index, rule] of allow.entries()) {
+      try {
+        parseRule(rule);
+      } catch (/** @type {any} */ error) {
+        note(`egress.allow[${index}]`, error.message);
+      }
+    }
   }
   const limits = limitsOf(part('limits', Object.values(LIMITS).flatMap(Object.keys)), note);
   const { digest, wasi_0_3: wasi03 } = part('admission', ['digest', 'wasi_0_3']);

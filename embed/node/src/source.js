@@ -1,11 +1,12 @@
 // A source that is polled in a loop: what it has come to, what is acknowledged, and what follows a failure.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClosedError, CrashError, PollError, SourceError, StateError } from './errors.js';
+import { uncovered } from './authority.js';
+import { ClosedError, ConfigurationError, CrashError, PollError, SourceError, StateError } from './errors.js';
 
 /** @import * as api from '../index.js' */
 /** @import { Instance } from './instance.js' */
-/** @typedef {Omit<api.Options, 'limits' | 'state'> & { limits: Required<api.Limits>, store?: api.StateStore }} Settings */
+/** @typedef {Omit<api.Options, 'limits' | 'state'> & { limits: Required<api.Limits>, rules?: import('./authority.js').Rule[], store?: api.StateStore }} Settings */
 
 const RETRY_AFTER_MS = 30_000;
 const SHORTEST_RETRY_MS = 100;
@@ -268,7 +269,9 @@ export class Source {
     const instance = await this.#load();
     try {
       this.#instance = instance;
-      this.#grants = await this.#ask(instance, 'configure', [this.#config]);
+      const grants = await this.#ask(instance, 'configure', [this.#config]);
+      this.#covered(grants.authorities);
+      this.#grants = grants;
       if (this.#range) await this.#ask(instance, 'confine', [this.#range]);
     } catch (error) {
       this.#instance = undefined;
@@ -276,6 +279,15 @@ export class Source {
       throw error;
     }
     return instance;
+  }
+
+  /** Refuses a source that could not collect. @param {string[]} authorities */
+  #covered(authorities) {
+    const { rules } = this.#settings;
+    const denied = rules ? uncovered(authorities, rules) : [];
+    if (!denied.length) return;
+    const message = `does not allow what the source has to contact: ${denied.join(', ')}`;
+    throw new ConfigurationError({ kind: 'config', path: 'allow', message, hint: 'if it may, add it' });
   }
 
   /** @param {Instance} instance @param {string} call @param {any[]} args */

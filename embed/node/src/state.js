@@ -1,6 +1,6 @@
 // A state in a file of its own, held by one process.
 
-import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { lstat, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { LARGEST_FILE, Unfit, seal, unseal } from './envelope.js';
 import { StateError, reason } from './errors.js';
@@ -25,6 +25,7 @@ export function fileStore(given, { lock: wantsLock = true, tenant = 'default' } 
 
   async function hold() {
     path = await real(path);
+    if ((await lstat(path).catch(() => undefined))?.isSymbolicLink()) throw refuse(`${given}: the state is a link that leads nowhere`);
     if (!wantsLock || held) return;
     try {
       held = await lock(`${path}.lock`);
@@ -74,6 +75,7 @@ export function fileStore(given, { lock: wantsLock = true, tenant = 'default' } 
       try {
         await replace(path, seal(owner, revision + 1, state));
       } catch (error) {
+        if (error instanceof Unfit) throw refuse(`${given}: a state ${error.message}`);
         throw refuse(`${given}: cannot store the state: ${reason(error)}`, undefined, error);
       }
       revision += 1;

@@ -3,10 +3,10 @@
 const NANOSECONDS = 1_000_000n;
 
 /**
- * @param {(scheme: string, authority: string | undefined) => boolean} mayContact
+ * @param {import('./gate.js').Gate} gate
  * @param {() => number} ahead how far the component's clocks are ahead of the system's, in milliseconds
  */
-export async function imports03(mayContact, ahead) {
+export async function imports03(gate, ahead) {
   /** @type {any} */
   const http = await import('@bytecodealliance/preview3-shim/http').catch((error) => {
     throw new Error(`what it needs of WASI 0.3 is an optional dependency, @bytecodealliance/preview3-shim, which is not there: ${error.code}`);
@@ -39,7 +39,7 @@ export async function imports03(mayContact, ahead) {
       async send(request) {
         // Without a scheme, the shim would take http.
         if (!request.getScheme()) request.setScheme({ tag: 'HTTPS' });
-        if (!mayContact(request.getScheme().tag, request.getAuthority())) throw new http.HttpError('HTTP-request-denied');
+        if (!gate.admits(request.getScheme().tag, request.getAuthority(), request.getPathWithQuery())) throw new http.HttpError('HTTP-request-denied');
         return http.client.send(request);
       },
     },

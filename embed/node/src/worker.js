@@ -9,8 +9,8 @@ import * as clocks from '@bytecodealliance/preview2-shim/clocks';
 import * as http from '@bytecodealliance/preview2-shim/http';
 import * as io from '@bytecodealliance/preview2-shim/io';
 import * as contract from './contract.js';
-import { GUARDED, isHost } from './address.js';
-import { covers, isPrivate } from './authority.js';
+import { GUARDED } from './address.js';
+import { Gate } from './gate.js';
 import { imports03 } from './wasi-0.3.js';
 import { PAGE, bounded } from './memory.js';
 
@@ -21,8 +21,7 @@ const CONTRACT = isAsync ? contract.ASYNC_CONTRACT : contract.CONTRACT;
 // What the shim prints when it gives up is not for the user's terminal.
 for (const stream of [process.stdout, process.stderr]) stream.write = () => true;
 
-/** @type {string[]} */
-let granted = [];
+const gate = new Gate(allow);
 /** @type {WebAssembly.Memory | undefined} */
 let memory;
 /** How far the component's clocks are ahead of the system's, in milliseconds. */
@@ -46,7 +45,7 @@ const imports02 = {
     /** @param {any} request @param {any} options */
     handle(request, options) {
       // Without a scheme, the shim takes https too.
-      if (!mayContact(request.scheme()?.tag ?? 'HTTPS', request.authority())) throw { tag: 'HTTP-request-denied' };
+      if (!gate.admits(request.scheme()?.tag ?? 'HTTPS', request.authority(), request.pathWithQuery())) throw { tag: 'HTTP-request-denied' };
       // The shim takes the time to connect for the time until an answer begins, which is too short for a slow query.
       options?.setConnectTimeout(options.firstByteTimeout());
       return http.outgoingHandler.handle(request, options);
@@ -61,12 +60,6 @@ const imports02 = {
   'wasi:io/poll': io.poll,
   'wasi:io/streams': io.streams,
 };
-
-/** @param {string} scheme @param {string | undefined} authority */
-function mayContact(scheme, authority) {
-  if (authority === undefined || !isHost(authority) || !granted.includes(authority) || !isPrivate(scheme, authority)) return false;
-  return !allow || allow.some((/** @type {string} */ pattern) => covers(pattern, authority));
-}
 
 async function load() {
   /** @type {WeakMap<WebAssembly.Module, number>} */
@@ -88,7 +81,7 @@ async function load() {
     return instance;
   };
   if (!(/** @type {any} */ (globalThis)[GUARDED])) throw new Error('this Node does not take NODE_OPTIONS, by which requests are guarded');
-  const imports = isAsync ? await imports03(mayContact, () => ahead) : imports02;
+  const imports = isAsync ? await imports03(gate, () => ahead) : imports02;
   const { instantiate } = await import(module);
   if (typeof instantiate !== 'function') throw new Error('it is not a module that `transpile` made');
   const exports = await instantiate(compile, imports, instantiateCore);
@@ -102,7 +95,7 @@ const calls = (source) => ({
   describe: async () => contract.description(await source.describe()),
   async configure(config) {
     const grants = contract.grants(await source.configure(config));
-    granted = grants.authorities;
+    gate.grant(grants.authorities);
     return grants;
   },
   check: async () => contract.findings(await source.check()),

@@ -65,7 +65,9 @@ test('it says what to do where its dependencies are not installed', needsHostile
 });
 
 test('nothing in it names a registry', async () => {
-  const lock = await readFile(join(PACKAGE, 'package-lock.json'), 'utf8');
-  assert.doesNotMatch(lock, /"resolved"|https?:\/\/(?!github\.com|opencollective)[^"]*\.tgz/);
-  assert.ok(existsSync(join(PACKAGE, '.npmrc')));
+  for (const place of [PACKAGE, join(PACKAGE, 'node-24')]) {
+    const lock = await readFile(join(place, 'package-lock.json'), 'utf8');
+    assert.doesNotMatch(lock, /"resolved"|https?:\/\/(?!github\.com|opencollective)[^"]*\.tgz/);
+    assert.ok(existsSync(join(place, '.npmrc')));
+  }
 });

@@ -147,6 +147,21 @@ test('what the component says of a TOML file has the paths of that file', needs(
   assert.match(stderr, /^config: source\.instance_ur: .*instance_url/m);
 });
 
+test('what is not allowed is said before the first poll, as it stands in the file', needsOrg, async (t) => {
+  const [there, place] = [await org(t), await folder()];
+  const file = await toml(place, there);
+  await writeFile(file, (await readFile(file, 'utf8')).replace(/\[egress\]\nallow = .*/, ''));
+  const { status, stderr } = await run(file);
+  assert.equal(status, 2, stderr);
+  assert.equal(stderr, `config: egress.allow: does not allow what the source has to contact: ${there.authority} (if it may, add it)\n`);
+});
+
+test('a Node without vectors is told so in a sentence', { ...needsHostile, ...(process.arch !== 'x64' && { skip: 'there is no flag for it here' }) }, async () => {
+  const { status, stderr } = await program([HOSTILE, '--describe'], {}, ['--no-enable-ssse3']).ended;
+  assert.deepEqual([status, stderr.split('\n').length], [2, 2], stderr);
+  assert.match(stderr, /^config: this Node has no vectors \(SIMD\) for WebAssembly, which sources need: /);
+});
+
 test('what is wrong on the command line is told with 2, and --help teaches', async () => {
   for (const args of [[], ['--nonsense'], ['source.wasm'], ['a', 'b', 'c'], ['x.toml', '--state', 's'], ['nowhere.toml']]) {
     const { status, stdout, stderr } = await run(...args);
@@ -170,6 +185,7 @@ token = { env = "NOT_SET_ANYWHERE" }
 kind = "elasticsearch"
 [egress]
 alow = []
+allow = ["logs.example.com", "https://acme.my.salesforce.com", "*.com"]
 proxy = "http://proxy"
 [limits]
 memory = "64MB"
@@ -187,13 +203,15 @@ digest = "sha256:12"
       'output.kind: "stdout" or "file" is expected',
       'egress.alow: unknown key; did you mean `allow`?',
       'egress.proxy: source-host has this',
+      'egress.allow[1]: `https://acme.my.salesforce.com` is no host to allow: write the host alone, without scheme, user and path',
+      'egress.allow[2]: `*.com` is no host to allow: a suffix needs two labels',
       'limits.memory: a size is expected',
       'limits.call_time: a time is expected',
       'admission.digest: sha256:',
     ]) {
       assert.ok(said.includes(part), `${part}\n${said}`);
     }
-    return error.problems.length === 9;
+    return error.problems.length === 11;
   });
 });
 

@@ -81,6 +81,8 @@ test('a file that holds no state says why, and is left as it is', async () => {
     await store.close();
     assert.equal((await stat(path)).size, content.length);
   }
+  await symlink(join(place, 'nowhere'), join(place, 'link'));
+  await assert.rejects(fileStore(join(place, 'link')).load(), isState(/is a link that leads nowhere/));
   await mkdir(join(place, 'folder'));
   await assert.rejects(fileStore(join(place, 'folder')).load(), isState(/it is not a file/));
   await assert.rejects(fileStore(join(place, 'nowhere', 'state.json')).load(), isState(/no such file or folder/));
@@ -115,6 +117,22 @@ test('a state that stands in its file alone is taken over, and goes into the fil
   assert.deepEqual(rest, { tenant: 'acme', component: 'salesforce', version: '1.4.0', digest: 'sha256:00', revision: 2, bytes: 12 });
   assert.equal(state, '{"cursor":3}');
   await store.close();
+});
+
+test('what could not be loaded again is not stored, and the state before is kept', async () => {
+  const path = join(await folder(), 'state.json');
+  const store = fileStore(path);
+  await store.load();
+  // In bytes, not in characters.
+  const largest = 'ü'.repeat(1 << 19);
+  await store.save(largest);
+  for (const state of ['', `${largest}x`, 'ü'.repeat((1 << 19) + 1)]) {
+    await assert.rejects(store.save(state), isState(/a state has 1 byte to 1 MiB; the one stored before is kept/));
+  }
+  await store.close();
+  const next = fileStore(path);
+  assert.equal(await next.load(), largest);
+  await next.close();
 });
 
 test('a lock that is removed meanwhile ends the storing of states', async () => {

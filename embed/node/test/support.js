@@ -19,6 +19,7 @@ export const COMPONENT_P3 = built('SOURCE_COMPONENT_P3', 'dist/salesforce-source
 export const HOSTILE_P3 = built('HOSTILE_COMPONENT_P3', 'dist/hostile-source-p3.wasm');
 export const HOSTILE = built('HOSTILE_COMPONENT', 'dist/hostile-source.wasm');
 export const REFERENCE = built('REFERENCE_COMPONENT', 'dist/reference-source.wasm');
+export const SOURCE_HOST = built('SOURCE_HOST', 'target/release/source-host');
 const SIMULATOR = built('SALESFORCE_SIM', 'target/release/salesforce-sim');
 export const PROGRAM = fileURLToPath(new URL('../bin/pipeline-source.js', import.meta.url));
 
@@ -139,8 +140,8 @@ export async function readEvents(path) {
 }
 
 /** Starts the program; `ended` resolves to {status, signal, stdout, stderr}. */
-export function program(args, options = {}) {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+export function program(args, options = {}, flags = []) {
+  const child = spawn(process.execPath, [...flags, PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   const said = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (said[name] += text));
   const ended = once(child, 'close').then(([status, signal]) => ({ status, signal, ...said }));

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from wasmtime import wat2wasm
+from wasmtime import Config, Engine, WasmtimeError, wat2wasm
+from wasmtime.component import Component as Compiled
 
 from pipeline_source import Component, ComponentCrashed, Limits, NotASource, SourceError, UnsupportedWasmtime
-from pipeline_source.component import Instance, require_http
+from pipeline_source.component import Instance, _why_not_compiled, require_http
 from pipeline_source.egress import Gate
 
 
@@ -75,6 +76,15 @@ def test_a_wasmtime_without_http_is_named() -> None:
     with pytest.raises(UnsupportedWasmtime, match="has no wasi:http") as refused:
         require_http(object)
     assert refused.value.hint and isinstance(refused.value, SourceError)
+
+
+def test_a_wasmtime_without_vectors_is_told(hostile_path: Path) -> None:
+    config = Config()
+    config.wasm_simd = config.wasm_relaxed_simd = False
+    with pytest.raises(WasmtimeError) as refused:
+        Compiled(Engine(config), hostile_path.read_bytes())
+    said = _why_not_compiled(str(refused.value))
+    assert said.startswith("it needs vectors of 128 bits (SIMD), and this wasmtime has them switched off")
 
 
 def with_memories(path: Path, number: int) -> Component:

@@ -72,10 +72,41 @@ def test_names_are_compared_without_case_and_trailing_dot() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["169.254.169.254", "0.0.0.0", "224.0.0.1", "100.100.100.200", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "[fe80::1]"],
+    [
+        "169.254.169.254",
+        "0.0.0.0",
+        "0.1.2.3",
+        "224.0.0.1",
+        "255.255.255.255",
+        "100.100.100.200",
+        "168.63.129.16",
+        "[::]",
+        "[ff02::1]",
+        "[fd00:ec2::254]",
+        "[fd20:ce::254]",
+        "[fd00:c1::a9fe:a9fe]",
+        "[fe80::1]",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[64:ff9b::100.100.100.200]",
+        "[64:ff9b:1::a9fe:a9fe]",
+        "[64:ff9b:1:a9fe:a9:fe00::]",
+        "[2002:a9fe:a9fe::1]",
+        "[2002:a83f:8110::1]",
+        "[::a9fe:a9fe]",
+        "[::168.63.129.16]",
+    ],
 )
 def test_some_addresses_are_denied_even_where_they_are_listed(address: str) -> None:
     assert not admits(gate([address], [address]), address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.216.34", "10.1.2.3", "127.0.0.1", "[::1]", "[2606:2800:220:1::1]", "[64:ff9b::5db8:d822]", "[2002:5db8:d822::1]"],
+)
+def test_other_addresses_are_admitted_where_they_are_listed(address: str) -> None:
+    assert admits(gate([address], [address]), address)
 
 
 @pytest.mark.parametrize("disguised", ["0x7f.1", "127.1", "2130706433", "0177.0.0.1"])

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +127,17 @@ def test_a_request_to_a_server_that_would_answer_is_denied_before_it_is_sent(hos
     with attacked_by(hostile, "one-request", authority=server) as source:
         source._gate.grant(["logs.example.com"])
         assert next(iter(source)).state == "ErrorCode::HttpRequestDenied"
+
+
+@pytest.mark.parametrize("path", ["@evil", ".evil", ":1234", "x/slo"])
+def test_what_is_no_path_is_not_sent(hostile_path: Path, tmp_path: Path, server: str, path: str) -> None:
+    """wasmtime refuses it when the request is made, and has authority and path apart all the way."""
+    content = hostile_path.read_bytes()
+    assert len(path) == len("/slow") and b"/slow" in content
+    other = tmp_path / "other.wasm"
+    other.write_bytes(content.replace(b"/slow", path.encode()))
+    with attacked_by(Component(other), "silent-server", authority=server) as source:
+        assert next(iter(source)).state == "no request"
 
 
 def test_a_request_goes_nowhere_else(hostile: Component, caplog: pytest.LogCaptureFixture) -> None:

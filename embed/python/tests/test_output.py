@@ -1,13 +1,17 @@
-"""What is left of a write that fails."""
+"""What is left of a write that fails, and who else may write."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from pipeline_source.output import EventFile
+
+from .conftest import StartOrg
 
 
 def test_a_write_that_fails_half_way_leaves_no_torn_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,3 +31,42 @@ def test_a_write_that_fails_half_way_leaves_no_torn_line(tmp_path: Path, monkeyp
                 events.append(['{"a":"2222222"}'])
         events.append(['{"a":3}'])
     assert path.read_text() == '{"a":1}\n{"a":3}\n'
+
+
+def test_of_two_that_are_to_write_to_one_file_the_second_is_refused_by_whichever_path(tmp_path: Path) -> None:
+    path, link, folder = tmp_path / "events.jsonl", tmp_path / "link", tmp_path / "folder"
+    link.symlink_to(path)
+    folder.symlink_to(tmp_path)
+    # Also where the link led nowhere when the first came.
+    for first, second in ((link, path), (path, link), (path, folder / path.name)):
+        with EventFile(first):
+            for _ in range(2):
+                with pytest.raises(ValueError, match="another process writes to it"):
+                    EventFile(second)
+        EventFile(second).close()
+
+
+def test_it_and_source_host_exclude_each_other(
+    component_path: Path, source_host: Path, start_org: StartOrg, tmp_path: Path
+) -> None:
+    toml, path, link = start_org().toml_file(tmp_path, component_path), tmp_path / "events.ndjson", tmp_path / "link"
+    link.symlink_to(path)
+    command: list[str | Path] = [source_host, "--quiet", "run", toml]
+    with EventFile(path):
+        refused = subprocess.run([*command, "--until-caught-up"], capture_output=True, text=True, timeout=60)
+        assert refused.returncode != 0 and "is in use by another host" in refused.stderr, refused.stderr
+    process = subprocess.Popen(command)
+    try:
+        until = time.monotonic() + 60
+        while not path.exists() or not path.stat().st_size:
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.01)
+        before = path.read_bytes()
+        for name in (path, link):
+            with pytest.raises(ValueError, match="another process writes to it"):
+                EventFile(name)
+        assert path.read_bytes().startswith(before)
+    finally:
+        process.terminate()
+        process.wait()
+    EventFile(path).close()

@@ -111,6 +111,13 @@ def test_a_second_name_of_it_has_the_same_lock(path: Path, tmp_path: Path) -> No
             opened(tmp_path / "link.json")
 
 
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "nowhere.json")
+    with pytest.raises(StateError, match="a link that leads nowhere"):
+        opened(tmp_path / "link.json")
+    assert [file.name for file in tmp_path.iterdir()] == ["link.json"]
+
+
 def test_a_lock_that_was_removed_ends_saving(path: Path) -> None:
     with opened(path) as file:
         Path(f"{path}.lock").unlink()

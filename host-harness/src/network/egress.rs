@@ -505,8 +505,15 @@ fn never(address: IpAddr) -> bool {
                 // What AWS, Google and Oracle have their metadata services at, besides the link-local address.
                 || matches!(a.segments(), [0xfd00, 0xec2, ..] | [0xfd20, 0xce, ..] | [.., 0xa9fe, 0xa9fe])
                 || (embedded && !a.is_loopback())
+                || six_to_four(a).is_some_and(|inner| never(inner.into()))
         }
     }
+}
+
+/// The IPv4 address of a router that an address of 6to4 leads to.
+fn six_to_four(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [0x20, 0x02, a, b, c, d, ..] = address.octets() else { return None };
+    Some(Ipv4Addr::new(a, b, c, d))
 }
 
 /// Whether an address is reachable for everybody: in none of the special-purpose registries (RFC 6890 and successors).
@@ -651,6 +658,9 @@ mod tests {
             "[::ffff:a9fe:a9fe]",
             "[::169.254.169.254]",
             "[64:ff9b::a9fe:a9fe]",
+            "[64:ff9b:1::a9fe:a9fe]",
+            "[64:ff9b:1:a9fe:a9:fe00::]",
+            "[2002:a9fe:a9fe::1]",
             "[fd00:ec2::254]",
             "[fe80::1]",
             "0.0.0.0",
@@ -855,6 +865,7 @@ mod tests {
             "::169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::",
+            "2002:a83f:8110::1",
             "169.254.170.2",
             "fd00:ec2::254",
             "fd00:ec2::23",

@@ -136,6 +136,11 @@ fn lock(path: &Path) -> Result<(PathBuf, File), OutputError> {
     // One file, one lock: whichever way leads to it.
     let real = match fs::canonicalize(path) {
         Ok(real) => real,
+        // One that leads nowhere yet would have another lock as soon as it leads somewhere.
+        Err(_) if path.is_symlink() => {
+            private().append(true).open(path).map_err(io)?;
+            fs::canonicalize(path).map_err(io)?
+        }
         Err(_) => fs::canonicalize(folder(path)).map_err(io)?.join(name),
     };
     if real.exists() && !real.is_file() {
@@ -296,6 +301,11 @@ mod tests {
             let link = folder.path().join("link.ndjson");
             std::os::unix::fs::symlink(&path, &link).unwrap();
             assert_eq!(Appender::open(&link).unwrap_err().kind(), OutputErrorKind::Mistake);
+            // One that leads nowhere yet, too.
+            let (new, ahead) = (folder.path().join("new.ndjson"), folder.path().join("ahead.ndjson"));
+            std::os::unix::fs::symlink(&new, &ahead).unwrap();
+            let _second = Appender::open(&ahead).unwrap();
+            assert_eq!(Appender::open(&new).unwrap_err().kind(), OutputErrorKind::Mistake);
         }
         drop(first);
         Appender::open(&path).unwrap();

@@ -205,6 +205,8 @@ def _is_offered(name: str) -> bool:
 def _why_not_compiled(message: str) -> str:
     if "unexpected end" in message or "out of bounds" in message:
         return "it is damaged or cut off; copy it again"
+    if "SIMD support is not enabled" in message:
+        return "it needs vectors of 128 bits (SIMD), and this wasmtime has them switched off; take one that has them"
     return "it cannot be compiled: " + printable(" ".join(message.split()))[:300]
 
 

@@ -12,7 +12,8 @@ The attacks, and what stops them:
 | a request to a host nobody meant | the authority must be one that `configure` named, in full, **and** match a rule, for every request |
 | a look-alike: `evil-example.com`, `example.com@evil.net` | rules compare whole labels; an authority is a name or address and a port, nothing else |
 | an address in disguise: `0x7f.1`, `2130706433`, `127.1` | such a host is neither a name nor an address here |
-| a literal address of a metadata service | link-local, multicast, unspecified and known metadata addresses are refused even where a rule lists them |
+| a literal address of a metadata service | link-local, multicast, unspecified and known metadata addresses are refused even where a rule lists them, and IPv6 \
+addresses that wrap such a one (NAT64, 6to4, IPv4-compatible) |
 | reading credentials on the wire | plain `http` reaches loopback only |
 | another way out than HTTP | a component that imports sockets, files or anything but HTTP and clocks is not loaded |
 
@@ -39,12 +40,25 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
-_METADATA = tuple(
+_NEVER = tuple(
     map(
         ipaddress.ip_network,
-        ("100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::/32", "fd20:ce::/32"),
+        (
+            "0.0.0.0/8",
+            "255.255.255.255/32",
+            # Metadata services, besides the link-local ones.
+            "100.100.100.200/32",
+            "168.63.129.16/32",
+            "fd00:ec2::/32",
+            "fd20:ce::/32",
+            "fd00:c1::a9fe:a9fe/128",
+            # NAT64 of a network's own. Where in it the IPv4 address stands, nobody else knows.
+            "64:ff9b:1::/48",
+        ),
     )
 )
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
 _MOST_DENIALS_LOGGED = 100
 
 
@@ -70,12 +84,23 @@ def _host(text: str) -> str | Address | None:
 
 def _never(address: Address) -> bool:
     """Refused even where it is listed: nothing that serves logs lives there, and metadata services do."""
+    wrapped = _wrapped(address)
     return (
         address.is_link_local
         or address.is_multicast
         or address.is_unspecified
-        or any(address in network for network in _METADATA if network.version == address.version)
+        or any(address in network for network in _NEVER)
+        or (wrapped is not None and _never(wrapped))
     )
+
+
+def _wrapped(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one leads to: by NAT64, by 6to4, or as it was once compatible. (A mapped one is unwrapped already.)"""
+    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback:
+        return None
+    if address in _NAT64 or address in _COMPATIBLE:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.sixtofour
 
 
 def _is_loopback(host: str | Address) -> bool:

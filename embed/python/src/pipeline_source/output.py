@@ -13,6 +13,8 @@ from typing import Self
 class EventFile:
     """A file of lines, mode 0600, that is appended to by this process alone.
 
+    The lock is on `<path>.lock`, ends with the process, and is the one of `source-host` and of the package for Node.
+
     A last line without an end was torn when a process was killed; its batch was not acknowledged and comes again, so it is cut
     off. Raises `ValueError` if the file ends with something else, and `OSError`.
     """
@@ -21,13 +23,19 @@ class EventFile:
         self.path = Path(path)
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b")
         try:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(f"{path}: another process writes to it") from None
-            self._cut_torn_line()
+            # One file, one lock: whichever links lead to it.
+            self._lock = os.open(f"{os.path.realpath(path, strict=True)}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except BaseException:
             self._file.close()
+            raise
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._cut_torn_line()
+        except BlockingIOError:
+            self.close()
+            raise ValueError(f"{path}: another process writes to it; stop that one, or choose another file") from None
+        except BaseException:
+            self.close()
             raise
 
     def _cut_torn_line(self) -> None:
@@ -63,7 +71,9 @@ class EventFile:
             raise
 
     def close(self) -> None:
-        self._file.close()
+        if not self._file.closed:
+            self._file.close()
+            os.close(self._lock)
 
     def __enter__(self) -> Self:
         return self

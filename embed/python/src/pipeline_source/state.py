@@ -68,6 +68,8 @@ class StateFile:
     def __init__(self, path: str | os.PathLike[str], *, tenant: str = "default") -> None:
         # With links followed, so that two names of one state have one lock.
         self.path = Path(os.path.realpath(path))
+        if os.path.islink(path) and not os.path.exists(path):
+            raise StateError(f"{path}: the state is a link that leads nowhere")
         if not _is_name(tenant):
             raise StateError("the tenant of a state must have 1 to 256 bytes and no control characters")
         self._owner: dict[str, Any] = {"tenant": tenant, "component": None, "version": None, "digest": None}

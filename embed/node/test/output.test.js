@@ -1,0 +1,63 @@
+// The file of events, and who else may write to it.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileOutput } from '../src/output.js';
+import { COMPONENT, SOURCE_HOST, folder, needs, needsOrg, org, toml, until } from './support.js';
+
+const isInUse = /another process writes to this file/;
+
+test('of two that are to write to one file the second is refused, by whichever path', async () => {
+  const [place, path] = [await folder(), join(await folder(), 'events.ndjson')];
+  const [link, way] = [join(place, 'link'), join(place, 'way')];
+  await symlink(path, link);
+  await symlink(join(path, '..'), way);
+  // Also where the link led nowhere when the first came.
+  for (const [first, second] of [[link, path], [path, link], [path, join(way, 'events.ndjson')]]) {
+    const held = await fileOutput(first);
+    await assert.rejects(fileOutput(second), isInUse);
+    await held.close();
+    await (await fileOutput(second)).close();
+  }
+});
+
+test('it and source-host exclude each other', needsOrg.skip ? needsOrg : needs(SOURCE_HOST, COMPONENT), async (t) => {
+  const [there, place] = [await org(t), await folder()];
+  const [file, path, link] = [await toml(place, there), join(place, 'events.ndjson'), join(place, 'link')];
+  await symlink(path, link);
+  const host = (...more) => spawn(SOURCE_HOST, ['--quiet', 'run', file, ...more], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const held = await fileOutput(link);
+  const refused = host('--until-caught-up');
+  let said = '';
+  refused.stderr.on('data', (text) => (said += text));
+  const [status] = await once(refused, 'close');
+  await held.close();
+  assert.notEqual(status, 0);
+  assert.match(said, /is in use by another host/);
+
+  const running = host();
+  t.after(() => running.kill());
+  await until(async () => running.exitCode !== null || (await stat(path)).size > 0);
+  const before = await readFile(path, 'utf8');
+  for (const name of [path, link]) await assert.rejects(fileOutput(name), isInUse);
+  assert.ok((await readFile(path, 'utf8')).startsWith(before));
+  running.kill();
+  await once(running, 'exit');
+  await (await fileOutput(path)).close();
+});
+
+test('a last line that was torn is cut off, and a file that holds something else is left alone', async () => {
+  const path = join(await folder(), 'events.ndjson');
+  for (const torn of ['{"n":2,"te', `{"${'x'.repeat(200_000)}`]) {
+    await writeFile(path, `{"n":1}\n${torn}`);
+    await (await fileOutput(path)).close();
+    assert.equal(await readFile(path, 'utf8'), '{"n":1}\n');
+  }
+  await writeFile(path, 'a letter');
+  await assert.rejects(fileOutput(path), /does not end with a line of events/);
+  assert.equal(await readFile(path, 'utf8'), 'a letter');
+});
