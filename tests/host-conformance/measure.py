@@ -22,14 +22,12 @@ import time
 import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PATIENCE = 300.0  # seconds that one run may take
 FILES = 24
-# What hosts.toml may call an output, and what the configuration says of it.
-OUTPUTS = {"file": 'kind = "file"\npath = "events.ndjson"', "stdout": 'kind = "stdout"'}
 
 
 class Mistake(Exception):
@@ -59,7 +57,7 @@ class Org:
         self.process.wait()
 
 
-def configuration(folder: Path, component: Path, url: str, org: Org, host: dict[str, Any]) -> Path:
+def configuration(folder: Path, component: Path, url: str, org: Org) -> Path:
     # A host may see nothing but this folder.
     shutil.copy(org.key, folder)
     path = folder / "source.toml"
@@ -78,7 +76,8 @@ event_log_file = {{ interval = "1h", log_file_interval = "hourly" }}
 [state]
 path = "state.json"
 [output]
-{OUTPUTS[host.get("output", "file")]}
+kind = "file"
+path = "events.ndjson"
 [egress]
 allow = [{json.dumps(url.removeprefix("http://"))}]
 """
@@ -86,18 +85,16 @@ allow = [{json.dumps(url.removeprefix("http://"))}]
     return path
 
 
-def command(host: dict[str, Any], toml: Path, *more: str) -> list[str]:
+def command(host: dict[str, list[str]], toml: Path, *more: str) -> list[str]:
     """How it is started: as it is measured, where hosts.toml says so, or as it is tried."""
     parts, more = (host["measured"], ()) if "measured" in host else (host["command"], more)
     return [part.format(root=ROOT, toml=toml, folder=toml.parent) for part in parts] + list(more)
 
 
-def run(host: dict[str, Any], toml: Path, *more: str) -> subprocess.Popen[bytes]:
-    """Starts it; what it says is in `said.txt` beside the configuration, its events are in `events.ndjson`."""
-    folder = toml.parent
-    with open(folder / "said.txt", "wb") as said, open(folder / "events.ndjson", "ab") as events:
-        out = events if host.get("output") == "stdout" else said
-        return subprocess.Popen(command(host, toml, *more), stdout=out, stderr=said)
+def run(host: dict[str, list[str]], toml: Path, *more: str) -> subprocess.Popen[bytes]:
+    """Starts it; what it says is in `said.txt` beside the configuration."""
+    with open(toml.parent / "said.txt", "wb") as said:
+        return subprocess.Popen(command(host, toml, *more), stdout=said, stderr=said)
 
 
 def said_in(folder: Path) -> str:
@@ -105,11 +102,11 @@ def said_in(folder: Path) -> str:
     return " ".join((folder / "said.txt").read_text(errors="replace")[-500:].split()).replace("|", "/")
 
 
-def collect(host: dict[str, Any], component: Path, org: Org, rows: int) -> Collected:
+def collect(host: dict[str, list[str]], component: Path, org: Org, rows: int) -> Collected:
     """One whole collection, into a file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        toml = configuration(folder, component, org.about["url"], org, host)
+        toml = configuration(folder, component, org.about["url"], org)
         begin = time.monotonic()
         process = run(host, toml, "--until-caught-up")
         timer = threading.Timer(PATIENCE, process.kill)
@@ -127,7 +124,7 @@ def collect(host: dict[str, Any], component: Path, org: Org, rows: int) -> Colle
         return Collected(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
-def start(host: dict[str, Any], component: Path, org: Org) -> float:
+def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
     """Seconds until it sends a request."""
     asked = threading.Event()
 
@@ -143,7 +140,7 @@ def start(host: dict[str, Any], component: Path, org: Org) -> float:
 
     with tempfile.TemporaryDirectory() as name, HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        toml = configuration(Path(name), component, f"http://127.0.0.1:{server.server_port}", org, host)
+        toml = configuration(Path(name), component, f"http://127.0.0.1:{server.server_port}", org)
         begin = time.monotonic()
         process = run(host, toml)
         # A host that has ended sends nothing any more.
