@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Whether the scenario can find something: a host that is right comes through, and one with a fault does not.
+
+The host is the one in Python, in which each fault is a line here. `scenario_selftest.py` runs the scenario; `scenario_selftest.py --host FAULT
+TOML ...` is the host."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import scenario
+from measure import ROOT
+from scenario import Collected, Differs, Host, Org, Place
+
+# What is wrong with the host, the part that has to notice, and what it has to say.
+FAULTS = {
+    "drops": ("collection", "1 of ", "events are missing"),
+    "alters": ("collection", "event ", "has other bytes"),
+    "repeats": ("collection", "event ", "comes again, and"),
+    "reorders": ("collection", "in salesforce.", "the order is not the same"),
+    "state-first": ("collection", "", "events are missing"),
+    "state-of-its-own": ("collection", "", "the states differ"),
+    "begins-anew": ("relay", "event ", "comes again, and nobody was killed before it"),
+    "shrugs": ("another private key", "", "it ends with status 0"),
+    "first-mistake": ("five mistakes at once", "", "it says something else"),
+    "own-words": ("a user that is not let in", "", "it says something else"),
+    "saves-nothing": ("a user that is not let in", "", "it leaves another state"),
+    "asks": ("an org that is not allowed", "", "it asks the org"),
+}
+
+
+def host(fault: str, arguments: list[str]) -> int:
+    """The host in Python with a fault, if it has a name."""
+    from pipeline_source import Batch, ConfigurationError, EventFile, StateFile, program
+
+    append, ack, save, errors = EventFile.append, Batch.ack, StateFile.save, ConfigurationError.__init__
+    held: list[tuple[EventFile, list[str]]] = []
+
+    def ack_first(batch: Batch) -> None:
+        ack(batch)
+        time.sleep(0.3)  # so that who kills it as the state is stored sees it
+        append(*held.pop())
+
+    faults = {
+        "drops": (EventFile, "append", lambda it, lines: append(it, [one for one in lines if not unlucky(one)])),
+        "alters": (EventFile, "append", lambda it, lines: append(it, [one.replace("8.11.0", "8.11.1") if unlucky(one) else one for one in lines])),
+        "repeats": (EventFile, "append", lambda it, lines: append(it, [two for one in lines for two in [one] * (2 if unlucky(one) else 1)])),
+        "reorders": (EventFile, "append", lambda it, lines: append(it, lines[::-1])),
+        "state-of-its-own": (StateFile, "save", lambda it, state: save(it, state.replace('"version":3', '"version":3,"spare":0'))),
+        "begins-anew": (StateFile, "load", lambda _: None),
+        "saves-nothing": (StateFile, "save", lambda _it, _state: None),
+        "first-mistake": (ConfigurationError, "__init__", lambda it, problems: errors(it, list(problems)[:1])),
+        "own-words": (program, "_sentence", lambda _: "the sign-in was refused"),
+    }
+    if fault == "state-first":
+        EventFile.append = lambda it, lines: held.append((it, lines))  # type: ignore[method-assign]
+        Batch.ack = ack_first  # type: ignore[method-assign]
+    elif fault == "asks":
+        toml = Path(arguments[0])
+        toml.write_text(toml.read_text().replace("elsewhere.example", "127.0.0.1:*"))
+    elif fault in faults:
+        where, name, instead = faults[fault]
+        setattr(where, name, instead)
+    status = program.main(arguments)
+    return 0 if fault == "shrugs" else status
+
+
+def unlucky(line: str) -> bool:
+    """One event of an org with this seed."""
+    return UNLUCKY in line
+
+
+UNLUCKY = '"id": "'
+
+
+def main() -> int:
+    python = ROOT / "embed/python/.venv/bin/python"
+    if not python.exists():
+        print(f"left out, for {python} is not there")
+        return 0
+    scenario.ROWS, scenario.BATCH, scenario.PATIENCE = 1600, 50, 20.0
+    rust = scenario.known_hosts()[scenario.REFERENCE]
+    wrong = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with Org(folder, 1, "other.pem") as org:
+            port = org.port
+        expected: dict[str, Collected | scenario.Refused] = {}
+
+        def come_of(which: Host, part: str) -> Collected | scenario.Refused:
+            slow = part in ("collection", "relay")
+            with Org(folder, 1, port=port, faults=scenario.FAULTS if slow else []) as org:
+                with tempfile.TemporaryDirectory() as inner, Place(Path(inner) / "place", folder) as place:
+                    if part == "collection":
+                        return scenario.collection(which, org, place)
+                    if part == "relay":
+                        return scenario.relay([rust, which, rust], org, place)
+                    return scenario.refusal(which, org, place, part)
+
+        def differs(fault: str, part: str) -> str | None:
+            which = Host(fault, {"command": [str(python), "-B", __file__, "--host", fault, "{toml}"]})
+            try:
+                found = come_of(which, part)
+                if isinstance(found, Collected):
+                    scenario.compare(found, expected["collection"])
+                else:
+                    scenario.compare_refusals(found, expected[part])
+            except Differs as differs:
+                return str(differs)
+            return None
+
+        parts = ["collection", "relay", *scenario.MISTAKES]
+        for part in parts:
+            if part != "relay":
+                expected[part] = come_of(rust, part)
+            found = differs("none", part)
+            wrong += found is not None
+            print(f"a host without a fault: {part} ... {'ok' if found is None else f'FAILED: {found}'}", flush=True)
+        for fault, (part, *words) in FAULTS.items():
+            found = differs(fault, part)
+            noticed = found is not None and all(word in found for word in words)
+            wrong += not noticed
+            print(f"{fault}: {part} ... {'noticed' if noticed else 'NOT NOTICED'}: {found}", flush=True)
+    print(f"\n{len(parts) + len(FAULTS) - wrong} passed, {wrong} failed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(host(sys.argv[2], sys.argv[3:]) if sys.argv[1:2] == ["--host"] else main())
