@@ -454,12 +454,12 @@ def refusal(host: Host, org: Org, place: Place, mistake: str) -> Refused:
     place.start(host, org, **MISTAKES[mistake])
     status = place.ends()
     said = place.said()
-    demand(not place.count(), "it delivers events")
     if mistake == NOT_ALLOWED:
         # Who has to say it is the host, each in its own words.
         demand(org.stats()["requests"] == asked, "it asks the org, which was not allowed")
         demand(org.authority in said and "allow" in said, "it does not say what is not allowed", org.authority, said)
         said = ""
+    demand(not place.count(), "it delivers events")
     return Refused(status, words(said), comparable(place.state()))
 
 
