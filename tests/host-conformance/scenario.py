@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Has each host go through the same day with the component of Salesforce, and compares what comes of it: events, states and errors.
 
-Each host collects four streams from a simulated org of its own, with the same seed and the same data, and does not have it easy: it is
-stopped and killed in the middle, and sessions end under its hands. Its events must be the org's, each as the Rust host writes it, byte for byte;
-its state the one that the Rust host stores. Then the hosts take one collection over from one another, and last each gets wrong
-configurations. Needs Python 3.11 and nothing else; what it starts listens on 127.0.0.1 alone.
+Each host collects four streams from a simulated org of its own, with the same seed and the same data, and does not have it easy: it
+is stopped and killed in the middle, and sessions end under its hands. Its events must be the org's, each as the Rust host writes it,
+byte for byte; its state the one that the Rust host stores. Then the hosts take one collection over from one another, and last each
+gets wrong configurations. Needs Python 3.11 and nothing else; what it starts listens on 127.0.0.1 alone.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ examples:
   scenario.py --seed 7                 another org; the same seed has the same users, rows and faults
 
 parts:
-  collection   starts it, ends its session, stops it by SIGTERM; starts it, ends its session, kills it as a state is stored; starts it,
-               kills it as events are written; starts it until it has caught up. Compared: its events with the org's and with the Rust
-               host's (ids, bytes, the order in each stream), which of them came twice, and the state in its file
-  relay        the hosts go on from one another's state, each half-way through the work of the one before; then each once more from the last
-               state, with nothing to deliver
-  mistakes     five mistakes at once, another private key, a user that is not let in, an org that is not allowed: exit status, what is said
-               of it, and the state that is left
+  collection   starts it, ends its session, stops it by SIGTERM; starts it, ends its session, kills it as a state is stored; starts
+               it, kills it as events are written; starts it until it has caught up. Compared: its events with the org's and with
+               the Rust host's (ids, bytes, the order in each stream), which of them came twice, and the state in its file
+  relay        the hosts go on from one another's state in the middle of the collection; then each once more from the last state,
+               with nothing to deliver
+  mistakes     five mistakes at once, another private key, a user that is not let in, an org that is not allowed: exit status, what
+               the component says of it, and the state that is left
 
 What differs is printed, and written with both sides in full to a file in target/scenario.
 
@@ -126,8 +126,9 @@ class Org:
         self.process.wait()
 
 
-# The same for all orgs and hosts, however long this takes. All files are there by then and none comes while this runs: one is made up to six
-# hours after its hour. The objects are collected up to an end that lies behind: without one, their states would hold when they were last asked.
+# The same for all orgs and hosts, however long this takes. All files are there by then and none comes while this runs: one is made up
+# to six hours after its hour. The objects are collected up to an end that lies behind: without one, their states would hold when
+# they were last asked.
 END = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=8)
 FROM, UNTIL = END - timedelta(hours=HOURS), END + timedelta(hours=3)
 
@@ -441,8 +442,8 @@ class Refused(NamedTuple):
 
 
 def words(said: str) -> frozenset[str]:
-    """What the component says, without what a host puts before and behind it: time, level, kind, number of the line; nor what a host says
-    itself: the name of the file, and what it has done."""
+    """What the component says, without what a host puts before and behind it (time, level, kind, number of the line), and what a host
+    says itself (the name of the file, and what it has done)."""
     lines = (line.strip() for line in said.splitlines())
     own = re.compile(r"$|.* has \d+ mistakes?:$|(failed: )?\d+ events from ")
     before = re.compile(r"(\d{4}-\S+Z +[A-Z]+ +)?(error: )?(config: |auth: )?(- line \d+: )?")
