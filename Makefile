@@ -93,7 +93,8 @@ test-python: build setup-python ## Checks and tests the Python package against s
 .PHONY: test-python-short
 test-python-short: build setup-python
 	@if [ -e $(PYTHON_STAMP) ]; then \
-		cd embed/python && .venv/bin/mypy && .venv/bin/pytest -q tests/test_answers.py tests/test_component.py tests/test_source.py tests/test_collection.py; \
+		cd embed/python && .venv/bin/mypy && .venv/bin/pytest -q tests/test_answers.py tests/test_component.py tests/test_source.py tests/test_collection.py \
+			tests/test_egress.py tests/test_output.py tests/test_package.py; \
 	fi
 
 CONFORMANCE := $(PYTHON) -B tests/host-conformance/
