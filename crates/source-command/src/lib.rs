@@ -1,7 +1,7 @@
 //! A source as a program.
 //!
 //! A component of `wasi:cli/command`, once it is composed with a source and with the gate (`xtask compose`): it reads a
-//! configuration, polls the source, writes its events to standard output, and keeps its state in a file of a folder that it was
+//! configuration, polls the source, writes its events into a file or to standard output, and keeps its state in a file of a folder that it was
 //! given. It knows nothing of what it collects. What a person reads of it is `arguments` (`--help`) and `docs/command.md`.
 //!
 //! There is no system under it: the standard library of `wasm32-unknown-unknown` has no files, clocks and streams. Those of WASI
@@ -11,7 +11,7 @@
 //! `state-store`: what one of them takes, refuses or writes, the other does too, in the same words.
 //!
 //! Each of these knows only what stands below it: `bindings`, `secrets`, `units`; `clock`, `files`, `streams`, `words`; `log`; `arguments`,
-//! `config`, `state`; `collect`; `program`.
+//! `config`, `output`, `state`; `collect`; `program`.
 
 mod arguments;
 mod bindings;

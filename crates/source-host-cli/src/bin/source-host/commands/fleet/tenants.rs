@@ -180,7 +180,7 @@ async fn shown(engine: &JetStream, tenants: &Tenants) -> Result<Vec<Shown>, Exit
     let troubles = roster.troubles().await.map_err(Exit::from)?;
     let troubles: HashMap<String, String> =
         troubles.into_iter().map(|(tenant, trouble, _)| (tenant, trouble.why)).collect();
-    let of = |(tenant, record): (String, Result<Record, fleet::EngineError>)| {
+    let of = |(tenant, record): (String, Result<Record, EngineError>)| {
         let progress = progress.get(&tenant);
         let (record, wrong) = match record {
             Ok(record) => (Some(record), None),
