@@ -498,10 +498,25 @@ impl Index {
             followed.segments.extend(joined);
         }
         followed.unreadable = work.error.or(marked.err()).as_ref().map(unreadable);
-        followed.unfinished = end - followed.end();
+        // A line that is longer than all may end behind what there was when this began.
+        followed.unfinished = end.saturating_sub(followed.end());
         if stored && let Err(error) = followed.store() {
             full(&self.full, &error);
         }
+    }
+
+    /// Tells that nothing more is read, as a mistake of this program ended it: its words are on standard error.
+    pub fn stop(&mut self) {
+        let mut snapshot = (*self.snapshot()).clone();
+        self.generation += 1;
+        snapshot.generation = self.generation;
+        snapshot.notices.push(Notice {
+            file: None,
+            text: "Reading stopped by a mistake of event-view, which its standard error tells: what was read before is shown, \
+                   and nothing that came since. Start event-view again."
+                .into(),
+        });
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 
     fn publish(&mut self, mut notices: Vec<Notice>) {
@@ -681,7 +696,7 @@ impl Followed {
         }
         self.seen = Some(now);
         let begin = self.end();
-        self.unfinished = now.0 - begin;
+        self.unfinished = now.0.saturating_sub(begin);
         Ok((now.0 > begin).then_some((begin, now.0)))
     }
 
@@ -823,6 +838,24 @@ mod tests {
         assert_eq!(documents(&index), 21);
         assert_eq!(index.snapshot().notices, []);
         assert!(!index.refresh(&|_, _| {}));
+    }
+
+    #[test]
+    fn a_line_that_is_finished_while_it_is_read_is_left_out_and_what_follows_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fs::canonicalize(folder.path()).unwrap().join("events.ndjson");
+        let line = "{\"@timestamp\":\"2026-11-27T01:00:00.000Z\"}\n";
+        fs::write(&path, line).unwrap();
+        let mut index = Index::new(std::slice::from_ref(&path), None).unwrap();
+        index.refresh(&|_, _| {});
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.set_len(line.len() as u64 + LONGEST_LINE + 1).unwrap();
+        let (begin, end) = index.files.get_mut(&path).unwrap().look().unwrap().unwrap();
+        io::Write::write_all(&mut file, format!("\n{line}").as_bytes()).unwrap();
+        index.read(&path, begin, end, &|_| {});
+        index.refresh(&|_, _| {});
+        assert_eq!(documents(&index), 2);
+        assert!(index.snapshot().notices[0].text.contains("1 of its lines are no JSON objects"));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
     net::{Ipv4Addr, SocketAddr},
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -99,19 +100,26 @@ impl Server {
         format!("http://{}/", self.address)
     }
 
-    /// Serves, and follows the files, until the process ends. `told` hears how many bytes of how many are read.
+    /// Serves, and follows the files, until the process ends. What stops the following is told in the page. `told` hears how many bytes of how many are read.
     pub async fn run(self, mut index: Index, told: impl Fn(u64, u64) + Send + Sync + 'static) -> Result<()> {
         let shown = self.shown.clone();
         thread::Builder::new().name("follow".into()).spawn(move || {
             let newest = Mutex::new(());
-            loop {
-                let changed = index.refresh(&|read, total| {
-                    let _one = newest.lock().unwrap_or_else(PoisonError::into_inner);
-                    shown.read.store(read, Ordering::Relaxed);
-                    shown.total.store(total, Ordering::Relaxed);
-                    told(read, total);
-                });
-                if changed {
+            let progress = |read, total| {
+                let _one = newest.lock().unwrap_or_else(PoisonError::into_inner);
+                shown.read.store(read, Ordering::Relaxed);
+                shown.total.store(total, Ordering::Relaxed);
+                told(read, total);
+            };
+            let mut goes_on = true;
+            while goes_on {
+                // A mistake of this program is told in the page, which would look as if nothing came any more.
+                let refreshed = panic::catch_unwind(AssertUnwindSafe(|| index.refresh(&progress)));
+                goes_on = refreshed.is_ok();
+                if !goes_on {
+                    index.stop();
+                }
+                if refreshed.unwrap_or(true) {
                     let engine = Arc::new(shown.engine().next(index.snapshot()));
                     *shown.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
                 }

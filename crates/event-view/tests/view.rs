@@ -655,6 +655,31 @@ async fn the_server_answers_its_own_page_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn that_reading_stopped_is_told_and_what_was_read_is_shown() {
+    let Files { folder, index } = Files::of(&five());
+    let line = login(6, "ann@example.com", "success", "203.0.113.1", "DE");
+    let server = Server::bind(0, definitions::bundled().unwrap()).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(index, |_, _| panic!("a mistake")));
+    tokio::task::spawn_blocking(move || {
+        let mut file = OpenOptions::new().append(true).open(folder.path().join("events.ndjson")).unwrap();
+        writeln!(file, "{line}").unwrap();
+        for _ in 0..200 {
+            let answer = ask(&address, "/api/state", "Host: OWN\r\n");
+            let state: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+            if state["notices"].to_string().contains("Reading stopped") {
+                assert_eq!((&state["documents"], &state["ready"]), (&json!(5), &json!(true)));
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("nothing is told");
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_leads_to_its_document_or_to_none() {
     let folder = tempfile::tempdir().unwrap();
     let line = |hour| format!("{}\n", login(hour, "ann@example.com", "success", "203.0.113.1", "DE"));
