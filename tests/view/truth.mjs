@@ -45,6 +45,7 @@ export function search(text) {
     if (value === '') {
       value = tokens[next].slice(1, -1).replace(/\\(.)/g, '$1');
       next += 1;
+      return (document) => valuesOf(document, field).includes(value);
     } else if (value === '*') {
       return (document) => valuesOf(document, field).length > 0;
     } else if (/\/24$/.test(value)) {

@@ -375,7 +375,7 @@ impl Engine {
             Query::Is(field, pattern) if field == TIME => {
                 let (from, to) = match pattern {
                     Pattern::Time(times, _) => span_of(times),
-                    Pattern::Exact(text) => match times(text).as_ref().map(span_of) {
+                    Pattern::Exact(text, _) => match times(text).as_ref().map(span_of) {
                         Some(times) => times,
                         None => number(text).map_or((f64::NAN, f64::NAN), |number| (number, number)),
                     },
@@ -420,6 +420,11 @@ impl Engine {
                 let (mut part, number) = (pattern.part(), pattern.number());
                 for field in names(segment)? {
                     if field == TIME {
+                        if let Pattern::Time(..) = pattern {
+                            let mut some = rows.to_vec();
+                            self.narrow(segment, &Query::Is(field, pattern.clone()), &mut some)?;
+                            sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
+                        }
                         continue;
                     }
                     // Not kept: these are columns that no panel may ever ask for.

@@ -3,7 +3,7 @@
 use crate::{
     definitions::{Dashboard, Kind, Look, Panel, Series},
     engine::Metric,
-    query::{Comparison, Pattern, Query},
+    query::{Comparison, Pattern, Query, Sign},
 };
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -584,17 +584,10 @@ fn lucene(query: &Query) -> String {
         Query::Or(parts) => joined(parts, " OR "),
         Query::Not(part) => format!("NOT ({})", lucene(part)),
         Query::Exists(field) => format!("_exists_:{field}"),
-        Query::Is(field, Pattern::Exact(text) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
+        Query::Is(field, Pattern::Exact(text, _) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
             format!("{field}:{}", quoted(text))
         }
-        Query::Is(field, Pattern::Wildcard(pattern)) => {
-            let special = "+-=&|!(){}[]^\"~:\\/ ";
-            let text: String = pattern
-                .iter()
-                .flat_map(|c| special.contains(*c).then_some('\\').into_iter().chain([*c]))
-                .collect();
-            format!("{field}:{text}")
-        }
+        Query::Is(field, Pattern::Wildcard(pattern)) => format!("{field}:{}", wildcard(pattern)),
         Query::Is(field, Pattern::Network(address, bits)) => format!("{field}:\"{address}/{bits}\""),
         Query::Compares(field, comparison, value) => {
             let sign = sign(*comparison);
@@ -603,12 +596,29 @@ fn lucene(query: &Query) -> String {
                 if value.parse::<f64>().is_ok() { value.clone() } else { quoted(value) }
             )
         }
-        Query::Text(Pattern::Exact(text) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
+        Query::Text(Pattern::Exact(text, _) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
             quoted(text)
         }
-        Query::Text(Pattern::Wildcard(pattern)) => pattern.iter().collect(),
+        Query::Text(Pattern::Wildcard(pattern)) => wildcard(pattern),
         Query::Text(Pattern::Network(address, bits)) => format!("\"{address}/{bits}\""),
     }
+}
+
+fn wildcard(pattern: &[Sign]) -> String {
+    let mut text = String::new();
+    for sign in pattern {
+        match sign {
+            Sign::Any => text.push('*'),
+            Sign::One => text.push('?'),
+            // These two cannot be escaped.
+            Sign::Letter('<' | '>') => text.push('?'),
+            Sign::Letter(letter) => {
+                text.extend("+-=&|!(){}[]^\"~*?:\\/ ".contains(*letter).then_some('\\'));
+                text.push(*letter);
+            }
+        }
+    }
+    text
 }
 
 fn sign(comparison: Comparison) -> &'static str {
@@ -717,7 +727,7 @@ fn logql(query: &Query, not: bool) -> String {
         Query::Or(parts) => joined(parts, if not { " and " } else { " or " }),
         Query::Not(part) => logql(part, !not),
         Query::Exists(field) => format!("{}{}\"\"", label(field), if not { "=" } else { "!=" }),
-        Query::Is(field, Pattern::Exact(text)) => {
+        Query::Is(field, Pattern::Exact(text, _)) => {
             format!("{}{}{}", label(field), if not { "!=" } else { "=" }, quoted(text))
         }
         Query::Is(field, Pattern::Address(_, text)) => {
@@ -730,11 +740,11 @@ fn logql(query: &Query, not: bool) -> String {
         Query::Is(field, Pattern::Wildcard(pattern)) => {
             let text: String = pattern
                 .iter()
-                .map(|c| match c {
-                    '*' => ".*".to_owned(),
-                    '?' => ".".to_owned(),
-                    c if c.is_alphanumeric() || "_-/ ".contains(*c) => c.to_string(),
-                    c => format!("\\{c}"),
+                .map(|sign| match sign {
+                    Sign::Any => ".*".to_owned(),
+                    Sign::One => ".".to_owned(),
+                    Sign::Letter(c) if c.is_alphanumeric() || "_-/ ".contains(*c) => c.to_string(),
+                    Sign::Letter(c) => format!("\\{c}"),
                 })
                 .collect();
             format!("{}{}{}", label(field), if not { "!~" } else { "=~" }, quoted(&format!("(?i){text}")))
@@ -772,6 +782,10 @@ mod tests {
         assert_eq!(
             lucene(&query),
             "(event.outcome:\"failure\") AND (NOT ((source.ip:\"203.0.113.0/24\") OR (user.email:*@example.com))) AND (event.duration:>5)"
+        );
+        assert_eq!(
+            lucene(&read(r"url.path:/Setup/a\*b* and Secur*")),
+            r"(url.path:\/Setup\/a\*b*) AND (Secur*)"
         );
         assert_eq!(
             logql(&query, false),

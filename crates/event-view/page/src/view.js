@@ -36,8 +36,9 @@ export function asked(panel, skip) {
   return `/api/panel?${to}`;
 }
 
-/** The search for a value of a field. */
+/** The search for a value of a field: for this very one, as it is in quotes. */
 export function is(field, value) {
-  const text = String(value).replace(/[\\"]/g, '\\$&');
-  return `${field}:"${text}"`;
+  const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`;
+  const plain = /^[\p{L}\p{N}@_.-]+$/u.test(field) && !/^(and|or|not)$/i.test(field);
+  return `${plain ? field : quoted(field)}:${quoted(String(value))}`;
 }
