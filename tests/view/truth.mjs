@@ -150,12 +150,13 @@ function filesOf(all, dashboard, panel, view) {
     const here = new Set(own.map((document) => document.event.id)).size;
     const again = own.length - here;
     const rows = told ? most(told, files.rows) - most(told, files.left_out) : '';
-    const late = Date.parse(value(own, files.made) ?? value(told, files.made)) - covers - HOUR;
+    const length = (value(own, files.interval) ?? value(told, files.interval)) === 'Daily' ? DAY : HOUR;
+    const late = Date.parse(value(own, files.made) ?? value(told, files.made)) - covers - length;
     const succeeded = told?.some((document) => document.event.outcome === 'success');
     const state = told && !succeeded ? 'given up' : told && here < rows ? 'rows lack' : (told && here > rows) || again ? 'too many'
       : late > files.late_after * HOUR ? 'late' : told ? 'complete' : 'no receipt';
-    return { id, own: value(own, files.group), named: value(told, files.receipt_group), covers, here, again, rows, late, state, listed: listed.has(id) };
-  }).filter(({ covers }) => covers < view.to && covers + HOUR > view.from);
+    return { id, own: value(own, files.group), named: value(told, files.receipt_group), covers, length, here, again, rows, late, state, listed: listed.has(id) };
+  }).filter(({ covers, length }) => covers < view.to && covers + length > view.from);
   const names = new Map(found.filter(({ own, named }) => own && named).map(({ own, named }) => [own, named]));
   return found.map((file) => ({ ...file, kind: file.named ?? names.get(file.own) ?? file.own }));
 }
@@ -163,12 +164,17 @@ function filesOf(all, dashboard, panel, view) {
 /** Which hours of which kinds of file have what, as `kind start state number` each, and how many files there are of each state. */
 export function hours(all, dashboard, panel, view) {
   const files = filesOf(all, dashboard, panel, view);
-  const [first, last] = [Math.min(...files.map(({ covers }) => covers)), Math.max(...files.map(({ covers }) => covers))];
+  const [first, last] = [Math.min(...files.map(({ covers }) => covers)), Math.max(...files.map(({ covers, length }) => covers + length))];
   const cells = [];
   for (const kind of new Set(files.filter(({ listed }) => listed).map((file) => file.kind))) {
-    for (let start = first; start <= last; start += HOUR) {
-      const own = files.filter((file) => file.kind === kind && file.covers === start).map(({ state }) => state);
-      cells.push([kind, start, own.length ? worst(own) : 'no file', own.length].join(' '));
+    const own = files.filter((file) => file.kind === kind);
+    const length = Math.min(...own.map((file) => file.length));
+    let start = Math.min(...own.map(({ covers }) => covers));
+    while (start - length >= first) start -= length;
+    for (; start + length <= last; start += length) {
+      const here = own.filter(({ covers }) => covers === start).map(({ state }) => state);
+      const covered = own.some((file) => file.covers < start + length && file.covers + file.length > start);
+      if (here.length || !covered) cells.push([kind, start, here.length ? worst(here) : 'no file', here.length].join(' '));
     }
   }
   const states = [...files.filter(({ listed }) => listed).map(({ state }) => state), ...cells.filter((cell) => / no file 0$/.test(cell)).map(() => 'no file')];

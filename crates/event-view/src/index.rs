@@ -231,16 +231,25 @@ fn forget(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-/// Of files that were deleted while nobody looked.
+/// Of files that were deleted, or emptied, while nobody looked.
 fn forget_gone(folder: &Path) {
     #[derive(Deserialize)]
     struct Named {
         path: PathBuf,
+        #[serde(default)]
+        segments: Vec<Ends>,
+    }
+    #[derive(Deserialize)]
+    struct Ends {
+        end: u64,
     }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(text) = fs::read(entry.path().join(MANIFEST)) else { continue };
-        let Ok(Named { path }) = serde_json::from_slice(&text) else { continue };
-        let gone = fs::metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let Ok(Named { path, segments }) = serde_json::from_slice(&text) else { continue };
+        let gone = match fs::metadata(&path) {
+            Ok(metadata) => segments.last().is_some_and(|segment| metadata.len() < segment.end),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
         if gone && entry.file_name().to_string_lossy() == id_of(&path) {
             forget(&entry.path());
         }
@@ -296,10 +305,8 @@ impl Index {
         let gone: Vec<PathBuf> =
             self.files.keys().filter(|path| !paths.contains_key(*path)).cloned().collect();
         for path in gone {
-            if let Some(followed) = self.files.remove(&path)
-                && self.folder.is_some()
-            {
-                forget(&followed.folder);
+            if let Some(followed) = self.files.remove(&path) {
+                followed.forget();
             }
         }
         let mut jobs = Vec::new();
@@ -410,6 +417,7 @@ impl Index {
     fn restore(&self, followed: &mut Followed) -> Result<()> {
         let manifest: Manifest = serde_json::from_slice(&fs::read(followed.folder.join(MANIFEST))?)?;
         if manifest.form != FORM || manifest.path != followed.path {
+            followed.forget();
             bail!("it is of another form, or of another file");
         }
         let mut file = fs::File::open(&followed.path)?;
@@ -418,6 +426,7 @@ impl Index {
         followed.tail = manifest.tail;
         if !followed.same(&mut file, end)? {
             followed.head = Default::default();
+            followed.forget();
             bail!("the file is another one");
         }
         let room = self.most_open.saturating_sub(self.open());
@@ -693,6 +702,7 @@ impl Followed {
                 Some(format!("It {how} while it was shown: it was read again from its beginning."));
             self.segments.clear();
             self.head = Default::default();
+            self.forget();
         }
         self.seen = Some(now);
         let begin = self.end();
@@ -728,6 +738,13 @@ impl Followed {
     fn shown(&self) -> Shown {
         let last = self.segments.last().map(|(segment, _)| segment.id);
         (last, self.segments.len(), self.unfinished, self.happened.clone(), self.unreadable.clone())
+    }
+
+    /// Removes what was made of it, if any of it is kept.
+    fn forget(&self) {
+        if !self.folder.as_os_str().is_empty() {
+            forget(&self.folder);
+        }
     }
 
     /// With its manifest, so that whatever comes into it is known to be of this file.

@@ -3,11 +3,11 @@
 
 use event_view::{
     definitions,
-    engine::{Engine, Fields},
+    engine::{Engine, Fields, Metric},
     export,
     index::Index,
     panels::{self, View},
-    query::Query,
+    query::{self, Query},
     server::Server,
 };
 use serde_json::{Value, json};
@@ -272,6 +272,90 @@ fn of_many_hours_the_cells_are_days_and_of_many_files_the_worst_are_listed() {
     );
 }
 
+/// What `Files by hour` says of a piece of time: of each kind the cells as `beginning state files`, and how many files lack.
+fn cells(files: &Files, from: &str, to: &str) -> (Vec<String>, i64) {
+    let at = |text: &str| query::times(text).unwrap().start;
+    let engine = Engine::new(files.index.snapshot(), Fields::default());
+    let dashboards = definitions::bundled().unwrap();
+    let dashboard = dashboards.iter().find(|known| known.name == "completeness").unwrap();
+    let view = View { query: Query::All, times: at(from)..at(to) };
+    let answer = panels::answer(&engine, dashboard, &dashboard.panels[0], &view, 0).unwrap();
+    let cells = answer["cells"].as_array().unwrap().iter().map(|cell| {
+        let at = event_view::time::format(cell["at"].as_i64().unwrap());
+        format!("{} {} {} {}", cell["kind"], &at[5..13], cell["state"], cell["files"]).replace('"', "")
+    });
+    (cells.collect(), answer["summary"][2][1].as_i64().unwrap())
+}
+
+fn daily(kind: &str, day: u32) -> String {
+    of_file(&format!("{kind}-{day}"), 0, &format!("{kind}-{day}"), "ann@example.com", None)
+        .replace("Hourly", "Daily")
+        .replace("login-attempt", kind)
+        .replace("2026-11-27T00:00", &format!("2026-11-{day}T00:00"))
+        .replace("2026-11-27T00:30", &format!("2026-11-{day}T20:30"))
+}
+
+#[test]
+fn a_daily_file_covers_its_day_and_lacks_when_the_day_is_over() {
+    let hourly = |hour| of_file(&format!("h{hour}"), hour, &format!("h{hour}"), "ann@example.com", None);
+    // The day is not over, so that nobody knows of a daily file yet.
+    let (found, lack) =
+        cells(&Files::of(&[daily("apex", 26), hourly(0), hourly(1)]), "2026-11-20", "2026-11-30");
+    assert_eq!(lack, 24, "{found:?}");
+    assert!(found.contains(&"apex 11-26T00 no receipt 1".into()), "{found:?}");
+    assert!(!found.iter().any(|cell| cell.starts_with("apex 11-27")), "{found:?}");
+    // The newest file is a daily one: hourly ones lack until its end.
+    let files = [daily("apex", 26), daily("apex", 28), hourly(0), hourly(1)];
+    let (found, lack) = cells(&Files::of(&files), "2026-11-20", "2026-11-30");
+    assert_eq!(lack, 24 + 22 + 24 + 1, "{found:?}");
+    assert!(found.contains(&"apex 11-27T00 no file 0".into()), "{found:?}");
+    assert!(found.contains(&"login-attempt 11-28T23 no file 0".into()), "{found:?}");
+    // What lies outside of what is looked at does not lack, whatever of a file does.
+    let files = [daily("apex", 27), hourly(0), hourly(1), hourly(7)];
+    let (found, lack) = cells(&Files::of(&files), "2026-11-27T01", "2026-11-27T04");
+    assert_eq!(lack, 2, "{found:?}");
+    let expected = [
+        "apex 11-27T00 no receipt 1",
+        "login-attempt 11-27T01 no receipt 1",
+        "login-attempt 11-27T02 no file 0",
+    ];
+    assert_eq!(found[..3], expected);
+}
+
+#[test]
+fn files_that_are_thousands_of_years_from_each_other_take_no_memory_and_no_time() {
+    let first = of_file("first", 1, "first", "ann@example.com", None).replace("2026-11-27", "0001-01-01");
+    let files = Files::of(&[first, of_file("last", 1, "last", "ann@example.com", None)]);
+    let begun = std::time::Instant::now();
+    let (found, lack) = cells(&files, "0001", "2027");
+    assert!(found.len() <= 201 && found[1].ends_with("no file 0"), "{}", found.len());
+    assert_eq!(lack, (739_946 * 24) - 1, "hours between them");
+    assert!(begun.elapsed().as_millis() < 200, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_field_with_hundreds_of_thousands_of_values_is_told_apart_over_time_at_once() {
+    let line = |number: u32| {
+        format!(
+            "{{\"@timestamp\":\"2026-11-27T01:00:00.000Z\",\"data_stream\":{{\"dataset\":\"{number}\"}}}}"
+        )
+    };
+    let files = Files::of(&(0..300_000).map(line).collect::<Vec<_>>());
+    let begun = std::time::Instant::now();
+    let answer = files.panel("overview", "streams", "");
+    assert_eq!(answer["series"][10]["name"], "299990 others");
+    assert_eq!(answer["series"][10]["values"][0], 299_990);
+    assert!(begun.elapsed().as_millis() < 1500, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_sum_of_what_is_not_there_is_nothing_at_all() {
+    let files = Files::of(&[of_file("a", 1, "a", "", Some(1)), of_file("b", 1, "b", "", None)]);
+    assert_eq!(files.panel("collector", "bytes", "")["value"], 0.0);
+    assert_eq!(files.panel("collector", "bytes", "event.id:none")["value"], 0.0);
+    assert_eq!(files.panel("collector", "rows", "")["value"], 1.0);
+}
+
 #[test]
 fn what_is_no_document_is_told_and_the_rest_is_shown() {
     let mut files = Files::of(&five());
@@ -381,9 +465,35 @@ fn what_was_made_of_a_file_goes_when_the_file_does() {
     fs::remove_file(logs.join("2.ndjson")).unwrap();
     let other = folder.path().join("other.ndjson");
     fs::write(&other, line(4)).unwrap();
-    Index::new(&[other], Some(made.clone())).unwrap();
+    Index::new(std::slice::from_ref(&other), Some(made.clone())).unwrap();
     assert_eq!(columns(&made).len(), 1);
     assert!(made.join("other").exists());
+    // So it is with a file that is emptied, and written anew as well: while it is looked at, before the next look, and while others are.
+    let three = logs.join("3.ndjson");
+    let looked = |source: &Path| {
+        let mut index = Index::new(&[source.to_owned()], Some(made.clone())).unwrap();
+        index.refresh(&|_, _| {});
+        index
+    };
+    let mut index = looked(&three);
+    assert_eq!(columns(&made).len(), 1);
+    for text in ["", "not finished"] {
+        fs::write(&three, text).unwrap();
+        index.refresh(&|_, _| {});
+        assert_eq!(columns(&made).len(), 0, "emptied, with {text:?}");
+        fs::write(&three, line(3)).unwrap();
+        index.refresh(&|_, _| {});
+        assert_eq!(columns(&made).len(), 1, "written anew");
+    }
+    drop(index);
+    fs::write(&three, "").unwrap();
+    looked(&three);
+    assert_eq!(columns(&made).len(), 0, "emptied before the next look");
+    fs::write(&three, line(3)).unwrap();
+    looked(&three);
+    fs::write(&three, "").unwrap();
+    looked(&other);
+    assert_eq!(columns(&made).len(), 1, "that of the other file alone");
 }
 
 #[cfg(unix)]
@@ -597,8 +707,23 @@ fn grafana_gets_each_dashboard_and_is_told_which_there_are() {
             for panel in panels.iter().filter(|panel| panel["type"] != "text") {
                 let targets = panel["targets"].as_array().unwrap();
                 let told = panel["title"].as_str().unwrap();
-                // What asks for a time of Loki has nothing to ask.
-                assert!(!targets.is_empty() || source == export::Source::Loki, "{told}");
+                assert!(!targets.is_empty(), "{told}");
+            }
+            // Each column that is not asked for is named, and no panel tells something else than its title.
+            let about = panels.iter().find(|panel| panel["type"] == "text");
+            let about = about.map(|panel| panel["options"]["content"].to_string()).unwrap_or_default();
+            for panel in &dashboard.panels {
+                let made = panels.iter().find(|made| made["title"] == panel.title.as_str());
+                assert!(made.is_some() || about.contains(&panel.title), "{}", panel.title);
+
+                let lasts = panel.series.iter().filter(|series| series.metric == Metric::Last);
+                for series in lasts.filter(|_| source == export::Source::Loki) {
+                    let named = format!("{}, {}", panel.title, series.title);
+                    assert!(
+                        if made.is_some() { about.contains(&named) } else { about.contains(&panel.title) },
+                        "{named}"
+                    );
+                }
             }
             let mut found = Vec::new();
             texts(&made, &mut found, "");
