@@ -28,7 +28,7 @@ const PIECE: u64 = 24 << 20;
 /// So many small segments at the end of a file become one.
 const SMALL_ONES: usize = 8;
 /// A line that is longer than this is not one of documents.
-const LONGEST_LINE: u64 = PIECE;
+pub const LONGEST_LINE: u64 = PIECE;
 /// How much of the beginning and of the end tells a file from another one under its name.
 const FINGERPRINT: u64 = 4096;
 /// What is written in the folder has this form.
@@ -131,6 +131,8 @@ struct Followed {
     seen: Option<(u64, std::time::SystemTime)>,
     segments: Segments,
     unfinished: u64,
+    /// Whether the folder knows of what is read.
+    stored: bool,
     /// Told until the file is replaced once more.
     happened: Option<String>,
     /// Why it cannot be read at present.
@@ -404,6 +406,7 @@ impl Index {
             seen: None,
             segments: Vec::new(),
             unfinished: 0,
+            stored: true,
             happened: None,
             unreadable: None,
         };
@@ -509,8 +512,12 @@ impl Index {
         followed.unreadable = work.error.or(marked.err()).as_ref().map(unreadable);
         // A line that is longer than all may end behind what there was when this began.
         followed.unfinished = end.saturating_sub(followed.end());
-        if stored && let Err(error) = followed.store() {
-            full(&self.full, &error);
+        if stored {
+            let result = followed.store();
+            followed.stored = result.is_ok() && followed.segments.iter().all(|(_, kept)| kept.is_some());
+            if let Err(error) = result {
+                full(&self.full, &error);
+            }
         }
     }
 
@@ -549,7 +556,11 @@ impl Index {
                 notices.push(Notice { file: Some(name.clone()), text });
             }
         }
-        if let Some(error) = self.full.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if self.files.values().all(|followed| followed.stored) {
+            // What lacked is there by now, or is needed no more.
+            *lock(&self.full) = None;
+        }
+        if let Some(error) = lock(&self.full).as_ref() {
             notices.push(Notice {
                 file: None,
                 text: format!(
@@ -701,6 +712,7 @@ impl Followed {
             self.happened =
                 Some(format!("It {how} while it was shown: it was read again from its beginning."));
             self.segments.clear();
+            self.stored = true;
             self.head = Default::default();
             self.forget();
         }

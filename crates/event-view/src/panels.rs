@@ -82,6 +82,10 @@ impl Pieces {
         Dimension::Time(self.from, self.interval)
     }
 
+    fn index(&self, at: i64) -> usize {
+        (at - self.from).div_euclid(self.interval).max(0) as usize
+    }
+
     /// Whether all of a piece is looked at.
     fn is_whole(&self, start: i64, times: &Range<i64>) -> bool {
         times.start <= start && start + self.interval <= times.end
@@ -206,12 +210,12 @@ impl Panels<'_> {
             // Of counts alone can be told what the others come to.
             if !others.is_empty() && series.metric == Metric::Count {
                 let mut values = vec![0u64; pieces.count];
-                let is_told = |group: &&Group| told.iter().any(|(_, _, ordinal)| *ordinal == group.key[0]);
-                for group in groups.iter().filter(|group| !is_told(group)) {
-                    if let Some(value) = values.get_mut(group.key[1] as usize) {
-                        *value += group.count;
+                let is_other = |value| told.iter().all(|(_, _, ordinal)| *ordinal != value);
+                self.engine.having(&self.selection, field, is_other, |at| {
+                    if let Some(value) = values.get_mut(pieces.index(at)) {
+                        *value += 1;
                     }
-                }
+                })?;
                 shown.push(json!({ "name": format!("{} others", others.len()), "values": values, "unit": series.unit }));
             }
         }
@@ -242,14 +246,17 @@ impl Panels<'_> {
         let groups = self.engine.groups(&self.selection, &by, &self.metrics([series])?)?;
         let rows = self.sorted(groups, &[field]);
         let others = rows.len().saturating_sub(self.panel.size);
-        let rest: f64 = rows.iter().skip(self.panel.size).filter_map(|(_, group)| group.values[0]).sum();
         let mut shown = Vec::new();
         for (key, group) in rows.iter().take(self.panel.size) {
             shown.push(json!({ "key": &*key[0], "value": group.values[0], "count": group.count }));
         }
         let mut answer = json!({ "field": field, "unit": series.unit, "name": series.title, "rows": shown, "others": others });
-        // The sum of others is what they come to only if nothing is counted for two of them.
-        if series.metric == Metric::Count {
+        // What others come to is known of events alone, of which each has one of them or several.
+        if series.metric == Metric::Count && others > 0 {
+            let told: Vec<Ordinal> =
+                rows.iter().take(self.panel.size).map(|(_, group)| group.key[0]).collect();
+            let mut rest = 0u64;
+            self.engine.having(&self.selection, field, |value| !told.contains(&value), |_| rest += 1)?;
             answer["rest"] = json!(rest);
         }
         if !self.panel.split.is_empty() {

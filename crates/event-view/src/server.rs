@@ -8,7 +8,7 @@
 use crate::{
     definitions::Dashboard,
     engine::{Engine, Fields},
-    index::{Index, Snapshot},
+    index::{Index, LONGEST_LINE, Snapshot},
     panels::{self, View},
     query::{Mistake, Query},
     segment,
@@ -43,8 +43,6 @@ include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// A longer document is not shown whole.
-const LONGEST_DOCUMENT: u64 = 16 << 20;
 /// So many panels are worked on at a time; the others wait.
 const AT_A_TIME: usize = 2;
 /// How often is looked for what is new.
@@ -347,6 +345,6 @@ fn line(path: &std::path::Path, offset: u64) -> std::io::Result<Option<Vec<u8>>>
         }
     }
     let mut line = Vec::new();
-    BufReader::new(file.take(LONGEST_DOCUMENT)).read_until(b'\n', &mut line)?;
+    BufReader::new(file.take(LONGEST_LINE)).read_until(b'\n', &mut line)?;
     Ok(Some(line))
 }
