@@ -122,7 +122,9 @@ export function facts({ ids, files, rows, objects, setup, aura }) {
         name, runTime(own, 95), runTime(own, 50), runTime(own, 99), runTime(own, 100), sum(own.map((row) => Number(row.RUN_TIME))) / own.length, own.length,
         sum(own.map((row) => Number(row.NUMBER_SOQL_QUERIES))),
       ]),
+      'most-asked': by(executions, (row) => row.ENTRY_POINT).map(([name, own]) => [name, own.length]),
       soql: by(executions, (row) => row.ENTRY_POINT).map(([name, own]) => [name, sum(own.map((row) => Number(row.NUMBER_SOQL_QUERIES)))]),
+      'trigger-counts': by(triggers, (row) => row.TRIGGER_TYPE).map(([name, own]) => [name, new Set(own.map((row) => row.TRIGGER_NAME)).size, own.length]),
       entities: by(triggers, (row) => row.ENTITY_NAME).map(([name, own]) => [name, new Set(own.map((row) => row.TRIGGER_NAME)).size]),
     },
     setupaudittrail: {

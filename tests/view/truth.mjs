@@ -181,6 +181,12 @@ export function hours(all, dashboard, panel, view) {
   return { cells: cells.sort(), summary: STATES.map((state) => [state, states.filter((one) => one === state).length]) };
 }
 
+const looksAt = (document, dashboard, panel, view) => [dashboard.filter, panel.filter, ...view.searches].every((one) => search(one)(document)) && at(document) >= view.from && at(document) < view.to;
+
+/** The places of a map: latitude, longitude, and how many documents are there. */
+const placesOf = (documents, panel) => ranked(grouped(documents, [`${panel.place}.lat`, `${panel.place}.lon`]).map((group) => ({ ...group, value: group.documents.length })))
+  .map((group) => [...group.key, group.value]);
+
 /** The names of the columns that the CSV of a panel must have. */
 export function head(all, dashboard, panel, view) {
   const titles = panel.series.map(({ title }) => title);
@@ -188,13 +194,13 @@ export function head(all, dashboard, panel, view) {
     case 'number': return [panel.title];
     case 'time': {
       if (!panel.split) return ['time (UTC)', ...titles, ...(panel.band ? ['usual from', 'usual to'] : [])];
-      const looked = (document) => [dashboard.filter, panel.filter, ...view.searches].every((one) => search(one)(document)) && at(document) >= view.from && at(document) < view.to;
+      const looked = (document) => looksAt(document, dashboard, panel, view);
       const order = ranked(grouped(all.filter(looked), [panel.split]).map((group) => ({ ...group, value: group.documents.length }))).map(({ key }) => key[0]);
       return ['time (UTC)', ...order.slice(0, 10), ...(order.length > 10 && panel.series[0].metric === 'count' ? [`${order.length - 10} others`] : [])];
     }
     case 'top': return [panel.field, ...(panel.split ? [panel.split] : []), titles[0]];
     case 'table': return [...panel.by, ...titles];
-    case 'map': return [panel.country, 'events'];
+    case 'map': return [panel.country, ...(placesOf(all.filter((document) => looksAt(document, dashboard, panel, view)), panel).length ? ['latitude', 'longitude'] : []), 'events'];
     case 'heat': return ['time (UTC)', panel.field, 'events'];
     case 'first': return ['first (UTC)', panel.by[0], panel.field, 'events since'];
     case 'events': return ['time (UTC)', ...panel.columns];
@@ -212,12 +218,12 @@ export function truth(all, dashboard, panel, view, shown) {
   const about = all.filter(scope);
   const documents = about.filter((document) => looked(document) && inTime(document));
   const iso = (time) => new Date(time).toISOString();
-  const text = (value, series) => (series.unit === 'time' && value !== '' ? value : value);
+  const text = (value, series) => (series.unit === 'time' && value !== '' ? iso(value) : value);
   switch (panel.kind) {
     case 'number': {
       const series = panel.series[0];
       const value = metric(series, documents);
-      return [[value === '' && counted(series) ? 0 : value]];
+      return [[value === '' && counted(series) ? 0 : text(value, series)]];
     }
     case 'time': {
       const starts = shown.map(([start]) => Date.parse(start));
@@ -230,7 +236,9 @@ export function truth(all, dashboard, panel, view, shown) {
         return value === '' && counted(series) ? 0 : value;
       }));
         if (order.length > 10 && series.metric === 'count') {
-          lines.push(order.slice(10).map((group) => pieces(group.documents, starts).map((of) => of.length)).reduce((one, other) => one.map((value, index) => value + other[index])));
+          // What has several of them is one.
+          const others = [...new Set(order.slice(10).flatMap((group) => group.documents))];
+          lines.push(pieces(others, starts).map((of) => of.length));
         }
         return starts.map((start, index) => [iso(start), ...lines.map((line) => line[index])]);
       }
@@ -258,7 +266,9 @@ export function truth(all, dashboard, panel, view, shown) {
     case 'map': {
       const rows = ranked(grouped(documents, [panel.country]).map((group) => ({ ...group, value: group.documents.length }))).map((group) => [...group.key, group.value]);
       const told = rows.reduce((sum, [, count]) => sum + count, 0);
-      return documents.length > told ? [...rows, ['', documents.length - told]] : rows;
+      if (documents.length > told) rows.push(['', documents.length - told]);
+      const places = placesOf(documents, panel);
+      return places.length ? [...rows.map(([country, count]) => [country, '', '', count]), ...places.map((place) => ['', ...place])] : rows;
     }
     case 'heat': {
       const starts = [...new Set(shown.map(([start]) => Date.parse(start)))].sort((a, b) => a - b);

@@ -1,5 +1,5 @@
 //! Questions to an index: which documents match a search, and what there is of them, counted by the values of fields.
-//! All numbers are exact.
+//! All numbers are exact, as far as those of 64 bits with a floating point are.
 
 use crate::{
     index::Snapshot,

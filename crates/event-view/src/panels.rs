@@ -328,19 +328,26 @@ impl Panels<'_> {
         };
         let mut countries = of(&self.panel.country)?;
         countries.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
-        let mut places = Vec::new();
+        let mut places: Vec<(u64, Arc<str>, Arc<str>)> = Vec::new();
         if !self.panel.place.is_empty() {
             let by = ["lat", "lon"].map(|part| Dimension::Field(format!("{}.{part}", self.panel.place)));
             for group in self.engine.groups(&self.selection, &by, &[])? {
                 let part = |index: usize, name: &str| {
-                    let field = format!("{}.{name}", self.panel.place);
-                    self.engine.text(&field, group.key[index]).parse::<f64>().ok()
+                    self.engine.text(&format!("{}.{name}", self.panel.place), group.key[index])
                 };
-                if let (Some(lat), Some(lon)) = (part(0, "lat"), part(1, "lon")) {
-                    places.push(json!([lon, lat, group.count]));
-                }
+                places.push((group.count, part(0, "lat"), part(1, "lon")));
             }
         }
+        places.sort_by(|one, other| {
+            other.0.cmp(&one.0).then_with(|| (&one.1, &one.2).cmp(&(&other.1, &other.2)))
+        });
+        // The numbers are where it is drawn, the texts what it is searched by.
+        let places: Vec<Value> = places
+            .iter()
+            .filter_map(|(count, lat, lon)| {
+                Some(json!([lon.parse::<f64>().ok()?, lat.parse::<f64>().ok()?, count, &**lat, &**lon]))
+            })
+            .collect();
         let told: u64 = countries.iter().map(|(_, count)| count).sum();
         let rows: Vec<Value> =
             countries.iter().map(|(key, count)| json!({ "key": key, "value": count })).collect();
