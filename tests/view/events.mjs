@@ -76,4 +76,29 @@ export function attack(path, like) {
   appendFileSync(path, `${JSON.stringify(document)}\n`);
 }
 
+/** Documents with what no hourly file of logins has, made of another: places, values that do not fit, what only the object LoginEvent tells, a daily file. */
+export function placed(path, like) {
+  PLACES.forEach(([country, lat, lon], index) => {
+    const document = structuredClone(like);
+    document.event.id = `placed-${index}`;
+    document.user.email = 'placed@example.com';
+    document.source.geo = { country_iso_code: country, postal_code: `${10115 + index}`, location: { lat, lon } };
+    document.user_agent = { name: 'Chrome', original: 'placed' };
+    document.salesforce.login.application = 'Browser';
+    document.error = { message: 'This value does not fit.' };
+    delete document.salesforce.event_log_file;
+    appendFileSync(path, `${JSON.stringify(document)}\n`);
+  });
+  const document = structuredClone(like);
+  Object.assign(document.event, { id: 'placed-daily', action: 'placed' });
+  const day = Math.floor(Date.parse(document['@timestamp']) / 86400000) * 86400000;
+  const [begin, made] = [day, day + 27 * 3600000].map((time) => new Date(time).toISOString());
+  Object.assign(document.salesforce.event_log_file, { id: 'daily', interval: 'Daily', log_date: begin, created_date: made });
+  appendFileSync(path, `${JSON.stringify(document)}\n`);
+}
+
+// In the Atlantic Ocean, so that a click on it is on no country; and of countries that the outline lacks.
+export const OCEAN = [-15, -22];
+const PLACES = [['SG', ...OCEAN], ['SG', ...OCEAN], ['BH', ...OCEAN], ['DE', 52.5, 13.25]];
+
 export const ATTACK = '<script>window.attacked = true</script><img src=x onerror="window.attacked = true">';

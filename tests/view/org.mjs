@@ -82,7 +82,7 @@ export async function said(org, key) {
   }
   const setup = await records('SELECT Action, Section, CreatedById, DelegateUser FROM SetupAuditTrail');
   const begin = new Date(Date.now() - 5 * DAY).toISOString();
-  const aura = await records(`SELECT UserType, RunTime FROM AuraRequestEventLog WHERE Timestamp >= ${begin}`);
+  const aura = await records(`SELECT UserType, UserIdentifier, RunTime FROM AuraRequestEventLog WHERE Timestamp >= ${begin}`);
   assert.deepEqual([setup.length, aura.length], [objects.SetupAuditTrail, objects.AuraRequestEventLog]);
   return { ids, files, rows, objects, setup, aura };
 }
@@ -96,6 +96,7 @@ function by(list, key) {
 }
 const counts = (list, key) => by(list, key).map(([name, own]) => [name, own.length]);
 const rank = (numbers, percent) => numbers.toSorted((a, b) => a - b)[Math.max(1, Math.ceil((percent / 100) * numbers.length)) - 1];
+const unique = (values) => [[new Set(values.filter(Boolean)).size]];
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 
 /** What panels must say, by dashboard and id: their rows in any order. */
@@ -122,18 +123,21 @@ export function facts({ ids, files, rows, objects, setup, aura }) {
         name, runTime(own, 95), runTime(own, 50), runTime(own, 99), runTime(own, 100), sum(own.map((row) => Number(row.RUN_TIME))) / own.length, own.length,
         sum(own.map((row) => Number(row.NUMBER_SOQL_QUERIES))),
       ]),
+      'most-asked': by(executions, (row) => row.ENTRY_POINT).map(([name, own]) => [name, own.length]),
       soql: by(executions, (row) => row.ENTRY_POINT).map(([name, own]) => [name, sum(own.map((row) => Number(row.NUMBER_SOQL_QUERIES)))]),
+      'trigger-counts': by(triggers, (row) => row.TRIGGER_TYPE).map(([name, own]) => [name, new Set(own.map((row) => row.TRIGGER_NAME)).size, own.length]),
       entities: by(triggers, (row) => row.ENTITY_NAME).map(([name, own]) => [name, new Set(own.map((row) => row.TRIGGER_NAME)).size]),
     },
     setupaudittrail: {
       total: [[setup.length]],
-      people: [[new Set(setup.map((record) => record.CreatedById)).size]],
+      people: unique(setup.map((record) => record.CreatedById)),
       delegated: [[setup.filter((record) => record.DelegateUser).length]],
       sections: counts(setup, (record) => record.Section).sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1)).slice(0, 10),
     },
     aurarequest: {
       total: [[requests.length + aura.length]],
       guests: [[requests.filter((row) => row.USER_TYPE === 'Guest').length + aura.filter((record) => record.UserType === 'Guest').length]],
+      users: unique([...requests.map((row) => row.USER_ID_DERIVED), ...aura.map((record) => record.UserIdentifier)]),
       licenses: counts([...requests.map((row) => row.USER_TYPE), ...aura.map((record) => record.UserType)], (type) => type),
     },
     overview: { events: [[ids.size]] },

@@ -45,6 +45,7 @@ export function search(text) {
     if (value === '') {
       value = tokens[next].slice(1, -1).replace(/\\(.)/g, '$1');
       next += 1;
+      return (document) => valuesOf(document, field).includes(value);
     } else if (value === '*') {
       return (document) => valuesOf(document, field).length > 0;
     } else if (/\/24$/.test(value)) {
@@ -149,12 +150,13 @@ function filesOf(all, dashboard, panel, view) {
     const here = new Set(own.map((document) => document.event.id)).size;
     const again = own.length - here;
     const rows = told ? most(told, files.rows) - most(told, files.left_out) : '';
-    const late = Date.parse(value(own, files.made) ?? value(told, files.made)) - covers - HOUR;
+    const length = (value(own, files.interval) ?? value(told, files.interval)) === 'Daily' ? DAY : HOUR;
+    const late = Date.parse(value(own, files.made) ?? value(told, files.made)) - covers - length;
     const succeeded = told?.some((document) => document.event.outcome === 'success');
     const state = told && !succeeded ? 'given up' : told && here < rows ? 'rows lack' : (told && here > rows) || again ? 'too many'
       : late > files.late_after * HOUR ? 'late' : told ? 'complete' : 'no receipt';
-    return { id, own: value(own, files.group), named: value(told, files.receipt_group), covers, here, again, rows, late, state, listed: listed.has(id) };
-  }).filter(({ covers }) => covers < view.to && covers + HOUR > view.from);
+    return { id, own: value(own, files.group), named: value(told, files.receipt_group), covers, length, here, again, rows, late, state, listed: listed.has(id) };
+  }).filter(({ covers, length }) => covers < view.to && covers + length > view.from);
   const names = new Map(found.filter(({ own, named }) => own && named).map(({ own, named }) => [own, named]));
   return found.map((file) => ({ ...file, kind: file.named ?? names.get(file.own) ?? file.own }));
 }
@@ -162,17 +164,28 @@ function filesOf(all, dashboard, panel, view) {
 /** Which hours of which kinds of file have what, as `kind start state number` each, and how many files there are of each state. */
 export function hours(all, dashboard, panel, view) {
   const files = filesOf(all, dashboard, panel, view);
-  const [first, last] = [Math.min(...files.map(({ covers }) => covers)), Math.max(...files.map(({ covers }) => covers))];
+  const [first, last] = [Math.min(...files.map(({ covers }) => covers)), Math.max(...files.map(({ covers, length }) => covers + length))];
   const cells = [];
   for (const kind of new Set(files.filter(({ listed }) => listed).map((file) => file.kind))) {
-    for (let start = first; start <= last; start += HOUR) {
-      const own = files.filter((file) => file.kind === kind && file.covers === start).map(({ state }) => state);
-      cells.push([kind, start, own.length ? worst(own) : 'no file', own.length].join(' '));
+    const own = files.filter((file) => file.kind === kind);
+    const length = Math.min(...own.map((file) => file.length));
+    let start = Math.min(...own.map(({ covers }) => covers));
+    while (start - length >= first) start -= length;
+    for (; start + length <= last; start += length) {
+      const here = own.filter(({ covers }) => covers === start).map(({ state }) => state);
+      const covered = own.some((file) => file.covers < start + length && file.covers + file.length > start);
+      if (here.length || !covered) cells.push([kind, start, here.length ? worst(here) : 'no file', here.length].join(' '));
     }
   }
   const states = [...files.filter(({ listed }) => listed).map(({ state }) => state), ...cells.filter((cell) => / no file 0$/.test(cell)).map(() => 'no file')];
   return { cells: cells.sort(), summary: STATES.map((state) => [state, states.filter((one) => one === state).length]) };
 }
+
+const looksAt = (document, dashboard, panel, view) => [dashboard.filter, panel.filter, ...view.searches].every((one) => search(one)(document)) && at(document) >= view.from && at(document) < view.to;
+
+/** The places of a map: latitude, longitude, and how many documents are there. */
+const placesOf = (documents, panel) => ranked(grouped(documents, [`${panel.place}.lat`, `${panel.place}.lon`]).map((group) => ({ ...group, value: group.documents.length })))
+  .map((group) => [...group.key, group.value]);
 
 /** The names of the columns that the CSV of a panel must have. */
 export function head(all, dashboard, panel, view) {
@@ -181,13 +194,13 @@ export function head(all, dashboard, panel, view) {
     case 'number': return [panel.title];
     case 'time': {
       if (!panel.split) return ['time (UTC)', ...titles, ...(panel.band ? ['usual from', 'usual to'] : [])];
-      const looked = (document) => [dashboard.filter, panel.filter, ...view.searches].every((one) => search(one)(document)) && at(document) >= view.from && at(document) < view.to;
+      const looked = (document) => looksAt(document, dashboard, panel, view);
       const order = ranked(grouped(all.filter(looked), [panel.split]).map((group) => ({ ...group, value: group.documents.length }))).map(({ key }) => key[0]);
       return ['time (UTC)', ...order.slice(0, 10), ...(order.length > 10 && panel.series[0].metric === 'count' ? [`${order.length - 10} others`] : [])];
     }
     case 'top': return [panel.field, ...(panel.split ? [panel.split] : []), titles[0]];
     case 'table': return [...panel.by, ...titles];
-    case 'map': return [panel.country, 'events'];
+    case 'map': return [panel.country, ...(placesOf(all.filter((document) => looksAt(document, dashboard, panel, view)), panel).length ? ['latitude', 'longitude'] : []), 'events'];
     case 'heat': return ['time (UTC)', panel.field, 'events'];
     case 'first': return ['first (UTC)', panel.by[0], panel.field, 'events since'];
     case 'events': return ['time (UTC)', ...panel.columns];
@@ -205,12 +218,12 @@ export function truth(all, dashboard, panel, view, shown) {
   const about = all.filter(scope);
   const documents = about.filter((document) => looked(document) && inTime(document));
   const iso = (time) => new Date(time).toISOString();
-  const text = (value, series) => (series.unit === 'time' && value !== '' ? value : value);
+  const text = (value, series) => (series.unit === 'time' && value !== '' ? iso(value) : value);
   switch (panel.kind) {
     case 'number': {
       const series = panel.series[0];
       const value = metric(series, documents);
-      return [[value === '' && counted(series) ? 0 : value]];
+      return [[value === '' && counted(series) ? 0 : text(value, series)]];
     }
     case 'time': {
       const starts = shown.map(([start]) => Date.parse(start));
@@ -223,7 +236,9 @@ export function truth(all, dashboard, panel, view, shown) {
         return value === '' && counted(series) ? 0 : value;
       }));
         if (order.length > 10 && series.metric === 'count') {
-          lines.push(order.slice(10).map((group) => pieces(group.documents, starts).map((of) => of.length)).reduce((one, other) => one.map((value, index) => value + other[index])));
+          // What has several of them is one.
+          const others = [...new Set(order.slice(10).flatMap((group) => group.documents))];
+          lines.push(pieces(others, starts).map((of) => of.length));
         }
         return starts.map((start, index) => [iso(start), ...lines.map((line) => line[index])]);
       }
@@ -251,7 +266,9 @@ export function truth(all, dashboard, panel, view, shown) {
     case 'map': {
       const rows = ranked(grouped(documents, [panel.country]).map((group) => ({ ...group, value: group.documents.length }))).map((group) => [...group.key, group.value]);
       const told = rows.reduce((sum, [, count]) => sum + count, 0);
-      return documents.length > told ? [...rows, ['', documents.length - told]] : rows;
+      if (documents.length > told) rows.push(['', documents.length - told]);
+      const places = placesOf(documents, panel);
+      return places.length ? [...rows.map(([country, count]) => [country, '', '', count]), ...places.map((place) => ['', ...place])] : rows;
     }
     case 'heat': {
       const starts = [...new Set(shown.map(([start]) => Date.parse(start)))].sort((a, b) => a - b);

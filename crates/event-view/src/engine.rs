@@ -1,5 +1,5 @@
 //! Questions to an index: which documents match a search, and what there is of them, counted by the values of fields.
-//! All numbers are exact.
+//! All numbers are exact, as far as those of 64 bits with a floating point are.
 
 use crate::{
     index::Snapshot,
@@ -323,7 +323,7 @@ impl Engine {
         for segment in &self.snapshot.segments {
             let mut found = in_times(segment, times)?;
             if found.iter().any(|word| *word != 0) {
-                self.narrow(segment, query, &mut found)?;
+                self.narrow(segment, query, &mut found, true)?;
             }
             bits.push(found);
         }
@@ -336,37 +336,39 @@ impl Engine {
         Ok(selection)
     }
 
-    /// Leaves of some rows those that match.
-    fn narrow(&self, segment: &Segment, query: &Query, rows: &mut [u64]) -> io::Result<()> {
+    /// Leaves of some rows those that match. Columns that are not kept are ones that no panel may ever ask for.
+    fn narrow(&self, segment: &Segment, query: &Query, rows: &mut [u64], keeps: bool) -> io::Result<()> {
+        let column =
+            |field: &str| if keeps { segment.column(field) } else { segment.read(field).map(Arc::new) };
         if let Some(pattern) = query.field_pattern() {
             let fields = names(segment)?;
             let named =
                 fields.iter().filter(|field| pattern.matches(field)).map(|field| query.of_field(field));
-            return self.narrow(segment, &Query::Or(named.collect()), rows);
+            return self.narrow(segment, &Query::Or(named.collect()), rows, false);
         }
         match query {
             Query::All => {}
             Query::And(parts) => {
                 for part in parts {
-                    self.narrow(segment, part, rows)?;
+                    self.narrow(segment, part, rows, keeps)?;
                 }
             }
             Query::Or(parts) => {
                 let mut sum = vec![0; rows.len()];
                 for part in parts {
                     let mut some = rows.to_vec();
-                    self.narrow(segment, part, &mut some)?;
+                    self.narrow(segment, part, &mut some, keeps)?;
                     sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
                 }
                 rows.copy_from_slice(&sum);
             }
             Query::Not(part) => {
                 let mut some = rows.to_vec();
-                self.narrow(segment, part, &mut some)?;
+                self.narrow(segment, part, &mut some, keeps)?;
                 rows.iter_mut().zip(&some).for_each(|(row, some)| *row &= !some);
             }
             Query::Exists(field) => {
-                let values = segment.column(field)?;
+                let values = column(field)?;
                 retain(rows, |row| {
                     values.texts.as_ref().is_some_and(|texts| texts.ords().index.has_value(row))
                         || values.numbers.as_ref().is_some_and(|numbers| numbers.index.has_value(row))
@@ -375,17 +377,17 @@ impl Engine {
             Query::Is(field, pattern) if field == TIME => {
                 let (from, to) = match pattern {
                     Pattern::Time(times, _) => span_of(times),
-                    Pattern::Exact(text) => match times(text).as_ref().map(span_of) {
+                    Pattern::Exact(text, _) => match times(text).as_ref().map(span_of) {
                         Some(times) => times,
                         None => number(text).map_or((f64::NAN, f64::NAN), |number| (number, number)),
                     },
                     _ => (f64::NAN, f64::NAN),
                 };
-                let values = segment.column(field)?;
+                let values = column(field)?;
                 retain(rows, |row| first(&values, row).is_some_and(|at| from <= at && at <= to));
             }
             Query::Is(field, pattern) => {
-                let values = segment.column(field)?;
+                let values = column(field)?;
                 let hits = match &values.texts {
                     Some(texts) => matching(texts, |text| pattern.matches(text))?,
                     None => Vec::new(),
@@ -402,7 +404,7 @@ impl Engine {
                     (as_time, as_number)
                 };
                 let holds = |value: f64| as_number.is_some_and(|bound| comparison.holds(value, bound));
-                let values = segment.column(field)?;
+                let values = column(field)?;
                 let hits = match &values.texts {
                     Some(texts) => matching(texts, |text| match (number(text), times(text)) {
                         (Some(value), _) => holds(value),
@@ -420,9 +422,13 @@ impl Engine {
                 let (mut part, number) = (pattern.part(), pattern.number());
                 for field in names(segment)? {
                     if field == TIME {
+                        if let Pattern::Time(..) = pattern {
+                            let mut some = rows.to_vec();
+                            self.narrow(segment, &Query::Is(field, pattern.clone()), &mut some, true)?;
+                            sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
+                        }
                         continue;
                     }
-                    // Not kept: these are columns that no panel may ever ask for.
                     let values = segment.read(&field)?;
                     let hits = match &values.texts {
                         Some(texts) => matching(texts, &mut part)?,
@@ -650,6 +656,28 @@ impl Engine {
         }
     }
 
+    /// Calls with the time of each document that has one of some values of a field, once for each document.
+    pub fn having(
+        &self,
+        selection: &Selection,
+        field: &str,
+        holds: impl Fn(Ordinal) -> bool,
+        mut with: impl FnMut(i64),
+    ) -> io::Result<()> {
+        for (number, segment) in self.snapshot.segments.iter().enumerate() {
+            let times = segment.column(TIME)?;
+            let mut opened = self.open(segment, field)?;
+            for row in selection.rows(number) {
+                let mut has = false;
+                self.each(field, &mut opened, row, |value| has = has || holds(value));
+                if has {
+                    with(first(&times, row).unwrap_or_default() as i64);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Documents by their time, the newest first or the oldest, from a place in this order on.
     pub fn ordered(
         &self,
@@ -786,6 +814,22 @@ mod tests {
     use super::*;
     use crate::index::Index;
     use std::{fs, io::Write};
+
+    #[test]
+    fn a_search_in_all_fields_keeps_no_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        let line = "{\"@timestamp\":\"2026-11-27T01:00:00.000Z\",\"a\":\"1\",\"b\":2,\"c\":{\"d\":\"203.0.113.9\"}}\n";
+        fs::write(&path, line).unwrap();
+        let mut index = Index::new(&[path], None).unwrap();
+        index.refresh(&|_, _| {});
+        let engine = Engine::new(index.snapshot(), Fields::default());
+        for search in ["*:203.0.113.9", "203.0.113.9", "not *:x", "*:* and *.d:*", "* > 1"] {
+            let found = engine.select(&Query::parse(search).unwrap(), &(0..i64::MAX / 4)).unwrap();
+            assert_eq!(found.count(), 1, "{search}");
+        }
+        assert_eq!(engine.snapshot().segments[0].kept(), 1, "that of the time");
+    }
 
     #[test]
     fn what_is_known_of_values_does_not_grow_with_segments_that_are_gone() {

@@ -3,7 +3,7 @@
 use crate::{
     definitions::{Dashboard, Kind, Look, Panel, Series},
     engine::Metric,
-    query::{Comparison, Pattern, Query},
+    query::{Comparison, Pattern, Query, Sign},
 };
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -30,16 +30,17 @@ fn chosen<'a>(dashboards: &'a [Dashboard], only: Option<&str>) -> Result<Vec<&'a
     Ok(found)
 }
 
-/// Whether it can be asked of a store that only counts and measures.
-fn elsewhere(panel: &Panel) -> bool {
+/// Whether any of it can be asked of a store that only counts and measures.
+fn elsewhere(panel: &Panel, shown: impl Fn(&Panel, &Series) -> bool) -> bool {
     !matches!(panel.kind, Kind::First | Kind::Beside | Kind::Files)
+        && (panel.series.is_empty() || panel.series.iter().any(|series| shown(panel, series)))
 }
 
 /// Panels, and columns of panels, that are not shown elsewhere.
 fn left_out(dashboard: &Dashboard, shown: impl Fn(&Panel, &Series) -> bool) -> Option<String> {
     let mut titles = Vec::new();
     for panel in &dashboard.panels {
-        if !elsewhere(panel) {
+        if !elsewhere(panel, &shown) {
             titles.push(panel.title.clone());
             continue;
         }
@@ -50,7 +51,7 @@ fn left_out(dashboard: &Dashboard, shown: impl Fn(&Panel, &Series) -> bool) -> O
         .then(|| format!("{} Shown by `event-view` alone: {}.", dashboard.about, titles.join("; ")))
 }
 
-/// What is told of documents where some of it cannot be: if nothing is left, how many there are.
+/// What is told of documents where some of it cannot be: where nothing is named, how many there are.
 fn those_shown(panel: &Panel, shown: impl Fn(&Panel, &Series) -> bool) -> Vec<Series> {
     let found: Vec<Series> = panel.series.iter().filter(|series| shown(panel, series)).cloned().collect();
     if found.is_empty() { vec![counted()] } else { found }
@@ -65,6 +66,20 @@ fn in_kibana(panel: &Panel, series: &Series) -> bool {
 /// In Grafana's tables over Elasticsearch the columns of two queries are called the same, so that each table is of one.
 fn in_grafana(panel: &Panel, series: &Series) -> bool {
     panel.kind != Kind::Table || series.filter.is_empty() && !matches!(series.metric, Metric::Share { .. })
+}
+
+/// Loki has no function for the time of a line.
+fn in_loki(_: &Panel, series: &Series) -> bool {
+    !matches!(series.metric, Metric::First | Metric::Last)
+}
+
+impl Source {
+    fn shows(self) -> fn(&Panel, &Series) -> bool {
+        match self {
+            Self::Elasticsearch => in_grafana,
+            Self::Loki => in_loki,
+        }
+    }
 }
 
 fn both(one: &str, other: &str) -> String {
@@ -96,7 +111,7 @@ pub fn kibana(dashboards: &[Dashboard], only: Option<&str>) -> Result<String> {
             references.push(json!({ "name": format!("{index}:panel_{index}"), "type": object["type"], "id": object["id"] }));
             objects.push(object);
         };
-        for panel in dashboard.panels.iter().filter(|panel| elsewhere(panel)) {
+        for panel in dashboard.panels.iter().filter(|panel| elsewhere(panel, in_kibana)) {
             add(kibana_panel(dashboard, panel), place.next(u32::from(panel.width) * 4, panel), &mut objects);
         }
         if let Some(text) = left_out(dashboard, in_kibana) {
@@ -333,16 +348,16 @@ pub fn grafana(dashboards: &[Dashboard], only: Option<&str>, source: Source) -> 
         let names: Vec<_> = dashboards.iter().map(|dashboard| dashboard.name.as_str()).collect();
         bail!("Grafana takes one dashboard at a time: name it with --only, one of {}", names.join(", "));
     };
+    let shown = source.shows();
     let mut panels = Vec::new();
     let mut place = Grid { columns: 24, row: 8, ..Grid::default() };
-    for panel in dashboard.panels.iter().filter(|panel| elsewhere(panel)) {
+    for panel in dashboard.panels.iter().filter(|panel| elsewhere(panel, shown)) {
         let (x, y, w, h) = place.next(u32::from(panel.width) * 2, panel);
         let mut made = grafana_panel(dashboard, panel, source)?;
         made["id"] = json!(panels.len() + 1);
         made["gridPos"] = json!({ "x": x, "y": y, "w": w, "h": h });
         panels.push(made);
     }
-    let shown = |panel: &Panel, series: &Series| source == Source::Loki || in_grafana(panel, series);
     if let Some(text) = left_out(dashboard, shown) {
         let (x, y, w, h) = place.full(3);
         panels.push(json!({
@@ -377,7 +392,7 @@ fn grafana_panel(dashboard: &Dashboard, panel: &Panel, source: Source) -> Result
         (Kind::Events, _) if source == Source::Loki => "logs",
         _ => "table",
     };
-    let series = those_shown(panel, |panel, series| source == Source::Loki || in_grafana(panel, series));
+    let series = those_shown(panel, source.shows());
     let scope = Query::parse(&dashboard.filter)?.and(Query::parse(&panel.filter)?);
     let data =
         json!({ "type": if source == Source::Loki { "loki" } else { "elasticsearch" }, "uid": "${source}" });
@@ -584,17 +599,10 @@ fn lucene(query: &Query) -> String {
         Query::Or(parts) => joined(parts, " OR "),
         Query::Not(part) => format!("NOT ({})", lucene(part)),
         Query::Exists(field) => format!("_exists_:{field}"),
-        Query::Is(field, Pattern::Exact(text) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
+        Query::Is(field, Pattern::Exact(text, _) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
             format!("{field}:{}", quoted(text))
         }
-        Query::Is(field, Pattern::Wildcard(pattern)) => {
-            let special = "+-=&|!(){}[]^\"~:\\/ ";
-            let text: String = pattern
-                .iter()
-                .flat_map(|c| special.contains(*c).then_some('\\').into_iter().chain([*c]))
-                .collect();
-            format!("{field}:{text}")
-        }
+        Query::Is(field, Pattern::Wildcard(pattern)) => format!("{field}:{}", wildcard(pattern)),
         Query::Is(field, Pattern::Network(address, bits)) => format!("{field}:\"{address}/{bits}\""),
         Query::Compares(field, comparison, value) => {
             let sign = sign(*comparison);
@@ -603,12 +611,29 @@ fn lucene(query: &Query) -> String {
                 if value.parse::<f64>().is_ok() { value.clone() } else { quoted(value) }
             )
         }
-        Query::Text(Pattern::Exact(text) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
+        Query::Text(Pattern::Exact(text, _) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
             quoted(text)
         }
-        Query::Text(Pattern::Wildcard(pattern)) => pattern.iter().collect(),
+        Query::Text(Pattern::Wildcard(pattern)) => wildcard(pattern),
         Query::Text(Pattern::Network(address, bits)) => format!("\"{address}/{bits}\""),
     }
+}
+
+fn wildcard(pattern: &[Sign]) -> String {
+    let mut text = String::new();
+    for sign in pattern {
+        match sign {
+            Sign::Any => text.push('*'),
+            Sign::One => text.push('?'),
+            // These two cannot be escaped.
+            Sign::Letter('<' | '>') => text.push('?'),
+            Sign::Letter(letter) => {
+                text.extend("+-=&|!(){}[]^\"~*?:\\/ ".contains(*letter).then_some('\\'));
+                text.push(*letter);
+            }
+        }
+    }
+    text
 }
 
 fn sign(comparison: Comparison) -> &'static str {
@@ -695,7 +720,6 @@ fn loki(panel: &Panel, series: &[Series], scope: &Query, targets: &mut Targets) 
             Metric::Percentile { field, percent } => {
                 measured("quantile_over_time", &format!("{}, ", percent / 100.0), field)
             }
-            // Loki has no function for the time of a line.
             Metric::First | Metric::Last => continue,
         };
         let expression =
@@ -717,7 +741,7 @@ fn logql(query: &Query, not: bool) -> String {
         Query::Or(parts) => joined(parts, if not { " and " } else { " or " }),
         Query::Not(part) => logql(part, !not),
         Query::Exists(field) => format!("{}{}\"\"", label(field), if not { "=" } else { "!=" }),
-        Query::Is(field, Pattern::Exact(text)) => {
+        Query::Is(field, Pattern::Exact(text, _)) => {
             format!("{}{}{}", label(field), if not { "!=" } else { "=" }, quoted(text))
         }
         Query::Is(field, Pattern::Address(_, text)) => {
@@ -730,11 +754,11 @@ fn logql(query: &Query, not: bool) -> String {
         Query::Is(field, Pattern::Wildcard(pattern)) => {
             let text: String = pattern
                 .iter()
-                .map(|c| match c {
-                    '*' => ".*".to_owned(),
-                    '?' => ".".to_owned(),
-                    c if c.is_alphanumeric() || "_-/ ".contains(*c) => c.to_string(),
-                    c => format!("\\{c}"),
+                .map(|sign| match sign {
+                    Sign::Any => ".*".to_owned(),
+                    Sign::One => ".".to_owned(),
+                    Sign::Letter(c) if c.is_alphanumeric() || "_-/ ".contains(*c) => c.to_string(),
+                    Sign::Letter(c) => format!("\\{c}"),
                 })
                 .collect();
             format!("{}{}{}", label(field), if not { "!~" } else { "=~" }, quoted(&format!("(?i){text}")))
@@ -772,6 +796,10 @@ mod tests {
         assert_eq!(
             lucene(&query),
             "(event.outcome:\"failure\") AND (NOT ((source.ip:\"203.0.113.0/24\") OR (user.email:*@example.com))) AND (event.duration:>5)"
+        );
+        assert_eq!(
+            lucene(&read(r"url.path:/Setup/a\*b* and Secur*")),
+            r"(url.path:\/Setup\/a\*b*) AND (Secur*)"
         );
         assert_eq!(
             logql(&query, false),

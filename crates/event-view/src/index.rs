@@ -28,7 +28,7 @@ const PIECE: u64 = 24 << 20;
 /// So many small segments at the end of a file become one.
 const SMALL_ONES: usize = 8;
 /// A line that is longer than this is not one of documents.
-const LONGEST_LINE: u64 = PIECE;
+pub const LONGEST_LINE: u64 = PIECE;
 /// How much of the beginning and of the end tells a file from another one under its name.
 const FINGERPRINT: u64 = 4096;
 /// What is written in the folder has this form.
@@ -131,6 +131,8 @@ struct Followed {
     seen: Option<(u64, std::time::SystemTime)>,
     segments: Segments,
     unfinished: u64,
+    /// Whether the folder knows of what is read.
+    stored: bool,
     /// Told until the file is replaced once more.
     happened: Option<String>,
     /// Why it cannot be read at present.
@@ -231,16 +233,25 @@ fn forget(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-/// Of files that were deleted while nobody looked.
+/// Of files that were deleted, or emptied, while nobody looked.
 fn forget_gone(folder: &Path) {
     #[derive(Deserialize)]
     struct Named {
         path: PathBuf,
+        #[serde(default)]
+        segments: Vec<Ends>,
+    }
+    #[derive(Deserialize)]
+    struct Ends {
+        end: u64,
     }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(text) = fs::read(entry.path().join(MANIFEST)) else { continue };
-        let Ok(Named { path }) = serde_json::from_slice(&text) else { continue };
-        let gone = fs::metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let Ok(Named { path, segments }) = serde_json::from_slice(&text) else { continue };
+        let gone = match fs::metadata(&path) {
+            Ok(metadata) => segments.last().is_some_and(|segment| metadata.len() < segment.end),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
         if gone && entry.file_name().to_string_lossy() == id_of(&path) {
             forget(&entry.path());
         }
@@ -296,10 +307,8 @@ impl Index {
         let gone: Vec<PathBuf> =
             self.files.keys().filter(|path| !paths.contains_key(*path)).cloned().collect();
         for path in gone {
-            if let Some(followed) = self.files.remove(&path)
-                && self.folder.is_some()
-            {
-                forget(&followed.folder);
+            if let Some(followed) = self.files.remove(&path) {
+                followed.forget();
             }
         }
         let mut jobs = Vec::new();
@@ -397,6 +406,7 @@ impl Index {
             seen: None,
             segments: Vec::new(),
             unfinished: 0,
+            stored: true,
             happened: None,
             unreadable: None,
         };
@@ -410,6 +420,7 @@ impl Index {
     fn restore(&self, followed: &mut Followed) -> Result<()> {
         let manifest: Manifest = serde_json::from_slice(&fs::read(followed.folder.join(MANIFEST))?)?;
         if manifest.form != FORM || manifest.path != followed.path {
+            followed.forget();
             bail!("it is of another form, or of another file");
         }
         let mut file = fs::File::open(&followed.path)?;
@@ -418,6 +429,7 @@ impl Index {
         followed.tail = manifest.tail;
         if !followed.same(&mut file, end)? {
             followed.head = Default::default();
+            followed.forget();
             bail!("the file is another one");
         }
         let room = self.most_open.saturating_sub(self.open());
@@ -498,10 +510,29 @@ impl Index {
             followed.segments.extend(joined);
         }
         followed.unreadable = work.error.or(marked.err()).as_ref().map(unreadable);
-        followed.unfinished = end - followed.end();
-        if stored && let Err(error) = followed.store() {
-            full(&self.full, &error);
+        // A line that is longer than all may end behind what there was when this began.
+        followed.unfinished = end.saturating_sub(followed.end());
+        if stored {
+            let result = followed.store();
+            followed.stored = result.is_ok() && followed.segments.iter().all(|(_, kept)| kept.is_some());
+            if let Err(error) = result {
+                full(&self.full, &error);
+            }
         }
+    }
+
+    /// Tells that nothing more is read, as a mistake of this program ended it: its words are on standard error.
+    pub fn stop(&mut self) {
+        let mut snapshot = (*self.snapshot()).clone();
+        self.generation += 1;
+        snapshot.generation = self.generation;
+        snapshot.notices.push(Notice {
+            file: None,
+            text: "Reading stopped by a mistake of event-view, which its standard error tells: what was read before is shown, \
+                   and nothing that came since. Start event-view again."
+                .into(),
+        });
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 
     fn publish(&mut self, mut notices: Vec<Notice>) {
@@ -525,7 +556,11 @@ impl Index {
                 notices.push(Notice { file: Some(name.clone()), text });
             }
         }
-        if let Some(error) = self.full.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if self.files.values().all(|followed| followed.stored) {
+            // What lacked is there by now, or is needed no more.
+            *lock(&self.full) = None;
+        }
+        if let Some(error) = lock(&self.full).as_ref() {
             notices.push(Notice {
                 file: None,
                 text: format!(
@@ -677,11 +712,13 @@ impl Followed {
             self.happened =
                 Some(format!("It {how} while it was shown: it was read again from its beginning."));
             self.segments.clear();
+            self.stored = true;
             self.head = Default::default();
+            self.forget();
         }
         self.seen = Some(now);
         let begin = self.end();
-        self.unfinished = now.0 - begin;
+        self.unfinished = now.0.saturating_sub(begin);
         Ok((now.0 > begin).then_some((begin, now.0)))
     }
 
@@ -713,6 +750,13 @@ impl Followed {
     fn shown(&self) -> Shown {
         let last = self.segments.last().map(|(segment, _)| segment.id);
         (last, self.segments.len(), self.unfinished, self.happened.clone(), self.unreadable.clone())
+    }
+
+    /// Removes what was made of it, if any of it is kept.
+    fn forget(&self) {
+        if !self.folder.as_os_str().is_empty() {
+            forget(&self.folder);
+        }
     }
 
     /// With its manifest, so that whatever comes into it is known to be of this file.
@@ -823,6 +867,24 @@ mod tests {
         assert_eq!(documents(&index), 21);
         assert_eq!(index.snapshot().notices, []);
         assert!(!index.refresh(&|_, _| {}));
+    }
+
+    #[test]
+    fn a_line_that_is_finished_while_it_is_read_is_left_out_and_what_follows_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fs::canonicalize(folder.path()).unwrap().join("events.ndjson");
+        let line = "{\"@timestamp\":\"2026-11-27T01:00:00.000Z\"}\n";
+        fs::write(&path, line).unwrap();
+        let mut index = Index::new(std::slice::from_ref(&path), None).unwrap();
+        index.refresh(&|_, _| {});
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.set_len(line.len() as u64 + LONGEST_LINE + 1).unwrap();
+        let (begin, end) = index.files.get_mut(&path).unwrap().look().unwrap().unwrap();
+        io::Write::write_all(&mut file, format!("\n{line}").as_bytes()).unwrap();
+        index.read(&path, begin, end, &|_| {});
+        index.refresh(&|_, _| {});
+        assert_eq!(documents(&index), 2);
+        assert!(index.snapshot().notices[0].text.contains("1 of its lines are no JSON objects"));
     }
 
     #[test]

@@ -68,7 +68,7 @@ struct Pieces {
 
 impl Pieces {
     fn of(times: &Range<i64>) -> Self {
-        let length = (times.end - times.start).max(1);
+        let length = times.end.saturating_sub(times.start).max(1);
         let interval = INTERVALS.into_iter().find(|interval| length / interval < PIECES).unwrap_or(365 * DAY);
         let from = times.start.div_euclid(interval) * interval;
         Self {
@@ -80,6 +80,10 @@ impl Pieces {
 
     fn dimension(&self) -> Dimension {
         Dimension::Time(self.from, self.interval)
+    }
+
+    fn index(&self, at: i64) -> usize {
+        (at - self.from).div_euclid(self.interval).max(0) as usize
     }
 
     /// Whether all of a piece is looked at.
@@ -160,8 +164,8 @@ impl Panels<'_> {
         let series = &self.panel.series[0];
         let selection = self.of(series)?;
         let groups = self.engine.groups(&selection, &[], &self.metrics([series])?)?;
-        let empty = if counted(&series.metric) { json!(0) } else { Value::Null };
-        let value = groups.first().map_or(empty, |group| json!(group.values[0]));
+        let empty = counted(&series.metric).then_some(0.0);
+        let value = groups.first().and_then(|group| group.values[0]).or(empty);
         Ok(
             json!({ "value": value, "unit": series.unit, "count": groups.first().map_or(0, |group| group.count) }),
         )
@@ -195,7 +199,8 @@ impl Panels<'_> {
                 .map(|(ordinal, count)| (*count, self.engine.text(field, *ordinal), *ordinal))
                 .collect();
             order.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
-            for (_, name, ordinal) in order.iter().take(SERIES) {
+            let (told, others) = order.split_at(order.len().min(SERIES));
+            for (_, name, ordinal) in told {
                 let of = groups.iter().filter(|group| group.key[0] == *ordinal).cloned().collect::<Vec<_>>();
                 let values = spread(&of, &pieces, &series.metric, |group| group.key[1]);
                 shown.push(
@@ -203,14 +208,14 @@ impl Panels<'_> {
                 );
             }
             // Of counts alone can be told what the others come to.
-            let others: Vec<Ordinal> = order.iter().skip(SERIES).map(|(_, _, ordinal)| *ordinal).collect();
             if !others.is_empty() && series.metric == Metric::Count {
                 let mut values = vec![0u64; pieces.count];
-                for group in groups.iter().filter(|group| others.contains(&group.key[0])) {
-                    if let Some(value) = values.get_mut(group.key[1] as usize) {
-                        *value += group.count;
+                let is_other = |value| told.iter().all(|(_, _, ordinal)| *ordinal != value);
+                self.engine.having(&self.selection, field, is_other, |at| {
+                    if let Some(value) = values.get_mut(pieces.index(at)) {
+                        *value += 1;
                     }
-                }
+                })?;
                 shown.push(json!({ "name": format!("{} others", others.len()), "values": values, "unit": series.unit }));
             }
         }
@@ -241,14 +246,17 @@ impl Panels<'_> {
         let groups = self.engine.groups(&self.selection, &by, &self.metrics([series])?)?;
         let rows = self.sorted(groups, &[field]);
         let others = rows.len().saturating_sub(self.panel.size);
-        let rest: f64 = rows.iter().skip(self.panel.size).filter_map(|(_, group)| group.values[0]).sum();
         let mut shown = Vec::new();
         for (key, group) in rows.iter().take(self.panel.size) {
             shown.push(json!({ "key": &*key[0], "value": group.values[0], "count": group.count }));
         }
         let mut answer = json!({ "field": field, "unit": series.unit, "name": series.title, "rows": shown, "others": others });
-        // The sum of others is what they come to only if nothing is counted for two of them.
-        if series.metric == Metric::Count {
+        // What others come to is known of events alone, of which each has one of them or several.
+        if series.metric == Metric::Count && others > 0 {
+            let told: Vec<Ordinal> =
+                rows.iter().take(self.panel.size).map(|(_, group)| group.key[0]).collect();
+            let mut rest = 0u64;
+            self.engine.having(&self.selection, field, |value| !told.contains(&value), |_| rest += 1)?;
             answer["rest"] = json!(rest);
         }
         if !self.panel.split.is_empty() {
@@ -320,19 +328,26 @@ impl Panels<'_> {
         };
         let mut countries = of(&self.panel.country)?;
         countries.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
-        let mut places = Vec::new();
+        let mut places: Vec<(u64, Arc<str>, Arc<str>)> = Vec::new();
         if !self.panel.place.is_empty() {
             let by = ["lat", "lon"].map(|part| Dimension::Field(format!("{}.{part}", self.panel.place)));
             for group in self.engine.groups(&self.selection, &by, &[])? {
                 let part = |index: usize, name: &str| {
-                    let field = format!("{}.{name}", self.panel.place);
-                    self.engine.text(&field, group.key[index]).parse::<f64>().ok()
+                    self.engine.text(&format!("{}.{name}", self.panel.place), group.key[index])
                 };
-                if let (Some(lat), Some(lon)) = (part(0, "lat"), part(1, "lon")) {
-                    places.push(json!([lon, lat, group.count]));
-                }
+                places.push((group.count, part(0, "lat"), part(1, "lon")));
             }
         }
+        places.sort_by(|one, other| {
+            other.0.cmp(&one.0).then_with(|| (&one.1, &one.2).cmp(&(&other.1, &other.2)))
+        });
+        // The numbers are where it is drawn, the texts what it is searched by.
+        let places: Vec<Value> = places
+            .iter()
+            .filter_map(|(count, lat, lon)| {
+                Some(json!([lon.parse::<f64>().ok()?, lat.parse::<f64>().ok()?, count, &**lat, &**lon]))
+            })
+            .collect();
         let told: u64 = countries.iter().map(|(_, count)| count).sum();
         let rows: Vec<Value> =
             countries.iter().map(|(key, count)| json!({ "key": key, "value": count })).collect();
@@ -543,7 +558,12 @@ impl Panels<'_> {
             .iter()
             .map(|group| self.engine.text(&files.id, group.key[0]))
             .collect();
-        let seen = self.view.times.clone();
+        // All of what there is has no edge: the first file may cover what lies before its first event.
+        let span = self.engine.span()?.unwrap_or(0..0);
+        let times = &self.view.times;
+        let seen =
+            if times.start <= span.start && span.end < times.end { always.clone() } else { times.clone() };
+        let seen = seen.start.max(always.start)..seen.end.min(always.end);
         let mut rows = Vec::new();
         let mut kinds: BTreeMap<String, Covered> = BTreeMap::new();
         for (id, file) in &known {
@@ -559,7 +579,12 @@ impl Panels<'_> {
             let state = file.state(late, files.late_after);
             let entry = kinds.entry(kind.clone()).or_default();
             entry.length = entry.length.map_or(Some(length), |known| Some(known.min(length)));
-            entry.pieces.entry(covers).or_default().push(state);
+            let piece = entry.pieces.entry(covers).or_insert(Piece { end: covers, worst: state, files: 0 });
+            *piece = Piece {
+                end: piece.end.max(covers + length),
+                worst: worse(piece.worst, state),
+                files: piece.files + 1,
+            };
             if listed.contains(id) {
                 entry.listed = true;
                 rows.push(json!({
@@ -568,41 +593,42 @@ impl Panels<'_> {
                 }));
             }
         }
-        // Between the first and the last piece of time that any file covers each kind has one for each.
+        // Each kind has files for all that any file covers, from the beginning of the first to the end of the last.
         let first = kinds.values().filter_map(|kind| kind.pieces.keys().next()).min().copied();
-        let last = kinds.values().filter_map(|kind| kind.pieces.keys().next_back()).max().copied();
+        let last = kinds.values().flat_map(|kind| kind.pieces.values()).map(|piece| piece.end).max();
         let (Some(first), Some(last)) = (first, last) else {
             return Ok(
                 json!({ "total": 0, "rows": [], "cells": [], "cell": HOUR, "summary": [], "late_after": files.late_after }),
             );
         };
-        // Of more hours than can be told apart beside each other a cell is a day, with the worst of it.
-        let cell = if (last - first) / HOUR < CELLS { HOUR } else { DAY };
+        // Of more than can be told apart beside each other a cell is longer, with the worst of it.
+        let cell = [HOUR, DAY, 30 * DAY, 365 * DAY]
+            .into_iter()
+            .find(|cell| (last - first) / cell < CELLS)
+            .unwrap_or((last - first) / CELLS / DAY * DAY + DAY);
         let mut without = 0;
-        let mut cells: BTreeMap<(&String, i64), Vec<&'static str>> = BTreeMap::new();
+        let mut cells: BTreeMap<(&String, i64), Piece> = BTreeMap::new();
         for (kind, covered) in kinds.iter().filter(|(_, covered)| covered.listed) {
-            let length = covered.length.unwrap_or(HOUR);
-            let own = covered.pieces.keys().next().copied().unwrap_or(first);
-            // Daily files begin at whole days, whatever hourly ones of another kind do.
-            let mut at = if length == DAY { own } else { first };
-            while at <= last {
-                let states = cells.entry((kind, at.div_euclid(cell) * cell)).or_default();
-                match covered.pieces.get(&at) {
-                    Some(known) => states.extend(known),
-                    None => {
-                        without += 1;
-                        states.push("no file");
-                    }
+            let mut add = |at: i64, piece: &Piece| {
+                let at = at.div_euclid(cell) * cell;
+                let known = cells.entry((kind, at)).or_insert(Piece { end: at + cell, files: 0, ..*piece });
+                known.end = known.end.max(piece.end);
+                known.worst = worse(known.worst, piece.worst);
+                known.files += piece.files;
+            };
+            for (at, piece) in &covered.pieces {
+                add(*at, piece);
+            }
+            for lack in covered.lacks(first..last, &seen) {
+                without += lack.count;
+                for at in lack.starts(cell) {
+                    add(at, &Piece { end: at + lack.length, worst: "no file", files: 0 });
                 }
-                at += length;
             }
         }
         let cells: Vec<Value> = cells
             .iter()
-            .map(|((kind, at), states)| {
-                let files = states.iter().filter(|state| **state != "no file").count();
-                json!({ "kind": kind, "at": at, "state": worst(states), "files": files })
-            })
+            .map(|((kind, at), piece)| json!({ "kind": kind, "at": at, "to": piece.end, "state": piece.worst, "files": piece.files }))
             .collect();
         rows.sort_by_key(|row| {
             let state = row["state"].as_str().unwrap_or_default();
@@ -611,7 +637,7 @@ impl Panels<'_> {
         let count = |name: &str| rows.iter().filter(|row| row["state"] == name).count();
         let summary: Vec<Value> = STATES
             .iter()
-            .map(|state| json!([state, if *state == "no file" { without } else { count(state) }]))
+            .map(|state| json!([state, if *state == "no file" { without } else { count(state) as i64 }]))
             .collect();
         let total = rows.len();
         rows.truncate(FILES);
@@ -628,16 +654,64 @@ fn severity(state: &str) -> usize {
     STATES.iter().position(|known| *known == state).unwrap_or(STATES.len())
 }
 
-fn worst<'s>(states: &[&'s str]) -> &'s str {
-    states.iter().copied().min_by_key(|state| severity(state)).unwrap_or("no file")
+fn worse(one: &'static str, other: &'static str) -> &'static str {
+    if severity(other) < severity(one) { other } else { one }
 }
 
-/// A kind of file: how much time one covers, what there is of each piece of time, and whether one of them is listed.
+/// A piece of time: where it ends, the worst file that begins in it, and how many do.
+struct Piece {
+    end: i64,
+    worst: &'static str,
+    files: u64,
+}
+
+/// A kind of file: how much time one covers, what there is of each piece of time by its beginning, and whether one of them is listed.
 #[derive(Default)]
 struct Covered {
     length: Option<i64>,
-    pieces: BTreeMap<i64, Vec<&'static str>>,
+    pieces: BTreeMap<i64, Piece>,
     listed: bool,
+}
+
+/// Files that there are not, one behind the other.
+struct Lack {
+    from: i64,
+    length: i64,
+    count: i64,
+}
+
+impl Lack {
+    /// Where they begin, of those in the same cell the first.
+    fn starts(&self, cell: i64) -> impl Iterator<Item = i64> {
+        let (from, length, count) = (self.from, self.length, self.count);
+        let next = move |at: &i64| {
+            let after = (at.div_euclid(cell) + 1) * cell;
+            Some(from + ((after - from + length - 1) / length) * length)
+        };
+        std::iter::successors(Some(from), next).take_while(move |at| *at < from + count * length)
+    }
+}
+
+impl Covered {
+    /// The files of its length that lack between two times, of those that cover any of what is seen. However long that is, it is told at once.
+    fn lacks(&self, within: Range<i64>, seen: &Range<i64>) -> Vec<Lack> {
+        let length = self.length.unwrap_or(HOUR);
+        let own = self.pieces.keys().next().copied().unwrap_or(within.start);
+        // Daily files begin at whole days, whatever hourly ones of another kind do.
+        let mut at = own - (own - within.start) / length * length;
+        let mut found = Vec::new();
+        let ends = self.pieces.iter().map(|(begin, piece)| (*begin, piece.end));
+        for (begin, end) in ends.chain([(within.end, within.end)]) {
+            let unseen = ((seen.start - at).max(0) / length).min((begin - at).max(0) / length);
+            let from = at + unseen * length;
+            let count = ((begin - from) / length).min((seen.end - from + length - 1) / length);
+            if count > 0 {
+                found.push(Lack { from, length, count });
+            }
+            at = at.max(end);
+        }
+        found
+    }
 }
 
 #[derive(Default)]

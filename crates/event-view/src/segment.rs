@@ -199,10 +199,7 @@ impl<'de> Visitor<'de> for Values<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        // It has a column of its own, of numbers.
-        if self.path != TIME {
-            self.writer.record_str(self.row, self.path, searched(value));
-        }
+        self.writer.record_str(self.row, self.path, searched(value));
         Ok(())
     }
 
@@ -223,7 +220,12 @@ impl<'de> Visitor<'de> for Values<'_> {
                 self.path.push('.');
             }
             self.path.push_str(&key.0);
-            map.next_value_seed(self.deeper())?;
+            // These columns are filled otherwise, whatever else leads to the same name.
+            if *self.path == TIME || *self.path == OFFSET {
+                map.next_value::<serde::de::IgnoredAny>()?;
+            } else {
+                map.next_value_seed(self.deeper())?;
+            }
             self.path.truncate(length);
         }
         Ok(())
@@ -320,6 +322,12 @@ impl Segment {
         let column = Arc::new(self.read(field)?);
         columns.insert(field.to_owned(), column.clone());
         Ok(column)
+    }
+
+    /// Of how many fields the columns are kept.
+    #[cfg(test)]
+    pub fn kept(&self) -> usize {
+        self.columns.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// The columns of a field, read for this once.

@@ -8,7 +8,7 @@
 use crate::{
     definitions::Dashboard,
     engine::{Engine, Fields},
-    index::{Index, Snapshot},
+    index::{Index, LONGEST_LINE, Snapshot},
     panels::{self, View},
     query::{Mistake, Query},
     segment,
@@ -29,6 +29,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
     net::{Ipv4Addr, SocketAddr},
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -42,8 +43,6 @@ include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// A longer document is not shown whole.
-const LONGEST_DOCUMENT: u64 = 16 << 20;
 /// So many panels are worked on at a time; the others wait.
 const AT_A_TIME: usize = 2;
 /// How often is looked for what is new.
@@ -99,19 +98,26 @@ impl Server {
         format!("http://{}/", self.address)
     }
 
-    /// Serves, and follows the files, until the process ends. `told` hears how many bytes of how many are read.
+    /// Serves, and follows the files, until the process ends. What stops the following is told in the page. `told` hears how many bytes of how many are read.
     pub async fn run(self, mut index: Index, told: impl Fn(u64, u64) + Send + Sync + 'static) -> Result<()> {
         let shown = self.shown.clone();
         thread::Builder::new().name("follow".into()).spawn(move || {
             let newest = Mutex::new(());
-            loop {
-                let changed = index.refresh(&|read, total| {
-                    let _one = newest.lock().unwrap_or_else(PoisonError::into_inner);
-                    shown.read.store(read, Ordering::Relaxed);
-                    shown.total.store(total, Ordering::Relaxed);
-                    told(read, total);
-                });
-                if changed {
+            let progress = |read, total| {
+                let _one = newest.lock().unwrap_or_else(PoisonError::into_inner);
+                shown.read.store(read, Ordering::Relaxed);
+                shown.total.store(total, Ordering::Relaxed);
+                told(read, total);
+            };
+            let mut goes_on = true;
+            while goes_on {
+                // A mistake of this program is told in the page, which would look as if nothing came any more.
+                let refreshed = panic::catch_unwind(AssertUnwindSafe(|| index.refresh(&progress)));
+                goes_on = refreshed.is_ok();
+                if !goes_on {
+                    index.stop();
+                }
+                if refreshed.unwrap_or(true) {
                     let engine = Arc::new(shown.engine().next(index.snapshot()));
                     *shown.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
                 }
@@ -339,6 +345,6 @@ fn line(path: &std::path::Path, offset: u64) -> std::io::Result<Option<Vec<u8>>>
         }
     }
     let mut line = Vec::new();
-    BufReader::new(file.take(LONGEST_DOCUMENT)).read_until(b'\n', &mut line)?;
+    BufReader::new(file.take(LONGEST_LINE)).read_until(b'\n', &mut line)?;
     Ok(Some(line))
 }

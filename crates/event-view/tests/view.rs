@@ -3,11 +3,11 @@
 
 use event_view::{
     definitions,
-    engine::{Engine, Fields},
+    engine::{Engine, Fields, Metric},
     export,
     index::Index,
     panels::{self, View},
-    query::Query,
+    query::{self, Query},
     server::Server,
 };
 use serde_json::{Value, json};
@@ -102,14 +102,26 @@ fn a_search_finds_what_it_says_and_nothing_else() {
         ("198.51.100", 1),
         ("event.duration:3000000", 1),
         ("no.such.field:x", 0),
-        // As they are written elsewhere.
-        ("source.ip:\"2001:db8::/32\"", 1),
-        ("source.ip:\"203.0.113.0/24\"", 3),
-        ("source.ip:\"2001:0db8::5\"", 1),
+        // In quotes a value is what it is, and nothing else.
+        ("source.ip:\"2001:db8::/32\"", 0),
+        ("source.ip:\"203.0.113.0/24\"", 0),
+        ("source.ip:\"2001:0db8::5\"", 0),
+        ("source.ip:\"2001:db8::5\"", 1),
+        ("user.email:ANN@example.com", 3),
+        ("user.email:\"ANN@example.com\"", 0),
+        ("user.email:\"ann@example.com\"", 3),
+        ("user.email:\"a*\"", 0),
+        (r"user.email:a\*", 0),
+        ("event.duration:\"3000000\"", 1),
+        ("event.start:\"2026-11-27\"", 0),
+        ("event.start:\"2026-11-27T01:29:59.123Z\"", 1),
         ("source.ip:2001:0db8:0::5", 1),
         ("2001:0db8::5", 1),
         ("203.0.113.0/24", 3),
-        ("\"203.0.113.0/24\" and not source.ip:203.0.113.2", 2),
+        ("\"203.0.113.0/24\"", 1),
+        ("2026-11-27", 5),
+        ("2026-11-27T02", 1),
+        ("2026-11-28", 0),
         ("message:\"203.0.113.0/24 was allowed\"", 1),
         ("\"113.0/24 was\"", 1),
         ("@timestamp:\"2026-11-27\"", 5),
@@ -260,6 +272,135 @@ fn of_many_hours_the_cells_are_days_and_of_many_files_the_worst_are_listed() {
     );
 }
 
+/// What `Files by hour` says of a piece of time: of each kind the cells as `beginning state files`, and how many files lack.
+fn cells(files: &Files, from: &str, to: &str) -> (Vec<String>, i64) {
+    let at = |text: &str| query::times(text).unwrap().start;
+    let engine = Engine::new(files.index.snapshot(), Fields::default());
+    let dashboards = definitions::bundled().unwrap();
+    let dashboard = dashboards.iter().find(|known| known.name == "completeness").unwrap();
+    let view = View { query: Query::All, times: at(from)..at(to) };
+    let answer = panels::answer(&engine, dashboard, &dashboard.panels[0], &view, 0).unwrap();
+    let cells = answer["cells"].as_array().unwrap().iter().map(|cell| {
+        let at = event_view::time::format(cell["at"].as_i64().unwrap());
+        format!("{} {} {} {}", cell["kind"], &at[5..13], cell["state"], cell["files"]).replace('"', "")
+    });
+    (cells.collect(), answer["summary"][2][1].as_i64().unwrap())
+}
+
+fn daily(kind: &str, day: u32) -> String {
+    of_file(&format!("{kind}-{day}"), 0, &format!("{kind}-{day}"), "ann@example.com", None)
+        .replace("Hourly", "Daily")
+        .replace("login-attempt", kind)
+        .replace("2026-11-27T00:00", &format!("2026-11-{day}T00:00"))
+        .replace("2026-11-27T00:30", &format!("2026-11-{day}T20:30"))
+}
+
+#[test]
+fn a_daily_file_covers_its_day_and_lacks_when_the_day_is_over() {
+    let hourly = |hour| of_file(&format!("h{hour}"), hour, &format!("h{hour}"), "ann@example.com", None);
+    // The day is not over, so that nobody knows of a daily file yet.
+    let (found, lack) =
+        cells(&Files::of(&[daily("apex", 26), hourly(0), hourly(1)]), "2026-11-20", "2026-11-30");
+    assert_eq!(lack, 24, "{found:?}");
+    assert!(found.contains(&"apex 11-26T00 no receipt 1".into()), "{found:?}");
+    assert!(!found.iter().any(|cell| cell.starts_with("apex 11-27")), "{found:?}");
+    // The newest file is a daily one: hourly ones lack until its end.
+    let files = [daily("apex", 26), daily("apex", 28), hourly(0), hourly(1)];
+    let (found, lack) = cells(&Files::of(&files), "2026-11-20", "2026-11-30");
+    assert_eq!(lack, 24 + 22 + 24 + 1, "{found:?}");
+    assert!(found.contains(&"apex 11-27T00 no file 0".into()), "{found:?}");
+    assert!(found.contains(&"login-attempt 11-28T23 no file 0".into()), "{found:?}");
+    // What lies outside of what is looked at does not lack, whatever of a file does.
+    let files = [daily("apex", 27), hourly(0), hourly(1), hourly(7)];
+    let (found, lack) = cells(&Files::of(&files), "2026-11-27T01", "2026-11-27T04");
+    assert_eq!(lack, 2, "{found:?}");
+    let expected = [
+        "apex 11-27T00 no receipt 1",
+        "login-attempt 11-27T01 no receipt 1",
+        "login-attempt 11-27T02 no file 0",
+    ];
+    assert_eq!(found[..3], expected);
+}
+
+#[test]
+fn files_that_are_thousands_of_years_from_each_other_take_no_memory_and_no_time() {
+    let first = of_file("first", 1, "first", "ann@example.com", None).replace("2026-11-27", "0001-01-01");
+    let files = Files::of(&[first, of_file("last", 1, "last", "ann@example.com", None)]);
+    let begun = std::time::Instant::now();
+    let (found, lack) = cells(&files, "0001", "2027");
+    assert!(found.len() <= 201 && found[1].ends_with("no file 0"), "{}", found.len());
+    assert_eq!(lack, (739_946 * 24) - 1, "hours between them");
+    assert!(begun.elapsed().as_millis() < 200, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_field_with_hundreds_of_thousands_of_values_is_told_apart_over_time_at_once() {
+    let line = |number: u32| {
+        format!(
+            "{{\"@timestamp\":\"2026-11-27T01:00:00.000Z\",\"data_stream\":{{\"dataset\":\"{number}\"}}}}"
+        )
+    };
+    let files = Files::of(&(0..600_000).map(line).collect::<Vec<_>>());
+    let begun = std::time::Instant::now();
+    let answer = files.panel("overview", "streams", "");
+    assert_eq!(answer["series"][10]["name"], "599990 others");
+    assert_eq!(answer["series"][10]["values"][0], 599_990);
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn an_event_with_several_of_the_values_that_are_not_told_apart_counts_once_for_them() {
+    let line = |roles: &[String]| five()[0].replace("[\"Standard\",\"Standard\"]", &json!(roles).to_string());
+    let role = |number: u32| format!("role {number:02}");
+    let mut lines: Vec<String> =
+        (0..10).flat_map(|number| [line(&[role(number)]), line(&[role(number)])]).collect();
+    lines.push(line(&[role(0), role(20), role(21), role(22)]));
+    lines.push(line(&[role(20)]));
+    let files = Files::of(&lines);
+    let top = files.panel("login", "roles", "");
+    assert_eq!((&top["others"], &top["rest"]), (&json!(3), &json!(2)));
+    let dashboard = "title = \"a\"\nabout = \"a\"\n[[panel]]\nid = \"a\"\ntitle = \"a\"\nkind = \"time\"\n\
+        split = \"user.roles\"\nseries = [{ title = \"a\", metric = \"count\" }]\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.toml"), dashboard).unwrap();
+    let dashboard = &definitions::of_folder(folder.path()).unwrap()[0];
+    let engine = Engine::new(files.index.snapshot(), Fields::default());
+    let view = View { query: Query::All, times: 0..i64::MAX / 8 };
+    let time = panels::answer(&engine, dashboard, &dashboard.panels[0], &view, 0).unwrap();
+    let values = time["series"][10]["values"].as_array().unwrap();
+    assert_eq!(time["series"][10]["name"], "3 others");
+    assert_eq!(values.iter().filter_map(Value::as_u64).sum::<u64>(), 2);
+}
+
+#[test]
+fn what_leads_to_the_name_of_a_time_or_a_place_by_another_way_changes_neither() {
+    let at = "\"@timestamp\":\"2026-11-27T01:00:00.000Z\"";
+    let files = Files::of(&[
+        format!("{{{at},\"\":{{\"@timestamp\":5}}}}"),
+        format!("{{{at},\"\\u0001offset\":7}}"),
+        format!("{{\"\":{{\"@timestamp\":5,\"\\u0001offset\":7}},{at}}}"),
+    ]);
+    let rows = files.panel("overview", "table", "")["rows"].clone();
+    let places: Vec<(i64, u64)> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["at"].as_i64().unwrap(), row["place"]["offset"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(places.len(), 3);
+    assert!(places.iter().all(|(at, _)| *at == 1_795_741_200_000), "{places:?}");
+    let text = fs::read(files.file()).unwrap();
+    assert!(places.iter().all(|(_, at)| *at == 0 || text[*at as usize - 1] == b'\n'), "{places:?}");
+}
+
+#[test]
+fn the_sum_of_what_is_not_there_is_nothing_at_all() {
+    let files = Files::of(&[of_file("a", 1, "a", "", Some(1)), of_file("b", 1, "b", "", None)]);
+    assert_eq!(files.panel("collector", "bytes", "")["value"], 0.0);
+    assert_eq!(files.panel("collector", "bytes", "event.id:none")["value"], 0.0);
+    assert_eq!(files.panel("collector", "rows", "")["value"], 1.0);
+}
+
 #[test]
 fn what_is_no_document_is_told_and_the_rest_is_shown() {
     let mut files = Files::of(&five());
@@ -369,9 +510,35 @@ fn what_was_made_of_a_file_goes_when_the_file_does() {
     fs::remove_file(logs.join("2.ndjson")).unwrap();
     let other = folder.path().join("other.ndjson");
     fs::write(&other, line(4)).unwrap();
-    Index::new(&[other], Some(made.clone())).unwrap();
+    Index::new(std::slice::from_ref(&other), Some(made.clone())).unwrap();
     assert_eq!(columns(&made).len(), 1);
     assert!(made.join("other").exists());
+    // So it is with a file that is emptied, and written anew as well: while it is looked at, before the next look, and while others are.
+    let three = logs.join("3.ndjson");
+    let looked = |source: &Path| {
+        let mut index = Index::new(&[source.to_owned()], Some(made.clone())).unwrap();
+        index.refresh(&|_, _| {});
+        index
+    };
+    let mut index = looked(&three);
+    assert_eq!(columns(&made).len(), 1);
+    for text in ["", "not finished"] {
+        fs::write(&three, text).unwrap();
+        index.refresh(&|_, _| {});
+        assert_eq!(columns(&made).len(), 0, "emptied, with {text:?}");
+        fs::write(&three, line(3)).unwrap();
+        index.refresh(&|_, _| {});
+        assert_eq!(columns(&made).len(), 1, "written anew");
+    }
+    drop(index);
+    fs::write(&three, "").unwrap();
+    looked(&three);
+    assert_eq!(columns(&made).len(), 0, "emptied before the next look");
+    fs::write(&three, line(3)).unwrap();
+    looked(&three);
+    fs::write(&three, "").unwrap();
+    looked(&other);
+    assert_eq!(columns(&made).len(), 1, "that of the other file alone");
 }
 
 #[cfg(unix)]
@@ -418,6 +585,29 @@ fn an_index_that_cannot_be_written_stays_in_memory() {
     let snapshot = index.snapshot();
     assert_eq!(snapshot.segments[0].lines.documents, 1);
     assert!(snapshot.notices[0].text.contains("cannot be written"));
+}
+
+#[test]
+fn that_the_index_cannot_be_written_is_told_no_longer_than_it_is_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, made) = (folder.path().join("events.ndjson"), folder.path().join("index"));
+    fs::write(&file, "").unwrap();
+    fs::write(&made, "no folder").unwrap();
+    let mut index = Index::new(std::slice::from_ref(&file), Some(made.clone())).unwrap();
+    let mut told = Vec::new();
+    for count in 1..=12 {
+        if count == 3 {
+            fs::remove_file(&made).unwrap();
+        }
+        let mut grown = OpenOptions::new().append(true).open(&file).unwrap();
+        writeln!(grown, "{}", five()[0]).unwrap();
+        index.refresh(&|_, _| {});
+        let snapshot = index.snapshot();
+        assert_eq!(snapshot.segments.iter().map(|segment| segment.lines.documents).sum::<u32>(), count);
+        told.push(!snapshot.notices.is_empty());
+    }
+    // What was kept in memory is joined with others after a while, and then is in the folder.
+    assert!(told[..5].iter().all(|told| *told) && !told[11], "{told:?}");
 }
 
 #[test]
@@ -585,8 +775,23 @@ fn grafana_gets_each_dashboard_and_is_told_which_there_are() {
             for panel in panels.iter().filter(|panel| panel["type"] != "text") {
                 let targets = panel["targets"].as_array().unwrap();
                 let told = panel["title"].as_str().unwrap();
-                // What asks for a time of Loki has nothing to ask.
-                assert!(!targets.is_empty() || source == export::Source::Loki, "{told}");
+                assert!(!targets.is_empty(), "{told}");
+            }
+            // Each column that is not asked for is named, and no panel tells something else than its title.
+            let about = panels.iter().find(|panel| panel["type"] == "text");
+            let about = about.map(|panel| panel["options"]["content"].to_string()).unwrap_or_default();
+            for panel in &dashboard.panels {
+                let made = panels.iter().find(|made| made["title"] == panel.title.as_str());
+                assert!(made.is_some() || about.contains(&panel.title), "{}", panel.title);
+
+                let lasts = panel.series.iter().filter(|series| series.metric == Metric::Last);
+                for series in lasts.filter(|_| source == export::Source::Loki) {
+                    let named = format!("{}, {}", panel.title, series.title);
+                    assert!(
+                        if made.is_some() { about.contains(&named) } else { about.contains(&panel.title) },
+                        "{named}"
+                    );
+                }
             }
             let mut found = Vec::new();
             texts(&made, &mut found, "");
@@ -655,6 +860,31 @@ async fn the_server_answers_its_own_page_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn that_reading_stopped_is_told_and_what_was_read_is_shown() {
+    let Files { folder, index } = Files::of(&five());
+    let line = login(6, "ann@example.com", "success", "203.0.113.1", "DE");
+    let server = Server::bind(0, definitions::bundled().unwrap()).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(index, |_, _| panic!("a mistake")));
+    tokio::task::spawn_blocking(move || {
+        let mut file = OpenOptions::new().append(true).open(folder.path().join("events.ndjson")).unwrap();
+        writeln!(file, "{line}").unwrap();
+        for _ in 0..200 {
+            let answer = ask(&address, "/api/state", "Host: OWN\r\n");
+            let state: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+            if state["notices"].to_string().contains("Reading stopped") {
+                assert_eq!((&state["documents"], &state["ready"]), (&json!(5), &json!(true)));
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("nothing is told");
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_leads_to_its_document_or_to_none() {
     let folder = tempfile::tempdir().unwrap();
     let line = |hour| format!("{}\n", login(hour, "ann@example.com", "success", "203.0.113.1", "DE"));
@@ -691,6 +921,13 @@ async fn a_place_leads_to_its_document_or_to_none() {
         fs::write(folder.path().join("a.ndjson"), line(5) + &line(6)).unwrap();
         until(4);
         assert!(document(&place).contains("T02:30"), "{}", document(&place));
+        // However long a document is that is listed.
+        let long = line(7).replace("ann@example.com", &"a".repeat(17 << 20));
+        fs::write(folder.path().join("z.ndjson"), &long).unwrap();
+        until(5);
+        let answer = document(&rows()[0]["place"]);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&long), "{}", &answer[..200]);
+        fs::remove_file(folder.path().join("z.ndjson")).unwrap();
         // In the middle of a line no document begins.
         let mut middle = place.clone();
         middle["offset"] = json!(7);

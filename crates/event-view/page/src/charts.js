@@ -6,7 +6,7 @@ import { GeoComponent, GridComponent, LegendComponent, TooltipComponent, VisualM
 import { CanvasRenderer } from 'echarts/renderers';
 import { number, piece, step, withUnit } from './format.js';
 import { stacks } from './tables.js';
-import { is } from './view.js';
+import { is, isPlace } from './view.js';
 
 echarts.use([
   BarChart, HeatmapChart, LineChart, MapChart, PieChart, ScatterChart, TreemapChart,
@@ -20,14 +20,19 @@ const PALETTES = {
 // What these values mean is the same on every panel.
 const MEANINGS = { success: 2, failure: 8, unknown: 7 };
 
-let atlas = null;
+// Countries of the outline by their codes, once it is there. What failed is asked for again.
+let titles = null;
 async function world() {
-  atlas ??= fetch('/world.json').then((answer) => answer.json()).then((map) => {
-    echarts.registerMap('world', map);
-    return new Map(map.features.map(({ properties }) => [properties.name, properties.title]));
-  });
-  return atlas;
+  if (titles) return;
+  const answer = await fetch('/world.json');
+  if (!answer.ok) throw new Error(`the outline of countries: ${answer.status}`);
+  const map = await answer.json();
+  echarts.registerMap('world', map);
+  titles = new Map(map.features.map(({ properties }) => [properties.name, properties.title]));
 }
+
+/** Countries that are too small for the outline. */
+export const outside = (answer) => answer.rows.filter(({ key }) => titles && !titles.has(key));
 
 function colors() {
   const theme = document.documentElement.dataset.theme === 'dark' ? 'dark' : 'light';
@@ -192,7 +197,7 @@ function heat(answer, color) {
 }
 
 async function map(answer, color) {
-  const titles = await world();
+  await world();
   const most = Math.max(1, ...answer.rows.map((row) => row.value));
   return {
     ...base(color),
@@ -221,8 +226,33 @@ async function map(answer, color) {
 
 export const drawn = (definition) => ['time', 'heat', 'map'].includes(definition.kind) || definition.kind === 'top';
 
-/** Draws an answer, and says with `filter` which search was clicked and with `times` which piece of time. */
-export async function draw(element, definition, answer, { filter, times }) {
+/** What a mark stands for, as searches and a piece of time. */
+function meaning(definition, answer, event) {
+  const time = (index) => [answer.starts[index], answer.starts[index] + answer.interval];
+  switch (definition.kind) {
+    case 'time': {
+      const series = answer.series[event.seriesIndex];
+      const search = answer.split ? series?.value !== undefined && is(answer.split, series.value) : series?.filter;
+      return [search ? [search] : [], time(event.dataIndex)];
+    }
+    case 'heat':
+      return [[is(answer.field, answer.names[answer.names.length - 1 - event.value[1]])], time(event.value[0])];
+    case 'map': {
+      if (event.seriesType === 'scatter') return [[isPlace(definition.place, event.value)]];
+      const row = answer.rows.find(({ key }) => key === event.name);
+      return [row ? [is(answer.field, row.key)] : []];
+    }
+    default: {
+      if (event.data?.others) return [[]];
+      const part = answer.split && event.seriesName;
+      const known = part && answer.split.cells.some(([, name]) => name === part);
+      return [[is(answer.field, event.name), ...(known ? [is(answer.split.field, part)] : [])]];
+    }
+  }
+}
+
+/** Draws an answer, and says with `choose` what a mark stands for that was clicked. */
+export async function draw(element, definition, answer, { choose }) {
   const color = colors();
   const option = definition.kind === 'time' ? overTime(definition, answer, color)
     : definition.kind === 'top' ? top(definition, answer, color)
@@ -233,22 +263,9 @@ export async function draw(element, definition, answer, { filter, times }) {
   chart.setOption(option, true);
   chart.off('click');
   chart.on('click', (event) => {
-    if (element.dataset.brushed) return;
-    if (definition.kind === 'time') {
-      const series = answer.series[event.seriesIndex];
-      if (answer.split && series?.value !== undefined) filter(is(answer.split, series.value));
-      else if (series?.filter) filter(series.filter);
-      else times(answer.starts[event.dataIndex], answer.starts[event.dataIndex] + answer.interval);
-    } else if (definition.kind === 'heat') {
-      filter(is(answer.field, answer.names[answer.names.length - 1 - event.value[1]]));
-    } else if (definition.kind === 'map') {
-      const row = answer.rows.find(({ key }) => key === event.name);
-      if (row) filter(is(answer.field, row.key));
-    } else if (!event.data?.others) {
-      filter(is(answer.field, event.name));
-    }
+    if (!element.dataset.brushed) choose(...meaning(definition, answer, event));
   });
-  if (definition.kind === 'time' || definition.kind === 'heat') brush(element, chart, answer, times);
+  if (definition.kind === 'time' || definition.kind === 'heat') brush(element, chart, answer, (from, to) => choose([], [from, to]));
 }
 
 function begin(element) {

@@ -1,9 +1,9 @@
 // The page: what is looked at, and its panels.
 
-import { draw, drawn, picture as chartPicture, release } from './charts.js';
+import { draw, drawn, outside, picture as chartPicture, release } from './charts.js';
 import { iso, number, time, withUnit } from './format.js';
 import { csv, element as tableElement, picture as tablePicture, summary, tabular } from './tables.js';
-import { address, asked, is, read, view } from './view.js';
+import { address, asked, is, read, view, within } from './view.js';
 
 const $ = (id) => document.getElementById(id);
 let state = null;
@@ -20,11 +20,11 @@ function go(changes) {
   show(true);
 }
 
-function filter(search) {
-  if (!view.filters.includes(search)) go({ filters: [...view.filters, search] });
+/** What a mark stands for: searches that all must match, and a piece of time if it is of one. */
+function choose(searches, times) {
+  const anew = searches.filter((search) => !view.filters.includes(search));
+  if (anew.length || times) go({ filters: [...view.filters, ...anew], ...(times && within(times)) });
 }
-
-const times = (from, to) => go({ from, to });
 
 addEventListener('popstate', () => { read(); skips.clear(); show(true); });
 
@@ -266,7 +266,7 @@ const empty = (answer) => answer.rows?.length === 0 || answer.names?.length === 
 
 async function fill(panel, definition, answer) {
   const body = panel.querySelector('.body');
-  const acts = { filter, times, open };
+  const acts = { choose, open };
   const words = document.createElement('p');
   words.className = 'sr';
   words.textContent = summary(definition, answer);
@@ -305,7 +305,15 @@ async function fill(panel, definition, answer) {
       body.querySelector('.note')?.remove();
     }
     chart.setAttribute('aria-label', `${definition.title}. ${words.textContent} As a table: the button Table.`);
-    await draw(chart, definition, answer, acts);
+    try {
+      await draw(chart, definition, answer, acts);
+    } catch (problem) {
+      const line = document.createElement('p');
+      line.className = 'error';
+      line.textContent = `This panel cannot be drawn: ${problem.message}. Its table can be shown.`;
+      panel.shows = null;
+      return replace(body, line);
+    }
     rest(body, definition, answer);
     return;
   }
@@ -328,7 +336,10 @@ function note(text) {
 
 function rest(body, definition, answer) {
   if (answer.others > 0) body.append(note(`${number(answer.others)} more values${answer.rest ? `, with ${number(answer.rest)} together` : ''}.`));
-  if (definition.kind === 'map' && answer.without > 0) body.append(note(`${number(answer.without)} events tell no country.`));
+  if (definition.kind !== 'map') return;
+  if (answer.without > 0) body.append(note(`${number(answer.without)} events tell no country.`));
+  const lacks = body.querySelector('.chart') ? outside(answer) : [];
+  if (lacks.length) body.append(note(`${number(lacks.reduce((sum, { value }) => sum + value, 0))} events of countries that the outline lacks: ${lacks.map(({ key }) => key).join(', ')}.`));
 }
 
 function pages(definition, answer) {
@@ -368,14 +379,14 @@ function hours(answer) {
   scroll.className = 'scroll';
   scroll.tabIndex = 0;
   scroll.setAttribute('role', 'region');
-  const days = answer.cell >= 86400000;
-  scroll.setAttribute('aria-label', `Each file in its ${days ? 'day' : 'hour'}, by kind`);
+  const days = answer.cell / 86400000;
+  scroll.setAttribute('aria-label', `Each file in its ${days < 1 ? 'hour' : days === 1 ? 'day' : `${days} days`}, by kind`);
   const table = document.createElement('table');
   const line = table.createTHead().insertRow();
   // The hour alone, so that all columns are as wide; the day stands where it begins.
   const hour = (at, index) => {
     const text = iso(at);
-    if (days) return text.slice(5, 10);
+    if (days >= 1) return days === 1 ? text.slice(5, 10) : text.slice(0, -14);
     return index === 0 || text.slice(11, 13) === '00' ? `${text.slice(8, 10)}. ${text.slice(11, 13)}` : text.slice(11, 13);
   };
   for (const name of ['kind', ...starts.map(hour)]) {
@@ -396,7 +407,10 @@ function hours(answer) {
       const cell = line.insertCell();
       const found = known.get(at);
       if (!found) continue;
-      cell.title = `${kind}, ${days ? time(at).slice(0, 10) : time(at)}: ${found.state}${found.files > 1 ? `, ${found.files} files` : ''}`;
+      const act = document.createElement('button');
+      act.type = 'button';
+      act.title = `${kind}, ${days >= 1 ? time(at).slice(0, 10) : time(at)}: ${found.state}${found.files > 1 ? `, ${found.files} files` : ''}. Show this piece of time`;
+      act.addEventListener('click', () => choose([], [at, found.to]));
       const sign = document.createElement('span');
       sign.setAttribute('aria-hidden', 'true');
       sign.textContent = SIGNS[found.state];
@@ -404,7 +418,8 @@ function hours(answer) {
       word.className = 'sr';
       word.textContent = found.state;
       if (!['complete', 'no receipt'].includes(found.state)) sign.className = 'failure';
-      cell.append(sign, word);
+      act.append(sign, word);
+      cell.append(act);
     }
   }
   scroll.append(table);
@@ -464,7 +479,7 @@ async function open(place) {
       act.type = 'button';
       act.textContent = String(value);
       act.title = `Filter by ${is(field, value)}`;
-      act.addEventListener('click', () => { $('document').close(); filter(is(field, value)); });
+      act.addEventListener('click', () => { $('document').close(); choose([is(field, value)]); });
       cell.append(act);
     }
     body.replaceChildren(table);

@@ -1,10 +1,10 @@
 // Every panel as a table: what is shown to those who do not see the chart, and what becomes CSV.
 
-import { iso, piece, time, withUnit } from './format.js';
-import { is } from './view.js';
+import { iso, number, piece, time, withUnit } from './format.js';
+import { is, isPlace } from './view.js';
 
 const text = (raw, shown = raw ?? '', more = {}) => ({ raw: raw ?? '', shown, ...more });
-const value = (raw, unit) => ({ raw: raw ?? '', shown: withUnit(raw, unit), number: unit !== 'time', time: unit === 'time' });
+const value = (raw, unit) => (unit === 'time' && typeof raw === 'number' ? at(raw) : { raw: raw ?? '', shown: withUnit(raw, unit), number: unit !== 'time', time: unit === 'time' });
 const at = (raw) => ({ raw: iso(raw), shown: time(raw), time: true });
 const link = (field, raw) => text(raw, raw, raw === '' || raw === null ? {} : { filter: is(field, raw) });
 
@@ -36,11 +36,16 @@ export function tabular(definition, answer) {
           ...row.values.map((one, index) => value(one, answer.columns[index].unit)),
         ]),
       };
-    case 'map':
+    case 'map': {
+      const rows = [...answer.rows.map((row) => [link(answer.field, row.key), value(row.value)]), ...(answer.without ? [[text('', 'not told'), value(answer.without)]] : [])];
+      if (!answer.places.length) return { head: [answer.field, 'events'], rows };
+      // Each event with a place stands in a row of its country as well.
+      const part = (place, index) => ({ raw: place[index], shown: place[index === 0 ? 4 : 3], number: true, filter: isPlace(definition.place, place) });
       return {
-        head: [answer.field, 'events'],
-        rows: [...answer.rows.map((row) => [link(answer.field, row.key), value(row.value)]), ...(answer.without ? [[text('', 'not told'), value(answer.without)]] : [])],
+        head: [answer.field, 'latitude', 'longitude', 'events'],
+        rows: [...rows.map(([country, count]) => [country, text(''), text(''), count]), ...answer.places.map((place) => [text(''), part(place, 1), part(place, 0), value(place[2])])],
       };
+    }
     case 'heat':
       return {
         head: ['time (UTC)', answer.field, 'events'],
@@ -120,17 +125,17 @@ export function summary(definition, answer) {
   }
 }
 
-// A spreadsheet takes what begins so for a formula, and runs it. Which character it ends cells by is its own choice, so what stands behind one counts
-// as a beginning as well.
-const formula = /(^|[;,\t\r\n])\s*[=+\-@]/;
+// A spreadsheet takes what begins so for a formula, and runs it. Which character it ends cells by is its own choice, and it takes quotes away, so what
+// stands behind those counts as a beginning as well. An apostrophe before the sign makes it a text.
+const formula = /(^|[;,|\t\r\n])([\s"]*)(?=[=+\-@＝＋－＠])/g;
 
 export function csv({ head, rows }) {
-  const field = (raw) => (typeof raw === 'string' ? `"${formula.test(raw) ? "'" : ''}${raw.replaceAll('"', '""')}"` : String(raw));
+  const field = (raw) => (typeof raw === 'string' ? `"${raw.replace(formula, "$1$2'").replaceAll('"', '""')}"` : String(raw));
   return [head, ...rows.map((row) => row.map((cell) => cell.raw))].map((row) => row.map(field).join(',')).join('\r\n') + '\r\n';
 }
 
 /** What cells do when they are chosen. */
-export function element({ head, rows }, caption, { filter, times, open }) {
+export function element({ head, rows }, caption, { choose, open }) {
   const table = document.createElement('table');
   const title = table.createCaption();
   title.className = 'sr';
@@ -151,7 +156,7 @@ export function element({ head, rows }, caption, { filter, times, open }) {
       const cell = line.insertCell();
       const shown = String(content.shown);
       cell.className = [content.number && 'number', content.time && 'time', (content.bad || shown === 'failure') && 'failure', shown === 'success' && 'success'].filter(Boolean).join(' ');
-      const act = content.place ? () => open(content.place) : content.filter ? () => filter(content.filter) : content.times ? () => times(...content.times) : null;
+      const act = content.place ? () => open(content.place) : content.filter ? () => choose([content.filter]) : content.times ? () => choose([], content.times) : null;
       if (!act || shown === '') {
         cell.textContent = shown;
         return;
@@ -167,17 +172,18 @@ export function element({ head, rows }, caption, { filter, times, open }) {
   return table;
 }
 
-/** A table as a picture. */
-export function picture({ head, rows }, title, colors) {
-  const shown = [head, ...rows.slice(0, 60).map((row) => row.map((cell) => String(cell.shown)))];
+/** A table as a picture: so many rows of it, and how many more there are. */
+export function picture({ head, rows }, title, colors, most = 60) {
+  const shown = [head, ...rows.slice(0, most).map((row) => row.map((cell) => String(cell.shown)))];
+  const more = rows.length > most ? `${number(rows.length - most)} more rows are in the CSV` : '';
   const font = (bold) => `${bold ? '600 ' : ''}13px system-ui, "DejaVu Sans", sans-serif`;
   const canvas = document.createElement('canvas');
   const context = canvas.getContext('2d');
   context.font = font(true);
   const cut = (text) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
   const widths = head.map((_, index) => Math.max(...shown.map((row) => context.measureText(cut(row[index] ?? '')).width)) + 20);
-  const width = Math.max(widths.reduce((a, b) => a + b, 16), context.measureText(title).width + 24);
-  const height = 44 + 22 * shown.length;
+  const width = Math.max(widths.reduce((a, b) => a + b, 16), context.measureText(title).width + 24, context.measureText(more).width + 24);
+  const height = 44 + 22 * (shown.length + (more ? 1 : 0));
   canvas.width = width * 2;
   canvas.height = height * 2;
   context.scale(2, 2);
@@ -186,6 +192,7 @@ export function picture({ head, rows }, title, colors) {
   context.fillStyle = colors.text;
   context.font = font(true);
   context.fillText(title, 10, 22);
+  context.fillText(more, 10, 50 + 22 * shown.length);
   shown.forEach((row, line) => {
     context.font = font(line === 0);
     let left = 10;

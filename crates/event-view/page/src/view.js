@@ -26,6 +26,12 @@ export function address(changes = {}) {
   return text ? `/?${text}` : '/';
 }
 
+/** A piece of time that is chosen within what is looked at: no more of it than that. */
+export function within([from, to]) {
+  const [begin, end] = [Math.max(from, view.from ?? from), Math.min(to, view.to ?? to)];
+  return begin < end ? { from: begin, to: end } : { from, to };
+}
+
 /** What the server is asked for a panel. */
 export function asked(panel, skip) {
   const to = new URLSearchParams({ dashboard: view.dashboard, panel, q: view.query });
@@ -36,8 +42,14 @@ export function asked(panel, skip) {
   return `/api/panel?${to}`;
 }
 
-/** The search for a value of a field. */
+/** The search for a value of a field: for this very one, as it is in quotes. */
 export function is(field, value) {
-  const text = String(value).replace(/[\\"]/g, '\\$&');
-  return `${field}:"${text}"`;
+  const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`;
+  const plain = /^[\p{L}\p{N}@_.-]+$/u.test(field) && !/^(and|or|not)$/i.test(field);
+  return `${plain ? field : quoted(field)}:${quoted(String(value))}`;
+}
+
+/** The search for a place on the map, as the server says it: `[lon, lat, count]`, and both as the texts that documents have. */
+export function isPlace(field, [, , , lat, lon]) {
+  return `${is(`${field}.lat`, lat)} and ${is(`${field}.lon`, lon)}`;
 }
