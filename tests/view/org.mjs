@@ -140,7 +140,14 @@ export function facts({ ids, files, rows, objects, setup, aura }) {
       users: unique([...requests.map((row) => row.USER_ID_DERIVED), ...aura.map((record) => record.UserIdentifier)]),
       licenses: counts([...requests.map((row) => row.USER_TYPE), ...aura.map((record) => record.UserType)], (type) => type),
     },
-    overview: { events: [[ids.size]] },
+    overview: {
+      events: [[ids.size]],
+      users: unique([
+        ...Object.entries(rows).filter(([type]) => !APEX.includes(type)).flatMap(([, own]) => own.map((row) => row.USER_ID_DERIVED)),
+        ...setup.map((record) => record.CreatedById),
+        ...aura.map((record) => record.UserIdentifier),
+      ]),
+    },
     completeness: { files: [...files] },
   };
 }
