@@ -36,6 +36,13 @@ fn layout(servers: &Servers) -> Layout {
     layout
 }
 
+/// A server, and the engine over it; none where there is no program.
+async fn opened() -> Option<(Servers, JetStream)> {
+    let servers = Servers::start(&program()?, 1);
+    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    Some((servers, engine))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_over_jetstream_conforms() {
     let Some(program) = program() else { return };
@@ -171,9 +178,7 @@ async fn whoever_looks_at_a_fleet_changes_nothing_of_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_worker_of_all_looks_whether_anybody_is_forgotten_and_is_no_worker_for_that() {
-    let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
-    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    let Some((_servers, engine)) = opened().await else { return };
     let (one, other) = (Roster::open(&engine).await.unwrap(), Roster::open(&engine).await.unwrap());
     assert!(one.may_sweep("one").await.unwrap());
     assert!(!other.may_sweep("other").await.unwrap() && !one.may_sweep("one").await.unwrap());
@@ -182,9 +187,7 @@ async fn one_worker_of_all_looks_whether_anybody_is_forgotten_and_is_no_worker_f
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_too_large_for_the_servers_is_refused_before_any_of_its_batch_is_published() {
-    let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
-    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    let Some((_servers, engine)) = opened().await else { return };
     engine.wake("acme").await.unwrap();
     let job = engine.next_job().await.unwrap();
     // What servers take in a message by default is 1 MiB, its headers included.
@@ -203,10 +206,8 @@ async fn a_message_that_is_too_large_for_the_servers_is_refused_before_any_of_it
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_is_none_is_told_with_its_job_and_the_tenant_can_be_put_to_sleep() {
-    let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
+    let Some((servers, engine)) = opened().await else { return };
     let client = servers.connect().await;
-    let engine = JetStream::open(client.clone(), layout(&servers)).await.unwrap();
     let bucket = async_nats::jetstream::new(client).get_key_value("test-checkpoints").await.unwrap();
     bucket.put("acme", "a state that somebody wrote by hand".into()).await.unwrap();
     engine.wake("acme").await.unwrap();
@@ -220,9 +221,7 @@ async fn a_checkpoint_that_is_none_is_told_with_its_job_and_the_tenant_can_be_pu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_range_that_takes_the_place_of_another_begins_at_its_own_beginning() {
-    let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
-    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    let Some((_servers, engine)) = opened().await else { return };
     let tenants = Tenants::open(&engine).await.unwrap();
     let record = Record { config: "x = 1".to_owned(), component: "sha256:0".to_owned(), paused: true };
     tenants.put("acme", &record).await.unwrap();
@@ -259,9 +258,7 @@ async fn a_range_that_takes_the_place_of_another_begins_at_its_own_beginning() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_ranges_that_are_begun_at_once_one_is_taken_and_a_job_is_no_tenant() {
-    let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
-    let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+    let Some((_servers, engine)) = opened().await else { return };
     let tenants = Tenants::open(&engine).await.unwrap();
     let record = Record { config: "x = 1".to_owned(), component: "sha256:0".to_owned(), paused: true };
     tenants.put("acme", &record).await.unwrap();
@@ -320,10 +317,8 @@ async fn however_many_places_publish_at_once_all_of_them_come_to_an_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_changes_only_if_it_is_still_the_one_that_was_read() {
-    let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
+    let Some((servers, engine)) = opened().await else { return };
     let client = servers.connect().await;
-    let engine = JetStream::open(client.clone(), layout(&servers)).await.unwrap();
     let tenants = Tenants::open(&engine).await.unwrap();
     let record = Record { config: "x = 1".to_owned(), component: "sha256:0".to_owned(), paused: false };
     assert!(tenants.replace("acme", &record, 0).await.unwrap());
@@ -344,10 +339,8 @@ async fn a_record_changes_only_if_it_is_still_the_one_that_was_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tenants_are_added_paused_removed_and_found_when_they_are_forgotten() {
-    let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
+    let Some((servers, engine)) = opened().await else { return };
     let client = servers.connect().await;
-    let engine = JetStream::open(client.clone(), layout(&servers)).await.unwrap();
     let tenants = Tenants::open(&engine).await.unwrap();
     let record = Record { config: "x = 1".to_owned(), component: "sha256:0".to_owned(), paused: false };
     tenants.put("acme", &record).await.unwrap();
@@ -411,10 +404,8 @@ async fn tenants_are_added_paused_removed_and_found_when_they_are_forgotten() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_is_the_one_of_its_digest_or_is_not_used() {
-    let Some(program) = program() else { return };
-    let servers = Servers::start(&program, 1);
+    let Some((servers, engine)) = opened().await else { return };
     let client = servers.connect().await;
-    let engine = JetStream::open(client.clone(), layout(&servers)).await.unwrap();
     let components = Components::open(&engine).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let bytes: Vec<u8> = (0..700_000_u32).map(|number| number as u8).collect();

@@ -1,5 +1,6 @@
 //! What it costs. Prints figures, and fails only where something does not work at all.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use fleet::{Engine as _, JetStream, Wake};
@@ -147,7 +148,8 @@ async fn what_ten_thousand_tenants_cost_that_sleep() {
     let servers = Servers::start(&program, 3);
     let mut task = task(&servers);
     (task.places, task.poll) = (64, Duration::ZERO);
-    let engine = JetStream::open(servers.connect().await, task.layout()).await.unwrap();
+    let client = servers.connect().await;
+    let engine = JetStream::open(client.clone(), task.layout()).await.unwrap();
     let node = &servers.nodes[0];
     let (before, _) = usage(node.pid());
     let tenants = 10_000;
@@ -192,14 +194,25 @@ async fn what_ten_thousand_tenants_cost_that_sleep() {
     }
     sleeping.join_all().await;
     let (after, cpu) = usage(node.pid());
-    let idle = Instant::now();
+    // A worker with its places is there, and has nothing to do.
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let engine = engine.clone();
+        waiting.spawn(async move { engine.next_job().await.map(|job| job.tenant) });
+    }
+    let sent = || client.statistics().out_messages.load(Relaxed);
+    let (idle, sent_before) = (Instant::now(), sent());
     sleep(Duration::from_secs(10)).await;
     let (_, later) = usage(node.pid());
+    let requests = (sent() - sent_before) as f64 / idle.elapsed().as_secs_f64();
+    assert!(waiting.try_join_next().is_none(), "somebody woke");
+    waiting.shutdown().await;
     let share = (later - cpu).as_secs_f64() / idle.elapsed().as_secs_f64();
     let depth = engine.depth().await.unwrap();
     println!(
         "{tenants} tenants: woken in {woken:.1?}, polled once and put to sleep in {slept:.1?} ({:.0}/s); a server of three: {before:.0} \
-         MiB before, {after:.0} MiB with them, {:.1} MiB on the disk, {:.1} % of a processor while they sleep; {depth:?}",
+         MiB before, {after:.0} MiB with them, {:.1} MiB on the disk; while they sleep {:.1} % of a processor, and {requests:.1} requests \
+         a second of a worker with 16 places; {depth:?}",
         tenants as f64 / slept.as_secs_f64(),
         bytes_in(&node.store()) as f64 / 1_048_576.0,
         share * 100.0
