@@ -49,7 +49,7 @@ What differs is printed, and written with both sides in full to a file in target
 
 Exit status: 0 all is the same, 1 something is not, 2 a mistake in what was given."""
 
-PATIENCE = 60.0  # seconds that anything may take before it is taken for never
+PATIENCE = 120.0  # seconds that anything may take before it is taken for never: a host may have to compile first
 HOURS, ROWS, BATCH = 12, 8000, 250
 SLOW = 100  # milliseconds that each file takes, so that there is a middle to stop in
 # Its own session ends in the middle of a poll: before a file, and before a query.

@@ -80,7 +80,7 @@ def main() -> int:
     if not python.exists():
         print(f"left out, for {python} is not there")
         return 0
-    scenario.ROWS, scenario.BATCH, scenario.PATIENCE = 1600, 50, 20.0
+    scenario.ROWS, scenario.BATCH = 1600, 50
     rust = scenario.known_hosts()[scenario.REFERENCE]
     wrong = 0
     with tempfile.TemporaryDirectory() as name:
@@ -119,6 +119,8 @@ def main() -> int:
             found = differs("none", part)
             wrong += found is not None
             print(f"a host without a fault: {part} ... {'ok' if found is None else f'FAILED: {found}'}", flush=True)
+        # A host that is not well may never come to what is waited for. What had to be compiled has been.
+        scenario.PATIENCE = 20.0
         for fault, (part, *words) in FAULTS.items():
             found = differs(fault, part)
             noticed = found is not None and all(word in found for word in words)
