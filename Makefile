@@ -447,8 +447,8 @@ check-dependencies:
 		echo "There is no cargo-deny: licences and sources of dependencies are not checked (make deny installs it)."; \
 	else \
 		"$$deny" --log-level error check bans licenses sources && \
-		if [ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ]; then \
-			"$$deny" --log-level error check --disable-fetch advisories; \
+		if ls -d "$${CARGO_HOME:-$$HOME/.cargo}"/advisory-dbs/advisory-db-* >/dev/null 2>&1; then \
+			"$$deny" --log-level error --offline check advisories; \
 		else \
 			echo "There is no database of advisories on this machine: they are not compared (make deny fetches it)."; \
 		fi; \
