@@ -271,8 +271,14 @@ $(VIEW_STAMP): tests/view/package.json tests/view/package-lock.json
 
 # Needs 1.7 GB for documents that are removed at its end.
 .PHONY: bench-view
-bench-view: event-view ## Measures event-view on a million logins: first open, opened again, every panel, memory.
-	@$(PYTHON) tests/view/million.py target/release/event-view $(or $(EVENTS),demo/events.ndjson)
+bench-view: event-view ## Measures event-view on a million logins: first open, opened again, every panel, its page in Chromium, memory; EVENTS, CHROMIUM.
+	@chromium=; \
+	if [ -e $(PAGE_BUILT) ] && [ -x "$(CHROMIUM)" ]; then \
+		$(MAKE) --no-print-directory -s $(VIEW_STAMP); chromium="$(CHROMIUM)"; \
+	else \
+		echo "There is no Chromium (Debian: chromium), or no page: it is not opened."; \
+	fi; \
+	NODE="$(NODE)" $(PYTHON) tests/view/million.py target/release/event-view $(or $(EVENTS),demo/events.ndjson) $${chromium:+"$$chromium"}
 
 .PHONY: test
 test: setup lint build transpile test-python-short test-node test-hosts-short check-rules test-alerts ## Checks format and lints, and runs all tests.

@@ -24,8 +24,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+from simulated import HERE, ROOT, SIMULATOR, Org, command, configuration
+
 PATIENCE = 300.0  # seconds that one run may take
 FILES = 24
 
@@ -42,53 +42,14 @@ class Collected(NamedTuple):
     memory: int
 
 
-class Org:
-    """A simulated org with Login files, in a process of its own."""
-
-    def __init__(self, program: Path, folder: Path, rows: int) -> None:
-        self.key = folder / "key.pem"
-        arguments = ["--quiet", "--hours", str(FILES), "--rows", str(rows), "--key-file", str(self.key)]
-        self.process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.about = json.loads(self.process.stdout.readline())
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-
-def configuration(folder: Path, component: Path, url: str, org: Org) -> Path:
+def configured(folder: Path, component: Path, url: str, org: Org) -> Path:
     # A host may see nothing but this folder.
     shutil.copy(org.key, folder)
     path = folder / "source.toml"
-    path.write_text(
-        f"""component = {json.dumps(str(component))}
-[source]
-instance_url = {json.dumps(url)}
-[source.auth]
-flow = "jwt-bearer"
-client_id = {json.dumps(org.about["client_id"])}
-username = {json.dumps(org.about["username"])}
-audience = {json.dumps(org.about["audience"])}
-private_key = {{ file = {json.dumps(org.key.name)} }}
-[source.streams.login]
-event_log_file = {{ interval = "1h", log_file_interval = "hourly" }}
-[state]
-path = "state.json"
-[output]
-kind = "file"
-path = "events.ndjson"
-[egress]
-allow = [{json.dumps(url.removeprefix("http://"))}]
-"""
-    )
+    streams = '[source.streams.login]\nevent_log_file = { interval = "1h", log_file_interval = "hourly" }'
+    allow = url.removeprefix("http://")
+    path.write_text(configuration(component, org.about, streams, url=json.dumps(url), allow=allow, key=org.key.name))
     return path
-
-
-def command(host: dict[str, list[str]], toml: Path, *more: str) -> list[str]:
-    """How it is started: as it is measured, where hosts.toml says so, or as it is tried."""
-    parts, more = (host["measured"], ()) if "measured" in host else (host["command"], more)
-    return [part.format(root=ROOT, toml=toml, folder=toml.parent) for part in parts] + list(more)
 
 
 def run(host: dict[str, list[str]], toml: Path, *more: str) -> subprocess.Popen[bytes]:
@@ -106,7 +67,7 @@ def collect(host: dict[str, list[str]], component: Path, org: Org, rows: int) ->
     """One whole collection, into a file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        toml = configuration(folder, component, org.about["url"], org)
+        toml = configured(folder, component, org.about["url"], org)
         begin = time.monotonic()
         process = run(host, toml, "--until-caught-up")
         timer = threading.Timer(PATIENCE, process.kill)
@@ -140,7 +101,7 @@ def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
 
     with tempfile.TemporaryDirectory() as name, HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        toml = configuration(Path(name), component, f"http://127.0.0.1:{server.server_port}", org)
+        toml = configured(Path(name), component, f"http://127.0.0.1:{server.server_port}", org)
         begin = time.monotonic()
         process = run(host, toml)
         # A host that has ended sends nothing any more.
@@ -165,7 +126,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000, help=f"rows, in {FILES} files (100000)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the median counts (3)")
     parser.add_argument("--component", type=Path, default=ROOT / "dist/salesforce-source.wasm")
-    parser.add_argument("--simulator", type=Path, default=ROOT / "target/release/salesforce-sim")
+    parser.add_argument("--simulator", type=Path, default=SIMULATOR)
     options = parser.parse_args()
     known = tomllib.loads((HERE / "hosts.toml").read_text())
     hosts = options.hosts or list(known)
@@ -177,8 +138,8 @@ def main() -> int:
     print("| host | rows/s | rows per CPU second | memory | start |\n|---|---|---|---|---|", flush=True)
     status = 0
     with tempfile.TemporaryDirectory() as name:
-        org = Org(options.simulator, Path(name), options.rows)
-        try:
+        folder = Path(name)
+        with Org(folder, "--quiet", "--hours", str(FILES), "--rows", str(options.rows), program=options.simulator) as org:
             for host in hosts:
                 about = known[host]
                 try:
@@ -196,8 +157,6 @@ def main() -> int:
                     f"| {max(one.memory for one in runs) / 2**20:,.0f} MiB | {statistics.median(starts) * 1000:,.0f} ms |",
                     flush=True,
                 )
-        finally:
-            org.close()
     return status
 
 

@@ -27,7 +27,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from measure import HERE, ROOT, command
+import simulated
+from simulated import HERE, ROOT, SIMULATOR, command
 
 EXAMPLES = """\
 examples:
@@ -84,24 +85,14 @@ class Host(NamedTuple):
     admission: str = ""
 
 
-class Org:
-    """A simulated org, in a process of its own."""
+class Org(simulated.Org):
+    """The org of a day, told what goes wrong on it."""
 
     def __init__(self, folder: Path, seed: int, key: str = "key.pem", port: int = 0, faults: list[dict[str, Any]] | None = None) -> None:
-        self.key = folder / key
         plan = folder / "faults.json"
         plan.write_text(json.dumps(faults or []))
-        self.process = subprocess.Popen(
-            [ROOT / "target/release/salesforce-sim", "--port", str(port), "--seed", str(seed), "--hours", str(HOURS), "--rows", str(ROWS)]
-            + ["--end", at(END), "--event-types", "Login,RestApi", "--key-file", self.key, "--faults", plan],
-            stdout=subprocess.PIPE,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise OSError("the simulated org does not start; what it said stands above")
-        self.about = json.loads(line)
-        self.authority = self.about["url"].removeprefix("http://")
+        asked = ["--port", str(port), "--seed", str(seed), "--hours", str(HOURS), "--rows", str(ROWS), "--end", at(END)]
+        super().__init__(folder, *asked, "--event-types", "Login,RestApi", "--faults", plan, key=key)
         self.port = int(self.authority.rpartition(":")[2])
 
     def ask(self, path: str, method: str = "GET") -> bytes:
@@ -117,13 +108,6 @@ class Org:
         asked = ["interval=hourly", *(f"object={name}&from={at(FROM)}&to={at(UNTIL)}" for name in ("LogoutEvent", "SetupAuditTrail"))]
         return {json.loads(line)["event_id"] for one in asked for line in self.ask(f"/truth?{one}").splitlines()}
 
-    def __enter__(self) -> Org:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait()
-
 
 # The same for all orgs and hosts, however long this takes. All files are there by then and none comes while this runs: one is made up
 # to six hours after its hour. The objects are collected up to an end that lies behind: without one, their states would hold when
@@ -136,29 +120,8 @@ def at(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def configuration(host: Host, org: Org, **changes: str) -> str:
-    """The file that all hosts take."""
-    given = {
-        "instance_url": json.dumps(org.about["url"]),
-        "more": f"batch = {{ max_events = {BATCH} }}",
-        "username": org.about["username"],
-        "key": "key.pem",
-        "interval": "1h",
-        "allow": org.authority,
-        **changes,
-    }
-    return f"""component = {json.dumps(str(host.component))}
-[source]
-instance_url = {given["instance_url"]}
-{given["more"]}
-[source.auth]
-flow = "jwt-bearer"
-client_id = {json.dumps(org.about["client_id"])}
-username = {json.dumps(given["username"])}
-audience = {json.dumps(org.about["audience"])}
-private_key = {{ file = {json.dumps(given["key"])} }}
-[source.streams.login]
-event_log_file = {{ interval = {json.dumps(given["interval"])}, log_file_interval = "hourly" }}
+STREAMS = f"""[source.streams.login]
+event_log_file = {{ interval = "INTERVAL", log_file_interval = "hourly" }}
 [source.streams.rest]
 event_log_file = {{ event_types = ["RestApi"], log_file_interval = "hourly" }}
 [source.streams.logout]
@@ -168,17 +131,21 @@ object = {{ }}
 [source.streams.setupaudittrail]
 from = "{at(FROM)}"
 until = "{at(UNTIL)}"
-object = {{ }}
-[state]
-path = "state.json"
-[output]
-kind = "file"
-path = "events.ndjson"
-[egress]
-allow = [{json.dumps(given["allow"])}]
-[admission]
-{host.admission}
-""".removesuffix("[admission]\n\n")
+object = {{ }}"""
+
+
+def configuration(host: Host, org: Org, **changes: str) -> str:
+    """The file that all hosts take, or with a mistake in it."""
+    return simulated.configuration(
+        host.component,
+        org.about | {"username": changes.get("username", org.about["username"])},
+        STREAMS.replace("INTERVAL", changes.get("interval", "1h")),
+        url=changes.get("instance_url", json.dumps(org.about["url"])),
+        allow=changes.get("allow", org.authority),
+        key=changes.get("key", "key.pem"),
+        source=changes.get("more", f"batch = {{ max_events = {BATCH} }}"),
+        more=f"[admission]\n{host.admission}" if host.admission else "",
+    )
 
 
 class Place:
@@ -558,7 +525,7 @@ def main() -> int:
     if unknown := [name for name in options.host or [] if name not in known]:
         parser.error(f"there is no host {unknown[0]!r}; there are {', '.join(known)}")
     hosts = [known[name] for name in known if name == REFERENCE or not options.host or name in options.host]
-    for path in [ROOT / "target/release/salesforce-sim", *(host.component for host in hosts)]:
+    for path in [SIMULATOR, *(host.component for host in hosts)]:
         if not path.exists():
             parser.error(f"{path} is not there; run `make build`")
     for host in [host for host in hosts if not is_there(host)]:

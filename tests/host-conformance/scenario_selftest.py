@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import scenario
-from measure import ROOT
 from scenario import Collected, Differs, Host, Org, Place
+from simulated import ROOT
 
 # What is wrong with the host, the part that has to notice, and what it has to say.
 FAULTS = {

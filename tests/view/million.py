@@ -1,14 +1,16 @@
 """Measures event-view on a million logins: how long it takes until they are shown, how long when it is opened again, what every panel of the
 dashboard Login takes with and without a filter, and memory.
 
-    python3 tests/view/million.py target/release/event-view demo/events.ndjson
+    python3 tests/view/million.py target/release/event-view demo/events.ndjson [/usr/bin/chromium]
 
 The documents are those logins that the file has, again and again, a day earlier each time, with other ids. They take 1.6 GB beside the
 index in a folder for things that come and go (TMPDIR), and are removed at the end. Prints CPU seconds beside those of the clock, since a busy
-machine has fewer of them. Ends with 1 if a target is missed.
+machine has fewer of them. With a Chromium it opens the page as well, and compares the numbers it shows with those of the file. Ends with 1 if a
+target is missed, or a number is wrong.
 """
 
 import datetime
+import ipaddress
 import json
 import os
 import random
@@ -22,7 +24,8 @@ import urllib.parse
 import urllib.request
 
 COUNT = 1_000_000
-FILTER = "event.outcome:failure and source.ip:203.0.113.0/24"
+NETWORK = ipaddress.ip_network("203.0.113.0/24")
+FILTER = f"event.outcome:failure and source.ip:{NETWORK}"
 # In no column in particular, so that all values of all columns are looked through. It has no target.
 TEXT = "203.0.113"
 
@@ -32,6 +35,9 @@ def write(source, path):
         logins = [line for line in lines if '"action":"login-attempt"' in line]
     if not logins:
         sys.exit(f"{source} has no logins")
+    # What the page has to say of them: of all, and of those that FILTER takes.
+    truth = [{"total": 0, "failed": 0, "users": set()} for _ in range(2)]
+    facts = [facts_of(json.loads(line)) for line in logins]
     chance = random.Random(1)
     time_of = re.compile(r'"@timestamp":"(\d{4}-\d\d-\d\d)')
     ids = re.compile(r'"event":\{"id":"[^"]*"')
@@ -40,7 +46,11 @@ def write(source, path):
     written = days = 0
     with open(path, "w", encoding="utf-8", buffering=1 << 20) as out:
         while written < COUNT:
-            for line in logins[: COUNT - written]:
+            for line, (user, failed, is_taken) in zip(logins[: COUNT - written], facts):
+                for one in truth[: 1 + is_taken]:
+                    one["total"] += 1
+                    one["failed"] += failed
+                    one["users"].add(user)
                 day = datetime.date.fromisoformat(time_of.search(line)[1]) - datetime.timedelta(days=days)
                 line = time_of.sub(f'"@timestamp":"{day}', line, count=1)
                 line = ids.sub(f'"event":{{"id":"{chance.getrandbits(128):032x}"', line, count=1)
@@ -48,6 +58,16 @@ def write(source, path):
                 out.write(keys.sub(f'"key":"{chance.getrandbits(64):016x}"', line, count=1))
                 written += 1
             days += 1
+    return [
+        {**one, "users": len(one["users"] - {None}), "search": search} for search, one in zip(["", FILTER], truth)
+    ]
+
+
+def facts_of(login):
+    """Who it is, whether it failed, and whether FILTER takes it."""
+    failed = login["event"].get("outcome") == "failure"
+    address = login.get("source", {}).get("ip", "::")
+    return login.get("user", {}).get("email"), failed, failed and ipaddress.ip_address(address) in NETWORK
 
 
 class View:
@@ -81,12 +101,12 @@ class View:
 
 
 def main():
-    program, source = sys.argv[1:3]
+    program, source, *chromium = sys.argv[1:]
     folder = tempfile.mkdtemp(prefix="event-view-")
     missed = []
     try:
         path, index = os.path.join(folder, "logins.ndjson"), os.path.join(folder, "index")
-        write(source, path)
+        truth = write(source, path)
         print(f"{COUNT:,} logins, {os.path.getsize(path) / 1e9:.2f} GB; load {os.getloadavg()[0]:.1f}")
         view = View(program, path, index)
         seconds, cpu = view.ready(), view.cpu()
@@ -115,6 +135,11 @@ def main():
             slowest.sort(key=lambda one: max(one[:2]), reverse=True)
             told = ", ".join(f"{name} {first:.0f} ms (again {again:.0f})" for again, first, name in slowest[:5])
             print(f"{search or 'everything'}: slowest of {len(slowest)} panels: {told}")
+        if chromium:
+            page = os.path.join(os.path.dirname(__file__), "million.mjs")
+            shown = subprocess.run([os.environ.get("NODE", "node"), page, *chromium, view.address, json.dumps(truth)])
+            if shown.returncode:
+                missed.append("the page in Chromium")
         print(f"memory         {view.memory('RssAnon'):6.0f} MiB, at most {view.memory('VmHWM'):.0f} MiB (target 200 MiB)")
         if view.memory("VmHWM") > 200:
             missed.append("memory")

@@ -859,6 +859,22 @@ async fn the_server_answers_its_own_page_alone() {
     .unwrap();
 }
 
+/// What is looked for, as soon as it is there: nobody tells. Within ten seconds, or the test has failed.
+fn eventually<T>(otherwise: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..200 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{otherwise}");
+}
+
+fn state_of(address: &str) -> Value {
+    let answer = ask(address, "/api/state", "Host: OWN\r\n");
+    serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn that_reading_stopped_is_told_and_what_was_read_is_shown() {
     let Files { folder, index } = Files::of(&five());
@@ -869,16 +885,11 @@ async fn that_reading_stopped_is_told_and_what_was_read_is_shown() {
     tokio::task::spawn_blocking(move || {
         let mut file = OpenOptions::new().append(true).open(folder.path().join("events.ndjson")).unwrap();
         writeln!(file, "{line}").unwrap();
-        for _ in 0..200 {
-            let answer = ask(&address, "/api/state", "Host: OWN\r\n");
-            let state: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-            if state["notices"].to_string().contains("Reading stopped") {
-                assert_eq!((&state["documents"], &state["ready"]), (&json!(5), &json!(true)));
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        panic!("nothing is told");
+        let state = eventually("nothing is told", || {
+            let state = state_of(&address);
+            state["notices"].to_string().contains("Reading stopped").then_some(state)
+        });
+        assert_eq!((&state["documents"], &state["ready"]), (&json!(5), &json!(true)));
     })
     .await
     .unwrap();
@@ -906,13 +917,9 @@ async fn a_place_leads_to_its_document_or_to_none() {
             serde_json::from_str::<Value>(&body).map_or(Value::Null, |body| body["rows"].clone())
         };
         let until = |count: usize| {
-            for _ in 0..200 {
-                if rows().as_array().is_some_and(|rows| rows.len() == count) {
-                    return;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(50));
-            }
-            panic!("there are not {count} documents");
+            eventually(&format!("there are not {count} documents"), || {
+                rows().as_array().is_some_and(|rows| rows.len() == count).then_some(())
+            });
         };
         until(2);
         let place = rows()[0]["place"].clone();
@@ -967,15 +974,10 @@ fn more_files_than_may_be_open_are_shown_all() {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(program.stdout.take().unwrap()), &mut line)
             .unwrap();
         let address = line.split(' ').next().unwrap().trim().to_owned();
-        let mut told = Value::Null;
-        for _ in 0..200 {
-            let answer = ask(&address, "/api/state", "Host: OWN\r\n");
-            told = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-            if told["ready"] == true {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+        let told = eventually("it is never ready", || {
+            let state = state_of(&address);
+            (state["ready"] == true).then_some(state)
+        });
         program.kill().unwrap();
         program.wait().unwrap();
         assert_eq!((&told["documents"], &told["notices"]), (&json!(100), &json!([])), "{limit}");

@@ -2,12 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { parseRules } from '../src/authority.js';
 import { ConfigurationError } from '../src/errors.js';
 import { Gate } from '../src/gate.js';
 import { imports03 } from '../src/wasi-0.3.js';
+
+// What all gates are tried with.
+const cases = JSON.parse(readFileSync(new URL('../../../tests/cases/egress.json', import.meta.url), 'utf8'));
 
 /** @param {string[] | undefined} allow @param {string[]} granted */
 function gate(allow, granted) {
@@ -82,26 +86,16 @@ test('what comes behind the slash of a path changes no host', () => {
 
 test('what only looks like a host that is granted is denied', () => {
   const made = gate(undefined, ['a.example.com', '127.0.0.1']);
-  for (const authority of [
-    undefined, '', 'evilexample.com', 'a.example.com.evil.net', 'a.example.com@evil.net', 'x:y@a.example.com', 'evil.net/a.example.com',
-    'evil.net\\a.example.com', 'evil.net?a.example.com', 'evil.net#a.example.com', 'a.example.com:443:80', 'a.example.com:8443',
-    'a.example.com:99999', 'a.example.com:', 'a.example.com:0', 'a.example.com\n', 'a.example.com ', '\ta.example.com', 'a..example.com', 'a.example.com..',
-    'a.example.com:443@evil.net', 'a.example.com/x', 'a b', ':443', 'ä.example.com', 'ａ.example.com', '%61.example.com', '[a.example.com]', '0x7f.1', '127.1', '2130706433', '0177.0.0.1', '0x7f000001:443',
-  ]) {
+  for (const authority of [undefined, 'a.example.com:', ...cases.look_alikes, ...cases.disguised]) {
     assert.ok(!made.admits('HTTPS', authority), authority);
   }
 });
 
 test('some addresses are denied even where they are listed, in whatever an address of IPv4 is wrapped', () => {
-  const never = [
-    '169.254.169.254', '169.254.169.254:80', '169.254.169.254.', '169.254.170.2', '0.0.0.0', '0.1.2.3', '224.0.0.1', '255.255.255.255', '100.100.100.200', '168.63.129.16', '[::]', '[ff02::1]', '[fe80::1]', '[fd00:ec2::254]', '[fd20:ce::254]', '[fd00:c1::a9fe:a9fe]',
-    '[::ffff:a9fe:a9fe]', '[::ffff:169.254.169.254]',
-    '[64:ff9b::a9fe:a9fe]', '[64:ff9b::169.254.169.254]', '[64:ff9b::6464:64c8]', '[64:ff9b:1::a9fe:a9fe]', '[64:ff9b:1:a9fe:a9:fe00::]',
-    '[2002:a9fe:a9fe::1]', '[2002:a83f:8110::1]', '[::a9fe:a9fe]', '[::169.254.169.254]', '[::6464:64c8]',
-  ];
+  const never = [...cases.never_allowed, '169.254.169.254:80'];
   const made = gate(never, never);
   for (const address of never) assert.ok(!made.admits('HTTPS', address), address);
-  const listed = ['a_b.example.com', '93.184.216.34', '10.1.2.3', '127.0.0.1:1', '[::1]:80', '[2606:2800:220:1::1]', '[64:ff9b::5db8:d822]', '[2002:5db8:d822::1]', '[64:ff9b:2::1]'];
+  const listed = [...cases.allowed_where_listed, '127.0.0.1:1', '[::1]:80'];
   for (const address of listed) assert.ok(gate(listed, listed).admits('HTTPS', address), address);
 });
 
@@ -131,9 +125,7 @@ test('what is no rule is refused with its place', () => {
     ['*.com', /a suffix needs two labels/],
     ['*.1.2.3.4', /a suffix needs two labels/],
     ['a.example.com:0', /is expected/],
-    ['*', /is expected/],
-    ['', /is expected/],
-    ['127.1', /is expected/],
+    ...[...cases.no_rules, ...cases.disguised].map((rule) => [rule, /is no host to allow: /]),
   ]) {
     const isIt = (error) => error instanceof ConfigurationError && error.path === 'allow[1]' && words.test(error.message);
     assert.throws(() => parseRules(['a.example.com', rule]), isIt, rule);

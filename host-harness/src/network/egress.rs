@@ -399,10 +399,11 @@ impl Target {
         };
         let host = Host::parse(authority.host()).ok_or("its host is neither a name nor an address")?;
         let default = if tls { 443 } else { 80 };
-        let port = match authority.port_u16() {
-            Some(port) => port,
-            None if authority.as_str().ends_with(':') || authority.port().is_none() => default,
-            None => return Err("its port is not a number"),
+        // `Authority::port` has none for what is no number as well.
+        let behind = authority.as_str().get(authority.host().len()..).unwrap_or_default();
+        let port = match behind.strip_prefix(':') {
+            None | Some("") => default,
+            Some(port) => port.parse().map_err(|_| "its port is not a number")?,
         };
         Ok(Self { tls, host, port })
     }
@@ -498,21 +499,28 @@ fn never(address: IpAddr) -> bool {
                 || a == Ipv4Addr::new(168, 63, 129, 16)
         }
         IpAddr::V6(a) => {
-            let embedded = matches!(a.segments(), [0, 0, 0, 0, 0, 0, _, _] | [0x64, 0xff9b, ..]);
             a.is_unspecified()
                 || a.is_multicast()
                 || a.is_unicast_link_local()
                 // What AWS, Google and Oracle have their metadata services at, besides the link-local address.
                 || matches!(a.segments(), [0xfd00, 0xec2, ..] | [0xfd20, 0xce, ..] | [.., 0xa9fe, 0xa9fe])
-                || (embedded && !a.is_loopback())
-                || six_to_four(a).is_some_and(|inner| never(inner.into()))
+                // NAT64 of a network's own (RFC 8215). Where in it the IPv4 address stands, nobody else knows.
+                || matches!(a.segments(), [0x64, 0xff9b, 1, ..])
+                || wrapped(a).is_some_and(|inner| never(inner.into()))
         }
     }
 }
 
-/// The IPv4 address of a router that an address of 6to4 leads to.
-fn six_to_four(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [0x20, 0x02, a, b, c, d, ..] = address.octets() else { return None };
+/// The IPv4 address that an IPv6 one leads to: by NAT64, by 6to4, or as it was once compatible.
+fn wrapped(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match address.segments() {
+        _ if address.is_loopback() => return None,
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            (high, low)
+        }
+        _ => return None,
+    };
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
     Some(Ipv4Addr::new(a, b, c, d))
 }
 
@@ -533,10 +541,7 @@ fn is_public(address: IpAddr) -> bool {
         }
         IpAddr::V6(a) => match a.segments() {
             // NAT64: what counts is the IPv4 address inside.
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-                let [[b0, b1], [b2, b3]] = [high.to_be_bytes(), low.to_be_bytes()];
-                is_public(Ipv4Addr::new(b0, b1, b2, b3).into())
-            }
+            [0x64, 0xff9b, 0, 0, 0, 0, ..] => wrapped(a).is_some_and(|inner| is_public(inner.into())),
             // Teredo and other protocol assignments; documentation; 6to4.
             [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2002, ..] => false,
             // Global unicast, and nothing else.
@@ -558,6 +563,22 @@ mod tests {
 
     fn admits(gate: &Gate, uri: &str) -> bool {
         gate.admit(&uri.parse().unwrap()).is_ok()
+    }
+
+    /// What all gates are tried with.
+    fn cases(name: &str) -> Vec<String> {
+        let cases: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/cases/egress.json")).unwrap();
+        serde_json::from_value(cases[name].clone()).unwrap()
+    }
+
+    fn as_strs(texts: &[String]) -> Vec<&str> {
+        texts.iter().map(String::as_str).collect()
+    }
+
+    fn admits_authority(gate: &Gate, authority: &str) -> bool {
+        let uri = http::Uri::builder().scheme("https").authority(authority).path_and_query("/").build();
+        uri.is_ok_and(|uri| gate.admit(&uri).is_ok())
     }
 
     #[test]
@@ -651,34 +672,38 @@ mod tests {
     }
 
     #[test]
-    fn the_metadata_address_is_denied_even_if_listed_and_in_every_spelling() {
-        let spellings = [
-            "169.254.169.254",
-            "[::ffff:169.254.169.254]",
-            "[::ffff:a9fe:a9fe]",
-            "[::169.254.169.254]",
-            "[64:ff9b::a9fe:a9fe]",
-            "[64:ff9b:1::a9fe:a9fe]",
-            "[64:ff9b:1:a9fe:a9:fe00::]",
-            "[2002:a9fe:a9fe::1]",
-            "[fd00:ec2::254]",
-            "[fe80::1]",
-            "0.0.0.0",
-            "[::]",
-        ];
-        let gate = gate(&spellings, &spellings);
-        for spelling in spellings {
-            assert!(!admits(&gate, &format!("https://{spelling}/")), "{spelling}");
+    fn some_addresses_are_denied_even_if_listed_and_in_every_spelling() {
+        let addresses = cases("never_allowed");
+        let gate = gate(&as_strs(&addresses), &as_strs(&addresses));
+        for address in &addresses {
+            assert!(!admits_authority(&gate, address), "{address}");
         }
     }
 
     #[test]
-    fn addresses_in_disguise_are_no_hosts() {
-        for disguise in
-            ["2130706433", "127.1", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.0.0.256", "1.2.3.4.5"]
-        {
-            assert!(disguise.parse::<Rule>().is_err(), "{disguise}");
-            assert!(Host::parse(disguise).is_none(), "{disguise}");
+    fn other_hosts_are_admitted_where_they_are_listed() {
+        let hosts = cases("allowed_where_listed");
+        let gate = gate(&as_strs(&hosts), &as_strs(&hosts));
+        for host in &hosts {
+            assert!(admits_authority(&gate, host), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_host_that_is_allowed_is_denied() {
+        let gate = gate(&["a.example.com", "127.0.0.1"], &["a.example.com", "127.0.0.1"]);
+        for authority in cases("look_alikes").iter().chain(&cases("disguised")) {
+            assert!(!admits_authority(&gate, authority), "{authority}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for rule in cases("no_rules").iter().chain(&cases("disguised")) {
+            assert!(rule.parse::<Rule>().is_err(), "{rule}");
+        }
+        for disguise in cases("disguised") {
+            assert!(Host::parse(&disguise).is_none(), "{disguise}");
         }
     }
 
