@@ -203,7 +203,7 @@ async fn a_command_appends_to_the_file_of_source_host_and_cuts_off_a_torn_line()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_rotated_or_another_writes_to_or_that_is_of_something_else_is_noticed() {
+async fn a_file_that_is_of_something_else_is_left_and_one_whose_last_event_lacks_its_line_end_gets_it() {
     let org = TestOrg::start(org_of(400)).await.expect("an org");
     let folder = tempfile::tempdir().expect("a folder");
     let config = org.write_config(folder.path(), FILE, "").expect("a configuration");
@@ -311,17 +311,32 @@ async fn a_command_reads_its_configuration_from_standard_input_as_toml_or_json()
 async fn a_command_checks_and_collects_a_range_of_time_as_source_host_does() {
     let org = TestOrg::start(org_of(400)).await.expect("an org");
     let folder = tempfile::tempdir().expect("a folder");
-    let config = org.write_config(folder.path(), STDOUT, "").expect("a configuration");
-    let checked = collector(&config).arg("--check").output().expect("the command");
-    let findings = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert!(checked.status.success() && findings.contains("pass  sign-in"), "{findings}{}", said(&checked));
+    let config = org.write_config(folder.path(), FILE, "").expect("a configuration");
+    let events = folder.path().join("events.ndjson");
+    let check = || {
+        let checked = collector(&config).arg("--check").output().expect("the command");
+        (checked.status.code(), String::from_utf8_lossy(&checked.stdout).into_owned() + &said(&checked))
+    };
+    let (status, findings) = check();
+    assert!(status == Some(0) && findings.contains("pass  sign-in"), "{findings}");
     assert!(findings.contains("/data/state.json does not exist yet and can be written"), "{findings}");
-    assert!(!folder.path().join("state.json").exists(), "it changes nothing");
+    assert!(findings.contains("events can be written to /data/events.ndjson"), "{findings}");
+    assert!(!folder.path().join("state.json").exists() && !events.exists(), "it changes nothing");
+    for (text, right) in [("{\"torn\":", true), ("a text", false)] {
+        fs::write(&events, text).expect("written");
+        let (status, findings) = check();
+        assert_eq!(status, Some(i32::from(!right)), "{findings}");
+        assert_eq!(findings.contains("does not end with a line of events"), !right, "{findings}");
+        assert_eq!(fs::read_to_string(&events).expect("a text"), text, "it changes nothing");
+    }
+    fs::remove_file(&events).expect("removed");
     let range = ["--from", "2020-01-01", "--until", "2020-02-01T12:00:00Z"];
     let ranged = collector(&config).args(range).output().expect("the command");
     assert!(ranged.status.success() && said(&ranged).contains("complete: 0 events"), "{}", said(&ranged));
     let name = "state.json.20200101T000000Z-20200201T120000Z";
     let state = fs::read(folder.path().join(name)).expect("the state of the range");
+    // Without locks, the collection that goes on beside it has its own file.
+    assert!(folder.path().join(name.replace("state.json", "events.ndjson")).exists() && !events.exists());
     // The other host takes it for its own.
     let mut host = crate::host();
     let again = host.arg("run").arg(&config).args(range).output().expect("the host");
@@ -625,6 +640,120 @@ fn a_command_that_follows_polls_again_when_it_is_time_and_survives_what_passes()
     assert_eq!(told, [("WARN", "transient"), ("ERROR", "auth"), ("ERROR", "auth")], "{lines:?}");
     let state = fs::read(folder.path().join("state.json")).expect("a state");
     assert!(state.ends_with(b"\ntwo"), "the state of what it wrote");
+}
+
+/// The reference source as a command that writes into a file.
+fn into_file(told: &Told, folder: &Path) -> Command {
+    let mut command = told.command(folder, serde_json::json!({}));
+    command.args(["--output", "/data/events.ndjson"]);
+    command
+}
+
+/// The state itself in the file of a state.
+fn state_in(folder: &Path) -> String {
+    let state = fs::read_to_string(folder.join("state.json")).unwrap_or_default();
+    state.lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_file_that_is_rotated_between_two_batches_is_whole_and_so_is_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [events, rotated] = ["events.ndjson", "events.1"].map(|name| folder.path().join(name));
+    let (from, to) = (events.clone(), rotated.clone());
+    let told = Told::start(move |state, _| match state {
+        "" => String::from("event {\"nth\":1}\nstate one\n"),
+        "one" => {
+            fs::rename(&from, &to).expect("rotated");
+            String::from("event {\"nth\":2}\nstate two\n")
+        }
+        _ => String::from("next 60000\n"),
+    });
+    let ended = into_file(&told, folder.path()).output().expect("the command");
+    assert!(ended.status.success(), "{}", said(&ended));
+    assert_eq!(fs::read_to_string(rotated).expect("events"), "{\"nth\":1}\n");
+    assert_eq!(fs::read_to_string(events).expect("events"), "{\"nth\":2}\n");
+}
+
+#[test]
+fn a_program_that_finds_another_one_writing_to_its_file_ends_and_saves_no_state_of_what_it_did_not_write() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let events = folder.path().join("events.ndjson");
+    let other = events.clone();
+    let told = Told::start(move |state, _| match state {
+        "" => String::from("event {\"nth\":1}\nstate one\n"),
+        _ => {
+            let mut file = fs::OpenOptions::new().append(true).open(&other).expect("events");
+            file.write_all(b"{\"another\":1}\n").expect("written");
+            String::from("event {\"nth\":2}\nstate two\n")
+        }
+    });
+    let ended = into_file(&told, folder.path()).output().expect("the command");
+    assert_eq!(ended.status.code(), Some(1), "{}", said(&ended));
+    assert!(
+        said(&ended).contains("another program writes to it as well; give each a file"),
+        "{}",
+        said(&ended)
+    );
+    assert_eq!(fs::read_to_string(events).expect("events"), "{\"nth\":1}\n{\"another\":1}\n");
+    assert_eq!(state_in(folder.path()), "one");
+}
+
+#[test]
+fn half_a_line_that_another_program_is_writing_is_not_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let events = folder.path().join("events.ndjson");
+    fs::write(&events, "{\"nth\":1}\n{\"text\":\"").expect("written");
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let path = events.clone();
+    let other = std::thread::spawn(move || {
+        let mut file = fs::OpenOptions::new().append(true).open(path).expect("events");
+        let mut written = 0;
+        while stopped.recv_timeout(Duration::from_millis(10)).is_err() {
+            file.write_all(b"x").expect("written");
+            written += 1;
+        }
+        written
+    });
+    let told = Told::start(|_, _| String::from("event {}\nstate one\nnext 60000\n"));
+    let ended = into_file(&told, folder.path()).output().expect("the command");
+    stop.send(()).expect("it writes");
+    let written = other.join().expect("it has written");
+    assert_eq!(ended.status.code(), Some(2), "{}", said(&ended));
+    assert!(said(&ended).contains("another program writes to it as well"), "{}", said(&ended));
+    let text = fs::read_to_string(events).expect("events");
+    assert_eq!(text, format!("{{\"nth\":1}}\n{{\"text\":\"{}", "x".repeat(written)));
+    assert!(told.asked().is_empty(), "nothing was collected");
+}
+
+#[test]
+fn a_disk_that_is_full_is_waited_out_and_half_a_batch_taken_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [events, rotated] = ["events.ndjson", "events.1"].map(|name| folder.path().join(name));
+    let told = Told::start(|state, _| match state {
+        "" => String::from("large 300000\nstate one\n"),
+        "one" => String::from("large 200000\nlarge 200000\nstate two\n"),
+        _ => String::from("next 60000\n"),
+    });
+    let program = into_file(&told, folder.path());
+    // It has been compiled before the files that it may write are bounded.
+    assert!(
+        into_file(&told, folder.path()).arg("--describe").output().expect("the command").status.success()
+    );
+    // No file becomes larger than 512,000 bytes; who tries is told, and not ended.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$@\"", "sh"]).arg(program.get_program());
+    limited.args(program.get_args()).envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let mut child = limited.stderr(Stdio::piped()).spawn().expect("the command");
+    let mut complaints = BufReader::new(child.stderr.take().expect("what it says")).lines();
+    let full = complaints.find_map(|line| line.ok().filter(|line| line.contains("again in")));
+    assert!(full.is_some_and(|line| line.contains("File too large")), "it is told");
+    assert_eq!(fs::metadata(&events).expect("events").len(), 300_001, "half a batch is taken back");
+    assert_eq!(state_in(folder.path()), "one");
+    fs::rename(&events, &rotated).expect("room is made");
+    let rest: Vec<String> = complaints.map_while(Result::ok).collect();
+    assert!(child.wait().expect("its end").success(), "{rest:?}");
+    assert_eq!(fs::metadata(&rotated).expect("events").len(), 300_001);
+    assert_eq!(fs::metadata(&events).expect("events").len(), 400_002);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a request to a host nobody meant | the authority must be one that `configure` named, in full, and a rule must cover it, for every request |
 //! | a look-alike: `evil-example.com`, `example.com@evil.net` | rules compare whole labels; an authority is a host and a port, nothing else |
+//! | a path that a host would put behind the authority, and so make it another: `@evil.net/` | a path begins with a slash, or there is none |
 //! | an address in disguise: `0x7f.1`, `2130706433`, `127.1` | such a host is neither a name nor an address here |
 //! | the address of a metadata service | link-local, multicast, unspecified and known metadata addresses are refused even where a rule lists them, and what wraps such a one in IPv6 |
 //! | reading credentials on the wire | plain `http` reaches loopback only |
@@ -26,7 +27,7 @@ use bindings::wasi::http0_2_0::outgoing_handler;
 use bindings::wasi::http0_2_0::types::{
     ErrorCode, FutureIncomingResponse, OutgoingRequest, RequestOptions, Scheme,
 };
-use rule::{Authority, Rule};
+use rule::{Authority, Rule, is_path};
 use std::cell::RefCell;
 
 const HTTP: u16 = 80;
@@ -75,7 +76,9 @@ impl Handler for Gate {
         options: Option<RequestOptions>,
     ) -> Result<FutureIncomingResponse, ErrorCode> {
         let authority = request.authority().and_then(|text| Authority::parse(&text));
-        let passes = authority.is_some_and(|authority| admits(request.scheme().as_ref(), &authority));
+        let stays = request.path_with_query().is_none_or(|path| is_path(&path));
+        let passes =
+            stays && authority.is_some_and(|authority| admits(request.scheme().as_ref(), &authority));
         if passes { outgoing_handler::handle(request, options) } else { Err(ErrorCode::HttpRequestDenied) }
     }
 }

@@ -106,6 +106,11 @@ impl Authority {
     }
 }
 
+/// Whether a path stays behind its authority, also where a host puts one behind the other to a text.
+pub(crate) fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+}
+
 /// One line of an allow-list: an authority, or all names that end with one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
@@ -190,6 +195,16 @@ mod tests {
         for authority in cases("look_alikes").into_iter().chain(cases("disguised")) {
             assert!(!covers("a.example.com", &authority) && !covers("127.0.0.1", &authority), "{authority}");
         }
+    }
+
+    #[test]
+    fn what_is_no_path_would_change_the_host_and_is_none() {
+        for path in
+            ["@evil.net/", ".evil.net/", ":8443/", "\t/", "\n@evil.net", "\\evil.net", "?x", "#x", "x", " /"]
+        {
+            assert!(!is_path(path), "{path:?}");
+        }
+        assert!(is_path("/x?y=z") && is_path("//evil.net/") && is_path("/@evil.net/"));
     }
 
     #[test]

@@ -34,8 +34,8 @@ Options:
       --until-caught-up        End when nothing is left to read; the default
       --follow                 Go on until stopped. It may be stopped at any time: nothing is lost
       --from TIME              Collect a range of time alone, from here on (2026-11-01, or 2026-11-01T10:00:00Z),
-      --until TIME             up to here. Events have the same ids; the state lies beside the other one, in a file
-                               that has the range in its name
+      --until TIME             up to here. Events have the same ids; they, where they go into a file, and the state lie
+                               beside the others, in files that have the range in their names
       --give-up-after TIME     How long to wait out, without any progress, what passes by itself [default: 5m];
                                without --follow
       --check                  Try each thing that collecting needs, and say how to mend what fails

@@ -156,8 +156,9 @@ impl LogFile {
         read_from(&self.file, start, most)
     }
 
-    pub(crate) fn write(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
-        write_to(&self.file, start, bytes)
+    /// Writes at its end, which has to be where it is taken to be: before each part, since others may write as well.
+    pub(crate) fn append(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
+        write_to(&self.file, start, bytes, |end| if self.length()? == end { Ok(()) } else { Err(taken()) })
     }
 
     pub(crate) fn cut(&self, length: u64) -> io::Result<()> {
@@ -197,14 +198,20 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
 fn write(folder: &Descriptor, path: &str, bytes: &[u8]) -> io::Result<()> {
     let flags = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
     let file = folder.open_at(PathFlags::empty(), path, flags, DescriptorFlags::WRITE).map_err(error)?;
-    write_to(&file, 0, bytes)?;
+    write_to(&file, 0, bytes, |_| Ok(()))?;
     file.sync().map_err(error)
 }
 
-fn write_to(file: &Descriptor, start: u64, bytes: &[u8]) -> io::Result<()> {
+fn write_to(
+    file: &Descriptor,
+    start: u64,
+    bytes: &[u8],
+    may_go_on: impl Fn(u64) -> io::Result<()>,
+) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
         let part = &bytes[done..bytes.len().min(done + (64 << 10))];
+        may_go_on(start + done as u64)?;
         let written = file.write(part, start + done as u64).map_err(error)?;
         done += usize::try_from(written).unwrap_or_default();
     }
@@ -230,6 +237,31 @@ fn sync_folder_of(folder: &Descriptor, path: &str) -> io::Result<()> {
         Ok(()) | Err(ErrorCode::Unsupported | ErrorCode::BadDescriptor | ErrorCode::Invalid) => Ok(()),
         Err(code) => Err(error(code)),
     }
+}
+
+/// What is said where a file is another program's as well.
+pub(crate) fn taken() -> io::Error {
+    io::Error::new(io::ErrorKind::ResourceBusy, "another program writes to it as well; give each a file")
+}
+
+pub(crate) fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
+}
+
+/// Whether it goes by itself, or once somebody has made room; of anything else, a person has to change what was given.
+pub(crate) fn passes(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    !matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+            | ErrorKind::ResourceBusy
+    )
 }
 
 /// The error of the system that it stands for, in the words of systems.

@@ -137,7 +137,7 @@ fn with_source(arguments: Arguments) -> Result<u8, Exit> {
     let Description { name, version, .. } = source::describe();
     let owner = Owner::new(tenant, name, version);
     match arguments.task {
-        Task::Check => check(config.state, owner),
+        Task::Check => check(config.state, config.output, owner),
         _ => {
             let state = config.state.ok_or_else(|| {
                 Exit::mistake(match config::is_json(&text) {
@@ -199,8 +199,15 @@ fn listed(shown: &str, lines: &[String]) -> Exit {
     Exit::mistake(format!("{shown} has {mistakes}:\n  - {}", lines.join("\n  - ")))
 }
 
-fn check(state: Option<PathBuf>, owner: Owner) -> Result<u8, Exit> {
+fn check(state: Option<PathBuf>, output: Option<PathBuf>, owner: Owner) -> Result<u8, Exit> {
     let mut findings = source::check();
+    let own = |name: &str, outcome: Result<String, String>| Finding {
+        name: name.to_owned(),
+        verdict: if outcome.is_ok() { Verdict::Pass } else { Verdict::Fail },
+        message: outcome.unwrap_or_else(|error| error),
+        hint: None,
+        backlog: Vec::new(),
+    };
     let outcome = match state {
         None => Err(String::from("it is said nowhere where it lies: [state] path, or --state")),
         Some(path) => {
@@ -214,13 +221,12 @@ fn check(state: Option<PathBuf>, owner: Owner) -> Result<u8, Exit> {
                 .map_err(|error| error.to_string())
         }
     };
-    findings.push(Finding {
-        name: String::from("state"),
-        verdict: if outcome.is_ok() { Verdict::Pass } else { Verdict::Fail },
-        message: outcome.unwrap_or_else(|error| error),
-        hint: None,
-        backlog: Vec::new(),
-    });
+    findings.push(own("state", outcome));
+    if let Some(path) = output {
+        let shown = path.display().to_string();
+        let outcome = EventFile::new(path).check();
+        findings.push(own("output", outcome.map(|()| format!("events can be written to {shown}"))));
+    }
     let width = findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for finding in &findings {
@@ -242,7 +248,7 @@ fn check(state: Option<PathBuf>, owner: Owner) -> Result<u8, Exit> {
 fn collect(
     arguments: &Arguments,
     mut state: PathBuf,
-    output: Option<PathBuf>,
+    mut output: Option<PathBuf>,
     mut owner: Owner,
 ) -> Result<u8, Exit> {
     let patience = arguments.give_up_after;
@@ -255,8 +261,13 @@ fn collect(
             let [from, until] = [from, until].map(DateTime::<Utc>::from);
             let compact = |time: DateTime<Utc>| time.format("%Y%m%dT%H%M%SZ");
             let exact = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-            // As `source-host run` names them.
-            state.as_mut_os_string().push(format!(".{}-{}", compact(from), compact(until)));
+            // As `source-host run` names them; and without locks, events too need a file that no other run writes to.
+            for path in [Some(&mut state), output.as_mut()].into_iter().flatten() {
+                path.as_mut_os_string().push(format!(".{}-{}", compact(from), compact(until)));
+            }
+            if let Some(output) = &output {
+                log::info(&format!("the events of this range go to {}", output.display()));
+            }
             owner.tenant = format!("{} from {} until {}", owner.tenant, exact(from), exact(until));
             Policy::Complete(patience)
         }
@@ -268,7 +279,17 @@ fn collect(
     state.check().map_err(stop)?;
     let output = match output {
         None => Output::Stream,
-        Some(path) => Output::File(EventFile::open(path).map_err(Exit::mistake)?),
+        Some(path) => {
+            let mut file = EventFile::new(path);
+            match file.open() {
+                Ok(()) => {}
+                // It is opened again with the first batch, and waited for.
+                Err(WriteError::Passes(message)) => log::warn(&message),
+                Err(WriteError::Failed(message)) => return Err(Exit::mistake(message)),
+                Err(error @ WriteError::Closed) => return Err(error.into()),
+            }
+            Output::File(file)
+        }
     };
     let mut collection = Collection::new(state, output, policy);
     let end = collection.run();

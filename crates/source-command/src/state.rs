@@ -2,7 +2,8 @@
 //!
 //! WASI has no locks. Every save reads the file again first, and refuses to overwrite what it does not know; so a second host is
 //! noticed by its first save. Between that look and the rename lie some microseconds that nothing guards: what starts this
-//! program must not start two of them (`concurrencyPolicy: Forbid`). Even then nothing is lost, but comes twice.
+//! program must not start two of them (`concurrencyPolicy: Forbid`). Even then nothing is lost, but comes twice; a file of events has a
+//! look of its own (`output.rs`).
 
 use crate::{bindings::wasi::filesystem::types::DescriptorType, clock, files};
 use state_store::envelope::{Content, LARGEST_FILE, open, seal};
