@@ -417,7 +417,7 @@ test-rules: build $(RULES_STAMP) ## Tries the detection rules: on samples, on a 
 # SEEDS=n runs so many seeds of the simulation; SEED=n one of them, and the storm over real servers with that seed. ONLY=text chooses.
 .PHONY: test-fleet
 test-fleet: setup-nats ## Tries the fleet: 500 seeds in memory, real servers and workers killed, stopped and cut off, and what it costs; SEEDS, SEED, ONLY.
-	@SEEDS=$(or $(SEEDS),500) $(if $(SEED),SEED=$(SEED)) $(CARGO) test $(NATIVE) --test fleet -- --nocapture --include-ignored \
+	@NATS_SERVER_REQUIRED=1 SEEDS=$(or $(SEEDS),500) $(if $(SEED),SEED=$(SEED)) $(CARGO) test $(NATIVE) --test fleet -- --nocapture --include-ignored \
 		--test-threads=1 $(ONLY)
 
 .PHONY: demo-fleet

@@ -1,6 +1,6 @@
 //! Components in registries, as whoever publishes and whoever runs one sees it: Debian's docker-registry, and servers that lie.
 
-use component_registry::{Access, Credentials, Package, Purpose, Repository};
+use component_registry::{Access, Credentials, Package, Purpose, Repository, SIGNATURE};
 use e2e::{hosted::component_path, org::TestOrg};
 use salesforce_sim::{OrgSettings, Rows, Workload};
 use serde_json::{Value, json};
@@ -227,6 +227,44 @@ fn what_is_pushed_is_inspected_verified_and_pulled_by_somebody_else() {
         host(user).env("SOURCE_HOST_REGISTRY_PASSWORD", "another").args(["inspect", &reference]).output();
     let (code, _, error) = texts(&wrong.expect("the host"));
     assert!(code == Some(2) && error.contains("does not let publisher have"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_signatures_is_pushed_and_pulled_and_what_is_attached_with_one_is_not() {
+    let Some(registry) = Registry::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    fs::copy(another_component(), folder.join("source.wasm")).expect("copied");
+    let beside = folder.join("source.wasm.sig");
+    let mut both = Vec::new();
+    for name in ["one", "two"] {
+        done(folder, &["keygen", name]);
+        done(folder, &["sign", "source.wasm", "--key", &format!("{name}.pem")]);
+        both.extend(fs::read(&beside).expect("a signature"));
+    }
+    fs::write(&beside, &both[..100]).expect("written");
+    let reference = registry.reference("salesforce:1.0");
+    let error = refused(folder, &["push", "source.wasm", &reference], 2);
+    assert!(error.contains("source.wasm.sig is no signature: that has 64 bytes, or several"), "{error}");
+    fs::write(&beside, &both).expect("written");
+    done(folder, &["push", "source.wasm", &reference]);
+    // Whoever may push attaches one that is right with something behind it.
+    let parsed_reference = reference.parse().expect("a reference");
+    let repository = Repository::open(&parsed_reference, &registry.access(), Purpose::Push).expect("opened");
+    let artifact = repository.resolve().await.expect("what was pushed");
+    for (signature, behind) in both.chunks(64).zip([36, 64]) {
+        let content = [signature, &vec![0; behind]].concat();
+        repository.attach(&artifact, SIGNATURE, &content, BTreeMap::new()).await.expect("attached");
+    }
+    for round in 0..2 {
+        for name in ["one.pub", "two.pub"] {
+            done(folder, &["pull", &reference, "--signed-by", name]);
+        }
+        let stored = files(&folder.join(".source-host"));
+        let stored = stored.into_iter().find(|path| path.extension().is_some_and(|end| end == "sig"));
+        let stored = fs::read(stored.expect("signatures")).expect("signatures");
+        assert_eq!(stored, both, "round {round}: {} bytes", stored.len());
+    }
 }
 
 #[test]

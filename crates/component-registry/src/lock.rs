@@ -137,12 +137,16 @@ fn add_signature(path: &Path, signature: &[u8]) -> Result<(), Error> {
         Err(error) => return Err(Error::file("read", path)(error)),
     };
     // What is none, a killed program or a person has left there.
-    if all.len() % SIGNATURE != 0 || all.len() > SIGNATURE * (SIGNATURES - 1) {
+    if all.len() % SIGNATURE != 0 {
         all.clear();
     }
-    if !all.chunks(SIGNATURE).any(|one| one == signature) {
-        all.extend_from_slice(signature);
+    if all.chunks(SIGNATURE).any(|one| one == signature) {
+        return Ok(());
     }
+    // Whoever verifies looks at no more. The oldest are in front.
+    let too_many = all.len().saturating_sub(SIGNATURE * (SIGNATURES - 1));
+    all.drain(..too_many);
+    all.extend_from_slice(signature);
     replace(path, &all)
 }
 

@@ -39,6 +39,7 @@ pub async fn conforms<R: Rig>(rig: &R) {
     a_checkpoint_is_replaced_by_its_revision_alone(rig).await;
     whoever_is_late_with_its_acknowledgement_makes_nobody_forgotten(rig).await;
     whoever_is_late_changes_nothing_of_what_another_has_done_and_planned(rig).await;
+    whoever_is_late_and_was_the_last_to_commit_is_not_fenced_by_itself(rig).await;
     a_tenant_sleeps_as_long_as_it_was_told(rig).await;
     events_that_come_again_are_one(rig).await;
     a_tenant_without_room_does_not_hold_up_another(rig).await;
@@ -158,6 +159,22 @@ async fn whoever_is_late_changes_nothing_of_what_another_has_done_and_planned<R:
     assert_eq!(engine.sleep_until(&late.lease, wake).await, Err(CommitError::Fenced(at)));
     let job = next(rig).await;
     assert_eq!((&*job.tenant, job.failures, job.revision), ("eleven", 0, at));
+    rest(rig, &job).await;
+}
+
+async fn whoever_is_late_and_was_the_last_to_commit_is_not_fenced_by_itself<R: Rig>(rig: &R) {
+    let engine = rig.engine();
+    rig.wake("twelve").await;
+    let late = next(rig).await;
+    // Another gets the job, and dies of it.
+    drop(next(rig).await);
+    let own = checkpoint("own", 1, "first");
+    let at = engine.commit(&late.lease, &[], &own, late.revision).await.expect("nobody else has committed");
+    // The answer was lost, so it is written again.
+    assert_eq!(engine.commit(&late.lease, &[], &own, late.revision).await, Ok(at));
+    engine.sleep_until(&late.lease, Wake { after: Duration::ZERO, failures: 0 }).await.expect("it sleeps");
+    let job = next(rig).await;
+    assert_eq!((&*job.tenant, job.revision), ("twelve", at));
     rest(rig, &job).await;
 }
 

@@ -17,7 +17,7 @@ pub struct Checkpoint {
     pub commits: u64,
     /// How many events they had.
     pub events: u64,
-    /// Who made the last one: a name of the worker that no other run has.
+    /// Who made the last one: a name of a place of a worker that no other run has.
     pub writer: String,
 }
 

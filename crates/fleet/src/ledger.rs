@@ -41,19 +41,59 @@ pub enum Refusal {
     Refused(String),
 }
 
-/// What whoever may be late looks at before it does anything: fenced, if another has replaced the checkpoint that it knows. If what it
-/// wants to write is there already, the revision of that.
-pub(crate) async fn look<L: Ledger>(
+/// What whoever may be late looks at before it publishes anything: the revision of what it wants to write, if that is there already.
+///
+/// # Errors
+///
+/// [`CommitError::Fenced`] if another has replaced the checkpoint that it knows.
+pub(crate) async fn is_committed<L: Ledger>(
     ledger: &L,
     tenant: &str,
-    mine: Option<&Checkpoint>,
+    mine: &Checkpoint,
     known: Revision,
 ) -> Result<Option<Revision>, CommitError> {
-    let (found, at) = ledger.read(tenant).await?;
-    match found {
-        Some(found) if mine == Some(&found) => Ok(Some(at)),
-        _ if at > known => Err(CommitError::Fenced(at)),
+    match ledger.read(tenant).await? {
+        (Some(found), at) if found == *mine => Ok(Some(at)),
+        (_, at) if at > known => Err(CommitError::Fenced(at)),
         _ => Ok(None),
+    }
+}
+
+/// The checkpoint of a job, as far as who works on it knows.
+#[derive(Clone, Debug)]
+pub(crate) struct At {
+    revision: Revision,
+    /// By which name it has written since, if it is to have written: no other run has that name.
+    writer: Option<String>,
+}
+
+impl At {
+    /// As it was read with the job.
+    pub(crate) fn read(revision: Revision) -> Self {
+        Self { revision, writer: None }
+    }
+
+    /// This one may be there from now on, whether the answer comes or not.
+    pub(crate) fn writes(&mut self, checkpoint: &Checkpoint) {
+        self.writer = Some(checkpoint.writer.clone());
+    }
+
+    /// It is there.
+    pub(crate) fn written(&mut self, at: Revision) {
+        self.revision = at;
+    }
+
+    /// What whoever may be late looks at before it plans anything.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Fenced`] if another has replaced it.
+    pub(crate) async fn is_last<L: Ledger>(&self, ledger: &L, tenant: &str) -> Result<(), CommitError> {
+        match ledger.read(tenant).await? {
+            (Some(found), _) if self.writer.as_ref() == Some(&found.writer) => Ok(()),
+            (_, at) if at > self.revision => Err(CommitError::Fenced(at)),
+            _ => Ok(()),
+        }
     }
 }
 

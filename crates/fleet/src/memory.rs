@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::engine::{CommitError, Engine, EngineError, has_room};
 use crate::job::{Checkpoint, Event, Job, Revision, Wake};
-use crate::ledger::{Ledger, Refusal, look, replace};
+use crate::ledger::{At, Ledger, Refusal, is_committed, replace};
 
 /// At which step of a call something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +97,7 @@ pub struct Lease {
     number: u64,
     /// How often the job had been handed out.
     delivery: u64,
-    /// The checkpoint that was read, or written since.
-    known: Arc<Mutex<Revision>>,
+    known: Arc<Mutex<At>>,
 }
 
 impl Lease {
@@ -107,7 +106,7 @@ impl Lease {
         &self.tenant
     }
 
-    fn known(&self) -> MutexGuard<'_, Revision> {
+    fn known(&self) -> MutexGuard<'_, At> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -301,7 +300,7 @@ impl Engine for Memory {
                 tenant: tenant.clone(),
                 number: queued.number,
                 delivery: queued.deliveries,
-                known: Arc::new(Mutex::new(revision)),
+                known: Arc::new(Mutex::new(At::read(revision))),
             },
             tenant,
         })
@@ -327,8 +326,9 @@ impl Engine for Memory {
         revision: Revision,
     ) -> Result<Revision, CommitError> {
         if lease.is_late(&self.state())
-            && let Some(at) = look(self, &lease.tenant, Some(checkpoint), revision).await?
+            && let Some(at) = is_committed(self, &lease.tenant, checkpoint, revision).await?
         {
+            lease.known().written(at);
             return Ok(at);
         }
         let room = self.shared.room;
@@ -337,15 +337,16 @@ impl Engine for Memory {
         for event in events {
             self.publish(&lease.tenant, event).await?;
         }
+        lease.known().writes(checkpoint);
         let new = replace(self, &lease.tenant, checkpoint, revision).await?;
-        *lease.known() = new;
+        lease.known().written(new);
         Ok(new)
     }
 
     async fn sleep_until(&self, lease: &Lease, wake: Wake) -> Result<(), CommitError> {
         if lease.is_late(&self.state()) {
-            let known = *lease.known();
-            look(self, &lease.tenant, None, known).await?;
+            let known = lease.known().clone();
+            known.is_last(self, &lease.tenant).await?;
         }
         let sleep = |state: &mut State| {
             state.last += 1;

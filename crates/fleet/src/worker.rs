@@ -137,7 +137,7 @@ pub struct Worker<'a, E, S> {
 }
 
 impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
-    /// A worker by this name, which nothing else has that takes jobs.
+    /// A place of a worker by this name, which nothing else has that takes jobs.
     pub fn new(engine: &'a E, sources: &'a S, name: &'a str, settings: Settings) -> Self {
         Self { engine, sources, settings, name }
     }
@@ -159,7 +159,7 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
                     told(&tenant, &done);
                 }
                 Err(error) => {
-                    tracing::warn!(worker = self.name, %error, "no job can be had");
+                    tracing::warn!(place = self.name, %error, "no job can be had");
                     tokio::select! {
                         biased;
                         () = &mut stopped => return,
@@ -178,7 +178,7 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
                 sleep(self.engine.lease_time() / 3).await;
                 // Whoever holds it for too long is fenced when it commits.
                 if let Err(error) = self.engine.extend(lease).await {
-                    tracing::debug!(worker = self.name, tenant = job.tenant, %error, "the lease is not extended");
+                    tracing::debug!(place = self.name, tenant = job.tenant, %error, "the lease is not extended");
                 }
             }
         };
@@ -294,20 +294,20 @@ impl<'a, E: Engine, S: Sources> Worker<'a, E, S> {
     }
 
     fn say(&self, tenant: &str, done: &Done) {
-        let worker = self.name;
+        let place = self.name;
         match done {
             Done::Slept { events, polls, wait, .. } => {
-                tracing::debug!(worker, tenant, events, polls, ?wait, "polled");
+                tracing::debug!(place, tenant, events, polls, ?wait, "polled");
             }
-            Done::Failed { why, wait, .. } => tracing::warn!(worker, tenant, ?wait, "{why}"),
+            Done::Failed { why, wait, .. } => tracing::warn!(place, tenant, ?wait, "{why}"),
             Done::Fenced => tracing::warn!(
-                worker,
+                place,
                 tenant,
                 "fenced: another worker has gone on with this tenant, so what was polled here is thrown away"
             ),
-            Done::Absent => tracing::debug!(worker, tenant, "paused or gone"),
+            Done::Absent => tracing::debug!(place, tenant, "paused or gone"),
             Done::Left(why) => {
-                tracing::warn!(worker, tenant, "the job is left until its lease runs out: {why}")
+                tracing::warn!(place, tenant, "the job is left until its lease runs out: {why}")
             }
         }
     }

@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use event_output::OutputError;
 use fleet::{
-    Components, Done, Engine as _, EngineError, JetStream, Layout, Presence, Roster,
-    Settings as WorkSettings, Tenants, Trouble, Worker,
+    Components, Done, EngineError, JetStream, Layout, Presence, Roster, Settings as WorkSettings, Tenants,
+    Trouble, Worker,
 };
 use source_host::Runtime;
 use tokio::task::JoinSet;
@@ -162,8 +162,7 @@ pub async fn work(
         let work = WorkSettings { slice: settings.slice, ..WorkSettings::default() };
         async move {
             let worker = Worker::new(&engine, &*sources, &writer, work);
-            let again = engine.lease_time();
-            let told = |tenant: &str, done: &Done| tell(&count, &roster, &name, tenant, done, again);
+            let told = |tenant: &str, done: &Done| tell(&count, &roster, &name, tenant, done);
             worker.run(stop.cancelled(), told).await;
         }
     };
@@ -220,8 +219,8 @@ where
     }
 }
 
-/// Counts how a job ended, and has it known who is in trouble. A job that was left comes again after a lease.
-fn tell(count: &Count, roster: &Roster, worker: &str, tenant: &str, done: &Done, lease: Duration) {
+/// Counts how a job ended, and has it known who is in trouble.
+fn tell(count: &Count, roster: &Roster, worker: &str, tenant: &str, done: &Done) {
     count.jobs.fetch_add(1, Relaxed);
     let trouble = |why: &str, failures: u32, wait: Duration| Trouble {
         why: why.to_owned(),
@@ -242,12 +241,13 @@ fn tell(count: &Count, roster: &Roster, worker: &str, tenant: &str, done: &Done,
             count.failed.fetch_add(1, Relaxed);
             Some(trouble(why, *failures, *wait))
         }
-        Done::Left(why) => Some(trouble(why, 1, lease)),
         Done::Absent => None,
         Done::Fenced => {
             count.fenced.fetch_add(1, Relaxed);
             return;
         }
+        // Its answer alone may have been lost, and nobody would take it back. Where it goes on like that, the job comes again too often.
+        Done::Left(_) => return,
     };
     let (roster, tenant) = (roster.clone(), tenant.to_owned());
     // The next job need not wait for it.

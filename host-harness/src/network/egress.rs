@@ -577,7 +577,7 @@ mod tests {
     }
 
     fn admits_authority(gate: &Gate, authority: &str) -> bool {
-        let uri = http::Uri::builder().scheme("https").authority(authority).path_and_query("/").build();
+        let uri = Uri::builder().scheme("https").authority(authority).path_and_query("/").build();
         uri.is_ok_and(|uri| gate.admit(&uri).is_ok())
     }
 

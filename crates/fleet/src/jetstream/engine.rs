@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::connection::State;
 use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use async_nats::jetstream::consumer::{Consumer, pull};
 use async_nats::jetstream::context::ContextBuilder;
@@ -14,14 +15,14 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::clock::ServerClock;
 use super::errors::{answer, away, no_jetstream, not_published, other_consumer};
 use super::layout::{Layout, OLDEST_SERVER, patiently, stream};
 use crate::engine::{CommitError, Engine, EngineError, has_room};
 use crate::job::{Checkpoint, Event, Job, Revision, Wake};
-use crate::ledger::{Ledger, Refusal, look, replace};
+use crate::ledger::{At, Ledger, Refusal, is_committed, replace};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +35,8 @@ const IN_FLIGHT: usize = 256;
 const ALL_IN_FLIGHT: usize = 1024;
 /// How much else may be sent and not acknowledged: a checkpoint or a schedule of each place.
 const OTHERS_IN_FLIGHT: usize = 4096;
+/// How often a job is published that is refused as if there were one.
+const WAKE_ATTEMPTS: u32 = 8;
 /// How long a job rests whose checkpoint could not be read.
 const UNREAD: Duration = Duration::from_secs(1);
 
@@ -72,12 +75,10 @@ pub struct JobLease {
 }
 
 /// What a worker knows of its job.
-#[derive(Clone, Copy)]
 struct Known {
     /// When the lease was known to hold.
     held: Instant,
-    /// The checkpoint that was read, or written since.
-    revision: Revision,
+    checkpoint: At,
 }
 
 impl JobLease {
@@ -159,6 +160,14 @@ impl JetStream {
             return Err(other_consumer(&layout.jobs(), WORKERS));
         }
         layout.lease = there.ack_wait;
+        if there.max_waiting < wanted.max_waiting {
+            tracing::warn!(
+                "the consumer {WORKERS} of {} was made by an older version: no more than {} places of all workers can ask for jobs at \
+                 once (its max_waiting). Remove it while no worker runs, and the next one makes it anew",
+                layout.jobs(),
+                there.max_waiting
+            );
+        }
         let checkpoints = format!("KV_{}", layout.bucket("checkpoints"));
         let checkpoints = context.get_stream_no_info(checkpoints).await.map_err(away)?;
         let events = context.get_stream_no_info(layout.events()).await.map_err(away)?;
@@ -178,12 +187,24 @@ impl JetStream {
     ///
     /// If the server does not take it.
     pub async fn wake(&self, tenant: &str) -> Result<bool, EngineError> {
-        let message = order(&Order { failures: 0, woken: true })?.expected_last_subject_sequence(0);
-        match self.publish(self.inner.layout.job(tenant), message).await {
-            Ok(()) => Ok(true),
-            Err(error) if answer(&error).is_some_and(is_wrong_sequence) => Ok(false),
-            Err(error) => Err(away(format!("{tenant} cannot be woken: {error}"))),
+        let failed = |error: &dyn std::fmt::Display| away(format!("{tenant} cannot be woken: {error}"));
+        let job = self.inner.layout.job(tenant);
+        let jobs = self.jobs().await?;
+        for _ in 0..WAKE_ATTEMPTS {
+            let message = order(&Order { failures: 0, woken: true })?.expected_last_subject_sequence(0);
+            match self.publish(job.clone(), message).await {
+                Ok(()) => return Ok(true),
+                Err(error) if answer(&error).is_some_and(is_wrong_sequence) => {}
+                Err(error) => return Err(failed(&error)),
+            }
+            // The refusal proves nothing by itself: the job may have been acknowledged meanwhile, or not have been there.
+            match jobs.get_last_raw_message_by_subject(&job).await {
+                Ok(_) => return Ok(false),
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(failed(&error)),
+            }
         }
+        Err(failed(&"the servers refuse its job, and have none"))
     }
 
     /// The events of a tenant that nobody has taken yet, in order.
@@ -308,10 +329,20 @@ impl JetStream {
                     }
                 }
             }
-            // Those behind one that was refused are waited for: they are not to arrive later than what comes next.
+            // Those behind one that failed are waited for, since they are not to arrive later than what comes next; but all of them
+            // together no longer than one: ids are forgotten meanwhile, and others want the room.
+            let mut until = None;
             for ack in waiting {
-                if let Err(error) = ack.await {
+                let answered = match until {
+                    None => ack.await,
+                    Some(until) => match timeout_at(until, ack).await {
+                        Ok(answered) => answered,
+                        Err(_) => break,
+                    },
+                };
+                if let Err(error) = answered {
                     failed.get_or_insert(not_published(&subject, &error));
+                    until.get_or_insert(Instant::now() + PATIENCE);
                 }
             }
             if let Some(failed) = failed {
@@ -433,7 +464,11 @@ impl Engine for JetStream {
                 return Err(error);
             }
         };
-        let lease = JobLease { tenant: tenant.clone(), acker, known: Mutex::new(Known { held, revision }) };
+        let lease = JobLease {
+            tenant: tenant.clone(),
+            acker,
+            known: Mutex::new(Known { held, checkpoint: At::read(revision) }),
+        };
         Ok(Job {
             tenant,
             failures: order.failures,
@@ -466,22 +501,31 @@ impl Engine for JetStream {
     ) -> Result<Revision, CommitError> {
         // Another may have published the same events so long ago that their ids are forgotten. It is no fence: the update is.
         if lease.is_late(self.lease_time())
-            && let Some(at) = look(self, &lease.tenant, Some(checkpoint), revision).await?
+            && let Some(at) = is_committed(self, &lease.tenant, checkpoint, revision).await?
         {
+            lease.known().checkpoint.written(at);
             return Ok(at);
         }
         self.would_take(&lease.tenant, events, checkpoint).await?;
         self.publish_all(&lease.tenant, events).await?;
+        // From here on it may be there, whatever is heard of it.
+        lease.known().checkpoint.writes(checkpoint);
         let new = replace(self, &lease.tenant, checkpoint, revision).await?;
-        lease.known().revision = new;
+        lease.known().checkpoint.written(new);
         Ok(new)
     }
 
     async fn sleep_until(&self, lease: &JobLease, wake: Wake) -> Result<(), CommitError> {
         // What is published here takes the place of what another has planned.
         if lease.is_late(self.lease_time()) {
-            let known = lease.known().revision;
-            look(self, &lease.tenant, None, known).await?;
+            let known = lease.known().checkpoint.clone();
+            known.is_last(self, &lease.tenant).await?;
+        }
+        // What is sent while no server is there arrives later, when another may have gone on.
+        if self.inner.context.client().connection_state() != State::Connected {
+            return Err(
+                away(format!("{} cannot be put to sleep: no server is connected", lease.tenant)).into()
+            );
         }
         let layout = &self.inner.layout;
         let message = order(&Order { failures: wake.failures, woken: false })?;

@@ -60,7 +60,7 @@ pub struct Progress {
 }
 
 impl JetStream {
-    async fn jobs(&self) -> Result<Stream<()>, EngineError> {
+    pub(super) async fn jobs(&self) -> Result<Stream<()>, EngineError> {
         self.inner.context.get_stream_no_info(self.layout().jobs()).await.map_err(away)
     }
 

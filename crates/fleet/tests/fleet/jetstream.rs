@@ -9,6 +9,7 @@ use fleet::{
 };
 
 use crate::support::nats::{Servers, connect, program};
+use crate::support::proxy::Proxy;
 
 struct OverJetStream(JetStream);
 
@@ -46,9 +47,12 @@ async fn opened() -> Option<(Servers, JetStream)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_over_jetstream_conforms() {
     let Some(program) = program() else { return };
-    for nodes in [1, 3] {
+    // Three that sync each message to one disk take longer to extend a lease.
+    for (nodes, lease) in [(1, 2), (3, 5)] {
         let servers = Servers::start(&program, nodes);
-        let engine = JetStream::open(servers.connect().await, layout(&servers)).await.unwrap();
+        let mut layout = layout(&servers);
+        layout.lease = Duration::from_secs(lease);
+        let engine = JetStream::open(servers.connect().await, layout).await.unwrap();
         conforms(&OverJetStream(engine)).await;
     }
 }
@@ -313,6 +317,39 @@ async fn however_many_places_publish_at_once_all_of_them_come_to_an_end() {
     let commits =
         tokio::time::timeout(Duration::from_secs(60), commits).await.expect("they hold each other up");
     assert!(commits.iter().all(|commit| matches!(commit, Ok(Ok(())))), "{commits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answers_are_lost_ends_long_before_ids_are_forgotten() {
+    let Some(program) = program() else { return };
+    let servers = Servers::start(&program, 1);
+    let proxy = Proxy::to(servers.nodes[0].port()).await;
+    let mut layout = layout(&servers);
+    layout.waiting_events = 1000;
+    let engine = JetStream::open(connect(&[proxy.url()]).await, layout).await.unwrap();
+    let event = |number: u32| Event {
+        id: Some(number.to_string()),
+        text: if number == 20 { "here".to_owned() } else { "{}".to_owned() },
+    };
+    let events: Vec<Event> = (0..300).map(event).collect();
+    let at = Checkpoint { state: "s".to_owned(), commits: 1, events: 300, writer: "w".to_owned() };
+    engine.wake("acme").await.unwrap();
+    let job = engine.next_job().await.unwrap();
+    proxy.cut_at("here");
+    let commit = engine.commit(&job.lease, &events, &at, job.revision);
+    let left = tokio::time::timeout(Duration::from_secs(30), commit).await;
+    let left = left.expect("each answer is waited for by itself");
+    assert!(matches!(left, Err(CommitError::Engine(EngineError::Unavailable(_)))), "{left:?}");
+    // Nor is a schedule sent that would arrive when another has gone on.
+    let wake = Wake { after: Duration::from_secs(3600), failures: 1 };
+    assert!(engine.sleep_until(&job.lease, wake).await.is_err());
+    proxy.cut(false);
+    // Whoever is next commits the same, and it stands there once.
+    let other = JetStream::open(servers.connect().await, engine.layout().clone()).await.unwrap();
+    let job = other.next_job().await.unwrap();
+    assert_eq!((&*job.tenant, job.failures), ("acme", 0));
+    other.commit(&job.lease, &events, &at, job.revision).await.unwrap();
+    assert_eq!(other.waiting_events("acme").await.unwrap().len(), events.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleet::conformance::{ROOM, Rig, conforms};
-use fleet::{Done, Engine as _, Memory, PollError, Polled, Settings, Source, Sources, Worker};
+use fleet::{Done, Engine as _, Event, Memory, PollError, Polled, Settings, Source, Sources, Worker};
 
 struct InMemory(Memory);
 
@@ -53,6 +53,47 @@ async fn a_tenant_that_promises_more_and_brings_nothing_holds_no_worker() {
     let done = worker.work(engine.next_job().await.unwrap()).await;
     let Done::Slept { polls, wait, .. } = done else { panic!("{done:?}") };
     assert_eq!((polls, wait), (10, Duration::from_secs(1)));
+}
+
+/// Sources that have more than anybody can read, ten milliseconds a poll.
+struct Endless;
+
+impl Sources for Endless {
+    type Source = Self;
+
+    async fn open(&self, _tenant: &str) -> Result<Option<Self>, PollError> {
+        Ok(Some(Self))
+    }
+}
+
+impl Source for Endless {
+    async fn poll(&mut self, state: Option<&str>) -> Result<Polled, PollError> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let next = state.map_or(0, |state| state.parse::<u32>().unwrap()) + 1;
+        let event = Event { id: Some(next.to_string()), text: "{}".to_owned() };
+        Ok(Polled { events: vec![event], state: next.to_string(), wait: Duration::ZERO })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_that_have_more_than_can_be_read_take_turns_and_whoever_comes_late_is_served_before_their_next()
+ {
+    let engine = Memory::new(Duration::from_secs(30), Duration::from_secs(3600), 1_000_000);
+    let settings = Settings { slice: Duration::from_secs(1), ..Settings::default() };
+    let worker = Worker::new(&engine, &Endless, "w", settings);
+    engine.wake("one");
+    engine.wake("two");
+    let mut served = Vec::new();
+    for turn in 0..7 {
+        let job = engine.next_job().await.unwrap();
+        served.push(job.tenant.clone());
+        if turn == 3 {
+            engine.wake("zed");
+        }
+        let Done::Slept { polls, .. } = worker.work(job).await else { panic!("it has more") };
+        assert_eq!(polls, 100, "a slice of a second");
+    }
+    assert_eq!(served, ["one", "two", "one", "two", "one", "zed", "two"]);
 }
 
 /// Sources whose worker dies of them.

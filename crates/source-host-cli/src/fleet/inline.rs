@@ -51,8 +51,8 @@ impl<'s> Search<'s> {
         if !self.seen.insert((from_ref(schema), from_ref(value))) {
             return;
         }
-        // `true` and `false` say of nothing what it is.
-        if schema.is_object() {
+        // `true`, which is `{}`, and `false` say of nothing what it is.
+        if schema.as_object().is_some_and(|says| !says.is_empty()) {
             self.known.insert(from_ref(value));
         }
         if schema.get("writeOnly").and_then(Value::as_bool) == Some(true) {

@@ -44,8 +44,9 @@ pub(super) struct Hosted {
     /// One at a time fetches and compiles a component, and the others that want the same wait for it.
     plugins: Mutex<Vec<(String, Arc<Known>)>>,
     kept: Mutex<Kept>,
-    /// Of those that are being polled, what was known of how they are configured.
-    opened: Mutex<HashMap<String, (u64, u64)>>,
+    /// Of those that are being polled, by how many places (a lease may have run out), and what the first of these knew of how they are
+    /// configured.
+    opened: Mutex<HashMap<String, (usize, (u64, u64))>>,
     busy: Arc<AtomicU64>,
 }
 
@@ -69,7 +70,17 @@ pub(super) struct HostedSource {
     is_spent: bool,
     /// What the last poll brought. Whoever polls again has committed it.
     committing: Option<Delivered>,
+    /// Whether its backfill is complete by the state that it was polled with. It ends once that state is known to be the last: whoever is
+    /// late may have read the one of an earlier range.
+    is_complete: bool,
     _busy: Option<Busy>,
+}
+
+impl Drop for HostedSource {
+    fn drop(&mut self) {
+        // Whoever goes on with the tenant says how it is: what this one knows of it grows old.
+        self.metrics.left();
+    }
 }
 
 /// Counts for as long as it lives.
@@ -175,6 +186,18 @@ impl Hosted {
         Ok(plugin)
     }
 
+    /// What the first of those places knew that had a job lately, once the last of them is done with it.
+    fn known_before(&self, job: &str) -> Option<(u64, u64)> {
+        let mut opened = locked(&self.opened);
+        let (places, version) = opened.get_mut(job)?;
+        *places = places.saturating_sub(1);
+        let (is_last, version) = (*places == 0, *version);
+        if is_last {
+            opened.remove(job);
+        }
+        is_last.then_some(version)
+    }
+
     /// Forgets what was kept of a job that is not to be polled.
     fn give_up(&self, job: &str) {
         locked(&self.kept).sources.remove(job);
@@ -190,8 +213,8 @@ impl Hosted {
     ) -> Result<HostedSource, PollError> {
         let metrics = self.metrics.tenant(tenant, "");
         let made = self.made(tenant, record, revision, range, &metrics).await;
-        // It is due again when it says so, and not before.
-        made.inspect_err(|_| metrics.left())
+        // What a worker knows of tenants that it cannot open is no more than of those that it never had.
+        made.inspect_err(|_| self.metrics.remove(tenant))
     }
 
     async fn made(
@@ -260,6 +283,7 @@ impl Hosted {
             tenant,
             is_spent: false,
             committing: None,
+            is_complete: false,
             _busy: None,
         })
     }
@@ -271,7 +295,7 @@ impl Sources for Hosted {
     async fn open(&self, tenant: &str) -> Result<Option<HostedSource>, PollError> {
         let busy = Busy::new(&self.busy);
         let version = self.tenants.version(tenant).await.map_err(wrong)?;
-        locked(&self.opened).insert(tenant.to_owned(), version);
+        locked(&self.opened).entry(tenant.to_owned()).or_insert((0, version)).0 += 1;
         let found = self.tenants.get(tenant).await.map_err(wrong)?;
         let Some((record, revision)) = found.filter(|(record, _)| !record.paused) else {
             self.give_up(tenant);
@@ -291,11 +315,12 @@ impl Sources for Hosted {
         let fits = |source: &HostedSource| {
             source.revision == revision && source.backfill.as_ref().map(|(range, _)| *range) == range
         };
-        let source = match kept.filter(fits) {
+        let mut source = match kept.filter(fits) {
             Some(source) => source,
             None => self.make(tenant, &record, revision, range).await?,
         };
-        Ok(Some(HostedSource { _busy: Some(busy), ..source }))
+        source._busy = Some(busy);
+        Ok(Some(source))
     }
 
     async fn close(&self, tenant: &str, mut source: HostedSource, is_committed: bool) {
@@ -303,6 +328,15 @@ impl Sources for Hosted {
             source.committed();
         } else {
             source.committing = None;
+        }
+        let is_complete = std::mem::take(&mut source.is_complete) && is_committed;
+        if let (true, Some((range, tenants))) = (is_complete, &source.backfill) {
+            match tenants.complete_backfill(tenant, *range).await {
+                Ok(()) => tracing::info!(tenant, "its backfill is complete, {range}"),
+                Err(error) => {
+                    tracing::warn!(tenant, %error, "its backfill is complete, and is to end at its next poll")
+                }
+            }
         }
         source.metrics.left();
         if source.is_spent {
@@ -325,7 +359,7 @@ impl Sources for Hosted {
     }
 
     async fn slept(&self, tenant: &str) {
-        let Some(opened) = locked(&self.opened).remove(tenant) else { return };
+        let Some(opened) = self.known_before(tenant) else { return };
         let now = self.tenants.version(tenant).await;
         let woken = match now {
             Ok(now) if now != opened => self.tenants.wake(tenant).await,
@@ -340,11 +374,10 @@ impl Sources for Hosted {
 
 impl Source for HostedSource {
     async fn poll(&mut self, state: Option<&str>) -> Result<Polled, PollError> {
-        if let (Some((range, tenants)), Some(state)) = (&self.backfill, state)
+        if let (Some(_), Some(state)) = (&self.backfill, state)
             && self.configured.is_complete(state).await.map_err(wrong)?
         {
-            tenants.complete_backfill(&self.tenant, *range).await.map_err(wrong)?;
-            tracing::info!(tenant = self.tenant, "its backfill is complete, {range}");
+            self.is_complete = true;
             return Ok(Polled { events: Vec::new(), state: state.to_owned(), wait: SOON });
         }
         self.committed();

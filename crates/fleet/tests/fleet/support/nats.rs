@@ -19,6 +19,10 @@ pub fn program() -> Option<PathBuf> {
         let folders = std::env::split_paths(&folders).chain(installed);
         folders.map(|folder| folder.join("nats-server")).find(|path| path.is_file())
     });
+    assert!(
+        found.is_some() || std::env::var_os("NATS_SERVER_REQUIRED").is_none(),
+        "there is no nats-server; `make setup-nats` installs one where there is Python 3.11 with venv, or name it in NATS_SERVER"
+    );
     if found.is_none() {
         SAID.call_once(|| {
             // Not by the macro, whose text is kept back from those whose tests pass.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use component_registry::{DESCRIPTION, Package, Purpose, Reference, Repository, SIGNATURE};
 use serde_json::json;
-use source_host::{Digest, Options, PublicKey, bytes};
+use source_host::{Digest, Options, PublicKey, SIGNATURE as SIGNATURE_BYTES, SIGNATURES, bytes};
 
 use super::exit::{Exit, say_json};
 use super::{describe, keys, registry, setup, wit};
@@ -17,7 +17,10 @@ struct Wares {
     name: String,
     package: Package,
     description: Option<String>,
-    signature: Option<(Vec<u8>, Option<PublicKey>)>,
+    /// Each of [`SIGNATURE_BYTES`].
+    signatures: Vec<Vec<u8>>,
+    /// Whose they are, if they were made here.
+    key: Option<PublicKey>,
 }
 
 pub(crate) async fn run(args: PushArgs, cache: Option<&Path>) -> Result<ExitCode, Exit> {
@@ -26,7 +29,7 @@ pub(crate) async fn run(args: PushArgs, cache: Option<&Path>) -> Result<ExitCode
     let wares = match args.wit {
         true => {
             let (package, name) = wit::package(&args.component)?;
-            Wares { name, package, description: None, signature: None }
+            Wares { name, package, description: None, signatures: Vec::new(), key: None }
         }
         false => component(&args, cache).await?,
     };
@@ -41,15 +44,11 @@ pub(crate) async fn run(args: PushArgs, cache: Option<&Path>) -> Result<ExitCode
         )));
     }
     repository.push(&package).await?;
-    let key = match &wares.signature {
-        None => None,
-        Some((signature, key)) => {
-            let id = key.as_ref().map(|key| key.id().to_string());
-            let said = id.iter().map(|id| ("vnd.pipeline.source.key".to_owned(), id.clone())).collect();
-            repository.attach(&artifact, SIGNATURE, signature, said).await?;
-            id
-        }
-    };
+    let key = wares.key.as_ref().map(|key| key.id().to_string());
+    for signature in &wares.signatures {
+        let said = key.iter().map(|id| ("vnd.pipeline.source.key".to_owned(), id.clone())).collect();
+        repository.attach(&artifact, SIGNATURE, signature, said).await?;
+    }
     if let Some(description) = &wares.description {
         repository.attach(&artifact, DESCRIPTION, description.as_bytes(), BTreeMap::new()).await?;
     }
@@ -62,7 +61,7 @@ pub(crate) async fn run(args: PushArgs, cache: Option<&Path>) -> Result<ExitCode
             "manifest": artifact.manifest.to_string(),
             "component": artifact.component.to_string(),
             "bytes": size,
-            "signed": wares.signature.is_some(),
+            "signed": !wares.signatures.is_empty(),
             "signed_by": key,
         }))?;
         return Ok(ExitCode::SUCCESS);
@@ -74,13 +73,11 @@ pub(crate) async fn run(args: PushArgs, cache: Option<&Path>) -> Result<ExitCode
         artifact.component,
         bytes(size)
     )?;
-    match (&wares.signature, key) {
+    match key {
         _ if args.wit => {}
-        (None, _) => say!("  signed by  nobody: see `sign`, and --key")?,
-        (Some(_), Some(key)) => say!("  signed by  {key}")?,
-        (Some(_), None) => {
-            say!("  signed by  whoever made {}", keys::beside(&args.component, ".sig").display())?
-        }
+        _ if wares.signatures.is_empty() => say!("  signed by  nobody: see `sign`, and --key")?,
+        Some(key) => say!("  signed by  {key}")?,
+        None => say!("  signed by  whoever made {}", keys::beside(&args.component, ".sig").display())?,
     }
     if args.wit {
         say!(
@@ -105,10 +102,11 @@ async fn component(args: &PushArgs, cache: Option<&Path>) -> Result<Wares, Exit>
     if Digest::of(&content) != plugin.digest() {
         return Err(Exit::failure(format!("{} changes while it is pushed", path.display())));
     }
-    let signature = match key {
-        Some(key) => Some((key.sign(&content), Some(key.public()))),
-        None => beside(path)?.map(|signature| (signature, None)),
+    let signatures = match &key {
+        Some(key) => vec![key.sign(&content)],
+        None => beside(path)?,
     };
+    let key = key.map(|key| key.public());
     let known = plugin.annotations().iter().filter(|(name, _)| **name != "name");
     let known = known.map(|(name, text)| match *name {
         "homepage" => ("org.opencontainers.image.url".to_owned(), text.clone()),
@@ -123,16 +121,21 @@ async fn component(args: &PushArgs, cache: Option<&Path>) -> Result<Wares, Exit>
     let description = describe::document(&plugin, &described)?;
     let description = serde_json::to_string_pretty(&description).map_err(Exit::failure)?;
     let name = format!("{} {}", described.name, described.version);
-    Ok(Wares { name, package, description: Some(description), signature })
+    Ok(Wares { name, package, description: Some(description), signatures, key })
 }
 
-/// The signature beside a component, if there is one.
-fn beside(component: &Path) -> Result<Option<Vec<u8>>, Exit> {
+/// The signatures beside a component, one behind the other, as a pull writes them.
+fn beside(component: &Path) -> Result<Vec<Vec<u8>>, Exit> {
     let path = keys::beside(component, ".sig");
     match std::fs::read(&path) {
-        Ok(signature) if signature.len() == 64 => Ok(Some(signature)),
-        Ok(_) => Err(Exit::mistake(format!("{} is no signature: that has 64 bytes", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(all) if (1..=SIGNATURES).any(|count| all.len() == count * SIGNATURE_BYTES) => {
+            Ok(all.chunks_exact(SIGNATURE_BYTES).map(<[u8]>::to_vec).collect())
+        }
+        Ok(_) => Err(Exit::mistake(format!(
+            "{} is no signature: that has {SIGNATURE_BYTES} bytes, or several one behind the other have a multiple of it",
+            path.display()
+        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Exit::mistake(format!("cannot read {}: {error}", path.display()))),
     }
 }

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use component_registry::{Access, Artifact, Credentials, Reference, Repository, SIGNATURE};
-use source_host::{PublicKey, SigningKey};
+use source_host::{PublicKey, SIGNATURE as SIGNATURE_BYTES, SIGNATURES, SigningKey};
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
@@ -67,7 +67,7 @@ pub(super) fn signing_key(file: &Path) -> Result<SigningKey, Exit> {
     SigningKey::from_pem(&pem).map_err(|error| Exit::mistake(format!("{}: {error}", file.display())))
 }
 
-/// The signature of an artifact's component that is of this key.
+/// The signature of an artifact's component that is of this key: that one alone, whatever else is attached with it.
 pub(super) async fn signature(
     repository: &Repository,
     artifact: &Artifact,
@@ -77,8 +77,9 @@ pub(super) async fn signature(
 ) -> Result<Vec<u8>, Exit> {
     let attached = repository.attached(artifact, SIGNATURE).await?;
     let count = attached.len();
-    let found = attached.into_iter().find(|one| key.has_signed(content, &one.content));
-    found.map(|found| found.content).ok_or_else(|| {
+    let each = attached.iter().flat_map(|one| one.content.chunks_exact(SIGNATURE_BYTES).take(SIGNATURES));
+    let found = each.into_iter().find(|one| key.has_signed(content, one));
+    found.map(<[u8]>::to_vec).ok_or_else(|| {
         Exit::mistake(match count {
             0 => format!("{name} is refused: it has to be signed, and no signature is attached to it"),
             _ => format!(
