@@ -425,7 +425,7 @@ demo-fleet: build setup-nats ## Collects from fifty simulated orgs by two worker
 	@target/release/demo-fleet
 
 .PHONY: lint
-lint: setup-wasm check-dependencies ## Checks format, and clippy with warnings as errors; licences and sources, where cargo-deny is.
+lint: setup-wasm check-dependencies check-sbom ## Checks format, and clippy with warnings as errors; licences and sources, where cargo-deny is; the SBOM, where cargo-cyclonedx is.
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(NATIVE) --all-targets -- -D warnings
 	@$(CARGO) clippy $(COMPOSE) -- -D warnings
@@ -438,6 +438,7 @@ TOOLS := target/tools
 DENY := $(TOOLS)/bin/cargo-deny
 CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
 DENY_FOUND = $$(command -v cargo-deny || { ! [ -x $(DENY) ] || echo $(DENY); })
+CYCLONEDX_FOUND = $$(command -v cargo-cyclonedx || { ! [ -x $(CYCLONEDX) ] || echo $(CYCLONEDX); })
 
 $(DENY):
 	@$(CARGO) install cargo-deny --version 0.20.2 --locked --quiet --root $(TOOLS)
@@ -466,9 +467,19 @@ deny: $(DENY) ## Checks licences, sources and advisories of all dependencies; in
 	@$(DENY) --log-level error check advisories || { \
 		echo "Advisories are not compared: they have a problem above, or their database could not be fetched."; exit 1; }
 
-# A CycloneDX document for each thing that is handed out: the two components, and the program.
+# That it can be made of what the lock file has.
+.PHONY: check-sbom
+check-sbom:
+	@cyclonedx=$(CYCLONEDX_FOUND); \
+	if [ -z "$$cyclonedx" ]; then \
+		echo "There is no cargo-cyclonedx: no bill of materials is made (make sbom installs it)."; \
+	else \
+		$(MAKE) --no-print-directory -s native && target/release/xtask sbom "$$cyclonedx" dist; \
+	fi
+
+# A CycloneDX document for each thing that is handed out: the components, what the command is made of besides, and the programs.
 .PHONY: sbom
-sbom: native $(CYCLONEDX) ## Writes what the components and the program consist of to dist/*.cdx.json (CycloneDX 1.5); installs cargo-cyclonedx first.
+sbom: native $(CYCLONEDX) ## Writes what the components and the programs consist of to dist/*.cdx.json (CycloneDX 1.5); installs cargo-cyclonedx first.
 	@target/release/xtask sbom $(CYCLONEDX) dist
 
 .PHONY: sizes

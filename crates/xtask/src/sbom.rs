@@ -9,11 +9,14 @@ use std::{
     process::Command,
 };
 
-/// The packages whose products are handed out, and what each is compiled for.
-const PRODUCTS: [(&str, &str); 3] = [
+/// The packages whose products are handed out, and what each is compiled for. The command is composed of a source and two of these.
+const PRODUCTS: [(&str, &str); 6] = [
     ("salesforce-source", "wasm32-unknown-unknown"),
     ("salesforce-source-p3", "wasm32-unknown-unknown"),
+    ("source-command", "wasm32-unknown-unknown"),
+    ("egress-gate", "wasm32-unknown-unknown"),
     ("source-host-cli", "x86_64-unknown-linux-gnu"),
+    ("event-view", "x86_64-unknown-linux-gnu"),
 ];
 
 /// Writes a document for each into the folder: `salesforce-source.cdx.json`.
