@@ -19,12 +19,11 @@ import sys
 import tempfile
 import threading
 import time
-import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
-from simulated import HERE, ROOT, SIMULATOR, Org, command, configuration
+from simulated import SIMULATOR, Host, Org, configuration, hosts_there, known_hosts
 
 PATIENCE = 300.0  # seconds that one run may take
 FILES = 24
@@ -42,20 +41,14 @@ class Collected(NamedTuple):
     memory: int
 
 
-def configured(folder: Path, component: Path, url: str, org: Org) -> Path:
+def configured(folder: Path, host: Host, url: str, org: Org) -> Path:
     # A host may see nothing but this folder.
     shutil.copy(org.key, folder)
     path = folder / "source.toml"
     streams = '[source.streams.login]\nevent_log_file = { interval = "1h", log_file_interval = "hourly" }'
     allow = url.removeprefix("http://")
-    path.write_text(configuration(component, org.about, streams, url=json.dumps(url), allow=allow, key=org.key.name))
+    path.write_text(configuration(host, org.about, streams, url=json.dumps(url), allow=allow, key=org.key.name))
     return path
-
-
-def run(host: dict[str, list[str]], toml: Path, *more: str) -> subprocess.Popen[bytes]:
-    """Starts it; what it says is in `said.txt` beside the configuration."""
-    with open(toml.parent / "said.txt", "wb") as said:
-        return subprocess.Popen(command(host, toml, *more), stdout=said, stderr=said)
 
 
 def said_in(folder: Path) -> str:
@@ -63,13 +56,13 @@ def said_in(folder: Path) -> str:
     return " ".join((folder / "said.txt").read_text(errors="replace")[-500:].split()).replace("|", "/")
 
 
-def collect(host: dict[str, list[str]], component: Path, org: Org, rows: int) -> Collected:
+def collect(host: Host, org: Org, rows: int) -> Collected:
     """One whole collection, into a file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        toml = configured(folder, component, org.about["url"], org)
+        toml = configured(folder, host, org.about["url"], org)
         begin = time.monotonic()
-        process = run(host, toml, "--until-caught-up")
+        process = host.start(toml, "--until-caught-up")
         timer = threading.Timer(PATIENCE, process.kill)
         timer.start()
         _, status, used = os.wait4(process.pid, 0)
@@ -85,7 +78,7 @@ def collect(host: dict[str, list[str]], component: Path, org: Org, rows: int) ->
         return Collected(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
-def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
+def start(host: Host, org: Org) -> float:
     """Seconds until it sends a request."""
     asked = threading.Event()
 
@@ -101,9 +94,9 @@ def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
 
     with tempfile.TemporaryDirectory() as name, HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        toml = configured(Path(name), component, f"http://127.0.0.1:{server.server_port}", org)
+        toml = configured(Path(name), host, f"http://127.0.0.1:{server.server_port}", org)
         begin = time.monotonic()
-        process = run(host, toml)
+        process = host.start(toml)
         # A host that has ended sends nothing any more.
         while not asked.wait(0.1) and process.poll() is None and time.monotonic() - begin < PATIENCE:
             pass
@@ -122,38 +115,40 @@ def start(host: dict[str, list[str]], component: Path, org: Org) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("hosts", nargs="*", help="names in hosts.toml; all of them without")
+    known = known_hosts()
+    parser.add_argument("hosts", nargs="*", help=f"{', '.join(known)}; all of them without")
     parser.add_argument("--rows", type=int, default=100_000, help=f"rows, in {FILES} files (100000)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the median counts (3)")
-    parser.add_argument("--component", type=Path, default=ROOT / "dist/salesforce-source.wasm")
+    parser.add_argument("--component", type=Path, help="in the place of the one that a host has")
     parser.add_argument("--simulator", type=Path, default=SIMULATOR)
     options = parser.parse_args()
-    known = tomllib.loads((HERE / "hosts.toml").read_text())
-    hosts = options.hosts or list(known)
-    if unknown := [name for name in hosts if name not in known]:
-        parser.error(f"hosts.toml has no {', '.join(unknown)}; it has {', '.join(known)}")
-    for path in (options.component, options.simulator):
+    if unknown := [name for name in options.hosts if name not in known]:
+        parser.error(f"there is no host {unknown[0]!r}; there are {', '.join(known)}")
+    hosts = [known[name] for name in options.hosts or known]
+    if options.component:
+        hosts = [host._replace(component=options.component) for host in hosts]
+    for path in [options.simulator, *(host.component for host in hosts)]:
         if not path.exists():
             parser.error(f"{path} is not there: run `make build`")
+    hosts = hosts_there(hosts, options.hosts)
     print("| host | rows/s | rows per CPU second | memory | start |\n|---|---|---|---|---|", flush=True)
     status = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Org(folder, "--quiet", "--hours", str(FILES), "--rows", str(options.rows), program=options.simulator) as org:
             for host in hosts:
-                about = known[host]
                 try:
                     # What is compiled once is compiled here.
-                    start(about, options.component, org)
-                    runs = [collect(about, options.component, org, options.rows) for _ in range(options.rounds)]
-                    starts = [start(about, options.component, org) for _ in range(options.rounds)]
+                    start(host, org)
+                    runs = [collect(host, org, options.rows) for _ in range(options.rounds)]
+                    starts = [start(host, org) for _ in range(options.rounds)]
                 except (Mistake, OSError) as error:
-                    print(f"| {host} | {error} | | | |", flush=True)
+                    print(f"| {host.name} | {error} | | | |", flush=True)
                     status = 1
                     continue
                 wall, cpu = (statistics.median(getattr(one, key) for one in runs) for key in ("wall", "cpu"))
                 print(
-                    f"| {host} | {options.rows / wall:,.0f} | {options.rows / cpu:,.0f} "
+                    f"| {host.name} | {options.rows / wall:,.0f} | {options.rows / cpu:,.0f} "
                     f"| {max(one.memory for one in runs) / 2**20:,.0f} MiB | {statistics.median(starts) * 1000:,.0f} ms |",
                     flush=True,
                 )

@@ -6,15 +6,19 @@ The host is the one in Python, in which each fault is a line here. `scenario_sel
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import tempfile
 import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import scenario
 from scenario import Collected, Differs, Host, Org, Place
+from selftest import tries_nothing
 from simulated import ROOT
 
 # What is wrong with the host, the part that has to notice, and what it has to say.
@@ -26,8 +30,10 @@ FAULTS = {
     "state-first": ("collection", "", "events are missing"),
     "state-of-its-own": ("collection", "", "the states differ"),
     "begins-anew": ("relay", "event ", "comes again, and nobody was killed before it"),
-    "shrugs": ("another private key", "", "it ends with status 0"),
-    "first-mistake": ("five mistakes at once", "", "it says something else"),
+    "dies-when-asked-to-stop": ("collection", "it was asked to stop, and ended with status -15"),
+    "shrugs": ("another private key", "it ends with status 0, not 1"),
+    "silent": ("five mistakes at once", "it says 0 things, not 5"),
+    "first-mistake": ("five mistakes at once", "it says 1 things, not 5"),
     "own-words": ("a user that is not let in", "", "it says something else"),
     "saves-nothing": ("a user that is not let in", "", "it leaves another state"),
     "asks": ("an org that is not allowed", "", "it asks the org"),
@@ -36,7 +42,7 @@ FAULTS = {
 
 def host(fault: str, unlucky: str, arguments: list[str]) -> int:
     """The host in Python with a fault, if it has a name."""
-    from pipeline_source import Batch, ConfigurationError, EventFile, StateFile, program
+    from pipeline_source import Batch, ConfigurationError, EventFile, StateFile, StopOnSignal, program
 
     append, ack, load, save, errors = EventFile.append, Batch.ack, StateFile.load, StateFile.save, ConfigurationError.__init__
     held: list[tuple[EventFile, list[str]]] = []
@@ -58,6 +64,8 @@ def host(fault: str, unlucky: str, arguments: list[str]) -> int:
         "state-of-its-own": (StateFile, "save", lambda it, state: save(it, state.replace('"version":3', '"version":3,"spare":0'))),
         "begins-anew": (StateFile, "load", lambda it: load(it) and None),
         "saves-nothing": (StateFile, "save", lambda _it, _state: None),
+        "dies-when-asked-to-stop": (StopOnSignal, "__enter__", lambda it: setattr(it, "_before", {}) or it),
+        "silent": (program, "_sentence", lambda _: ""),
         "first-mistake": (ConfigurationError, "__init__", lambda it, problems: errors(it, list(problems)[:1])),
         "own-words": (program, "_sentence", lambda _: "the sign-in was refused"),
     }
@@ -75,14 +83,66 @@ def host(fault: str, unlucky: str, arguments: list[str]) -> int:
     return 0 if fault == "shrugs" else status
 
 
+def hosts_toml(rust: str, python: str, node: str) -> str:
+    return f"[rust]\ncommand = {rust}\n[python]\ncommand = {python}\n[node]\ncommand = {node}\n"
+
+
+THERE, ABSENT = f'["{sys.executable}"]', '["/nowhere/host"]'
+# What compares nothing, or not what was asked for, and so must not end as if all were well.
+NOTHING = {
+    "a named host that is not there": (hosts_toml(THERE, ABSENT, THERE), ["--host", "python"], "python is not tried"),
+    "a named host that is not there, behind the program that starts it": (
+        hosts_toml(THERE, '["env", "{root}/nowhere/host"]', THERE), ["--host", "python"], "python is not tried"
+    ),
+    "a named host whose Node is not there": (hosts_toml(THERE, THERE, '["{node}"]'), ["--host", "node"], "/nowhere/node is not there"),
+    "a named host whose Node 24 is not there": (hosts_toml(THERE, THERE, THERE), ["--host", "node-wasi-0.3"], "node-wasi-0.3 is not tried"),
+    "no host to compare a named one with": (hosts_toml(ABSENT, THERE, THERE), ["--host", "python"], "rust is not tried"),
+    "no host to compare all others with": (hosts_toml(ABSENT, THERE, THERE), [], "rust is not tried"),
+    "no host at all": (hosts_toml(ABSENT, ABSENT, ABSENT), [], "rust is not tried"),
+    "a name that no host has": (hosts_toml(THERE, THERE, THERE), ["--host", "cobol"], "there is no host 'cobol'"),
+}
+
+
+def reads_what_came_since() -> str | None:
+    with tempfile.TemporaryDirectory() as name, Place(Path(name) / "place", Path(name)) as place:
+        place.events.write_bytes(b"one\ntwo\nhalf")
+        before = place.count()
+        # A line less where it has looked already, which it does not notice.
+        place.events.write_bytes(b"one two\nthree\nfour\n")
+        counts = (before, place.count(), place.whole)
+    return None if counts == (2, 4, 19) else f"it counts {counts}"
+
+
+def waits_for_its_port() -> str | None:
+    with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        try:
+            # Whoever has the port lets go of it once the org could not begin.
+            with mock.patch.object(scenario.time, "sleep", lambda _: other.close()), Org(Path(name), 1, port=port):
+                return None
+        except OSError as error:
+            return str(error)
+
+
+def without_hosts() -> list[str | None]:
+    """What is wrong with the rest of the scenario, each as far as it was tried."""
+    with mock.patch.dict(os.environ, NODE="/nowhere/node"):
+        tried = {f"{title}: ends with 2": tries_nothing("scenario.py", *case) for title, case in NOTHING.items()}
+    tried |= {"what was counted is not read again": reads_what_came_since(), "an org waits for its port": waits_for_its_port()}
+    for title, found in tried.items():
+        print(f"{title} ... {'ok' if found is None else f'FAILED: {found}'}", flush=True)
+    return list(tried.values())
+
+
 def main() -> int:
+    tried = without_hosts()
+    wrong = len(tried) - tried.count(None)
     python = ROOT / "embed/python/.venv/bin/python"
     if not python.exists():
-        print(f"left out, for {python} is not there")
-        return 0
+        print(f"the rest is left out, for {python} is not there")
+        return 1 if wrong else 0
     scenario.ROWS, scenario.BATCH = 1600, 50
     rust = scenario.known_hosts()[scenario.REFERENCE]
-    wrong = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Org(folder, 1, "other.pem") as org:
@@ -101,7 +161,7 @@ def main() -> int:
 
         def differs(fault: str, part: str) -> str | None:
             unlucky = list(expected["collection"].lines)[777]
-            which = Host(fault, {"command": [str(python), "-B", __file__, "--host", fault, unlucky, "{toml}"]})
+            which = Host(fault, [str(python), "-B", __file__, "--host", fault, unlucky, "{toml}"])
             try:
                 found = come_of(which, part)
                 if isinstance(found, Collected):
@@ -126,7 +186,7 @@ def main() -> int:
             noticed = found is not None and all(word in found for word in words)
             wrong += not noticed
             print(f"{fault}: {part} ... {'noticed' if noticed else 'NOT NOTICED'}: {found}", flush=True)
-    print(f"\n{len(parts) + len(FAULTS) - wrong} passed, {wrong} failed")
+    print(f"\n{len(tried) + len(parts) + len(FAULTS) - wrong} passed, {wrong} failed")
     return 1 if wrong else 0
 
 

@@ -163,26 +163,35 @@ def write(output: Path, events: list[str]) -> None:
         os.fsync(file.fileno())
 
 
-# What tries nothing, and so must not end as if all were well; beside a hosts.toml whose one host, `absent`, is not there.
+# What tries nothing, and so must not end as if all were well; beside a hosts.toml whose hosts are not there.
 NOTHING = {
     "a command that is not there": ["--", "./no-such-host", "{toml}"],
     "no command behind --": ["--"],
     "a name and a command": ["absent", "--", sys.executable],
     "a name that is not in hosts.toml": ["no-such-host"],
     "a named host that is not there": ["absent"],
+    "a named host that is not there, behind the program that starts it": ["behind"],
     "all hosts, of which none is there": [],
     "a trial that is not there": ["--only", "no such trial", "--", sys.executable],
 }
 
 
-def tries_nothing(arguments: list[str]) -> str | None:
-    """What is wrong with how run.py ends, if anything is."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = shutil.copy(Path(__file__).with_name("run.py"), folder)
-        Path(folder, "hosts.toml").write_text('[absent]\ncommand = ["/nowhere/host", "{toml}"]\n')
-        command = [sys.executable, program, "--component", program, *arguments]  # of components it wants a file
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    is_right = ended.returncode == 2 and "error: " in ended.stderr
+ABSENT = '[absent]\ncommand = ["/nowhere/host", "{toml}"]\n[behind]\ncommand = ["env", "{root}/nowhere/host", "{toml}"]\n'
+
+
+def tries_nothing(script: str, hosts: str, arguments: list[str], says: str = "error: ") -> str | None:
+    """What is wrong with how run.py or scenario.py ends beside such a hosts.toml, if anything is. What is built is there, and empty."""
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root, "tests/host-conformance")
+        built = ["target/release/salesforce-sim", *(f"dist/{name}.wasm" for name in ("reference-source", "salesforce-source", "salesforce-source-p3"))]
+        for path in [folder / "hosts.toml", *(Path(root, path) for path in built)]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        (folder / "hosts.toml").write_text(hosts)
+        for name in (script, "simulated.py"):
+            shutil.copy(Path(__file__).with_name(name), folder)
+        ended = subprocess.run([sys.executable, "-B", folder / script, *arguments], cwd=root, capture_output=True, text=True)
+    is_right = ended.returncode == 2 and says in ended.stderr
     return None if is_right else f"it ends with {ended.returncode}: {ended.stdout}{ended.stderr}"
 
 
@@ -206,7 +215,7 @@ def main() -> int:
         wrong += found is None
         print(f"{fault}: {title} ... {'noticed' if found else 'NOT NOTICED'}", flush=True)
     for title, arguments in NOTHING.items():
-        found = tries_nothing(arguments)
+        found = tries_nothing("run.py", ABSENT, arguments)
         wrong += found is not None
         print(f"{title}: ends with 2 ... {'ok' if found is None else 'FAILED'}", flush=True)
         if found is not None:

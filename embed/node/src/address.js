@@ -67,7 +67,7 @@ export function isNever(host) {
 /** Whether a connection for this name may go to this address that it resolved to. @param {string} name @param {string} address */
 export function mayResolveTo(name, address) {
   const given = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*/, '');
-  if (name.toLowerCase() === 'localhost') return isIn(LOOPBACK, given);
+  if (name.toLowerCase().replace(/\.$/, '') === 'localhost') return isIn(LOOPBACK, given);
   if (isIn(NEVER, given) || isIn(INNER, given)) return false;
   return isIP(given) === 4 || (isIn(PUBLIC_V6, given) && !isIn(INNER_V6, given));
 }

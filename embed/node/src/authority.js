@@ -1,4 +1,5 @@
-// Hosts and ports: what a rule of an allow-list covers, and where a request goes. Rules are those of source-host.
+// Hosts and ports: what a rule of an allow-list covers, and where a request goes. Rules are those of source-host with one
+// exception: a domain under which anybody can own a name (`*.co.uk`) is refused there and taken here, where the list of them is not.
 
 import { isIP } from 'node:net';
 import { ConfigurationError } from './errors.js';

@@ -3,6 +3,7 @@
 import { open, realpath } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { ConfigurationError, reason } from './errors.js';
+import { syncFolderOf } from './file.js';
 import { NoLocks, lock } from './lock.js';
 
 /** @typedef {{ write(text: string): Promise<void>, close(): Promise<void> }} Output */
@@ -31,10 +32,16 @@ export function standardOutput() {
 export async function fileOutput(path) {
   let file, held;
   try {
-    file = await open(path, 'a+', 0o600);
+    // One that is not there yet, or a link that leads nowhere, has no real path.
+    await (await open(path, 'a', 0o600)).close();
+    const real = await realpath(path);
     // One file, one lock: whichever links lead to it.
-    held = await lock(`${await realpath(path)}.lock`);
+    held = await lock(`${real}.lock`);
     if (!held) throw refuse(`${path}: another process writes to this file; stop it, or choose another file`);
+    // Behind the lock: whoever held it before may have given the file another name until then.
+    file = await open(real, 'a+', 0o600);
+    // The name of a new file has to survive as well, or its events are lost and the state is kept.
+    await syncFolderOf(real);
     await cutTornLine(file, path);
   } catch (error) {
     await file?.close();

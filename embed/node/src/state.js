@@ -4,7 +4,7 @@ import { lstat, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { LARGEST_FILE, Unfit, seal, unseal } from './envelope.js';
 import { StateError, reason } from './errors.js';
-import { NoFile, readUpTo } from './file.js';
+import { NoFile, readUpTo, syncFolderOf } from './file.js';
 import { NoLocks, lock } from './lock.js';
 
 /** @import { Owner } from './envelope.js' */
@@ -143,12 +143,5 @@ async function replace(path, bytes) {
     await file.close();
   }
   await rename(`${path}.tmp`, path);
-  // On Windows folders cannot be opened.
-  if (process.platform === 'win32') return;
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncFolderOf(path);
 }

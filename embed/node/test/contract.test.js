@@ -71,6 +71,7 @@ test('a Node that is too old is told so', () => {
 });
 
 test('a name leads to public addresses, and localhost to loopback', () => {
+  const LOCALHOST = ['localhost', 'LocalHost', 'localhost.'];
   // Those of source-host's own test.
   for (const inner of [
     '127.0.0.1', '169.254.169.254', '10.0.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', '0.0.0.0', '0.1.2.3', '192.0.0.8',
@@ -83,8 +84,8 @@ test('a name leads to public addresses, and localhost to loopback', () => {
   }
   for (const outer of ['93.184.216.34', '2606:2800:220:1::1', '::ffff:93.184.216.34', '64:ff9b::5db8:d822']) {
     assert.ok(mayResolveTo('logs.example.com', outer), outer);
-    assert.ok(!mayResolveTo('localhost', outer), outer);
+    for (const spelling of LOCALHOST) assert.ok(!mayResolveTo(spelling, outer), `${spelling} ${outer}`);
   }
-  assert.ok(mayResolveTo('localhost', '127.0.0.1') && mayResolveTo('localhost', '::1'));
-  assert.ok(!mayResolveTo('localhost.example.com', '127.0.0.1'));
+  for (const spelling of LOCALHOST) assert.ok(mayResolveTo(spelling, '127.0.0.1') && mayResolveTo(spelling, '::1'), spelling);
+  for (const name of ['localhost.example.com', 'localhost..']) assert.ok(!mayResolveTo(name, '127.0.0.1'), name);
 });

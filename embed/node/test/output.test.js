@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { fileOutput } from '../src/output.js';
 import { COMPONENT, SOURCE_HOST, folder, needs, needsOrg, org, toml, until } from './support.js';
@@ -23,6 +23,44 @@ test('of two that are to write to one file the second is refused, by whichever p
     await held.close();
     await (await fileOutput(second)).close();
   }
+});
+
+// The lock is taken by a program, in whose place stands one that first does what a host does which has the lock until then.
+test('a file that was rotated before it held the lock is left alone', { skip: process.platform !== 'linux' }, async (t) => {
+  const usual = process.env.PATH;
+  t.after(() => (process.env.PATH = usual));
+  for (const [anew, begun] of [['', ''], [`echo '{"n":2}' >"$path"`, '{"n":2}\n']]) {
+    const [place, programs] = [await folder(), await folder()];
+    const [path, link] = [join(place, 'events.ndjson'), join(place, 'link')];
+    await writeFile(path, '{"n":1}\n');
+    await symlink(path, link);
+    const rotates = `#!/bin/sh\npath='${path}'\nmv "$path" "$path.1"\n${anew}\nPATH='${usual}' exec flock "$@"\n`;
+    await writeFile(join(programs, 'flock'), rotates, { mode: 0o700 });
+    process.env.PATH = `${programs}${delimiter}${usual}`;
+    const output = await fileOutput(link);
+    await output.write('{"n":3}\n');
+    await output.close();
+    assert.equal(await readFile(`${path}.1`, 'utf8'), '{"n":1}\n');
+    assert.equal(await readFile(path, 'utf8'), `${begun}{"n":3}\n`);
+  }
+});
+
+test('the folder of a new file is synced, wherever the path to it begins', { skip: process.platform === 'win32' }, async (t) => {
+  const place = await folder();
+  const [inner, link] = [join(place, 'inner'), join(place, 'link')];
+  const path = join(inner, 'events.ndjson');
+  await mkdir(inner);
+  await symlink(path, link);
+  const any = await open(inner);
+  const handles = Object.getPrototypeOf(any);
+  await any.close();
+  const synced = [];
+  t.mock.method(handles, 'sync', async function () {
+    await stat(path); // is there already
+    synced.push((await this.stat()).ino);
+  });
+  await (await fileOutput(link)).close();
+  assert.ok(synced.includes((await stat(inner)).ino));
 });
 
 test('it and source-host exclude each other', needsOrg.skip ? needsOrg : needs(SOURCE_HOST, COMPONENT), async (t) => {

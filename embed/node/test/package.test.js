@@ -52,7 +52,9 @@ test('what is packed is what it needs, and no more', async () => {
   const { stdout } = await exec('npm', ['pack', '--dry-run', '--json', '--offline'], { cwd: PACKAGE });
   const [{ files }] = JSON.parse(stdout);
   const tops = new Set(files.map(({ path }) => path.split('/')[0]));
-  assert.deepEqual([...tops].sort(), ['README.md', 'bin', 'index.d.ts', 'package.json', 'src']);
+  const [own, whole] = await Promise.all(['LICENSE', '../../LICENSE'].map((path) => readFile(join(PACKAGE, path), 'utf8')));
+  assert.equal(own, whole);
+  assert.deepEqual([...tops].sort(), ['LICENSE', 'README.md', 'bin', 'index.d.ts', 'package.json', 'src']);
 });
 
 test('it says what to do where its dependencies are not installed', needsHostile, async () => {

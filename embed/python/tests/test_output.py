@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import time
@@ -44,6 +45,47 @@ def test_of_two_that_are_to_write_to_one_file_the_second_is_refused_by_whichever
                 with pytest.raises(ValueError, match="another process writes to it"):
                     EventFile(second)
         EventFile(second).close()
+
+
+@pytest.mark.parametrize("is_begun_anew", [True, False])
+def test_a_file_that_was_rotated_before_it_held_the_lock_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_begun_anew: bool
+) -> None:
+    path, rotated, link = tmp_path / "events.jsonl", tmp_path / "events.jsonl.1", tmp_path / "link"
+    path.write_text('{"a":1}\n')
+    link.symlink_to(path)
+    flock = fcntl.flock
+
+    def rotate_and_let_go(lock: int, how: int) -> None:
+        """As a host does that has the lock until now."""
+        path.rename(rotated)
+        if is_begun_anew:
+            path.write_text('{"a":2}\n')
+        flock(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", rotate_and_let_go)
+    with EventFile(link) as events:
+        events.append(['{"a":3}'])
+    assert rotated.read_text() == '{"a":1}\n'
+    assert path.read_text() == ('{"a":2}\n' if is_begun_anew else "") + '{"a":3}\n'
+
+
+def test_the_folder_of_a_new_file_is_synced_wherever_the_path_to_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    path = folder / "events.jsonl"
+    folder.mkdir()
+    link.symlink_to(path)
+    synced: list[os.stat_result] = []
+
+    def sync(file: int) -> None:
+        assert path.exists()
+        synced.append(os.fstat(file))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    EventFile(link).close()
+    assert any(os.path.samestat(one, folder.stat()) for one in synced)
 
 
 def test_it_and_source_host_exclude_each_other(

@@ -9,6 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .disk import sync_folder_of
+
+_OPENED = os.O_RDWR | os.O_CREAT | os.O_APPEND
+
 
 class EventFile:
     """A file of lines, mode 0600, that is appended to by this process alone.
@@ -21,19 +25,25 @@ class EventFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b")
-        try:
-            # One file, one lock: whichever links lead to it.
-            self._lock = os.open(f"{os.path.realpath(path, strict=True)}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except BaseException:
-            self._file.close()
-            raise
+        # What is wrong with the path is told of it, and not of its lock.
+        os.close(os.open(path, _OPENED, 0o600))
+        # One file, one lock: whichever links lead to it.
+        real = os.path.realpath(path)
+        self._lock = os.open(f"{real}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._cut_torn_line()
+            # Behind the lock: whoever held it before may have given the file another name until then.
+            self._file = os.fdopen(os.open(real, _OPENED, 0o600), "r+b")
         except BlockingIOError:
-            self.close()
+            os.close(self._lock)
             raise ValueError(f"{path}: another process writes to it; stop that one, or choose another file") from None
+        except BaseException:
+            os.close(self._lock)
+            raise
+        try:
+            self._cut_torn_line()
+            # The name of a new file has to survive as well, or its events are lost and the state is kept.
+            sync_folder_of(real)
         except BaseException:
             self.close()
             raise

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from .contract import Description, printable
+from .disk import sync_folder_of
 from .errors import StateError, StateInUse
 
 T = TypeVar("T")
@@ -230,8 +231,4 @@ def _replace(path: Path, temporary: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder_of(path)
