@@ -109,7 +109,7 @@ test-hosts: transpile test-python test-node test-node-24 ## Tries all hosts: by 
 
 # HOSTS="rust node" chooses.
 .PHONY: bench-hosts
-bench-hosts: transpile setup-python ## Measures all hosts beside one another: rows a second, memory, and how soon they start; HOSTS.
+bench-hosts: transpile setup-python setup-node-24 ## Measures all hosts beside one another: rows a second, memory, and how soon they start; HOSTS.
 	@$(CONFORMANCE)measure.py $(HOSTS)
 
 # Of all hosts the one in Rust, which is compared with itself on the component for WASI 0.3: a minute.
