@@ -17,7 +17,8 @@ import { chromium } from 'playwright-core';
 import { ATTACK, attack, collect, documents, OCEAN, placed } from './events.mjs';
 import { facts } from './org.mjs';
 import { step, withUnit } from '../../crates/event-view/page/src/format.js';
-import { csv, stacks } from '../../crates/event-view/page/src/tables.js';
+import { csv, stacks, tabular } from '../../crates/event-view/page/src/tables.js';
+import { is } from '../../crates/event-view/page/src/view.js';
 import { at, head, hours, truth, valuesOf } from './truth.mjs';
 
 const { values: options } = parseArgs({ options: { programs: { type: 'string' }, view: { type: 'string' }, component: { type: 'string' }, pictures: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } } });
@@ -106,7 +107,7 @@ async function compare(page, all, dashboard, looked) {
       assert.ok(right, `${where}: row ${index} is ${JSON.stringify(row)}, and should be ${JSON.stringify(expected[index])}`);
     });
     if (panel.kind === 'files') {
-      const { summary, cells } = await (await fetch(new URL(`/api/panel?${new URLSearchParams({ dashboard: dashboard.name, panel: panel.id, q: looked.searches.map((one) => `(${one})`).join(' and ') })}`, page.url()))).json();
+      const { summary, cells } = await (await fetch(new URL(`/api/panel?${new URLSearchParams({ dashboard: dashboard.name, panel: panel.id, q: looked.searches.map((one) => `(${one})`).join(' and '), from: looked.from, to: looked.to })}`, page.url()))).json();
       const told = { cells: cells.map(({ kind, at: start, state: like, files }) => [kind, start, like, files].join(' ')).sort(), summary };
       assert.deepEqual(told, hours(all, dashboard, panel, looked), where);
     }
@@ -126,9 +127,13 @@ function fieldsOf(dashboard) {
   const named = (text) => [...(text ?? '').matchAll(/([@a-z_]+(?:\.[a-z_0-9]+)+)\s*[:<>]/g)].map(([, field]) => field);
   return [...named(dashboard.filter), ...dashboard.panels.flatMap((panel) => [
     ...named(panel.filter), ...named(panel.other), panel.field, panel.split, ...(panel.place ? [`${panel.place}.lat`, `${panel.place}.lon`] : []), panel.country, ...panel.by, ...panel.columns, ...panel.other_columns,
-    ...panel.series.map((series) => series.field),
+    ...panel.series.flatMap((series) => [series.field, ...named(series.filter), ...named(series.of)]),
+    ...(panel.files ? [...named(panel.files.receipts), ...['id', 'covers', 'made', 'interval', 'group', 'receipt_group', 'rows', 'left_out'].map((name) => panel.files[name])] : []),
   ])].filter(Boolean);
 }
+
+// What the simulated org has no value of: these panels are tried with documents that were placed there.
+const ABSENT = ['error.message', 'salesforce.login.application', 'source.geo.location.lat', 'source.geo.location.lon', 'source.geo.postal_code', 'user_agent.name'];
 
 const told = (sentence) => console.log(`ok  ${sentence}`);
 
@@ -161,11 +166,18 @@ function written() {
     assert.equal(line(text).replaceAll("'", ''), `"${text.replaceAll('"', '""')}"`);
   }
   for (const text of ['', 'a=1', '2026-11-27', 'a@b.example', 'a, b', '1+1']) assert.equal(line(text), `"${text}"`);
+  // If it took longer than a text is long, this would not end before the limit of all of this.
+  for (const between of ['\t', ' ', '"', ';']) assert.equal(line(`a${between.repeat(3e6)}b`).replaceAll('""', '"').length, 3e6 + 4);
   assert.equal(line(-5), '-5');
   const cells = Array.from({ length: 12 }, (_, part) => [['a', `${part}`, part], ['b', `${part}`, 100]]).flat();
   const parts = stacks(['b', 'a'], cells);
   assert.deepEqual([parts.length, parts[0], parts.at(-1)], [11, { name: '11', values: [100, 11] }, { name: '2 others', values: [200, 1], others: true }]);
   told('of a bar more than ten parts are one, so that the bar is as long as all of them');
+  const several = tabular({ kind: 'events' }, { columns: ['a.b'], rows: [{ at: 0, place: {}, values: [['r1', 'r, "2"', 'r1']] }, { at: 0, place: {}, values: [[]] }] });
+  assert.deepEqual(several.rows.map(([, { raw, filter }]) => [raw, filter]), [['r1, r, "2", r1', 'a.b:"r1" or a.b:"r, \\"2\\""'], ['', undefined]]);
+  assert.deepEqual(['_exists_', 'not', '2026-11-27', '::1', 'x*', '@timestamp', 'a-b.c_9'].map((field) => is(field, 1)),
+    ['"_exists_":"1"', '"not":"1"', '"2026-11-27":"1"', '"::1":"1"', '"x*":"1"', '@timestamp:"1"', 'a-b.c_9:"1"']);
+  told('a cell with several values is a filter by any of them, and whatever name a field has, it is written so that it is one');
   told('whatever a spreadsheet ends cells by, none of a CSV begins like a formula: before the sign stands an apostrophe, and every text is in quotes');
 }
 
@@ -182,7 +194,10 @@ async function marks({ page, all, dashboards, show, span }) {
     const before = page.url();
     for (const [left, top] of points) {
       await page.mouse.click(x + left * width, y + top * height);
-      if (page.url() !== before) return settled(page);
+      // The page itself knows at once what this has heard of it later.
+      if (await page.evaluate(() => location.href) === before) continue;
+      await page.waitForURL((url) => url.href !== before);
+      return settled(page);
     }
     return assert.fail(`nothing of ${panel} can be clicked`);
   };
@@ -192,7 +207,7 @@ async function marks({ page, all, dashboards, show, span }) {
   await show('/?dashboard=setupaudittrail');
   const trail = dashboards.find(({ name }) => name === 'setupaudittrail');
   await clicks('delegates', grid(steps(0.45, 0.9, 30), steps(0.05, 0.9, 8)));
-  assert.deepEqual(filters().map((one) => one.split(':')[0]), ['event.action', 'salesforce.setup_audit_trail.delegate_user']);
+  assert.deepEqual(filters().map((one) => one.split(':')[0]), ['event.action', 'salesforce.setup_audit_trail.delegate_user', 'salesforce.setup_audit_trail.delegate_user']);
   await compare(page, all, trail, { searches: filters(), ...span });
   await show('/?dashboard=overview');
   await page.waitForFunction(() => document.querySelector('#panel-lanes canvas'));
@@ -201,7 +216,34 @@ async function marks({ page, all, dashboards, show, span }) {
   const [lane, hour] = [filters()[0], looked()];
   const cell = lanes.find(([time, name]) => lane === `event.action:"${name}"` && Math.max(Date.parse(time), span.from) === hour[0]);
   assert.equal(await page.locator('#panel-events .value').textContent(), numbers.format(cell[2]));
-  told('a part of a stacked bar is a filter by the bar and by the part, and a cell of a heat map one by its row and its piece of time');
+  told('a part of a stacked bar is a filter by the bar, by the part and by the search of the panel, and a cell of a heat map one by its row and its piece of time');
+
+  // Lines and areas of so many pieces of time that they have no symbols: what is clicked is what is painted in the colour of the first.
+  for (const [dashboard, panel, below, search, number] of [['overview', 'failures-over-time', 0, 'event.outcome:failure', 'events'], ['aurarequest', 'over-time', 5, undefined, 'total']]) {
+    await show(`/?dashboard=${dashboard}`);
+    const [[, first], ...pieces] = parse((await saved(page, panel, 'CSV')).toString());
+    assert.ok(pieces.length >= 60, `${panel} has ${pieces.length} pieces of time`);
+    const point = await page.locator(`#panel-${panel} canvas`).first().evaluate((canvas, down) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+      const isFirst = (at) => data[at] === 0x0b && data[at + 1] === 0x5c && data[at + 2] === 0xad;
+      // Below the legend, and the highest one.
+      for (let y = 60; y < height; y += 1) for (let x = 0; x < width; x += 1) if (isFirst(4 * (y * width + x))) return [(x + 0.5) / width, (y + 0.5 + down) / height];
+      return null;
+    }, below);
+    await clicks(panel, [point]);
+    const { split } = dashboards.find(({ name }) => name === dashboard).panels.find(({ id }) => id === panel);
+    assert.deepEqual(filters(), [`${split}:"${first}"`, ...(search ? [search] : [])]);
+    const [, value] = pieces.find(([time]) => Date.parse(time) === looked()[0]);
+    assert.ok(value > 0);
+    assert.equal(await page.locator(`#panel-${number} .value`).textContent(), numbers.format(value));
+    assert.equal(looked()[1] - looked()[0], Date.parse(pieces[1][0]) - Date.parse(pieces[0][0]));
+  }
+  await show('/?dashboard=login');
+  const [, ...durations] = parse((await saved(page, 'duration', 'CSV')).toString());
+  await clicks('duration', [[0.5, 0.3]]);
+  assert.deepEqual([filters(), looked()[1] - looked()[0]], [[], Date.parse(durations[1][0]) - Date.parse(durations[0][0])]);
+  told('a line and an area are filters by what they are of at a piece of time, and beside them a click chooses the piece of time');
 
   await show('/?dashboard=login');
   assert.match(await page.locator('#panel-map .note').last().textContent(), /^3 events of countries that the outline lacks: SG, BH\.$/);
@@ -236,12 +278,35 @@ async function marks({ page, all, dashboards, show, span }) {
 
   await show('/?dashboard=completeness');
   const cells = page.locator('#panel-files [aria-label^="Each file"] td button');
-  await cells.nth(1).focus();
+  const reached = page.locator('#panel-files [aria-label^="Each file"] td button[tabindex="0"]');
+  const around = [];
+  await reached.focus();
+  for (const key of ['ArrowRight', 'ArrowDown', 'ArrowLeft', 'ArrowUp', 'ArrowUp', 'ArrowRight']) {
+    await page.keyboard.press(key);
+    assert.equal(await reached.count(), 1);
+    around.push(await page.evaluate(() => [document.activeElement.tabIndex, document.activeElement.closest('tr').rowIndex, document.activeElement.closest('td').cellIndex].join()));
+  }
+  assert.equal(new Set(around).size, 4, around.join(' '));
+  assert.ok(around.every((place) => place.startsWith('0,')), around.join(' '));
   await page.keyboard.press('Enter');
   await page.waitForURL(/from=\d+&to=\d+/);
   assert.equal(looked()[1] - looked()[0], 3600000);
   await settled(page);
-  told('an hour of a kind of file is a filter, by the keyboard as well');
+  told('of the hours of all kinds of files one is reached by the tabulator, and the others by arrows; one is chosen by the keyboard as well');
+
+  await show('/?dashboard=completeness');
+  const gaps = cells.filter({ hasText: /no file$/ });
+  // Of its kind alone, so that no file of another one stands beside it.
+  const kind = await gaps.first().locator('xpath=ancestor::tr/th').textContent();
+  const own = `salesforce.receipt.event_type:"${kind}"`;
+  await show(`/?dashboard=completeness&filter=${encodeURIComponent(own)}`);
+  await gaps.first().click();
+  await page.waitForURL(/from=\d+&to=\d+/);
+  await settled(page);
+  assert.ok(await gaps.count() > 0);
+  const [from, to] = looked();
+  await compare(page, all, dashboards.find(({ name }) => name === 'completeness'), { searches: [own], from, to });
+  told('an hour without a file is one as well where nothing but it is looked at');
 }
 
 async function main() {
@@ -267,9 +332,10 @@ async function main() {
   await read(address, all.length);
   const { dashboards } = await state(address);
 
-  const used = new Set(dashboards.flatMap(fieldsOf));
-  assert.deepEqual([...used].filter((field) => !all.some((document) => valuesOf(document, field).length)), []);
-  told(`all ${used.size} fields of the dashboards are in the documents`);
+  const used = [...new Set(dashboards.flatMap(fieldsOf))].sort();
+  const absent = (among) => used.filter((field) => !among.some((document) => valuesOf(document, field).length));
+  assert.deepEqual([absent(documents(collected.events)), absent(all)], [ABSENT, []]);
+  told(`of the ${used.length} fields of the dashboards all but ${ABSENT.length} are in the documents that were collected, and these in what was placed there`);
 
   const browser = await chromium.launch({ executablePath: options.chromium, args: ['--no-sandbox'] });
   const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, acceptDownloads: true, colorScheme: 'light' });
@@ -414,6 +480,8 @@ async function main() {
   assert.equal(await page.evaluate(() => window.attacked), undefined);
   assert.equal(await page.locator('#document-body script, #document-body img, main script, main img').count(), 0);
   assert.deepEqual(await violations(page), []);
+  const values = await page.locator('#document-body tbody tr').evaluateAll((rows) => rows.map(({ cells: [field, value] }) => [field.textContent, value.textContent, value.querySelectorAll('button').length]));
+  assert.deepEqual(values.filter(([field]) => field.startsWith('labels.')), [['labels.nothing', 'null', 0], ['labels.empty', '', 0], ...['r1', 'r, "2"', 'r1'].map((value) => ['labels.several', value, 1])]);
   await page.locator('#close').click();
   const sheet = (await saved(page, 'failing-users', 'CSV')).toString() + (await saved(page, 'table', 'CSV')).toString();
   assert.ok(sheet.includes(`"'=HYPERLINK(""http://example.invalid"")"`) && !/(^|,)"?=/m.test(sheet));
@@ -462,11 +530,15 @@ async function main() {
 
   // It follows.
   await show('/?dashboard=overview');
+  const notes = await page.locator('#panel-map .body .note').count();
+  assert.ok(notes > 1, `${notes} notes`);
   const before = await page.locator('#panel-events .value').textContent();
   appendFileSync(events, `${JSON.stringify({ ...all[0], event: { ...all[0].event, id: 'new' } })}\n`);
   await page.waitForFunction((before) => document.querySelector('#panel-events .value').textContent !== before, before);
   assert.equal(await page.locator('#panel-events .value').textContent(), new Intl.NumberFormat('en').format(all.length + 1));
-  told('what is appended to a file is shown without asking');
+  await settled(page);
+  assert.equal(await page.locator('#panel-map .body .note').count(), notes);
+  told('what is appended to a file is shown without asking, and what is said below a map is said once');
 
   // While it follows, what somebody is at stays, and nothing piles up.
   let count = all.length + 1;
@@ -521,8 +593,13 @@ async function main() {
     await show(`/?dashboard=overview&from=${from}&to=${to}`);
     assert.deepEqual([await page.locator('.error').count(), await page.locator('#mistake').textContent()], [0, '']);
     assert.match(await page.locator('#status').textContent(), /events of/);
+    for (const panel of ['streams', 'lanes']) {
+      const [names, ...rows] = parse((await saved(page, panel, 'CSV')).toString());
+      const sum = rows.flatMap((row) => row.slice(names[1] === 'event.action' ? 2 : 1)).reduce((a, b) => a + Number(b), 0);
+      assert.equal(await page.locator('#panel-events .value').textContent(), new Intl.NumberFormat('en').format(sum), panel);
+    }
   }
-  told('times beyond all bounds in an address are no reason to show nothing');
+  told('times beyond all bounds in an address are no reason to show nothing, and all that lies between them is counted');
 
   // Opened again.
   assert.deepEqual(problems, []);
@@ -541,15 +618,15 @@ async function main() {
   assert.equal(await asked(again.address, { host: `attacker.example:${port}` }), 403);
   assert.equal(await asked(again.address, { host, origin: 'http://attacker.example' }), 403);
   assert.equal(await asked(again.address, { host, 'sec-fetch-site': 'cross-site' }), 403);
-  for (const interfaces of Object.values(networkInterfaces())) {
-    for (const { address: own, internal, family } of interfaces) {
-      if (internal || family !== 'IPv4') continue;
-      await assert.rejects(new Promise((done, failed) => { connect(port, own, () => done()).on('error', failed); }), undefined, `it listens on ${own}`);
-    }
+  const others = Object.values(networkInterfaces()).flat().filter(({ internal, family }) => !internal && family === 'IPv4');
+  for (const { address: own } of others) {
+    await assert.rejects(new Promise((done, failed) => { connect(port, own, () => done()).on('error', failed); }), undefined, `it listens on ${own}`);
   }
   const policy = (await fetch(again.address)).headers.get('content-security-policy');
   assert.match(policy, /default-src 'none'/);
-  told('it listens on loopback alone, and refuses other names and other origins');
+  told('it refuses other names and other origins');
+  if (others.length) told('it listens on loopback alone');
+  else console.log('--  there is no other interface here: whether it listens on loopback alone was not tried');
 
   // Bad input.
   const bad = join(work, 'bad');

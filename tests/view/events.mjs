@@ -73,6 +73,7 @@ export function attack(path, like) {
   document.event.id = 'attack';
   document.user.email = '=HYPERLINK("http://example.invalid")';
   document.user_agent = { original: ATTACK };
+  document.labels = { nothing: null, empty: '', several: ['r1', 'r, "2"', 'r1'] };
   appendFileSync(path, `${JSON.stringify(document)}\n`);
 }
 

@@ -129,11 +129,18 @@ function band(all, starts, length, view) {
   });
 }
 
+/** Whether something that covers so much is looked at. Where that is all documents it has no edge. */
+function seen(all, view, covers, length) {
+  const times = all.map(at);
+  const whole = view.from <= times.reduce((a, b) => Math.min(a, b)) && times.reduce((a, b) => Math.max(a, b)) < view.to;
+  return whole || (covers < view.to && covers + length > view.from);
+}
+
 // The worst first.
 const STATES = ['given up', 'rows lack', 'no file', 'too many', 'late', 'no receipt', 'complete'];
 const worst = (states) => states.toSorted((one, other) => STATES.indexOf(one) - STATES.indexOf(other))[0];
 
-/** All files that cover some of what is looked at. A search only chooses which are listed: what is in them does not depend on it. */
+/** All files. What is looked at only chooses which are listed, and a piece of time which are seen: what is in them does not depend on it. */
 function filesOf(all, dashboard, panel, view) {
   const { files } = panel;
   const about = all.filter((document) => search(dashboard.filter)(document) && search(panel.filter)(document));
@@ -155,8 +162,8 @@ function filesOf(all, dashboard, panel, view) {
     const succeeded = told?.some((document) => document.event.outcome === 'success');
     const state = told && !succeeded ? 'given up' : told && here < rows ? 'rows lack' : (told && here > rows) || again ? 'too many'
       : late > files.late_after * HOUR ? 'late' : told ? 'complete' : 'no receipt';
-    return { id, own: value(own, files.group), named: value(told, files.receipt_group), covers, length, here, again, rows, late, state, listed: listed.has(id) };
-  }).filter(({ covers, length }) => covers < view.to && covers + length > view.from);
+    return { id, own: value(own, files.group), named: value(told, files.receipt_group), covers, length, here, again, rows, late, state, listed: listed.has(id), seen: seen(all, view, covers, length) };
+  });
   const names = new Map(found.filter(({ own, named }) => own && named).map(({ own, named }) => [own, named]));
   return found.map((file) => ({ ...file, kind: file.named ?? names.get(file.own) ?? file.own }));
 }
@@ -174,10 +181,10 @@ export function hours(all, dashboard, panel, view) {
     for (; start + length <= last; start += length) {
       const here = own.filter(({ covers }) => covers === start).map(({ state }) => state);
       const covered = own.some((file) => file.covers < start + length && file.covers + file.length > start);
-      if (here.length || !covered) cells.push([kind, start, here.length ? worst(here) : 'no file', here.length].join(' '));
+      if ((here.length || !covered) && seen(all, view, start, length)) cells.push([kind, start, here.length ? worst(here) : 'no file', here.length].join(' '));
     }
   }
-  const states = [...files.filter(({ listed }) => listed).map(({ state }) => state), ...cells.filter((cell) => / no file 0$/.test(cell)).map(() => 'no file')];
+  const states = [...files.filter((file) => file.listed && file.seen).map(({ state }) => state), ...cells.filter((cell) => / no file 0$/.test(cell)).map(() => 'no file')];
   return { cells: cells.sort(), summary: STATES.map((state) => [state, states.filter((one) => one === state).length]) };
 }
 
@@ -316,7 +323,7 @@ export function truth(all, dashboard, panel, view, shown) {
       });
     }
     case 'files':
-      return filesOf(all, dashboard, panel, view).filter((file) => file.listed)
+      return filesOf(all, dashboard, panel, view).filter((file) => file.listed && file.seen)
         .map((file) => [file.id, file.kind, iso(file.covers), file.state, file.here, file.again, file.rows, file.late / 1000]).sort();
     default: throw new Error(`no truth for ${panel.kind}`);
   }

@@ -65,6 +65,11 @@ impl Selection {
         self.bits.iter().flatten().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    /// Whether nothing of a segment matches, so that none of its columns is to be read.
+    fn is_empty(&self, segment: usize) -> bool {
+        self.bits[segment].iter().all(|word| *word == 0)
+    }
+
     fn has(&self, segment: usize, row: u32) -> bool {
         self.bits[segment][row as usize / 64] >> (row % 64) & 1 == 1
     }
@@ -340,12 +345,6 @@ impl Engine {
     fn narrow(&self, segment: &Segment, query: &Query, rows: &mut [u64], keeps: bool) -> io::Result<()> {
         let column =
             |field: &str| if keeps { segment.column(field) } else { segment.read(field).map(Arc::new) };
-        if let Some(pattern) = query.field_pattern() {
-            let fields = names(segment)?;
-            let named =
-                fields.iter().filter(|field| pattern.matches(field)).map(|field| query.of_field(field));
-            return self.narrow(segment, &Query::Or(named.collect()), rows, false);
-        }
         match query {
             Query::All => {}
             Query::And(parts) => {
@@ -354,18 +353,17 @@ impl Engine {
                 }
             }
             Query::Or(parts) => {
-                let mut sum = vec![0; rows.len()];
-                for part in parts {
-                    let mut some = rows.to_vec();
-                    self.narrow(segment, part, &mut some, keeps)?;
-                    sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
-                }
-                rows.copy_from_slice(&sum);
+                any(rows, parts, |part, some| self.narrow(segment, part, some, keeps))?;
             }
             Query::Not(part) => {
                 let mut some = rows.to_vec();
                 self.narrow(segment, part, &mut some, keeps)?;
                 rows.iter_mut().zip(&some).for_each(|(row, some)| *row &= !some);
+            }
+            Query::InFields(pattern, about) => {
+                // What is asked of each is about its very name, whatever signs that has.
+                let fields = names(segment)?.into_iter().filter(|field| pattern.matches(field));
+                any(rows, fields, |field, some| self.narrow(segment, &about.of_field(&field), some, false))?;
             }
             Query::Exists(field) => {
                 let values = column(field)?;
@@ -418,30 +416,24 @@ impl Engine {
                 keep(rows, &values, &hits, holds);
             }
             Query::Text(pattern) => {
-                let mut sum = vec![0; rows.len()];
                 let (mut part, number) = (pattern.part(), pattern.number());
-                for field in names(segment)? {
-                    if field == TIME {
-                        if let Pattern::Time(..) = pattern {
-                            let mut some = rows.to_vec();
-                            self.narrow(segment, &Query::Is(field, pattern.clone()), &mut some, true)?;
-                            sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
+                any(rows, names(segment)?, |field, some| {
+                    match (field == TIME, pattern) {
+                        (true, Pattern::Time(..)) => {
+                            return self.narrow(segment, &Query::Is(field, pattern.clone()), some, true);
                         }
-                        continue;
+                        (true, _) => some.fill(0),
+                        (false, _) => {
+                            let values = segment.read(&field)?;
+                            let hits = match &values.texts {
+                                Some(texts) => matching(texts, &mut part)?,
+                                None => Vec::new(),
+                            };
+                            keep(some, &values, &hits, &number);
+                        }
                     }
-                    let values = segment.read(&field)?;
-                    let hits = match &values.texts {
-                        Some(texts) => matching(texts, &mut part)?,
-                        None => Vec::new(),
-                    };
-                    if values.numbers.is_none() && !hits.contains(&true) {
-                        continue;
-                    }
-                    let mut some = rows.to_vec();
-                    keep(&mut some, &values, &hits, &number);
-                    sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
-                }
-                rows.copy_from_slice(&sum);
+                    Ok(())
+                })?;
             }
         }
         Ok(())
@@ -459,7 +451,7 @@ impl Engine {
         let mut heaps: Vec<(u64, Vec<Heap>)> = Vec::new();
         let mut keys = Vec::new();
         for (number, segment) in self.snapshot.segments.iter().enumerate() {
-            if selection.bits[number].iter().all(|word| *word == 0) {
+            if selection.is_empty(number) {
                 continue;
             }
             let times = segment.column(TIME)?;
@@ -581,7 +573,7 @@ impl Engine {
         };
         let mut found: FxHashMap<Ordinal, (u64, Vec<[u8; 16]>)> = FxHashMap::default();
         for (number, segment) in self.snapshot.segments.iter().enumerate() {
-            if selection.bits[number].iter().all(|word| *word == 0) {
+            if selection.is_empty(number) {
                 continue;
             }
             let mut opened = self.open(segment, field)?;
@@ -665,6 +657,9 @@ impl Engine {
         mut with: impl FnMut(i64),
     ) -> io::Result<()> {
         for (number, segment) in self.snapshot.segments.iter().enumerate() {
+            if selection.is_empty(number) {
+                continue;
+            }
             let times = segment.column(TIME)?;
             let mut opened = self.open(segment, field)?;
             for row in selection.rows(number) {
@@ -735,6 +730,9 @@ impl Engine {
     pub fn ordinals(&self, selection: &Selection, field: &str) -> io::Result<Vec<(Ordinal, Place)>> {
         let mut found = Vec::new();
         for (number, segment) in self.snapshot.segments.iter().enumerate() {
+            if selection.is_empty(number) {
+                continue;
+            }
             let times = segment.column(TIME)?;
             let mut opened = self.open(segment, field)?;
             for row in selection.rows(number) {
@@ -800,9 +798,28 @@ fn matching(texts: &StrColumn, mut holds: impl FnMut(&str) -> bool) -> io::Resul
     Ok(hits)
 }
 
+/// Leaves those that one of several things leaves.
+fn any<T>(
+    rows: &mut [u64],
+    things: impl IntoIterator<Item = T>,
+    mut narrow: impl FnMut(T, &mut [u64]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut sum = vec![0; rows.len()];
+    for thing in things {
+        let mut some = rows.to_vec();
+        narrow(thing, &mut some)?;
+        sum.iter_mut().zip(&some).for_each(|(sum, some)| *sum |= some);
+    }
+    rows.copy_from_slice(&sum);
+    Ok(())
+}
+
 fn keep(rows: &mut [u64], values: &FieldValues, hits: &[bool], number: impl Fn(f64) -> bool) {
     let texts = values.texts.as_ref().filter(|_| hits.contains(&true)).map(|texts| texts.ords());
     let numbers: Option<&Column<f64>> = values.numbers.as_ref();
+    if texts.is_none() && numbers.is_none() {
+        return rows.fill(0);
+    }
     retain(rows, |row| {
         texts.is_some_and(|ords| ords.values_for_doc(row).any(|ord| hits[ord as usize]))
             || numbers.is_some_and(|numbers| numbers.values_for_doc(row).any(&number))
@@ -829,6 +846,26 @@ mod tests {
             assert_eq!(found.count(), 1, "{search}");
         }
         assert_eq!(engine.snapshot().segments[0].kept(), 1, "that of the time");
+    }
+
+    #[test]
+    fn of_files_in_which_nothing_matches_no_columns_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for hour in 1..3 {
+            let line = format!("{{\"@timestamp\":\"2026-11-27T0{hour}:00:00.000Z\",\"a\":\"{hour}\"}}\n");
+            fs::write(folder.path().join(format!("{hour}.ndjson")), line).unwrap();
+        }
+        let mut index = Index::new(&[folder.path().to_owned()], None).unwrap();
+        index.refresh(&|_, _| {});
+        let engine = Engine::new(index.snapshot(), Fields::default());
+        let second = times("2026-11-27T02").unwrap();
+        let found = engine.select(&Query::All, &second).unwrap();
+        let mut count = 0;
+        engine.having(&found, "a", |_| true, |_| count += 1).unwrap();
+        assert_eq!((count, engine.ordinals(&found, "a").unwrap().len()), (1, 1));
+        assert_eq!(engine.groups(&found, &[Dimension::Field("a".into())], &[]).unwrap().len(), 1);
+        assert_eq!(engine.snapshot().segments[0].kept(), 1, "that of the time");
+        assert_eq!(engine.snapshot().segments[1].kept(), 2);
     }
 
     #[test]

@@ -599,6 +599,7 @@ fn lucene(query: &Query) -> String {
         Query::Or(parts) => joined(parts, " OR "),
         Query::Not(part) => format!("NOT ({})", lucene(part)),
         Query::Exists(field) => format!("_exists_:{field}"),
+        Query::InFields(_, about) => lucene(about),
         Query::Is(field, Pattern::Exact(text, _) | Pattern::Address(_, text) | Pattern::Time(_, text)) => {
             format!("{field}:{}", quoted(text))
         }
@@ -740,6 +741,7 @@ fn logql(query: &Query, not: bool) -> String {
         Query::And(parts) => joined(parts, if not { " or " } else { " and " }),
         Query::Or(parts) => joined(parts, if not { " and " } else { " or " }),
         Query::Not(part) => logql(part, !not),
+        Query::InFields(_, about) => logql(about, not),
         Query::Exists(field) => format!("{}{}\"\"", label(field), if not { "=" } else { "!=" }),
         Query::Is(field, Pattern::Exact(text, _)) => {
             format!("{}{}{}", label(field), if not { "!=" } else { "=" }, quoted(text))

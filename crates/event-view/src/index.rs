@@ -32,7 +32,7 @@ pub const LONGEST_LINE: u64 = PIECE;
 /// How much of the beginning and of the end tells a file from another one under its name.
 const FINGERPRINT: u64 = 4096;
 /// What is written in the folder has this form.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// What knows the segments of a file.
 const MANIFEST: &str = "index.json";
 /// So many files may be open, if the system lets us: macOS refuses more.
@@ -297,7 +297,7 @@ impl Index {
 
     /// What is known now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.snapshot).clone()
     }
 
     /// Reads what is new. `progress` is called with how many bytes of how many are read. Says whether anything has changed.
@@ -532,7 +532,7 @@ impl Index {
                    and nothing that came since. Start event-view again."
                 .into(),
         });
-        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+        *lock(&self.snapshot) = Arc::new(snapshot);
     }
 
     fn publish(&mut self, mut notices: Vec<Notice>) {
@@ -570,7 +570,7 @@ impl Index {
             });
         }
         snapshot.notices = notices;
-        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+        *lock(&self.snapshot) = Arc::new(snapshot);
     }
 }
 
@@ -579,7 +579,7 @@ fn unreadable(error: &io::Error) -> String {
 }
 
 fn full(problem: &Mutex<Option<String>>, error: &io::Error) {
-    *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    *lock(problem) = Some(error.to_string());
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -3,7 +3,7 @@
 use crate::{
     definitions::{Dashboard, Files, Kind, Panel, Series},
     engine::{Dimension, Engine, Group, Metric, Ordinal, Place, Selection},
-    query::Query,
+    query::{Query, number},
     segment::TIME,
     time,
 };
@@ -46,6 +46,8 @@ const SERIES: usize = 10;
 const BESIDE: usize = 200;
 /// So many files are listed, the worst first.
 const FILES: usize = 500;
+/// So many countries are told apart on a map, and so many places.
+const PLACES: usize = 500;
 /// So many hours are told apart beside each other; more are days.
 const CELLS: i64 = 200;
 /// What an event is known by, wherever it comes again.
@@ -68,13 +70,16 @@ struct Pieces {
 
 impl Pieces {
     fn of(times: &Range<i64>) -> Self {
-        let length = times.end.saturating_sub(times.start).max(1);
-        let interval = INTERVALS.into_iter().find(|interval| length / interval < PIECES).unwrap_or(365 * DAY);
-        let from = times.start.div_euclid(interval) * interval;
+        let pieces =
+            |interval: i64| (times.end - 1).div_euclid(interval) - times.start.div_euclid(interval) + 1;
+        let longest = INTERVALS[INTERVALS.len() - 1];
+        // As many of the longest as it takes, and one more, as the first may begin before.
+        let many = || longest * (pieces(longest) / (PIECES - 1) + 1);
+        let interval = INTERVALS.into_iter().find(|one| pieces(*one) <= PIECES).unwrap_or_else(many);
         Self {
-            from,
+            from: times.start.div_euclid(interval) * interval,
             interval,
-            count: ((times.end - 1 - from).div_euclid(interval) + 1).clamp(1, 10_000) as usize,
+            count: pieces(interval).max(1) as usize,
         }
     }
 
@@ -190,15 +195,7 @@ impl Panels<'_> {
             let field = &self.panel.split;
             let by = [Dimension::Field(field.clone()), pieces.dimension()];
             let groups = self.engine.groups(&self.selection, &by, &self.metrics([series])?)?;
-            let mut sums: BTreeMap<Ordinal, u64> = BTreeMap::new();
-            for group in &groups {
-                *sums.entry(group.key[0]).or_default() += group.count;
-            }
-            let mut order: Vec<(u64, Arc<str>, Ordinal)> = sums
-                .iter()
-                .map(|(ordinal, count)| (*count, self.engine.text(field, *ordinal), *ordinal))
-                .collect();
-            order.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
+            let order = self.by_sums(field, &groups);
             let (told, others) = order.split_at(order.len().min(SERIES));
             for (_, name, ordinal) in told {
                 let of = groups.iter().filter(|group| group.key[0] == *ordinal).cloned().collect::<Vec<_>>();
@@ -318,16 +315,24 @@ impl Panels<'_> {
         rows
     }
 
+    /// The values of a field that is the first dimension of groups, those with most documents first; equal ones by their names.
+    fn by_sums(&self, field: &str, groups: &[Group]) -> Vec<(u64, Arc<str>, Ordinal)> {
+        let mut sums: BTreeMap<Ordinal, u64> = BTreeMap::new();
+        for group in groups {
+            *sums.entry(group.key[0]).or_default() += group.count;
+        }
+        let mut order: Vec<(u64, Arc<str>, Ordinal)> = sums
+            .into_iter()
+            .map(|(ordinal, count)| (count, self.engine.text(field, ordinal), ordinal))
+            .collect();
+        order.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        order
+    }
+
     fn map(&self) -> Result<Value> {
-        let of = |field: &str| -> io::Result<Vec<(String, u64)>> {
-            let groups = self.engine.groups(&self.selection, &[Dimension::Field(field.to_owned())], &[])?;
-            Ok(groups
-                .iter()
-                .map(|group| (self.engine.text(field, group.key[0]).to_string(), group.count))
-                .collect())
-        };
-        let mut countries = of(&self.panel.country)?;
-        countries.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
+        let country = &self.panel.country;
+        let groups = self.engine.groups(&self.selection, &[Dimension::Field(country.clone())], &[])?;
+        let countries = self.by_sums(country, &groups);
         let mut places: Vec<(u64, Arc<str>, Arc<str>)> = Vec::new();
         if !self.panel.place.is_empty() {
             let by = ["lat", "lon"].map(|part| Dimension::Field(format!("{}.{part}", self.panel.place)));
@@ -341,18 +346,22 @@ impl Panels<'_> {
         places.sort_by(|one, other| {
             other.0.cmp(&one.0).then_with(|| (&one.1, &one.2).cmp(&(&other.1, &other.2)))
         });
-        // The numbers are where it is drawn, the texts what it is searched by.
-        let places: Vec<Value> = places
+        // The numbers are where it is drawn, the texts what it is searched by. What is no number has no place.
+        let mut places: Vec<Value> = places
             .iter()
-            .filter_map(|(count, lat, lon)| {
-                Some(json!([lon.parse::<f64>().ok()?, lat.parse::<f64>().ok()?, count, &**lat, &**lon]))
-            })
+            .filter_map(|(count, lat, lon)| Some(json!([number(lon)?, number(lat)?, count, &**lat, &**lon])))
             .collect();
-        let told: u64 = countries.iter().map(|(_, count)| count).sum();
-        let rows: Vec<Value> =
-            countries.iter().map(|(key, count)| json!({ "key": key, "value": count })).collect();
+        let told: u64 = countries.iter().map(|(count, ..)| count).sum();
+        let rows: Vec<Value> = countries
+            .iter()
+            .take(PLACES)
+            .map(|(count, key, _)| json!({ "key": &**key, "value": count }))
+            .collect();
+        let left = places.len().saturating_sub(PLACES);
+        places.truncate(PLACES);
         Ok(json!({
-            "field": self.panel.country, "rows": rows, "places": places, "without": self.selection.count().saturating_sub(told),
+            "field": country, "rows": rows, "others": countries.len() - rows.len(), "places": places, "left": left,
+            "without": self.selection.count().saturating_sub(told),
         }))
     }
 
@@ -361,15 +370,7 @@ impl Panels<'_> {
         let field = &self.panel.field;
         let by = [Dimension::Field(field.clone()), pieces.dimension()];
         let groups = self.engine.groups(&self.selection, &by, &[])?;
-        let mut sums: BTreeMap<Ordinal, u64> = BTreeMap::new();
-        for group in &groups {
-            *sums.entry(group.key[0]).or_default() += group.count;
-        }
-        let mut order: Vec<(u64, Arc<str>, Ordinal)> = sums
-            .iter()
-            .map(|(ordinal, count)| (*count, self.engine.text(field, *ordinal), *ordinal))
-            .collect();
-        order.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
+        let mut order = self.by_sums(field, &groups);
         let others = order.len().saturating_sub(self.panel.size);
         order.truncate(self.panel.size);
         let cells: Vec<Value> = groups
@@ -465,8 +466,9 @@ impl Panels<'_> {
         }))
     }
 
-    fn texts(&self, place: Place, fields: &[String]) -> io::Result<Vec<String>> {
-        fields.iter().map(|field| Ok(self.engine.values(place, field)?.join(", "))).collect()
+    /// Of each field the values that an event has.
+    fn texts(&self, place: Place, fields: &[String]) -> io::Result<Vec<Vec<String>>> {
+        fields.iter().map(|field| self.engine.values(place, field)).collect()
     }
 
     fn place(&self, place: Place) -> io::Result<Value> {
@@ -568,11 +570,7 @@ impl Panels<'_> {
         let mut kinds: BTreeMap<String, Covered> = BTreeMap::new();
         for (id, file) in &known {
             let length = file.length.max(HOUR);
-            let Some(covers) =
-                file.covers.filter(|covers| *covers < seen.end && covers + length > seen.start)
-            else {
-                continue;
-            };
+            let Some(covers) = file.covers else { continue };
             let kind =
                 if file.named.is_empty() { names.get(&file.kind).unwrap_or(&file.kind) } else { &file.named };
             let late = file.made.map(|made| made - covers - length);
@@ -585,8 +583,10 @@ impl Panels<'_> {
                 worst: worse(piece.worst, state),
                 files: piece.files + 1,
             };
-            if listed.contains(id) {
-                entry.listed = true;
+            // Of which kinds the hours are shown does not depend on the piece of time: where all files lack is what somebody looks for.
+            let listed = listed.contains(id);
+            entry.listed |= listed;
+            if listed && overlaps(&(covers..covers + length), &seen) {
                 rows.push(json!({
                     "id": &**id, "kind": kind, "covers": covers, "here": file.here, "again": file.again, "listed": file.listed,
                     "late": late, "state": state,
@@ -602,10 +602,11 @@ impl Panels<'_> {
             );
         };
         // Of more than can be told apart beside each other a cell is longer, with the worst of it.
+        let length = last.min(seen.end) - first.max(seen.start);
         let cell = [HOUR, DAY, 30 * DAY, 365 * DAY]
             .into_iter()
-            .find(|cell| (last - first) / cell < CELLS)
-            .unwrap_or((last - first) / CELLS / DAY * DAY + DAY);
+            .find(|cell| length / cell < CELLS)
+            .unwrap_or(length / CELLS / DAY * DAY + DAY);
         let mut without = 0;
         let mut cells: BTreeMap<(&String, i64), Piece> = BTreeMap::new();
         for (kind, covered) in kinds.iter().filter(|(_, covered)| covered.listed) {
@@ -616,7 +617,8 @@ impl Panels<'_> {
                 known.worst = worse(known.worst, piece.worst);
                 known.files += piece.files;
             };
-            for (at, piece) in &covered.pieces {
+            for (at, piece) in covered.pieces.iter().filter(|(at, piece)| overlaps(&(**at..piece.end), &seen))
+            {
                 add(*at, piece);
             }
             for lack in covered.lacks(first..last, &seen) {
@@ -652,6 +654,10 @@ const STATES: [&str; 7] = ["given up", "rows lack", "no file", "too many", "late
 
 fn severity(state: &str) -> usize {
     STATES.iter().position(|known| *known == state).unwrap_or(STATES.len())
+}
+
+fn overlaps(one: &Range<i64>, other: &Range<i64>) -> bool {
+    one.start < other.end && one.end > other.start
 }
 
 fn worse(one: &'static str, other: &'static str) -> &'static str {
@@ -843,5 +849,22 @@ mod tests {
         let pieces = Pieces::of(&(HOUR + 7..DAY + 1));
         assert_eq!((pieces.from, pieces.interval), (HOUR, 15 * MINUTE));
         assert_eq!(pieces.starts().last(), Some(&DAY));
+    }
+
+    #[test]
+    fn however_long_what_is_looked_at_is_there_are_no_more_pieces_than_are_shown_and_they_hold_all() {
+        for start in [-8_640_000_000_000_000, -1, 0, 7, HOUR - 1] {
+            for length in (0..53).map(|power| 1 << power) {
+                for length in [length, length + 1, length / SECOND * SECOND * 120] {
+                    let times = start..start + length.max(1);
+                    let pieces = Pieces::of(&times);
+                    assert!(pieces.count <= PIECES as usize, "{} pieces of {times:?}", pieces.count);
+                    assert_eq!(
+                        (pieces.index(times.start), pieces.index(times.end - 1) + 1),
+                        (0, pieces.count)
+                    );
+                }
+            }
+        }
     }
 }

@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `event.outcome:failure` | a field has a value; `*` and `?` in it stand for any text and any character |
 //! | `source.ip:203.0.113.0/24` | an address lies in a network |
-//! | `user.id:"005xx000001Sv6AAAS"` | in quotes: this very text |
+//! | `user.id:"005xx000001Sv6AAAS"` | in quotes: this very text, unless it is a network or a time |
 //! | `user.roles:(Guest or Partner)`, `user.roles:Guest Partner` | one of several values |
-//! | `event.duration >= 5000000000` | a number, or a time such as `@timestamp < "2026-11-27T08:00"` |
+//! | `event.duration >= 5000000000` | a number, or a time such as `@timestamp < 2026-11-27T08:00` |
 //! | `@timestamp:2026-11-27` | a time, as long as it is precise: here a day |
 //! | `error.message:*` | the field is there |
 //! | `source.*:203.0.113.9` | one of the fields with such a name has the value |
@@ -39,6 +39,8 @@ pub enum Query {
     Compares(String, Comparison, String),
     /// A field has any value.
     Exists(String),
+    /// This is so of one of the fields whose names are like this, whichever field it names.
+    InFields(Pattern, Box<Query>),
     /// Any field has this in its text.
     Text(Pattern),
 }
@@ -97,18 +99,20 @@ impl Pattern {
         if let Ok(address) = text.parse() {
             return Self::Address(address, text.to_owned());
         }
-        // A year or a month alone may as well be a number or a text.
-        match times(text) {
-            Some(times) if text.len() >= DAY_LONG => Self::Time(times, text.to_owned()),
-            _ => Self::Exact(searched(text).to_owned(), false),
+        match day_or_less(text) {
+            Some(times) => Self::Time(times, text.to_owned()),
+            None => Self::Exact(searched(text).to_owned(), false),
         }
     }
 
-    /// In the field of time a text in quotes is a time as well: one with a colon has no other place.
-    fn of_time(word: &Word) -> Self {
-        match times(&word.text) {
-            Some(times) => Self::Time(times, word.text.clone()),
-            None => Self::new(word),
+    /// The value of a field. A network and a time are what they are in quotes as well: Kibana reads them so, and would find what this did not.
+    fn of_value(field: &str, word: &Word) -> Self {
+        let text = &word.text;
+        let times = if field == TIME { times(text) } else { day_or_less(text) };
+        match (network(text), times) {
+            (Some(network), _) => network,
+            (None, Some(times)) => Self::Time(times, text.clone()),
+            (None, None) => Self::new(word),
         }
     }
 
@@ -276,6 +280,19 @@ impl Word {
         self.text.chars().enumerate().map(sign).collect()
     }
 
+    /// The names of the fields that are meant, if this is one with signs that stand for others.
+    fn names(&self) -> Option<Pattern> {
+        (!self.wild.is_empty()).then(|| Pattern::Wildcard(self.signs()))
+    }
+
+    /// What is asked of the field with this name, or of those with such a name.
+    fn asks(&self, query: Query) -> Query {
+        match self.names() {
+            Some(names) => Query::InFields(names, Box::new(query)),
+            None => query,
+        }
+    }
+
     fn is_star(&self) -> bool {
         self.text == "*" && !self.wild.is_empty()
     }
@@ -298,6 +315,8 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
     let chars: Vec<char> = text.chars().collect();
     let mut tokens = Vec::new();
     let mut at = 0;
+    // Where the word before ends, if there is one.
+    let mut behind = None;
     while at < chars.len() {
         let begun = at;
         let token = match chars[at] {
@@ -307,10 +326,8 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
             }
             '(' => Token::Open,
             ')' => Token::Close,
-            // An address of version 6 may begin with one.
-            ':' if matches!(tokens.last(), Some((_, Token::Word(_)))) || address_at(&chars[at..]) == 0 => {
-                Token::Colon
-            }
+            // An address of version 6 may begin with one, but not where it touches a name.
+            ':' if behind == Some(at) || address_at(&chars[at..]) == 0 => Token::Colon,
             '<' | '>' => {
                 let equal = chars.get(at + 1) == Some(&'=');
                 at += usize::from(equal);
@@ -336,9 +353,8 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
             }
             first => {
                 let (mut text, mut wild, mut length) = (String::new(), Vec::new(), 0);
-                // A colon ends a field's name, but an address of version 6 has several.
-                let address = address_at(&chars[at..]);
-                let end = at + address;
+                // A colon ends a field's name, but an address of version 6 has several, and a time.
+                let end = at + address_at(&chars[at..]).max(time_at(&chars[at..]));
                 while at < chars.len()
                     && (at < end || !(chars[at].is_whitespace() || "():<>\"".contains(chars[at])))
                 {
@@ -359,6 +375,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
             }
         };
         at += 1;
+        behind = matches!(token, Token::Word(_)).then_some(at);
         tokens.push((begun, token));
     }
     Ok(tokens)
@@ -377,13 +394,22 @@ fn foreign(first: char, word: &str) -> Option<&'static str> {
     }
 }
 
+/// How many characters of something stand here that is made of such characters.
+fn stands(chars: &[char], made_of: impl Fn(char) -> bool, is: impl Fn(&str) -> bool) -> usize {
+    let end = chars.iter().position(|c| !made_of(*c)).unwrap_or(chars.len());
+    if is(&chars[..end].iter().collect::<String>()) { end } else { 0 }
+}
+
 /// How many characters of an address of version 6, or of a network of such, stand here.
 fn address_at(chars: &[char]) -> usize {
-    let end =
-        chars.iter().position(|c| !(c.is_ascii_hexdigit() || ":./".contains(*c))).unwrap_or(chars.len());
-    let text: String = chars[..end].iter().collect();
-    let address = text.split('/').next().unwrap_or_default();
-    if address.parse::<std::net::Ipv6Addr>().is_ok() { end } else { 0 }
+    let is_address =
+        |text: &str| text.split('/').next().unwrap_or_default().parse::<std::net::Ipv6Addr>().is_ok();
+    stands(chars, |c| c.is_ascii_hexdigit() || ":./".contains(c), is_address)
+}
+
+/// How many characters of a time stand here.
+fn time_at(chars: &[char]) -> usize {
+    stands(chars, |c| c.is_ascii_digit() || "-T:.Z+".contains(c), |text| day_or_less(text).is_some())
 }
 
 struct Parser {
@@ -430,17 +456,7 @@ impl Query {
             Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::fields).collect(),
             Self::Not(part) => part.fields(),
             Self::Is(field, _) | Self::Compares(field, ..) | Self::Exists(field) => vec![field],
-        }
-    }
-
-    /// The name with `*` of the field that this is about, if it has one.
-    pub fn field_pattern(&self) -> Option<Pattern> {
-        match self {
-            Self::Is(field, _) | Self::Compares(field, ..) | Self::Exists(field) if field.contains('*') => {
-                let sign = |letter| if letter == '*' { Sign::Any } else { Sign::Letter(letter) };
-                Some(Pattern::Wildcard(field.chars().map(sign).collect()))
-            }
-            _ => None,
+            Self::InFields(_, about) => about.fields(),
         }
     }
 
@@ -471,7 +487,7 @@ impl Parser {
         found
     }
 
-    fn either(&mut self, field: Option<&str>) -> Result<Query, Mistake> {
+    fn either(&mut self, field: Option<&Word>) -> Result<Query, Mistake> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(self.mistake("so many brackets are in each other that this is not read"));
@@ -484,7 +500,7 @@ impl Parser {
         Ok(if parts.len() == 1 { parts.remove(0) } else { Query::Or(parts) })
     }
 
-    fn both(&mut self, field: Option<&str>) -> Result<Query, Mistake> {
+    fn both(&mut self, field: Option<&Word>) -> Result<Query, Mistake> {
         let mut parts = vec![self.one(field)?];
         loop {
             let joined = self.keyword("and");
@@ -501,7 +517,7 @@ impl Parser {
         Ok(if parts.len() == 1 { parts.remove(0) } else { Query::And(parts) })
     }
 
-    fn one(&mut self, field: Option<&str>) -> Result<Query, Mistake> {
+    fn one(&mut self, field: Option<&Word>) -> Result<Query, Mistake> {
         let mut negated = false;
         while self.keyword("not") {
             negated = !negated;
@@ -510,7 +526,7 @@ impl Parser {
         Ok(if negated { Query::Not(Box::new(query)) } else { query })
     }
 
-    fn bare(&mut self, field: Option<&str>) -> Result<Query, Mistake> {
+    fn bare(&mut self, field: Option<&Word>) -> Result<Query, Mistake> {
         match self.peek().cloned() {
             Some(Token::Open) => {
                 self.at += 1;
@@ -532,9 +548,12 @@ impl Parser {
                 self.at += 1;
                 let name = &word.text;
                 match self.peek().cloned() {
+                    Some(Token::Colon) if !word.quoted && day_or_less(name).is_some() => {
+                        Err(self.mistake("a time goes on here that is none, such as 2026-11-27T08:00 is"))
+                    }
                     Some(Token::Colon) => {
                         self.at += 1;
-                        self.of_field(name)
+                        self.of_field(&word)
                     }
                     Some(Token::Compare(comparison)) => {
                         self.at += 1;
@@ -548,7 +567,7 @@ impl Parser {
                         }
                         self.at += 1;
                         self.no_colon(name)?;
-                        Ok(Query::Compares(word.text, comparison, value))
+                        Ok(word.asks(Query::Compares(word.text.clone(), comparison, value)))
                     }
                     _ if word.is_star() => Ok(Query::All),
                     _ => Ok(Query::Text(Pattern::new(&word))),
@@ -562,23 +581,24 @@ impl Parser {
     }
 
     /// Behind the colon of a field.
-    fn of_field(&mut self, field: &str) -> Result<Query, Mistake> {
+    fn of_field(&mut self, field: &Word) -> Result<Query, Mistake> {
+        let name = &field.text;
         match self.peek().cloned() {
-            Some(Token::Word(word)) if field == "_exists_" => {
+            Some(Token::Word(word)) if name == "_exists_" && !field.quoted => {
                 Err(self.mistake(&format!("that a field is there is written {}:*", word.text)))
             }
             Some(Token::Word(word)) if word.is_keyword() => Err(self.mistake(&format!(
-                "the value of {field} is missing here; as a value this word stands in quotes"
+                "the value of {name} is missing here; as a value this word stands in quotes"
             ))),
             Some(Token::Word(..)) => self.values(field, false),
             Some(Token::Open) => self.bare(Some(field)),
-            Some(Token::Compare(_)) => Err(self.mistake(&format!("a comparison has no colon: {field} > 5"))),
-            _ => Err(self.mistake(&format!("the value of {field} is missing here"))),
+            Some(Token::Compare(_)) => Err(self.mistake(&format!("a comparison has no colon: {name} > 5"))),
+            _ => Err(self.mistake(&format!("the value of {name} is missing here"))),
         }
     }
 
     /// One value or several: words that stand beside each other without quotes are any of them, and in brackets all that do.
-    fn values(&mut self, field: &str, in_brackets: bool) -> Result<Query, Mistake> {
+    fn values(&mut self, field: &Word, in_brackets: bool) -> Result<Query, Mistake> {
         let mut parts = Vec::new();
         while let Some(Token::Word(word)) = self.peek().cloned() {
             let quoted = word.quoted;
@@ -589,7 +609,7 @@ impl Parser {
             }
             parts.push(self.value(field, &word)?);
             self.at += 1;
-            self.no_colon(field)?;
+            self.no_colon(&field.text)?;
             if quoted && !in_brackets {
                 break;
             }
@@ -597,8 +617,8 @@ impl Parser {
         Ok(if parts.len() == 1 { parts.remove(0) } else { Query::Or(parts) })
     }
 
-    fn value(&self, field: &str, word: &Word) -> Result<Query, Mistake> {
-        let (text, quoted) = (&word.text, word.quoted);
+    fn value(&self, of: &Word, word: &Word) -> Result<Query, Mistake> {
+        let (field, text, quoted) = (&of.text, &word.text, word.quoted);
         let next = self.tokens.get(self.at + 1);
         if !quoted
             && text.starts_with(['[', '{'])
@@ -612,9 +632,9 @@ impl Parser {
             );
         }
         if word.is_star() {
-            return Ok(if field == "*" { Query::All } else { Query::Exists(field.to_owned()) });
+            return Ok(if of.is_star() { Query::All } else { of.asks(Query::Exists(field.clone())) });
         }
-        let pattern = if field == TIME { Pattern::of_time(word) } else { Pattern::new(word) };
+        let pattern = Pattern::of_value(field, word);
         let is_time = match &pattern {
             Pattern::Time(..) => true,
             Pattern::Exact(text, _) => number(text).is_some(),
@@ -623,7 +643,7 @@ impl Parser {
         if field == TIME && !is_time {
             return Err(self.mistake(&format!("{text} is no time; {TIME}:2026-11-27 is all of that day")));
         }
-        Ok(Query::Is(field.to_owned(), pattern))
+        Ok(of.asks(Query::Is(field.clone(), pattern)))
     }
 
     /// A colon behind a value is one that belongs to it.
@@ -656,6 +676,11 @@ pub fn number(text: &str) -> Option<f64> {
 
 /// How long a day is, written.
 const DAY_LONG: usize = "2026-11-27".len();
+
+/// A time that a text tells beyond doubt: a year or a month alone may as well be a number or a text.
+fn day_or_less(text: &str) -> Option<Range<i64>> {
+    times(text).filter(|_| text.len() >= DAY_LONG)
+}
 
 /// The time that a text tells, as long as it is precise: a year, a month, a day, an hour, a minute, a second or a millisecond. In
 /// milliseconds since 1970, by UTC unless it tells another zone.
@@ -714,6 +739,25 @@ mod tests {
         );
         let Query::Is(_, pattern) = read("source.ip:2001:db8::/32") else { panic!() };
         assert!(pattern.matches("2001:db8:1::9") && !pattern.matches("2001:db9::1"));
+    }
+
+    #[test]
+    fn an_address_that_begins_with_colons_is_one_wherever_it_stands() {
+        let address = || Pattern::Address("::1".parse().unwrap(), "::1".into());
+        let is = |field: &str, pattern| Query::Is(field.into(), pattern);
+        let exact = |text: &str| Pattern::Exact(text.into(), false);
+        assert_eq!(read("::1"), Query::Text(address()));
+        assert_eq!(read("not ::1"), Query::Not(Box::new(Query::Text(address()))));
+        assert_eq!(read("a and ::1"), Query::And(vec![Query::Text(exact("a")), Query::Text(address())]));
+        assert_eq!(read("a ::1"), read("a and ::1"));
+        for search in ["source.ip:::1", "source.ip: ::1", "source.ip : ::1", "source.ip:(::1)"] {
+            assert_eq!(read(search), is("source.ip", address()), "{search}");
+        }
+        let either = Query::Or(vec![is("a", exact("x")), is("a", address())]);
+        for search in ["a:x ::1", "a:(x or ::1)", "a:(x ::1)"] {
+            assert_eq!(read(search), either, "{search}");
+        }
+        assert_eq!(read("a :b"), read("a:b"));
     }
 
     #[test]
@@ -811,10 +855,12 @@ mod tests {
             ("event.duration:[1 TO 5]", 15, "event.duration >= 1 and event.duration <= 5"),
             ("event.duration:>5", 15, "has no colon"),
             ("_exists_:error.message", 9, "error.message:*"),
+            ("not _exists_:error.message", 13, "error.message:*"),
             ("url.full:https://example.com", 14, "in quotes"),
             ("https://example.com", 6, "in quotes"),
             ("a:(x or https://example.com)", 13, "in quotes"),
-            ("@timestamp >= 2026-11-27T08:00", 27, "in quotes"),
+            ("@timestamp >= 2026-11-27T08:0", 27, "in quotes"),
+            ("2026-11-27T08:0", 13, "a time goes on"),
             ("@timestamp:2026-11-27*", 11, "is no time"),
             ("@timestamp:yesterday", 11, "is no time"),
         ] {
@@ -822,5 +868,12 @@ mod tests {
             assert!(mistake.at == at && mistake.what.contains(what), "{text}: {mistake}");
         }
         assert!(Query::parse(&"(".repeat(100_000)).is_err());
+        // In quotes they are names of fields.
+        for name in ["_exists_", "2026-11-27", "2026-11-27T08:00", "and"] {
+            assert_eq!(
+                read(&format!("\"{name}\":\"x\"")),
+                Query::Is(name.into(), Pattern::Exact("x".into(), true))
+            );
+        }
     }
 }

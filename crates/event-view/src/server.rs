@@ -45,6 +45,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
     img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// So many panels are worked on at a time; the others wait.
 const AT_A_TIME: usize = 2;
+/// What is looked at reaches so far beyond the first and the last document, in milliseconds, and no farther: a year.
+const BEYOND: i64 = 365 * 24 * 3_600_000;
 /// How often is looked for what is new.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -284,8 +286,11 @@ async fn panel(State(shown): State<Arc<Shown>>, Parameters(asked): Parameters<As
         };
         let engine = known.engine();
         let span = engine.span()?.unwrap_or(0..0);
-        let from = asked.from.unwrap_or(span.start);
-        let to = asked.to.unwrap_or(span.end + 1).max(from.saturating_add(1));
+        // Where nothing is there is nothing to see: so far beyond the documents all looks the same, and can be reckoned with.
+        let bounds = span.start - BEYOND..=span.end + BEYOND;
+        let within = |at: i64| at.clamp(*bounds.start(), *bounds.end());
+        let from = within(asked.from.unwrap_or(span.start));
+        let to = within(asked.to.unwrap_or(span.end + 1)).max(from + 1);
         let begun = std::time::Instant::now();
         let mut answer =
             panels::answer(&engine, dashboard, panel, &View { query, times: from..to }, asked.skip)?;

@@ -86,7 +86,8 @@ function overTime(definition, answer, color) {
     const line = definition.look !== 'bar' || (one.right && !answer.split);
     return {
       name: one.name, type: line ? 'line' : 'bar', data: one.values, yAxisIndex: one.right && lefts.length ? 1 : 0,
-      stack: stacked && !one.right ? 'all' : undefined, areaStyle: definition.look === 'area' ? { opacity: 0.7 } : undefined,
+      // Lines and areas of many values have no symbols that could be clicked.
+      triggerLineEvent: line, stack: stacked && !one.right ? 'all' : undefined, areaStyle: definition.look === 'area' ? { opacity: 0.7 } : undefined,
       // A value beside which there is none has no line.
       symbol: one.values.filter((value) => value !== null).length < 60 ? 'circle' : 'none', showAllSymbol: true, symbolSize: 5, barCategoryGap: '12%', connectNulls: false,
       itemStyle: { color: meant(one.name, index, color) }, lineStyle: { width: 2 }, emphasis: { focus: 'series' },
@@ -226,17 +227,19 @@ async function map(answer, color) {
 
 export const drawn = (definition) => ['time', 'heat', 'map'].includes(definition.kind) || definition.kind === 'top';
 
-/** What a mark stands for, as searches and a piece of time. */
-function meaning(definition, answer, event) {
-  const time = (index) => [answer.starts[index], answer.starts[index] + answer.interval];
+const time = (answer, index) => [answer.starts[index], answer.starts[index] + answer.interval];
+
+/** What a mark stands for besides the search of its panel, as searches and a piece of time; a line and an area are clicked at a piece of time. */
+function meaning(definition, answer, event, index) {
   switch (definition.kind) {
     case 'time': {
-      const series = answer.series[event.seriesIndex];
+      // What is unusual is so of the first.
+      const series = answer.series[event.seriesIndex] ?? answer.series[0];
       const search = answer.split ? series?.value !== undefined && is(answer.split, series.value) : series?.filter;
-      return [search ? [search] : [], time(event.dataIndex)];
+      return [search ? [search] : [], time(answer, event.dataIndex ?? index)];
     }
     case 'heat':
-      return [[is(answer.field, answer.names[answer.names.length - 1 - event.value[1]])], time(event.value[0])];
+      return [[is(answer.field, answer.names[answer.names.length - 1 - event.value[1]])], time(answer, event.value[0])];
     case 'map': {
       if (event.seriesType === 'scatter') return [[isPlace(definition.place, event.value)]];
       const row = answer.rows.find(({ key }) => key === event.name);
@@ -251,21 +254,17 @@ function meaning(definition, answer, event) {
   }
 }
 
-/** Draws an answer, and says with `choose` what a mark stands for that was clicked. */
-export async function draw(element, definition, answer, { choose }) {
+/** Draws an answer, if by then it `stands` still, and says with `choose` what was clicked. */
+export async function draw(element, definition, answer, { choose, stands }) {
   const color = colors();
   const option = definition.kind === 'time' ? overTime(definition, answer, color)
     : definition.kind === 'top' ? top(definition, answer, color)
       : definition.kind === 'heat' ? heat(answer, color) : await map(answer, color);
   // While a map came, another dashboard may have been chosen.
-  if (!element.isConnected) return;
+  if (!stands()) return;
   const chart = echarts.getInstanceByDom(element) ?? begin(element);
   chart.setOption(option, true);
-  chart.off('click');
-  chart.on('click', (event) => {
-    if (!element.dataset.brushed) choose(...meaning(definition, answer, event));
-  });
-  if (definition.kind === 'time' || definition.kind === 'heat') brush(element, chart, answer, (from, to) => choose([], [from, to]));
+  listen(element, chart, definition, answer, choose);
 }
 
 function begin(element) {
@@ -278,44 +277,62 @@ function begin(element) {
 /** What charts hold goes before they do. */
 export function release(within) {
   for (const element of within.querySelectorAll('.chart')) {
-    element.brushing?.abort();
+    element.listening?.abort();
     element.observer?.disconnect();
     echarts.getInstanceByDom(element)?.dispose();
   }
 }
 
-/** A piece of time is chosen by drawing over it. */
-function brush(element, chart, answer, times) {
-  element.brushing?.abort();
-  element.brushing = new AbortController();
-  const { signal } = element.brushing;
-  const mark = document.createElement('div');
-  mark.className = 'brush';
-  let begun = null;
+/** A mark is chosen by a click, and a piece of time by one beside all marks, or by drawing over it. */
+function listen(element, chart, definition, answer, choose) {
+  element.listening?.abort();
+  element.listening = new AbortController();
+  const { signal } = element.listening;
   const x = (event) => event.clientX - element.getBoundingClientRect().left;
   const at = (position) => {
     const index = Math.round(chart.convertFromPixel({ xAxisIndex: 0 }, position));
     return Math.min(answer.starts.length - 1, Math.max(0, index));
   };
+  // The chart tells of the mark before the click comes to the element that it stands in.
+  let hit = null;
+  let brushed = false;
+  chart.off('click');
+  chart.on('click', (event) => { hit = event; });
+  element.addEventListener('click', (event) => {
+    const mark = hit;
+    hit = null;
+    if (brushed) return;
+    const index = definition.kind === 'time' ? at(x(event)) : undefined;
+    if (mark) {
+      const [searches, times] = meaning(definition, answer, mark, index);
+      choose(definition.filter ? [...searches, definition.filter] : searches, times);
+    } else if (index !== undefined && chart.containPixel('grid', [event.offsetX, event.offsetY])) {
+      choose([], time(answer, index));
+    }
+  }, { signal });
+  if (definition.kind !== 'time' && definition.kind !== 'heat') return;
+  const shade = document.createElement('div');
+  shade.className = 'brush';
+  let begun = null;
   element.addEventListener('pointerdown', (event) => {
-    delete element.dataset.brushed;
+    brushed = false;
     if (event.button === 0) begun = x(event);
   }, { signal });
   addEventListener('pointermove', (event) => {
     if (begun === null || Math.abs(x(event) - begun) < 5) return;
-    if (!mark.isConnected) element.append(mark);
+    if (!shade.isConnected) element.append(shade);
     const [left, right] = [begun, x(event)].sort((a, b) => a - b);
-    Object.assign(mark.style, { left: `${left}px`, width: `${right - left}px`, top: '0', bottom: '0' });
+    Object.assign(shade.style, { left: `${left}px`, width: `${right - left}px`, top: '0', bottom: '0' });
   }, { signal });
   addEventListener('pointerup', (event) => {
     if (begun === null) return;
     const [from, to] = [begun, x(event)].sort((a, b) => a - b);
     begun = null;
-    mark.remove();
+    shade.remove();
     if (to - from < 5) return;
-    // The click that follows is the end of this, and no click on a mark.
-    element.dataset.brushed = 'yes';
-    times(answer.starts[at(from)], answer.starts[at(to)] + answer.interval);
+    // The click that follows is the end of this, and none on a mark.
+    brushed = true;
+    choose([], [answer.starts[at(from)], answer.starts[at(to)] + answer.interval]);
   }, { signal });
 }
 

@@ -262,11 +262,11 @@ function replace(body, ...nodes) {
   (now.find((one, index) => index >= at && one.textContent === said) ?? now[Math.min(at, now.length - 1)])?.focus({ preventScroll: true });
 }
 
-const empty = (answer) => answer.rows?.length === 0 || answer.names?.length === 0 || answer.series?.length === 0;
+const empty = (answer) => !answer.cells?.length && (answer.rows?.length === 0 || answer.names?.length === 0 || answer.series?.length === 0);
 
 async function fill(panel, definition, answer) {
   const body = panel.querySelector('.body');
-  const acts = { choose, open };
+  panel.filled = answer;
   const words = document.createElement('p');
   words.className = 'sr';
   words.textContent = summary(definition, answer);
@@ -290,7 +290,7 @@ async function fill(panel, definition, answer) {
     scroll.tabIndex = 0;
     scroll.setAttribute('role', 'region');
     scroll.setAttribute('aria-label', `${definition.title}, table`);
-    scroll.append(tableElement(tabular(definition, answer), definition.title, acts));
+    scroll.append(tableElement(tabular(definition, answer), definition.title, { choose, open }));
     return scroll;
   };
   if (drawn(definition) && panel.toggle?.getAttribute('aria-pressed') !== 'true') {
@@ -302,19 +302,23 @@ async function fill(panel, definition, answer) {
       replace(body, chart, words);
     } else {
       body.querySelector('.sr')?.replaceWith(words);
-      body.querySelector('.note')?.remove();
+      for (const known of body.querySelectorAll('.note')) known.remove();
     }
     chart.setAttribute('aria-label', `${definition.title}. ${words.textContent} As a table: the button Table.`);
+    // While the outline of a map comes, what is newer may come to stand here.
+    const stands = () => panel.filled === answer && chart.isConnected;
     try {
-      await draw(chart, definition, answer, acts);
+      await draw(chart, definition, answer, { choose, stands });
     } catch (problem) {
+      if (!stands()) return;
       const line = document.createElement('p');
       line.className = 'error';
       line.textContent = `This panel cannot be drawn: ${problem.message}. Its table can be shown.`;
       panel.shows = null;
-      return replace(body, line);
+      replace(body, line);
+      return;
     }
-    rest(body, definition, answer);
+    if (stands()) rest(body, definition, answer);
     return;
   }
   const parts = [];
@@ -339,7 +343,9 @@ function rest(body, definition, answer) {
   if (definition.kind !== 'map') return;
   if (answer.without > 0) body.append(note(`${number(answer.without)} events tell no country.`));
   const lacks = body.querySelector('.chart') ? outside(answer) : [];
-  if (lacks.length) body.append(note(`${number(lacks.reduce((sum, { value }) => sum + value, 0))} events of countries that the outline lacks: ${lacks.map(({ key }) => key).join(', ')}.`));
+  const named = lacks.slice(0, 20).map(({ key }) => key).join(', ') + (lacks.length > 20 ? ` and ${number(lacks.length - 20)} more` : '');
+  if (lacks.length) body.append(note(`${number(lacks.reduce((sum, { value }) => sum + value, 0))} events of countries that the outline lacks: ${named}.`));
+  if (answer.left > 0) body.append(note(`The ${number(answer.places.length)} places with most events are shown, and ${number(answer.left)} are not.`));
 }
 
 function pages(definition, answer) {
@@ -380,7 +386,7 @@ function hours(answer) {
   scroll.tabIndex = 0;
   scroll.setAttribute('role', 'region');
   const days = answer.cell / 86400000;
-  scroll.setAttribute('aria-label', `Each file in its ${days < 1 ? 'hour' : days === 1 ? 'day' : `${days} days`}, by kind`);
+  scroll.setAttribute('aria-label', `Each file in its ${days < 1 ? 'hour' : days === 1 ? 'day' : `${days} days`}, by kind. Arrow keys lead from one to the other.`);
   const table = document.createElement('table');
   const line = table.createTHead().insertRow();
   // The hour alone, so that all columns are as wide; the day stands where it begins.
@@ -422,9 +428,32 @@ function hours(answer) {
       cell.append(act);
     }
   }
+  roving(table);
   scroll.append(table);
   whole.append(list, scroll);
   return whole;
+}
+
+/** Of the buttons of a table the one that was last at hand is reached by the tabulator, the others from there by arrows. */
+function roving(table) {
+  const buttons = [...table.querySelectorAll('button')];
+  for (const one of buttons) one.tabIndex = -1;
+  if (buttons.length) buttons[0].tabIndex = 0;
+  table.addEventListener('focusin', ({ target }) => {
+    for (const one of buttons) one.tabIndex = one === target ? 0 : -1;
+  });
+  table.addEventListener('keydown', (event) => {
+    const [down, right] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] ?? [0, 0];
+    const cell = event.target.closest('td');
+    if (!cell || (!down && !right)) return;
+    // The page is not scrolled by it, even where there is no other.
+    event.preventDefault();
+    const { rows } = table;
+    for (let [row, column] = [cell.parentNode.rowIndex + down, cell.cellIndex + right]; rows[row]?.cells[column]; row += down, column += right) {
+      const found = rows[row].cells[column].querySelector('button');
+      if (found) return found.focus();
+    }
+  });
 }
 
 // ---- saving ------------------------------------------------------------------------------------
@@ -475,6 +504,11 @@ async function open(place) {
       const line = lines.insertRow();
       line.insertCell().textContent = field;
       const cell = line.insertCell();
+      // Where there is no value there is none to search for.
+      if (value === null || value === '') {
+        cell.textContent = String(value);
+        continue;
+      }
       const act = document.createElement('button');
       act.type = 'button';
       act.textContent = String(value);

@@ -1,12 +1,14 @@
 // Every panel as a table: what is shown to those who do not see the chart, and what becomes CSV.
 
 import { iso, number, piece, time, withUnit } from './format.js';
-import { is, isPlace } from './view.js';
+import { is, isOneOf, isPlace } from './view.js';
 
 const text = (raw, shown = raw ?? '', more = {}) => ({ raw: raw ?? '', shown, ...more });
 const value = (raw, unit) => (unit === 'time' && typeof raw === 'number' ? at(raw) : { raw: raw ?? '', shown: withUnit(raw, unit), number: unit !== 'time', time: unit === 'time' });
 const at = (raw) => ({ raw: iso(raw), shown: time(raw), time: true });
 const link = (field, raw) => text(raw, raw, raw === '' || raw === null ? {} : { filter: is(field, raw) });
+// Of several values the cell has all, and is a filter by any of them.
+const links = (fields, values) => values.map((list, index) => text(list.join(', '), undefined, list.some((one) => one !== '') ? { filter: isOneOf(fields[index], list) } : {}));
 
 /** What an answer says: `head` names its columns, `rows` are their cells. */
 export function tabular(definition, answer) {
@@ -62,13 +64,13 @@ export function tabular(definition, answer) {
     case 'events':
       return {
         head: ['time (UTC)', ...answer.columns],
-        rows: answer.rows.map((row) => [{ ...at(row.at), place: row.place }, ...row.values.map((one, index) => link(answer.columns[index], one))]),
+        rows: answer.rows.map((row) => [{ ...at(row.at), place: row.place }, ...links(answer.columns, row.values)]),
       };
     case 'beside': {
       const rows = answer.rows.map((row) => [
-        { ...at(row.at), place: row.place }, ...row.values.map((one, index) => link(answer.columns[index], one)), link(answer.by, row.by ?? ''),
+        { ...at(row.at), place: row.place }, ...links(answer.columns, row.values), link(answer.by, row.by ?? ''),
         ...(row.other
-          ? [{ ...at(row.other.at), place: row.other.place }, ...row.other.values.map((one, index) => link(answer.other_columns[index], one))]
+          ? [{ ...at(row.other.at), place: row.other.place }, ...links(answer.other_columns, row.other.values)]
           : [text('', `none in ${answer.hours} h`, { bad: true }), ...answer.other_columns.map(() => text(''))]),
       ]);
       return { head: ['time (UTC)', ...answer.columns, answer.by, 'before (UTC)', ...answer.other_columns.map((column) => `before: ${column}`)], rows };
@@ -126,11 +128,13 @@ export function summary(definition, answer) {
 }
 
 // A spreadsheet takes what begins so for a formula, and runs it. Which character it ends cells by is its own choice, and it takes quotes away, so what
-// stands behind those counts as a beginning as well. An apostrophe before the sign makes it a text.
-const formula = /(^|[;,|\t\r\n])([\s"]*)(?=[=+\-@＝＋－＠])/g;
+// stands behind those counts as a beginning as well. An apostrophe before the sign makes it a text. All that may stand between is taken at once, from where it
+// begins, so that a text takes no longer than it is long.
+const before = /(?<![\s";,|])[\s";,|]*(?=[=+\-@＝＋－＠])/g;
+const safe = (raw) => raw.replace(before, (between, at) => (at === 0 || /[;,|\t\r\n]/.test(between) ? `${between}'` : between));
 
 export function csv({ head, rows }) {
-  const field = (raw) => (typeof raw === 'string' ? `"${raw.replace(formula, "$1$2'").replaceAll('"', '""')}"` : String(raw));
+  const field = (raw) => (typeof raw === 'string' ? `"${safe(raw).replaceAll('"', '""')}"` : String(raw));
   return [head, ...rows.map((row) => row.map((cell) => cell.raw))].map((row) => row.map(field).join(',')).join('\r\n') + '\r\n';
 }
 

@@ -42,12 +42,15 @@ export function asked(panel, skip) {
   return `/api/panel?${to}`;
 }
 
-/** The search for a value of a field: for this very one, as it is in quotes. */
+/** The search for a value of a field: for this very one, as it is in quotes. What else a name of a field might be is in quotes as well. */
 export function is(field, value) {
   const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`;
-  const plain = /^[\p{L}\p{N}@_.-]+$/u.test(field) && !/^(and|or|not)$/i.test(field);
+  const plain = /^[\p{L}@_][\p{L}\p{N}@_.-]*$/u.test(field) && !/^(and|or|not|_exists_)$/i.test(field);
   return `${plain ? field : quoted(field)}:${quoted(String(value))}`;
 }
+
+/** The search for one of several values of a field. */
+export const isOneOf = (field, values) => [...new Set(values)].map((value) => is(field, value)).join(' or ');
 
 /** The search for a place on the map, as the server says it: `[lon, lat, count]`, and both as the texts that documents have. */
 export function isPlace(field, [, , , lat, lon]) {
