@@ -13,7 +13,7 @@
 //! | to read about | look into |
 //! |---|---|
 //! | what a component says, in plain types | `contract` |
-//! | where a component may connect to | `network/egress` |
+//! | where a component may connect to | `network/egress`, `network/address` |
 //! | what becomes of a request | `network/outgoing`, `network/transport` |
 //! | how it connects, through which proxy, and whom it trusts | `network/dial`, `network/proxy`, `network/tls` |
 //! | the keys that it is signed with | `component/keys` |

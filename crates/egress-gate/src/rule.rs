@@ -1,5 +1,8 @@
 //! One line of an allow-list, and what it covers.
 
+#[path = "../../../host-harness/src/network/address.rs"]
+mod address;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A host in normal form: lower-case without trailing dot, or an address with IPv4 unwrapped.
@@ -40,45 +43,10 @@ impl Host {
         }
     }
 
-    /// Refused even where it is listed: nothing that serves logs lives there, and metadata services do.
+    /// Refused even where it is listed.
     pub(crate) fn is_never_allowed(&self) -> bool {
-        match self {
-            Self::Name(_) => false,
-            Self::Address(IpAddr::V4(address)) => is_never_allowed_v4(*address),
-            Self::Address(IpAddr::V6(address)) => {
-                address.is_multicast()
-                    || address.is_unspecified()
-                    || address.is_unicast_link_local()
-                    || matches!(
-                        address.segments(),
-                        [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..] | [0xfd00, 0x00c1, .., 0xa9fe, 0xa9fe]
-                    )
-                    // NAT64 of a network's own. Where in it the IPv4 address stands, nobody else knows.
-                    || matches!(address.segments(), [0x64, 0xff9b, 1, ..])
-                    || wrapped(address).is_some_and(is_never_allowed_v4)
-            }
-        }
+        matches!(self, Self::Address(address) if address::never(*address))
     }
-}
-
-fn is_never_allowed_v4(address: Ipv4Addr) -> bool {
-    address.is_multicast()
-        || address.is_broadcast()
-        || address.is_link_local()
-        || matches!(address.octets(), [0, ..] | [100, 100, 100, 200] | [168, 63, 129, 16])
-}
-
-/// The IPv4 address that an IPv6 one leads to: by NAT64, by 6to4, or as it was once compatible. A mapped one is unwrapped already.
-fn wrapped(address: &Ipv6Addr) -> Option<Ipv4Addr> {
-    let (high, low) = match address.segments() {
-        _ if address.is_loopback() => return None,
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            (high, low)
-        }
-        _ => return None,
-    };
-    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-    Some(Ipv4Addr::new(a, b, c, d))
 }
 
 /// A host and a port, as a request has them.

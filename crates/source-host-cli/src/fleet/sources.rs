@@ -44,13 +44,20 @@ pub(super) struct Hosted {
     /// One at a time fetches and compiles a component, and the others that want the same wait for it.
     plugins: Mutex<Vec<(String, Arc<Known>)>>,
     kept: Mutex<Kept>,
-    /// Of those that are being polled, by how many places (a lease may have run out), and what the first of these knew of how they are
-    /// configured.
-    opened: Mutex<HashMap<String, (usize, (u64, u64))>>,
+    /// Of those that are being polled.
+    opened: Mutex<HashMap<String, Opened>>,
     busy: Arc<AtomicU64>,
 }
 
 type Known = tokio::sync::Mutex<Vec<(Admission, Plugin)>>;
+
+/// A tenant that is being polled.
+struct Opened {
+    /// By how many places: a lease may have run out.
+    places: usize,
+    /// What the first of these knew of how it is configured.
+    version: (u64, u64),
+}
 
 #[derive(Default)]
 struct Kept {
@@ -189,13 +196,11 @@ impl Hosted {
     /// What the first of those places knew that had a job lately, once the last of them is done with it.
     fn known_before(&self, job: &str) -> Option<(u64, u64)> {
         let mut opened = locked(&self.opened);
-        let (places, version) = opened.get_mut(job)?;
-        *places = places.saturating_sub(1);
-        let (is_last, version) = (*places == 0, *version);
-        if is_last {
-            opened.remove(job);
-        }
-        is_last.then_some(version)
+        let known = opened.get_mut(job)?;
+        known.places = known.places.saturating_sub(1);
+        let version = (known.places == 0).then_some(known.version)?;
+        opened.remove(job);
+        Some(version)
     }
 
     /// Forgets what was kept of a job that is not to be polled.
@@ -295,7 +300,7 @@ impl Sources for Hosted {
     async fn open(&self, tenant: &str) -> Result<Option<HostedSource>, PollError> {
         let busy = Busy::new(&self.busy);
         let version = self.tenants.version(tenant).await.map_err(wrong)?;
-        locked(&self.opened).entry(tenant.to_owned()).or_insert((0, version)).0 += 1;
+        locked(&self.opened).entry(tenant.to_owned()).or_insert(Opened { places: 0, version }).places += 1;
         let found = self.tenants.get(tenant).await.map_err(wrong)?;
         let Some((record, revision)) = found.filter(|(record, _)| !record.paused) else {
             self.give_up(tenant);
