@@ -510,6 +510,9 @@ async function main() {
   // Looks. Pictures are of what was collected, without what was added here.
   const clean = options.pictures && await view(collected.events, '--no-index');
   if (clean) await read(clean.address);
+  // Receipts are of when they were collected, a day later: what is not about them shows the day of the org.
+  const day = clean && documents(collected.events).filter(({ data_stream: { dataset } }) => dataset !== 'salesforce.collector').map(at);
+  const ofDay = (name) => (['completeness', 'collector'].includes(name) ? '' : `&from=${Math.min(...day)}&to=${Math.max(...day) + 1}`);
   for (const theme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme: theme });
     for (const dashboard of dashboards) {
@@ -517,7 +520,7 @@ async function main() {
       assert.deepEqual(await violations(page), [], `${dashboard.name}, ${theme}`);
       if (options.pictures) {
         mkdirSync(options.pictures, { recursive: true });
-        await page.goto(new URL(`/?dashboard=${dashboard.name}`, clean.address).href);
+        await page.goto(new URL(`/?dashboard=${dashboard.name}${ofDay(dashboard.name)}`, clean.address).href);
         await settled(page);
         await page.screenshot({ path: join(options.pictures, `${dashboard.name}-${theme}.png`) });
       }
