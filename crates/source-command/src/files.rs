@@ -11,6 +11,9 @@ use crate::bindings::wasi::filesystem::types::{
 use std::io;
 use std::path::Path;
 
+/// What is written at once. Each part is a call of the host, and before each the file is looked at.
+const WRITTEN: usize = 512 << 10;
+
 /// A folder that the program was given, and a path in it.
 struct Place {
     folder: Descriptor,
@@ -210,7 +213,7 @@ fn write_to(
 ) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
-        let part = &bytes[done..bytes.len().min(done + (64 << 10))];
+        let part = &bytes[done..bytes.len().min(done + WRITTEN)];
         may_go_on(start + done as u64)?;
         let written = file.write(part, start + done as u64).map_err(error)?;
         done += usize::try_from(written).unwrap_or_default();
