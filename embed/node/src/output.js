@@ -1,6 +1,6 @@
 // Where the program writes events: a line each.
 
-import { open, realpath } from 'node:fs/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { ConfigurationError, reason } from './errors.js';
 import { syncFolderOf } from './file.js';
@@ -24,27 +24,26 @@ export function standardOutput() {
 
 /**
  * Appends to a file, for this process alone. A last line without an end was torn when a run was killed; its batch was not
- * acknowledged and comes again, so the line is cut off.
+ * acknowledged and comes again, so the line is cut off. A file that was given another name meanwhile (logrotate) is begun anew by its own.
  *
  * @param {string} path
  * @returns {Promise<Output>}
  */
 export async function fileOutput(path) {
-  let file, held;
+  /** @type {import('node:fs/promises').FileHandle} */
+  let file;
+  let held;
+  let real = path;
   try {
     // One that is not there yet, or a link that leads nowhere, has no real path.
     await (await open(path, 'a', 0o600)).close();
-    const real = await realpath(path);
+    real = await realpath(path);
     // One file, one lock: whichever links lead to it.
     held = await lock(`${real}.lock`);
     if (!held) throw refuse(`${path}: another process writes to this file; stop it, or choose another file`);
     // Behind the lock: whoever held it before may have given the file another name until then.
-    file = await open(real, 'a+', 0o600);
-    // The name of a new file has to survive as well, or its events are lost and the state is kept.
-    await syncFolderOf(real);
-    await cutTornLine(file, path);
+    file = await opened(real, path);
   } catch (error) {
-    await file?.close();
     await held?.close();
     if (error instanceof ConfigurationError) throw error;
     if (error instanceof NoLocks) throw refuse(`${path}: cannot lock the file: ${error.message}`);
@@ -52,6 +51,12 @@ export async function fileOutput(path) {
   }
   return {
     async write(text) {
+      if (!(await isInPlace(file, real))) {
+        // Whoever rotated it may compress it or take it away.
+        const next = await opened(real, path);
+        await file.close();
+        file = next;
+      }
       await file.appendFile(text);
       await file.sync();
     },
@@ -60,6 +65,36 @@ export async function fileOutput(path) {
       await held.close();
     },
   };
+}
+
+/**
+ * Opens it, or makes it, and mends its end.
+ *
+ * @param {string} real
+ * @param {string} path as it was given
+ */
+async function opened(real, path) {
+  const file = await open(real, 'a+', 0o600);
+  try {
+    // The name of a new file has to survive as well, or its events are lost and the state is kept.
+    await syncFolderOf(real);
+    await cutTornLine(file, path);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** @param {import('node:fs/promises').FileHandle} file @param {string} path */
+async function isInPlace(file, path) {
+  try {
+    const [own, there] = await Promise.all([file.stat({ bigint: true }), stat(path, { bigint: true })]);
+    return own.ino === there.ino && own.dev === there.dev;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** @param {import('node:fs/promises').FileHandle} file @param {string} path */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { fileOutput } from '../src/output.js';
@@ -43,6 +43,23 @@ test('a file that was rotated before it held the lock is left alone', { skip: pr
     assert.equal(await readFile(`${path}.1`, 'utf8'), '{"n":1}\n');
     assert.equal(await readFile(path, 'utf8'), `${begun}{"n":3}\n`);
   }
+});
+
+test('a file that is rotated between two batches is whole, and so is the next', async () => {
+  const place = await folder();
+  const [path, rotated, link] = ['events.ndjson', 'events.1', 'link'].map((name) => join(place, name));
+  await symlink(path, link);
+  const output = await fileOutput(link);
+  await output.write('{"n":1}\n');
+  await rename(path, rotated);
+  await output.write('{"n":2}\n');
+  // Or taken away, with another one in its place.
+  await rm(path);
+  await writeFile(path, '{"n":3}\n{"torn');
+  await output.write('{"n":4}\n');
+  await assert.rejects(fileOutput(path), isInUse);
+  await output.close();
+  assert.deepEqual([await readFile(rotated, 'utf8'), await readFile(path, 'utf8')], ['{"n":1}\n', '{"n":3}\n{"n":4}\n']);
 });
 
 test('the folder of a new file is synced, wherever the path to it begins', { skip: process.platform === 'win32' }, async (t) => {

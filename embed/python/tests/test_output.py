@@ -70,6 +70,22 @@ def test_a_file_that_was_rotated_before_it_held_the_lock_is_left_alone(
     assert path.read_text() == ('{"a":2}\n' if is_begun_anew else "") + '{"a":3}\n'
 
 
+def test_a_file_that_is_rotated_between_two_batches_is_whole_and_so_is_the_next(tmp_path: Path) -> None:
+    path, rotated, link = tmp_path / "events.jsonl", tmp_path / "events.jsonl.1", tmp_path / "link"
+    link.symlink_to(path)
+    with EventFile(link) as events:
+        events.append(['{"a":1}'])
+        path.rename(rotated)
+        events.append(['{"a":2}'])
+        # Or taken away, with another one in its place.
+        path.unlink()
+        path.write_text('{"a":3}\n{"torn')
+        events.append(['{"a":4}'])
+        with pytest.raises(ValueError, match="another process writes to it"):
+            EventFile(path)
+    assert (rotated.read_text(), path.read_text()) == ('{"a":1}\n', '{"a":3}\n{"a":4}\n')
+
+
 def test_the_folder_of_a_new_file_is_synced_wherever_the_path_to_it_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
