@@ -28,16 +28,20 @@ async fn the_engine_in_memory_conforms() {
     conforms(&InMemory(Memory::new(Duration::from_secs(2), Duration::from_secs(3600), ROOM))).await;
 }
 
-/// Sources that promise more at once and bring nothing.
-struct Promises;
+/// The same source for each tenant.
+struct All<S>(S);
 
-impl Sources for Promises {
-    type Source = Self;
+impl<S: Source + Copy + Sync> Sources for All<S> {
+    type Source = S;
 
-    async fn open(&self, _tenant: &str) -> Result<Option<Self>, PollError> {
-        Ok(Some(Self))
+    async fn open(&self, _tenant: &str) -> Result<Option<S>, PollError> {
+        Ok(Some(self.0))
     }
 }
+
+/// A source that promises more at once and brings nothing.
+#[derive(Clone, Copy)]
+struct Promises;
 
 impl Source for Promises {
     async fn poll(&mut self, _state: Option<&str>) -> Result<Polled, PollError> {
@@ -49,22 +53,15 @@ impl Source for Promises {
 async fn a_tenant_that_promises_more_and_brings_nothing_holds_no_worker() {
     let engine = Memory::new(Duration::from_secs(2), Duration::from_secs(3600), ROOM);
     engine.wake("acme");
-    let worker = Worker::new(&engine, &Promises, "w", Settings::default());
+    let worker = Worker::new(&engine, &All(Promises), "w", Settings::default());
     let done = worker.work(engine.next_job().await.unwrap()).await;
     let Done::Slept { polls, wait, .. } = done else { panic!("{done:?}") };
     assert_eq!((polls, wait), (10, Duration::from_secs(1)));
 }
 
-/// Sources that have more than anybody can read, ten milliseconds a poll.
+/// A source that has more than anybody can read, ten milliseconds a poll (by a clock that stands still otherwise).
+#[derive(Clone, Copy)]
 struct Endless;
-
-impl Sources for Endless {
-    type Source = Self;
-
-    async fn open(&self, _tenant: &str) -> Result<Option<Self>, PollError> {
-        Ok(Some(Self))
-    }
-}
 
 impl Source for Endless {
     async fn poll(&mut self, state: Option<&str>) -> Result<Polled, PollError> {
@@ -80,7 +77,7 @@ async fn tenants_that_have_more_than_can_be_read_take_turns_and_whoever_comes_la
  {
     let engine = Memory::new(Duration::from_secs(30), Duration::from_secs(3600), 1_000_000);
     let settings = Settings { slice: Duration::from_secs(1), ..Settings::default() };
-    let worker = Worker::new(&engine, &Endless, "w", settings);
+    let worker = Worker::new(&engine, &All(Endless), "w", settings);
     engine.wake("one");
     engine.wake("two");
     let mut served = Vec::new();
